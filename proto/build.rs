@@ -1,0 +1,21 @@
+//! Compiles the public contract without `protoc` and keeps its descriptors for reflection.
+
+use std::{env, error::Error, fs, path::PathBuf};
+
+use prost::Message as _;
+
+const FILES: [&str; 4] =
+    ["ami/v1/common.proto", "ami/v1/inventory.proto", "ami/v1/jobs.proto", "ami/v1/readings.proto"];
+
+/// Messages that hold secrets; `src/secret.rs` writes their `Debug`.
+const SECRET: [&str; 3] =
+    ["ami.v1.PasswordCredentials", "ami.v1.GmacCredentials", "ami.v1.ImportMetersRequest"];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let descriptors = protox::compile(FILES, ["."])?;
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("ami.v1.descriptors.bin"), descriptors.encode_to_vec())?;
+    tonic_prost_build::configure().skip_debug(SECRET).compile_fds(descriptors)?;
+    println!("cargo:rerun-if-changed=ami");
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! The short words of enum values: `JOB_STATE_DUE` is `due`, the same in SQL, on the command line and on the screen.
+
+use crate::v1::{FailureReason, JobKind, JobState, MeterState, ReadingKind, SecurityLevel};
+
+/// An enum of the contract whose values have short words.
+pub trait Word: Copy + Sized + 'static {
+    /// Every value but "unspecified", in the order of the contract.
+    const ALL: &'static [Self];
+
+    /// The short word, snake_case; empty for "unspecified".
+    fn word(self) -> &'static str;
+
+    /// The value of a short word.
+    fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|value| value.word() == word)
+    }
+}
+
+macro_rules! words {
+    ($($type:ident { $($value:ident = $word:literal),+ $(,)? })+) => {$(
+        impl Word for $type {
+            const ALL: &'static [Self] = &[$(Self::$value),+];
+
+            fn word(self) -> &'static str {
+                match self {
+                    Self::Unspecified => "",
+                    $(Self::$value => $word,)+
+                }
+            }
+        }
+    )+};
+}
+
+words! {
+    JobState { Due = "due", Running = "running", Done = "done", Failed = "failed", Cancelled = "cancelled" }
+    JobKind {
+        Identify = "identify", ReadClock = "read_clock", ReadRegisters = "read_registers", ReadProfile = "read_profile",
+    }
+    FailureReason {
+        NoRoute = "no_route", Refused = "refused", Timeout = "timeout", LineCut = "line_cut",
+        WrongPassword = "wrong_password", WrongKey = "wrong_key", CounterRejected = "counter_rejected",
+        CountersSpent = "counters_spent", WrongMeter = "wrong_meter", LayoutChanged = "layout_changed",
+        MeterRefused = "meter_refused", MeterBrokeRules = "meter_broke_rules", Unsupported = "unsupported",
+        Cancelled = "cancelled",
+    }
+    SecurityLevel { None = "none", Lls = "lls", Gmac = "gmac" }
+    MeterState { Active = "active", Retired = "retired" }
+    ReadingKind { Profile = "profile", Register = "register" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Word;
+    use crate::v1::{FailureReason, JobKind, JobState, MeterState, ReadingKind, SecurityLevel};
+
+    /// A word is the name in the contract without its prefix, so a slip in the table above is found.
+    fn follows_the_contract<W: Word>(prefix: &str, name: impl Fn(W) -> &'static str) {
+        for value in W::ALL {
+            assert_eq!(format!("{prefix}_{}", value.word()).to_uppercase(), name(*value));
+        }
+    }
+
+    #[test]
+    fn words_follow_the_contract() {
+        follows_the_contract("job_state", |v: JobState| v.as_str_name());
+        follows_the_contract("job_kind", |v: JobKind| v.as_str_name());
+        follows_the_contract("failure_reason", |v: FailureReason| v.as_str_name());
+        follows_the_contract("security_level", |v: SecurityLevel| v.as_str_name());
+        follows_the_contract("meter_state", |v: MeterState| v.as_str_name());
+        follows_the_contract("reading_kind", |v: ReadingKind| v.as_str_name());
+        assert_eq!(FailureReason::ALL.len(), 14);
+    }
+}
