@@ -1,0 +1,153 @@
+//! What can be asked on the command line.
+
+mod meters;
+mod readings;
+
+use std::time::Duration;
+
+use ami_proto::{
+    v1::{JobKind, JobState},
+    words::Word,
+};
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use prost_types::Timestamp;
+
+pub(crate) use self::{
+    meters::{AddArgs, ListArgs, Meters},
+    readings::{ReadArgs, ReadingsArgs, WatchArgs},
+};
+use crate::{error::EXIT_CODES, time};
+
+/// The head-end at a terminal.
+///
+/// Times are RFC 3339 (2026-01-31T06:15:00Z) or dates (2026-01-31, midnight in UTC); they are printed in UTC.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXIT_CODES, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// Where the head-end answers.
+    #[arg(
+        long,
+        global = true,
+        env = "AMICTL_SERVER",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:50051"
+    )]
+    pub(crate) server: String,
+    /// Answer in JSON, one object per line.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Keep the inventory of meters.
+    #[command(subcommand)]
+    Meters(Meters),
+    /// Read a meter now and wait for the outcome.
+    Read(ReadArgs),
+    /// Show stored readings.
+    Readings(ReadingsArgs),
+    /// Follow readings as they are stored, until interrupted.
+    Watch(WatchArgs),
+    /// Show the work of the head-end, the newest first.
+    #[command(args_conflicts_with_subcommands = true)]
+    Jobs(JobsArgs),
+    /// Write the completion script of a shell to standard output.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+}
+
+/// `jobs`: a list, unless a subcommand is given.
+#[derive(Debug, Args)]
+pub(crate) struct JobsArgs {
+    /// A closer question.
+    #[command(subcommand)]
+    pub(crate) command: Option<JobsCommand>,
+    /// Only in this state (due, running, done, failed, cancelled); may be repeated.
+    #[arg(long, value_name = "STATE", value_parser = word::<JobState>)]
+    pub(crate) state: Vec<JobState>,
+    /// Only of this kind (identify, read_clock, read_registers, read_profile); may be repeated.
+    #[arg(long, value_name = "KIND", value_parser = word::<JobKind>)]
+    pub(crate) kind: Vec<JobKind>,
+    /// Only of this meter.
+    #[arg(long, value_name = "SERIAL", default_value = "")]
+    pub(crate) meter: String,
+    /// At most so many jobs.
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub(crate) limit: u32,
+}
+
+/// The subcommands of `jobs`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum JobsCommand {
+    /// Show one job in full.
+    Show {
+        /// Number of the job.
+        id: i64,
+    },
+    /// Count the jobs by state, kind and reason.
+    Summary(SummaryArgs),
+}
+
+/// `jobs summary`.
+#[derive(Debug, Args)]
+pub(crate) struct SummaryArgs {
+    /// Count only jobs made at or after this time.
+    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    pub(crate) since: Option<Timestamp>,
+    /// Wait until no job is due or running; then end with exit code 1 when a job failed.
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Wait at most this long (90s, 15m, 2h); then end with exit code 5.
+    #[arg(long, value_name = "DURATION", requires = "wait", value_parser = humantime::parse_duration)]
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// Parses the short word of an enum of the contract.
+fn word<W: Word>(text: &str) -> Result<W, String> {
+    W::from_word(text).ok_or_else(|| {
+        let words: Vec<_> = W::ALL.iter().map(|value| value.word()).collect();
+        format!("choose one of {}", words.join(", "))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_exit_codes_stand_in_the_help() {
+        let help = Cli::command().render_long_help().to_string();
+        assert!(help.contains("3  the head-end cannot be reached"), "{help}");
+    }
+
+    #[test]
+    fn jobs_is_a_list_or_a_subcommand() {
+        let Command::Jobs(list) =
+            Cli::parse_from(["amictl", "jobs", "--state", "due", "--state", "failed"]).command
+        else {
+            panic!("not jobs")
+        };
+        assert_eq!(list.state, [JobState::Due, JobState::Failed]);
+        assert!(list.command.is_none());
+        for wrong in
+            [&["amictl", "jobs", "--state", "late"][..], &["amictl", "jobs", "summary", "--timeout", "5s"]]
+        {
+            assert_eq!(Cli::try_parse_from(wrong).unwrap_err().exit_code(), 2);
+        }
+    }
+}

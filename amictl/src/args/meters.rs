@@ -1,0 +1,86 @@
+//! `meters`: the inventory on the command line.
+
+use std::path::PathBuf;
+
+use ami_proto::v1::MeterState;
+use clap::{Args, Subcommand};
+
+use super::word;
+
+/// The subcommands of `meters`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Meters {
+    /// Add one meter.
+    Add(AddArgs),
+    /// Add the meters of a CSV file, all or none.
+    ///
+    /// Columns: serial, model, address, server_sap, client_sap, zone, security (none, lls, gmac), password, client_title,
+    /// encryption_key, authentication_key (the last three in hexadecimal digits).
+    Import {
+        /// The file; - is standard input.
+        file: PathBuf,
+    },
+    /// List meters in the order of their serial numbers.
+    List(ListArgs),
+    /// Show one meter and how far its profiles have been read.
+    Show {
+        /// Serial number.
+        serial: String,
+    },
+    /// Take a meter out of service; its readings stay.
+    Retire {
+        /// Serial number.
+        serial: String,
+    },
+}
+
+/// `meters add`. Secrets come from files, so that they stay out of the list of processes and the history of the shell.
+#[derive(Debug, Args)]
+pub(crate) struct AddArgs {
+    /// Serial number.
+    pub(crate) serial: String,
+    /// Name of the meter's model.
+    #[arg(long)]
+    pub(crate) model: String,
+    /// Where it answers.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) address: String,
+    /// Time zone of the place, for example Asia/Dhaka.
+    #[arg(long, value_name = "IANA")]
+    pub(crate) zone: String,
+    /// Server service access point; 0 = the model's.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) server_sap: u32,
+    /// Client service access point; 0 = the model's.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) client_sap: u32,
+    /// File with the password for low level security.
+    #[arg(long, value_name = "FILE", conflicts_with = "client_title")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// System title of the client for high level security (GMAC), 16 hexadecimal digits.
+    #[arg(long, value_name = "HEX", requires_all = ["encryption_key_file", "authentication_key_file"])]
+    pub(crate) client_title: Option<String>,
+    /// File with the encryption key, 32 hexadecimal digits.
+    #[arg(long, value_name = "FILE", requires = "client_title")]
+    pub(crate) encryption_key_file: Option<PathBuf>,
+    /// File with the authentication key, 32 hexadecimal digits.
+    #[arg(long, value_name = "FILE", requires = "client_title")]
+    pub(crate) authentication_key_file: Option<PathBuf>,
+}
+
+/// `meters list`.
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Only of this model.
+    #[arg(long, default_value = "")]
+    pub(crate) model: String,
+    /// Only in this state (active, retired).
+    #[arg(long, value_parser = word::<MeterState>)]
+    pub(crate) state: Option<MeterState>,
+    /// Only with a serial number that begins so.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) prefix: String,
+    /// At most so many meters.
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u32>,
+}

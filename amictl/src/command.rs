@@ -1,0 +1,48 @@
+//! One file per command.
+
+mod completions;
+mod import;
+mod jobs;
+mod meters;
+mod read;
+mod readings;
+mod summary;
+mod watch;
+
+use crate::{
+    args::{Cli, Command, JobsCommand},
+    connection,
+    error::Error,
+    output::{Format, stdout},
+};
+
+/// Does what the command line asks for.
+pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
+    let format = |chosen| if cli.json { Format::Json } else { chosen };
+    let plain = format(Format::Table);
+    if let Command::Completions { shell } = cli.command {
+        return completions::run(shell);
+    }
+    let channel = connection::open(&cli.server).await?;
+    match cli.command {
+        Command::Meters(command) => meters::run(channel, command, &mut stdout(plain)).await,
+        Command::Read(args) => {
+            let format = format(args.format);
+            read::run(channel, args, &mut stdout(format)).await
+        }
+        Command::Readings(args) => {
+            let format = format(args.format);
+            readings::run(channel, args, &mut stdout(format)).await
+        }
+        Command::Watch(args) => {
+            let format = format(args.format);
+            watch::run(channel, args, &mut stdout(format)).await
+        }
+        Command::Jobs(args) => match args.command {
+            None => jobs::list(channel, args, &mut stdout(plain)).await,
+            Some(JobsCommand::Show { id }) => jobs::show(channel, id, &mut stdout(plain)).await,
+            Some(JobsCommand::Summary(args)) => summary::run(channel, args, &mut stdout(plain)).await,
+        },
+        Command::Completions { .. } => Ok(()),
+    }
+}

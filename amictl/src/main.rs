@@ -1,0 +1,40 @@
+//! `amictl`: the head-end at a terminal.
+//!
+//! A client of the public API `ami.v1` and nothing else. `args` says what can be asked, `command/` holds one file per question,
+//! `view` turns answers into rows, `output` writes rows as a table, as CSV or as JSON lines, `error` knows the exit codes,
+//! `connection` reaches the server, `time`, `decimal` and `progress` serve them all.
+
+mod args;
+mod command;
+mod connection;
+mod decimal;
+mod error;
+mod output;
+mod progress;
+mod time;
+mod view;
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::Parser;
+
+use crate::{args::Cli, error::Error};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(command::run(cli)),
+        Err(error) => Err(Error::Local(format!("the program cannot start: {error}"))),
+    };
+    match outcome {
+        Ok(()) | Err(Error::OutputClosed) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Standard error may be closed as well; the exit code still tells.
+            let _ = writeln!(io::stderr(), "amictl: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Answers of the API as rows: what is shown of them, and in which order.
+
+mod job;
+mod meter;
+mod reading;
+
+pub(crate) use self::{
+    job::{CountRow, JobRow},
+    meter::{MeterRow, ProfileRow},
+    reading::ReadingRow,
+};
+
+/// The short word of an enum value of the contract, or its number when this client is older than the server.
+macro_rules! word {
+    ($type:ty, $value:expr) => {
+        match <$type>::try_from($value) {
+            Ok(value) => ami_proto::words::Word::word(value).to_owned(),
+            Err(_) => $value.to_string(),
+        }
+    };
+}
+pub(crate) use word;
+
+/// A cell of something that may be absent.
+fn cell(value: Option<impl ToString>) -> String {
+    value.map(|value| value.to_string()).unwrap_or_default()
+}

@@ -1,0 +1,154 @@
+//! Jobs and their counts as rows.
+
+use ami_proto::v1::{FailureReason, Job, JobCount, JobKind, JobState};
+use serde::Serialize;
+
+use super::word;
+use crate::{output::Row, time};
+
+/// A job.
+#[derive(Debug, Serialize)]
+pub(crate) struct JobRow {
+    id: i64,
+    meter: String,
+    kind: String,
+    obis: String,
+    from: String,
+    to: String,
+    priority: i32,
+    state: String,
+    due_at: String,
+    attempts: i32,
+    max_attempts: i32,
+    reason: String,
+    detail: String,
+    request_id: String,
+    created_at: String,
+    started_at: String,
+    finished_at: String,
+    captures: i64,
+    bytes_on_wire: i64,
+}
+
+impl JobRow {
+    /// Every field with its name, for one job in full.
+    pub(crate) fn fields(&self) -> Vec<(&'static str, String)> {
+        let rest = [
+            ("from", self.from.clone()),
+            ("to", self.to.clone()),
+            ("priority", self.priority.to_string()),
+            ("attempts", format!("{} of {}", self.attempts, self.max_attempts)),
+            ("request_id", self.request_id.clone()),
+            ("created_at", self.created_at.clone()),
+            ("started_at", self.started_at.clone()),
+            ("finished_at", self.finished_at.clone()),
+            ("bytes_on_wire", self.bytes_on_wire.to_string()),
+        ];
+        Self::COLUMNS.iter().copied().zip(self.cells()).chain(rest).collect()
+    }
+}
+
+impl From<Job> for JobRow {
+    fn from(job: Job) -> Self {
+        Self {
+            id: job.id,
+            kind: word!(JobKind, job.kind),
+            from: time::text(job.from.as_ref()),
+            to: time::text(job.to.as_ref()),
+            state: word!(JobState, job.state),
+            due_at: time::text(job.due_at.as_ref()),
+            reason: word!(FailureReason, job.reason),
+            created_at: time::text(job.created_at.as_ref()),
+            started_at: time::text(job.started_at.as_ref()),
+            finished_at: time::text(job.finished_at.as_ref()),
+            meter: job.meter_serial,
+            obis: job.obis,
+            priority: job.priority,
+            attempts: job.attempts,
+            max_attempts: job.max_attempts,
+            detail: job.detail,
+            request_id: job.request_id,
+            captures: job.captures,
+            bytes_on_wire: job.bytes_on_wire,
+        }
+    }
+}
+
+impl Row for JobRow {
+    const COLUMNS: &'static [&'static str] =
+        &["id", "meter", "kind", "obis", "state", "due_at", "captures", "reason", "detail"];
+    const NUMBERS: &'static [&'static str] = &["id", "captures"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.id.to_string(),
+            self.meter.clone(),
+            self.kind.clone(),
+            self.obis.clone(),
+            self.state.clone(),
+            self.due_at.clone(),
+            self.captures.to_string(),
+            self.reason.clone(),
+            self.detail.clone(),
+        ]
+    }
+}
+
+/// A number of jobs that are alike.
+#[derive(Debug, Serialize)]
+pub(crate) struct CountRow {
+    state: String,
+    kind: String,
+    reason: String,
+    jobs: i64,
+    captures: i64,
+}
+
+impl From<&JobCount> for CountRow {
+    fn from(count: &JobCount) -> Self {
+        Self {
+            state: word!(JobState, count.state),
+            kind: word!(JobKind, count.kind),
+            reason: word!(FailureReason, count.reason),
+            jobs: count.jobs,
+            captures: count.captures,
+        }
+    }
+}
+
+impl Row for CountRow {
+    const COLUMNS: &'static [&'static str] = &["state", "kind", "reason", "jobs", "captures"];
+    const NUMBERS: &'static [&'static str] = &["jobs", "captures"];
+
+    fn cells(&self) -> Vec<String> {
+        let words = [&self.state, &self.kind, &self.reason].into_iter().cloned();
+        words.chain([self.jobs.to_string(), self.captures.to_string()]).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::{Format, Output};
+
+    #[test]
+    fn counts_are_written_as_a_table() {
+        let count = JobCount {
+            state: JobState::Failed.into(),
+            kind: JobKind::ReadProfile.into(),
+            reason: FailureReason::Timeout.into(),
+            jobs: 12,
+            captures: 0,
+        };
+        let mut bytes = Vec::new();
+        Output::new(&mut bytes, Format::Table).page(&[CountRow::from(&count)]).unwrap();
+        let expected = " STATE   KIND          REASON   JOBS  CAPTURES\n failed  read_profile  timeout    12         0\n";
+        assert_eq!(String::from_utf8(bytes).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_job_in_full_tells_its_attempts() {
+        let job = Job { id: 5, attempts: 1, max_attempts: 3, ..Default::default() };
+        assert!(JobRow::from(job).fields().contains(&("attempts", "1 of 3".into())));
+    }
+}

@@ -1,0 +1,128 @@
+//! A meter and the state of its profiles as rows.
+
+use ami_proto::v1::{Meter, MeterState, ProfileState, SecurityLevel};
+use serde::Serialize;
+
+use super::word;
+use crate::{output::Row, time};
+
+/// A meter.
+#[derive(Debug, Serialize)]
+pub(crate) struct MeterRow {
+    serial: String,
+    model: String,
+    address: String,
+    server_sap: u32,
+    client_sap: u32,
+    zone: String,
+    security: String,
+    state: String,
+    created_at: String,
+    retired_at: String,
+    logical_device_name: String,
+    firmware: String,
+    identified_at: String,
+}
+
+impl MeterRow {
+    /// Every field with its name, for one meter in full.
+    pub(crate) fn fields(&self) -> Vec<(&'static str, String)> {
+        let rest = [
+            ("server_sap", self.server_sap.to_string()),
+            ("client_sap", self.client_sap.to_string()),
+            ("created_at", self.created_at.clone()),
+            ("retired_at", self.retired_at.clone()),
+            ("logical_device_name", self.logical_device_name.clone()),
+            ("identified_at", self.identified_at.clone()),
+        ];
+        Self::COLUMNS.iter().copied().zip(self.cells()).chain(rest).collect()
+    }
+}
+
+impl From<Meter> for MeterRow {
+    fn from(meter: Meter) -> Self {
+        Self {
+            security: word!(SecurityLevel, meter.security),
+            state: word!(MeterState, meter.state),
+            created_at: time::text(meter.created_at.as_ref()),
+            retired_at: time::text(meter.retired_at.as_ref()),
+            identified_at: time::text(meter.identified_at.as_ref()),
+            serial: meter.serial,
+            model: meter.model,
+            address: meter.address,
+            server_sap: meter.server_sap,
+            client_sap: meter.client_sap,
+            zone: meter.zone,
+            logical_device_name: meter.logical_device_name,
+            firmware: meter.firmware,
+        }
+    }
+}
+
+impl Row for MeterRow {
+    const COLUMNS: &'static [&'static str] =
+        &["serial", "model", "address", "zone", "security", "state", "firmware"];
+    const NUMBERS: &'static [&'static str] = &[];
+
+    fn cells(&self) -> Vec<String> {
+        let cells = [
+            &self.serial,
+            &self.model,
+            &self.address,
+            &self.zone,
+            &self.security,
+            &self.state,
+            &self.firmware,
+        ];
+        cells.into_iter().cloned().collect()
+    }
+}
+
+/// How far a profile has been read.
+#[derive(Debug, Serialize)]
+pub(crate) struct ProfileRow {
+    profile: String,
+    last_at: String,
+    read_at: String,
+}
+
+impl From<ProfileState> for ProfileRow {
+    fn from(state: ProfileState) -> Self {
+        Self {
+            last_at: time::text(state.last_at.as_ref()),
+            read_at: time::text(state.read_at.as_ref()),
+            profile: state.obis,
+        }
+    }
+}
+
+impl Row for ProfileRow {
+    const COLUMNS: &'static [&'static str] = &["profile", "last_at", "read_at"];
+    const NUMBERS: &'static [&'static str] = &[];
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.profile.clone(), self.last_at.clone(), self.read_at.clone()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_meter_in_full_tells_every_field_once() {
+        let meter = Meter {
+            serial: "17".into(),
+            server_sap: 1,
+            client_sap: 16,
+            security: SecurityLevel::Gmac.into(),
+            state: MeterState::Active.into(),
+            ..Default::default()
+        };
+        let fields = MeterRow::from(meter).fields();
+        assert_eq!(fields.len(), 13);
+        assert!(
+            fields.contains(&("security", "gmac".into())) && fields.contains(&("client_sap", "16".into()))
+        );
+    }
+}

@@ -1,0 +1,133 @@
+//! A reading as a row.
+
+use ami_proto::v1::{Reading, ReadingKind};
+use serde::Serialize;
+
+use super::{cell, word};
+use crate::{decimal, output::Row, time};
+
+/// A reading; the value is text, so that no digit is lost to a float.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct ReadingRow {
+    meter: String,
+    at: String,
+    obis: String,
+    attribute: i32,
+    value: String,
+    unit: String,
+    kind: String,
+    profile: String,
+    status: Option<u32>,
+    clock_status: Option<u32>,
+    clock_offset_minutes: Option<i32>,
+    job: i64,
+}
+
+impl From<Reading> for ReadingRow {
+    fn from(reading: Reading) -> Self {
+        Self {
+            at: time::text(reading.at.as_ref()),
+            value: reading.value.as_ref().map(decimal::text).unwrap_or_default(),
+            kind: word!(ReadingKind, reading.kind),
+            meter: reading.meter_serial,
+            obis: reading.obis,
+            attribute: reading.attribute,
+            unit: reading.unit,
+            profile: reading.profile,
+            status: reading.status,
+            clock_status: reading.clock_status,
+            clock_offset_minutes: reading.clock_offset_minutes,
+            job: reading.job_id,
+        }
+    }
+}
+
+impl Row for ReadingRow {
+    const COLUMNS: &'static [&'static str] = &[
+        "meter",
+        "at",
+        "obis",
+        "attribute",
+        "value",
+        "unit",
+        "kind",
+        "profile",
+        "status",
+        "clock_status",
+        "clock_offset_minutes",
+        "job",
+    ];
+    const NUMBERS: &'static [&'static str] =
+        &["attribute", "value", "status", "clock_status", "clock_offset_minutes", "job"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.meter.clone(),
+            self.at.clone(),
+            self.obis.clone(),
+            self.attribute.to_string(),
+            self.value.clone(),
+            self.unit.clone(),
+            self.kind.clone(),
+            self.profile.clone(),
+            cell(self.status),
+            cell(self.clock_status),
+            cell(self.clock_offset_minutes),
+            self.job.to_string(),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ami_proto::v1::Decimal;
+    use prost_types::Timestamp;
+
+    use super::*;
+    use crate::output::{Format, Output};
+
+    fn reading() -> Reading {
+        Reading {
+            meter_serial: "SIM00017".into(),
+            obis: "1.0.1.8.0.255".into(),
+            attribute: 2,
+            at: Some(Timestamp { seconds: 1_767_226_500, nanos: 0 }),
+            value: Some(Decimal { mantissa: 1_234_567, exponent: -2 }),
+            unit: "Wh".into(),
+            kind: ReadingKind::Profile.into(),
+            profile: "1.0.99.1.0.255".into(),
+            status: Some(4),
+            clock_status: Some(0),
+            clock_offset_minutes: None,
+            job_id: 99,
+        }
+    }
+
+    fn written(format: Format) -> String {
+        let mut bytes = Vec::new();
+        Output::new(&mut bytes, format).page(&[ReadingRow::from(reading())]).unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn csv_has_every_field_in_a_fixed_order() {
+        assert_eq!(
+            written(Format::Csv),
+            "meter,at,obis,attribute,value,unit,kind,profile,status,clock_status,clock_offset_minutes,job\n\
+             SIM00017,2026-01-01T00:15:00Z,1.0.1.8.0.255,2,12345.67,Wh,profile,1.0.99.1.0.255,4,0,,99\n"
+        );
+    }
+
+    #[test]
+    fn json_keeps_the_exact_digits_and_says_null() {
+        let line = written(Format::Json);
+        assert!(line.contains(r#""value":"12345.67","unit":"Wh","kind":"profile""#), "{line}");
+        assert!(line.contains(r#""clock_status":0,"clock_offset_minutes":null,"job":99}"#), "{line}");
+    }
+
+    #[test]
+    fn a_kind_of_a_newer_server_is_shown_by_its_number() {
+        let row = ReadingRow::from(Reading { kind: 77, ..reading() });
+        assert_eq!(row.kind, "77");
+    }
+}
