@@ -1,0 +1,242 @@
+//! Profile generic (class 7, Blue Book 4.3.6): what its rows consist of and how its buffer becomes
+//! columns of integers.
+//!
+//! A buffer is `array of structure`. It arrives in blocks cut anywhere, so [`RowDecoder`] keeps the
+//! octets of at most one unfinished row and appends every finished one to [`Rows`]. No tree of
+//! values is built in between, and no number passes through a float.
+
+mod capture;
+mod cell;
+
+pub use capture::{CaptureObject, Column, decode_list, encode_list};
+
+use crate::axdr::Reader;
+use crate::{DateTime, Error};
+
+/// Longest row that is accepted, in octets. The longest rows of the meters' datasheets stay below
+/// a tenth of it.
+pub const ROW_MAX: usize = 4096;
+
+const ARRAY: u8 = 1;
+const STRUCTURE: u8 = 2;
+
+/// What null-data in a value or status column means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NullRule {
+    /// The same as in the row before (Blue Book, 4.3.6: compressed buffer).
+    Repeat,
+    /// The meter has no value.
+    Absent,
+}
+
+/// Decoded captures, column by column; row `i` is entry `i` of `clocks` and `statuses` and the
+/// `width` entries of `values` from `i * width` on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rows {
+    /// Number of [`Column::Value`] columns.
+    pub width: usize,
+    /// Time of each capture; `None` when it is implied by the capture period.
+    pub clocks: Vec<Option<DateTime>>,
+    /// Status of each capture; the first bit of a bit-string is the most significant one.
+    pub statuses: Vec<Option<u32>>,
+    /// Values, row-major, in the meter's own integers: scaler and unit are the layout's.
+    pub values: Vec<Option<i64>>,
+}
+
+impl Rows {
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.clocks.len()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.clocks.is_empty()
+    }
+
+    /// Drops all rows and keeps the memory.
+    pub fn clear(&mut self) {
+        self.truncate(0);
+    }
+
+    fn truncate(&mut self, rows: usize) {
+        self.clocks.truncate(rows);
+        self.statuses.truncate(rows);
+        self.values.truncate(rows * self.width);
+    }
+}
+
+/// Turns the octets of a buffer attribute into [`Rows`] while they arrive.
+///
+/// Order: [`push`](Self::push) for each piece, then [`finish`](Self::finish). After an error the
+/// decoder is of no further use; the rows appended so far are whole and stay.
+#[derive(Debug)]
+pub struct RowDecoder {
+    columns: Vec<Column>,
+    null_rule: NullRule,
+    width: usize,
+    /// Rows that the array's header announced; `None` until it is complete.
+    announced: Option<u64>,
+    done: u64,
+    /// The beginning of a header or row whose end has not come yet.
+    kept: Vec<u8>,
+    last_status: Option<u32>,
+    last_values: Vec<Option<i64>>,
+}
+
+impl RowDecoder {
+    /// A decoder for rows of these columns. Of several clock or status columns the first one
+    /// counts, the others are skipped.
+    pub fn new(mut columns: Vec<Column>, null_rule: NullRule) -> Self {
+        for once in [Column::Clock, Column::Status] {
+            columns.iter_mut().filter(|column| **column == once).skip(1).for_each(|c| *c = Column::Ignored);
+        }
+        let width = columns.iter().filter(|column| **column == Column::Value).count();
+        Self {
+            columns,
+            null_rule,
+            width,
+            announced: None,
+            done: 0,
+            kept: Vec::new(),
+            last_status: None,
+            last_values: vec![None; width],
+        }
+    }
+
+    /// Takes the next octets and appends the rows that they complete. `rows` must be empty or come
+    /// from decoders of the same width.
+    ///
+    /// # Errors
+    /// [`Error::RowShape`] when a row has another number of elements than there are columns,
+    /// [`Error::Cell`] when an element has a type that its column cannot hold (a float, say),
+    /// [`Error::ValueRange`] when a number does not fit, [`Error::TooLong`] for a row above
+    /// [`ROW_MAX`], [`Error::Trailing`] for octets behind the last row announced.
+    pub fn push(&mut self, mut bytes: &[u8], rows: &mut Rows) -> Result<(), Error> {
+        if rows.is_empty() {
+            rows.clear();
+            rows.width = self.width;
+        } else if rows.width != self.width {
+            return Err(Error::RowsWidth { expected: self.width, got: rows.width });
+        }
+        if !self.kept.is_empty() {
+            bytes = self.complete(bytes, rows)?;
+        }
+        while !bytes.is_empty() {
+            match self.step(bytes, rows)? {
+                Some(used) => bytes = &bytes[used..],
+                None => return self.keep(bytes),
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the buffer and returns the number of rows that it had.
+    ///
+    /// # Errors
+    /// [`Error::RowCount`] when fewer rows came than were announced, [`Error::Truncated`] when not
+    /// even the announcement did.
+    pub fn finish(self) -> Result<u64, Error> {
+        match self.announced {
+            None => Err(Error::Truncated),
+            Some(announced) if announced == self.done => Ok(self.done),
+            Some(announced) => Err(Error::RowCount { expected: announced, got: self.done }),
+        }
+    }
+
+    /// Joins what was kept with the new octets, takes one step with them and returns what is left
+    /// of the new octets.
+    fn complete<'a>(&mut self, bytes: &'a [u8], rows: &mut Rows) -> Result<&'a [u8], Error> {
+        let mut joined = std::mem::take(&mut self.kept);
+        let before = joined.len();
+        let taken = bytes.len().min(ROW_MAX.saturating_sub(before));
+        joined.extend_from_slice(&bytes[..taken]);
+        let used = self.step(&joined, rows)?;
+        self.kept = joined;
+        match used {
+            Some(used) => {
+                self.kept.clear();
+                // The kept octets alone were too few, so the step used them all.
+                Ok(&bytes[used.saturating_sub(before)..])
+            }
+            None if self.kept.len() >= ROW_MAX => Err(Error::TooLong { what: "row", limit: ROW_MAX }),
+            None => Ok(&bytes[taken..]),
+        }
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        if bytes.len() >= ROW_MAX {
+            return Err(Error::TooLong { what: "row", limit: ROW_MAX });
+        }
+        self.kept.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Decodes the array's header or one row at the start of `bytes` and returns its length, or
+    /// `None` and nothing changed when its end is missing.
+    fn step(&mut self, bytes: &[u8], rows: &mut Rows) -> Result<Option<usize>, Error> {
+        let whole = rows.len();
+        let bytes = &bytes[..bytes.len().min(ROW_MAX)];
+        let mut reader = Reader::new(bytes);
+        let stepped = match self.announced {
+            None => self.header(&mut reader),
+            Some(announced) if announced == self.done => Err(Error::Trailing { left: bytes.len() }),
+            Some(_) => self.row(&mut reader, rows),
+        };
+        match stepped {
+            Ok(()) => Ok(Some(bytes.len() - reader.remaining())),
+            Err(error) => {
+                rows.truncate(whole);
+                if error == Error::Truncated { Ok(None) } else { Err(error) }
+            }
+        }
+    }
+
+    fn header(&mut self, reader: &mut Reader<'_>) -> Result<(), Error> {
+        let tag = reader.u8()?;
+        if tag != ARRAY {
+            return Err(Error::DataType { expected: "array of rows", got: tag });
+        }
+        self.announced = Some(reader.length()? as u64);
+        Ok(())
+    }
+
+    fn row(&mut self, reader: &mut Reader<'_>, rows: &mut Rows) -> Result<(), Error> {
+        let tag = reader.u8()?;
+        if tag != STRUCTURE {
+            return Err(Error::DataType { expected: "row (structure)", got: tag });
+        }
+        let elements = reader.length()?;
+        if elements != self.columns.len() {
+            return Err(Error::RowShape { expected: self.columns.len(), got: elements });
+        }
+        let first = rows.values.len();
+        let (mut clock, mut status) = (None, None);
+        for (column, kind) in self.columns.iter().enumerate() {
+            match kind {
+                Column::Clock => clock = cell::clock(reader, column)?,
+                Column::Status => status = cell::status(reader, column)?.or(self.null(self.last_status)),
+                Column::Value => {
+                    let last = self.last_values[rows.values.len() - first];
+                    rows.values.push(cell::value(reader, column, last)?.or(self.null(last)));
+                }
+                Column::Ignored => cell::skip(reader)?,
+            }
+        }
+        rows.clocks.push(clock);
+        rows.statuses.push(status);
+        self.last_status = status.or(self.last_status);
+        for (last, value) in self.last_values.iter_mut().zip(&rows.values[first..]) {
+            *last = value.or(*last);
+        }
+        self.done += 1;
+        Ok(())
+    }
+
+    fn null<T>(&self, last: Option<T>) -> Option<T> {
+        match self.null_rule {
+            NullRule::Repeat => last,
+            NullRule::Absent => None,
+        }
+    }
+}

@@ -1,0 +1,109 @@
+use crate::axdr::{self, Reader};
+use crate::{Error, Obis};
+
+const ARRAY: u8 = 1;
+const STRUCTURE: u8 = 2;
+const OCTET_STRING: u8 = 9;
+const INTEGER: u8 = 15;
+const LONG_UNSIGNED: u8 = 18;
+
+/// What one column of a profile records (attribute 3 `capture_objects`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CaptureObject {
+    /// Interface class of the object.
+    pub class_id: u16,
+    /// Logical name of the object.
+    pub instance: Obis,
+    /// Attribute captured; 0 for all of them.
+    pub attribute: i8,
+    /// Element of the attribute captured, from 1; 0 for the whole of it.
+    pub data_index: u16,
+}
+
+/// What a column means to the decoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Column {
+    /// The time of the capture (clock, attribute 2).
+    Clock,
+    /// A status word of the capture.
+    Status,
+    /// A number.
+    Value,
+    /// Something else; skipped, whatever its type.
+    Ignored,
+}
+
+impl Column {
+    /// The meaning of a captured attribute: 8/x/2 is the clock, 0.b.96.10.x the status, an attribute
+    /// that by its class is no number (logical name, scaler and unit, a capture time, all attributes
+    /// at once) is ignored, the rest are values.
+    pub fn of(object: &CaptureObject) -> Self {
+        let [a, _, c, d, _, _] = object.instance.octets();
+        match (object.class_id, object.attribute) {
+            (8, 2) => Self::Clock,
+            (_, 0 | 1) | (3 | 4, 3) | (5, 4) | (4, 5) | (5, 6 | 7) | (8, _) => Self::Ignored,
+            (_, 2) if (a, c, d) == (0, 96, 10) => Self::Status,
+            _ => Self::Value,
+        }
+    }
+}
+
+/// Decodes attribute 3 `capture_objects`: `array of structure{long-unsigned, octet-string(6),
+/// integer, long-unsigned}`.
+///
+/// # Errors
+/// [`Error::DataType`], [`Error::Truncated`] or [`Error::Trailing`] when the octets are anything else.
+pub fn decode_list(bytes: &[u8]) -> Result<Vec<CaptureObject>, Error> {
+    let mut reader = Reader::new(bytes);
+    expect(&mut reader, ARRAY, "array of capture objects")?;
+    let count = reader.length()?;
+    let mut objects = Vec::new();
+    for _ in 0..count {
+        objects.push(decode(&mut reader)?);
+    }
+    match reader.remaining() {
+        0 => Ok(objects),
+        left => Err(Error::Trailing { left }),
+    }
+}
+
+/// Appends attribute 3 `capture_objects` to `out`.
+pub fn encode_list(objects: &[CaptureObject], out: &mut Vec<u8>) {
+    out.push(ARRAY);
+    axdr::write_length(objects.len(), out);
+    for object in objects {
+        out.extend_from_slice(&[STRUCTURE, 4, LONG_UNSIGNED]);
+        out.extend_from_slice(&object.class_id.to_be_bytes());
+        out.extend_from_slice(&[OCTET_STRING, 6]);
+        out.extend_from_slice(&object.instance.octets());
+        out.extend_from_slice(&[INTEGER, object.attribute.cast_unsigned(), LONG_UNSIGNED]);
+        out.extend_from_slice(&object.data_index.to_be_bytes());
+    }
+}
+
+fn decode(reader: &mut Reader<'_>) -> Result<CaptureObject, Error> {
+    expect(reader, STRUCTURE, "capture object (structure)")?;
+    let elements = reader.length()?;
+    if elements != 4 {
+        return Err(Error::Length { what: "capture object", expected: 4, got: elements });
+    }
+    expect(reader, LONG_UNSIGNED, "class (long-unsigned)")?;
+    let class_id = reader.u16()?;
+    expect(reader, OCTET_STRING, "logical name (octet-string)")?;
+    let length = reader.length()?;
+    let name = reader.take(length)?;
+    let wrong = Error::Length { what: "logical name", expected: 6, got: length };
+    let instance = Obis::new(name.try_into().map_err(|_| wrong)?);
+    expect(reader, INTEGER, "attribute (integer)")?;
+    let attribute = reader.u8()?.cast_signed();
+    expect(reader, LONG_UNSIGNED, "data index (long-unsigned)")?;
+    let data_index = reader.u16()?;
+    Ok(CaptureObject { class_id, instance, attribute, data_index })
+}
+
+fn expect(reader: &mut Reader<'_>, tag: u8, expected: &'static str) -> Result<(), Error> {
+    match reader.u8()? {
+        got if got == tag => Ok(()),
+        got => Err(Error::DataType { expected, got }),
+    }
+}

@@ -1,0 +1,157 @@
+use super::{Cipher, SecurityControl, SystemTitle, TAG_LENGTH, dedicated_tag, global_tag, plain_tag};
+use crate::Error;
+use crate::axdr::{self, Reader};
+
+const GENERAL_GLOBAL: u8 = 0xDB;
+const GENERAL_DEDICATED: u8 = 0xDC;
+
+/// Which APDU carries the protected one, and with which of the two keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrapping {
+    /// The service's own `glo-` APDU: global key. Holds the plain APDU's tag.
+    Global(u8),
+    /// The service's own `ded-` APDU: dedicated key. Holds the plain APDU's tag.
+    Dedicated(u8),
+    /// `general-glo-ciphering`: global key, any APDU inside. Holds the sender's title, when it is given.
+    GeneralGlobal(Option<SystemTitle>),
+    /// `general-ded-ciphering`: dedicated key, any APDU inside. Holds the sender's title, when it is given.
+    GeneralDedicated(Option<SystemTitle>),
+}
+
+/// What stands in front of a protected APDU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Envelope {
+    /// The APDU around it.
+    pub wrapping: Wrapping,
+    /// How it is protected.
+    pub control: SecurityControl,
+    /// The sender's invocation counter.
+    pub counter: u32,
+}
+
+impl Envelope {
+    /// Octets that [`seal`](Self::seal) adds at most to an APDU of up to 65,535 octets, when the
+    /// wrapping is a `glo-` or `ded-` APDU: tag, length, security control, counter, tag.
+    pub const OVERHEAD: usize = 1 + 3 + 1 + 4 + TAG_LENGTH;
+
+    /// Whether an APDU that starts with `tag` is one that [`read`](Self::read) takes apart.
+    pub fn is_tag(tag: u8) -> bool {
+        matches!(tag, GENERAL_GLOBAL | GENERAL_DEDICATED) || plain_tag(tag).is_some()
+    }
+
+    /// Takes a ciphered APDU apart into its envelope and the protected octets.
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`] for a tag that is none of a ciphered APDU, [`Error::Truncated`] and
+    /// [`Error::Trailing`] when the lengths inside do not fit the octets.
+    pub fn read(apdu: &mut [u8]) -> Result<(Self, &mut [u8]), Error> {
+        let mut reader = Reader::new(apdu);
+        let tag = reader.u8()?;
+        let wrapping = match tag {
+            GENERAL_GLOBAL => Wrapping::GeneralGlobal(read_title(&mut reader)?),
+            GENERAL_DEDICATED => Wrapping::GeneralDedicated(read_title(&mut reader)?),
+            _ => {
+                let plain = plain_tag(tag).ok_or(Error::Unexpected { tag })?;
+                if global_tag(plain) == Some(tag) {
+                    Wrapping::Global(plain)
+                } else {
+                    Wrapping::Dedicated(plain)
+                }
+            }
+        };
+        let length = reader.length()?;
+        if length > reader.remaining() {
+            return Err(Error::Truncated);
+        }
+        if length < reader.remaining() {
+            return Err(Error::Trailing { left: reader.remaining() - length });
+        }
+        let control = SecurityControl::new(reader.u8()?);
+        let counter = reader.u32()?;
+        let body = apdu.len() - reader.remaining();
+        Ok((Self { wrapping, control, counter }, &mut apdu[body..]))
+    }
+
+    /// Unprotects the octets that [`read`](Self::read) returned, sent by `sender`, in place.
+    ///
+    /// # Errors
+    /// Those of [`Cipher::open`]; [`Error::WrongTitle`] when the envelope names another sender;
+    /// [`Error::Unexpected`] when another APDU is inside than the tag outside says.
+    pub fn open<'a>(
+        &self,
+        cipher: &Cipher,
+        sender: &SystemTitle,
+        body: &'a mut [u8],
+    ) -> Result<&'a mut [u8], Error> {
+        if let Wrapping::GeneralGlobal(Some(title)) | Wrapping::GeneralDedicated(Some(title)) = self.wrapping
+            && title != *sender
+        {
+            return Err(Error::WrongTitle { expected: *sender, got: title });
+        }
+        let plain = cipher.open(sender, self.control, self.counter, body)?;
+        let tag = *plain.first().ok_or(Error::Truncated)?;
+        match self.wrapping {
+            Wrapping::Global(outside) | Wrapping::Dedicated(outside) if outside != tag => {
+                Err(Error::Unexpected { tag })
+            }
+            _ => Ok(plain),
+        }
+    }
+
+    /// Appends `plain`, protected and wrapped, to `out`, which on an error is as it was.
+    ///
+    /// # Errors
+    /// Those of [`Cipher::seal`]; [`Error::Unexpected`] when the wrapping has no tag for this APDU.
+    pub fn seal(
+        &self,
+        cipher: &Cipher,
+        sender: &SystemTitle,
+        plain: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let start = out.len();
+        let sealed = self.append(cipher, sender, plain, out);
+        if sealed.is_err() {
+            out.truncate(start);
+        }
+        sealed
+    }
+
+    fn append(
+        &self,
+        cipher: &Cipher,
+        sender: &SystemTitle,
+        plain: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        match self.wrapping {
+            Wrapping::Global(tag) => out.push(global_tag(tag).ok_or(Error::Unexpected { tag })?),
+            Wrapping::Dedicated(tag) => out.push(dedicated_tag(tag).ok_or(Error::Unexpected { tag })?),
+            Wrapping::GeneralGlobal(title) => write_title(GENERAL_GLOBAL, title, out),
+            Wrapping::GeneralDedicated(title) => write_title(GENERAL_DEDICATED, title, out),
+        }
+        let tag_length = if self.control.is_authenticated() { TAG_LENGTH } else { 0 };
+        axdr::write_length(5 + plain.len() + tag_length, out);
+        out.push(self.control.octet());
+        out.extend_from_slice(&self.counter.to_be_bytes());
+        let body = out.len();
+        out.extend_from_slice(plain);
+        if let Some(tag) = cipher.seal(sender, self.control, self.counter, &mut out[body..])? {
+            out.extend_from_slice(&tag);
+        }
+        Ok(())
+    }
+}
+
+fn read_title(reader: &mut Reader<'_>) -> Result<Option<SystemTitle>, Error> {
+    let length = reader.length()?;
+    let octets = reader.take(length)?;
+    if octets.is_empty() { Ok(None) } else { SystemTitle::try_from(octets).map(Some) }
+}
+
+fn write_title(tag: u8, title: Option<SystemTitle>, out: &mut Vec<u8>) {
+    out.push(tag);
+    let octets = title.as_ref().map_or(&[][..], |title| title.octets());
+    axdr::write_length(octets.len(), out);
+    out.extend_from_slice(octets);
+}

@@ -1,0 +1,85 @@
+use super::{Cipher, Envelope, SecurityControl, SystemTitle, Wrapping};
+use crate::Error;
+
+/// The protection of one ciphered association: who talks to whom, with which keys, and how far the
+/// peer has counted. Everything is authenticated and encrypted (0x30), in both directions.
+#[derive(Debug)]
+pub(crate) struct Shield {
+    cipher: Cipher,
+    own: SystemTitle,
+    peer: SystemTitle,
+    /// Counter of the peer's last authentic APDU.
+    last: Option<u32>,
+}
+
+impl Shield {
+    /// `last` is the peer's last counter, when one is known from before.
+    pub(crate) fn new(cipher: Cipher, own: SystemTitle, peer: SystemTitle, last: Option<u32>) -> Self {
+        Self { cipher, own, peer, last }
+    }
+
+    pub(crate) fn peer(&self) -> &SystemTitle {
+        &self.peer
+    }
+
+    pub(crate) fn last(&self) -> Option<u32> {
+        self.last
+    }
+
+    /// Appends `plain` under its `glo-` tag to `out`.
+    pub(crate) fn seal(&self, counter: u32, plain: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+        let tag = *plain.first().ok_or(Error::Truncated)?;
+        seal(&self.cipher, &self.own, Wrapping::Global(tag), counter, plain, out)
+    }
+
+    /// Appends `plain`, which has no `glo-` tag, in a general envelope to `out`.
+    pub(crate) fn seal_general(&self, counter: u32, plain: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+        seal(&self.cipher, &self.own, Wrapping::GeneralGlobal(Some(self.own)), counter, plain, out)
+    }
+
+    /// Unprotects in place what the peer sent and moves its counter on.
+    ///
+    /// The counter is judged after the tag, so only an authentic APDU moves it.
+    pub(crate) fn open<'a>(&mut self, apdu: &'a mut [u8]) -> Result<&'a [u8], Error> {
+        let tag = *apdu.first().ok_or(Error::Truncated)?;
+        let (envelope, body) = Envelope::read(apdu)?;
+        if matches!(envelope.wrapping, Wrapping::Dedicated(_) | Wrapping::GeneralDedicated(_)) {
+            return Err(Error::Unexpected { tag });
+        }
+        let expected = SecurityControl::AUTHENTICATED_ENCRYPTED;
+        if envelope.control != expected {
+            return Err(Error::Protection { expected: expected.octet(), got: envelope.control.octet() });
+        }
+        let plain = envelope.open(&self.cipher, &self.peer, body)?;
+        if let Some(last) = self.last
+            && envelope.counter <= last
+        {
+            return Err(Error::CounterReplayed { last, got: envelope.counter });
+        }
+        self.last = Some(envelope.counter);
+        Ok(plain)
+    }
+
+    /// Our answer to the peer's challenge.
+    pub(crate) fn prove(&self, counter: u32, challenge: &[u8]) -> Result<[u8; super::PROOF_LENGTH], Error> {
+        self.cipher.prove(&self.own, counter, challenge)
+    }
+
+    /// Whether `proof` is the peer's answer to our challenge.
+    pub(crate) fn verify(&self, proof: &[u8], challenge: &[u8]) -> bool {
+        self.cipher.verify(&self.peer, proof, challenge)
+    }
+}
+
+/// Appends `plain`, authenticated and encrypted, to `out`.
+pub(crate) fn seal(
+    cipher: &Cipher,
+    own: &SystemTitle,
+    wrapping: Wrapping,
+    counter: u32,
+    plain: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    let control = SecurityControl::AUTHENTICATED_ENCRYPTED;
+    Envelope { wrapping, control, counter }.seal(cipher, own, plain, out)
+}

@@ -1,0 +1,268 @@
+//! Rows of a profile, straight into columns, however the buffer is cut.
+
+use dlms::profile::{CaptureObject, Column, NullRule, ROW_MAX, RowDecoder, Rows, decode_list, encode_list};
+use dlms::{DateTime, Error, Obis};
+use proptest::prelude::*;
+
+use Column::{Clock, Ignored, Status, Value};
+
+/// 2024-03-31 01:15:00, UTC+1.
+const CLOCK: [u8; 12] = [0x07, 0xE8, 3, 31, 7, 1, 15, 0, 0, 0xFF, 0xC4, 0];
+
+fn decode(columns: &[Column], rule: NullRule, pieces: &[&[u8]]) -> Result<(Rows, u64), Error> {
+    let mut rows = Rows::default();
+    let mut decoder = RowDecoder::new(columns.to_vec(), rule);
+    for piece in pieces {
+        decoder.push(piece, &mut rows)?;
+    }
+    Ok((rows, decoder.finish()?))
+}
+
+fn clock_cell() -> Vec<u8> {
+    [&[9, 12], &CLOCK[..]].concat()
+}
+
+/// An array of structures out of encoded cells.
+fn buffer(rows: &[Vec<Vec<u8>>]) -> Vec<u8> {
+    let mut bytes = vec![1, u8::try_from(rows.len()).unwrap()];
+    for row in rows {
+        bytes.extend([2, u8::try_from(row.len()).unwrap()]);
+        bytes.extend(row.concat());
+    }
+    bytes
+}
+
+#[test]
+fn a_row_becomes_columns() {
+    let bytes = buffer(&[vec![
+        clock_cell(),
+        vec![4, 16, 0x80, 0x01],         // bit-string of 16
+        vec![6, 0x00, 0x00, 0x05, 0xED], // double-long-unsigned
+        vec![10, 3, b'a', b'b', b'c'],   // visible-string
+        vec![16, 0xFF, 0xFE],            // long
+    ]]);
+    let (rows, count) = decode(&[Clock, Status, Value, Ignored, Value], NullRule::Repeat, &[&bytes]).unwrap();
+    assert_eq!(count, 1);
+    assert_eq!(rows.width, 2);
+    assert_eq!(rows.clocks, [Some(DateTime::decode(&CLOCK).unwrap())]);
+    assert_eq!(rows.statuses, [Some(0x8001)]);
+    assert_eq!(rows.values, [Some(1517), Some(-2)]);
+}
+
+#[test]
+fn every_integer_type_is_a_value() {
+    let cells: [(&[u8], i64); 13] = [
+        (&[3, 1], 1),
+        (&[5, 0x80, 0, 0, 0], i64::from(i32::MIN)),
+        (&[6, 0xFF, 0xFF, 0xFF, 0xFF], i64::from(u32::MAX)),
+        (&[13, 0x42], 42),
+        (&[15, 0x80], -128),
+        (&[16, 0x80, 0x00], -32768),
+        (&[17, 0xFF], 255),
+        (&[18, 0xFF, 0xFF], 65535),
+        (&[20, 0x80, 0, 0, 0, 0, 0, 0, 0], i64::MIN),
+        (&[21, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF], i64::MAX),
+        (&[22, 7], 7),
+        (&[5, 0, 0, 0, 9], 9),
+        (&[3, 0], 0),
+    ];
+    for (cell, value) in cells {
+        let bytes = buffer(&[vec![cell.to_vec()]]);
+        let (rows, _) = decode(&[Value], NullRule::Absent, &[&bytes]).unwrap();
+        assert_eq!(rows.values, [Some(value)], "{cell:02X?}");
+    }
+}
+
+#[test]
+fn a_delta_adds_to_the_row_before() {
+    let bytes = buffer(&[
+        vec![vec![6, 0, 0, 1, 0]],  // 256
+        vec![vec![28, 0xFF]],       // delta-integer -1
+        vec![vec![0]],              // null-data
+        vec![vec![32, 0x01, 0x00]], // delta-long-unsigned 256
+    ]);
+    let (rows, _) = decode(&[Value], NullRule::Repeat, &[&bytes]).unwrap();
+    assert_eq!(rows.values, [Some(256), Some(255), Some(255), Some(511)]);
+    let first = buffer(&[vec![vec![28, 1]]]);
+    assert_eq!(decode(&[Value], NullRule::Repeat, &[&first]), Err(Error::ValueRange { column: 0 }));
+}
+
+#[test]
+fn null_data_repeats_or_is_absent() {
+    let bytes = buffer(&[
+        vec![vec![0], vec![0], vec![0]],
+        vec![clock_cell(), vec![17, 8], vec![17, 1]],
+        vec![vec![0], vec![0], vec![0]],
+    ]);
+    let (rows, _) = decode(&[Clock, Status, Value], NullRule::Repeat, &[&bytes]).unwrap();
+    assert_eq!(rows.clocks.iter().map(Option::is_some).collect::<Vec<_>>(), [false, true, false]);
+    assert_eq!(rows.statuses, [None, Some(8), Some(8)]);
+    assert_eq!(rows.values, [None, Some(1), Some(1)]);
+    let (rows, _) = decode(&[Clock, Status, Value], NullRule::Absent, &[&bytes]).unwrap();
+    assert_eq!(rows.statuses, [None, Some(8), None]);
+    assert_eq!(rows.values, [None, Some(1), None]);
+}
+
+#[test]
+fn null_data_repeats_across_drained_rows() {
+    let bytes = buffer(&[vec![vec![17, 5]], vec![vec![0]]]);
+    let mut decoder = RowDecoder::new(vec![Value], NullRule::Repeat);
+    let mut rows = Rows::default();
+    decoder.push(&bytes[..6], &mut rows).unwrap();
+    assert_eq!(rows.values, [Some(5)]);
+    rows.clear();
+    decoder.push(&bytes[6..], &mut rows).unwrap();
+    assert_eq!(rows.values, [Some(5)]);
+}
+
+#[test]
+fn typed_clocks_are_clocks() {
+    let bytes = buffer(&[vec![[&[25], &CLOCK[..]].concat()]]);
+    let (rows, _) = decode(&[Clock], NullRule::Repeat, &[&bytes]).unwrap();
+    assert_eq!(rows.clocks, [Some(DateTime::decode(&CLOCK).unwrap())]);
+}
+
+#[test]
+fn what_does_not_fit_is_named() {
+    let one = |column, cell: &[u8]| decode(&[column], NullRule::Repeat, &[&buffer(&[vec![cell.to_vec()]])]);
+    assert_eq!(one(Value, &[23, 0, 0, 0, 0]), Err(Error::Cell { column: 0, tag: 23 }), "float32");
+    assert_eq!(one(Value, &[24, 0, 0, 0, 0, 0, 0, 0, 0]), Err(Error::Cell { column: 0, tag: 24 }), "float64");
+    assert_eq!(one(Value, &[9, 0]), Err(Error::Cell { column: 0, tag: 9 }), "octet-string");
+    assert_eq!(one(Clock, &[17, 0]), Err(Error::Cell { column: 0, tag: 17 }), "number as clock");
+    assert!(matches!(one(Clock, &[9, 2, 0, 0]), Err(Error::Length { .. })), "short clock");
+    let beyond = [21, 0x80, 0, 0, 0, 0, 0, 0, 0];
+    assert_eq!(one(Value, &beyond), Err(Error::ValueRange { column: 0 }), "u64 beyond i64");
+    assert_eq!(one(Status, &[15, 0xFF]), Err(Error::ValueRange { column: 0 }), "negative status");
+    assert!(matches!(one(Status, &[4, 40, 0, 0, 0, 0, 0]), Err(Error::TooLong { .. })), "40 bits of status");
+    assert_eq!(one(Value, &[13, 0x0A]), Err(Error::ValueRange { column: 0 }), "no decimal digit");
+}
+
+#[test]
+fn a_row_of_the_wrong_shape_is_named_and_the_rows_before_stay() {
+    let bytes = buffer(&[vec![vec![17, 1]], vec![vec![17, 1], vec![17, 2]]]);
+    let mut rows = Rows::default();
+    let mut decoder = RowDecoder::new(vec![Value], NullRule::Repeat);
+    let pushed = decoder.push(&bytes, &mut rows);
+    assert_eq!(pushed, Err(Error::RowShape { expected: 1, got: 2 }));
+    assert_eq!(rows.values, [Some(1)]);
+}
+
+#[test]
+fn fewer_or_more_rows_than_announced_are_refused() {
+    let bytes = buffer(&[vec![vec![17, 1]], vec![vec![17, 2]]]);
+    for end in 2..bytes.len() {
+        let got = u64::from(end >= 6);
+        let cut = decode(&[Value], NullRule::Repeat, &[&bytes[..end]]);
+        assert_eq!(cut, Err(Error::RowCount { expected: 2, got }), "cut at {end}");
+    }
+    for end in 0..2 {
+        assert_eq!(decode(&[Value], NullRule::Repeat, &[&bytes[..end]]), Err(Error::Truncated));
+    }
+    let trailing = decode(&[Value], NullRule::Repeat, &[&bytes, &[0]]);
+    assert_eq!(trailing, Err(Error::Trailing { left: 1 }));
+    assert_eq!(decode(&[Value], NullRule::Repeat, &[&[1, 0]]).unwrap().1, 0);
+    assert!(matches!(decode(&[Value], NullRule::Repeat, &[&[2, 0]]), Err(Error::DataType { .. })));
+}
+
+#[test]
+fn a_row_without_end_is_refused() {
+    let mut decoder = RowDecoder::new(vec![Ignored], NullRule::Repeat);
+    let mut rows = Rows::default();
+    // An octet-string of 1 MiB, 100 octets at a time.
+    decoder.push(&[1, 1, 2, 1, 9, 0x83, 0x10, 0, 0], &mut rows).unwrap();
+    let refused = (0..100).find_map(|piece| Some((piece, decoder.push(&[0; 100], &mut rows).err()?)));
+    assert_eq!(refused, Some((40, Error::TooLong { what: "row", limit: ROW_MAX })));
+    let whole = [&[1, 1, 2, 1, 9, 0x82, 0x20, 0][..], &[0; 0x2000]].concat();
+    let at_once = decode(&[Ignored], NullRule::Repeat, &[&whole]);
+    assert_eq!(at_once, Err(Error::TooLong { what: "row", limit: ROW_MAX }));
+}
+
+#[test]
+fn rows_of_another_width_are_not_mixed() {
+    let mut rows = Rows::default();
+    let mut wide = RowDecoder::new(vec![Value, Value], NullRule::Repeat);
+    wide.push(&buffer(&[vec![vec![17, 1], vec![17, 2]]]), &mut rows).unwrap();
+    let mut narrow = RowDecoder::new(vec![Value], NullRule::Repeat);
+    assert_eq!(narrow.push(&[1, 0], &mut rows), Err(Error::RowsWidth { expected: 1, got: 2 }));
+}
+
+#[test]
+fn of_several_clocks_the_first_counts() {
+    let second = [&[9, 12], &[0xFF; 12][..]].concat();
+    let bytes = buffer(&[vec![clock_cell(), second, vec![17, 3]]]);
+    let (rows, _) = decode(&[Clock, Clock, Value], NullRule::Repeat, &[&bytes]).unwrap();
+    assert_eq!(rows.clocks, [Some(DateTime::decode(&CLOCK).unwrap())]);
+    assert_eq!(rows.values, [Some(3)]);
+}
+
+#[test]
+fn capture_objects_survive_and_name_their_columns() {
+    let object = |class_id, name: &str, attribute| CaptureObject {
+        class_id,
+        instance: name.parse::<Obis>().unwrap(),
+        attribute,
+        data_index: 0,
+    };
+    let objects = [
+        (object(8, "0.0.1.0.0.255", 2), Clock),
+        (object(1, "0.0.96.10.1.255", 2), Status),
+        (object(3, "1.0.1.8.0.255", 2), Value),
+        (object(4, "1.0.1.6.0.255", 5), Ignored),
+        (object(3, "1.0.1.8.0.255", 3), Ignored),
+    ];
+    let list = objects.map(|(object, _)| object);
+    let mut bytes = Vec::new();
+    encode_list(&list, &mut bytes);
+    assert_eq!(decode_list(&bytes).unwrap(), list);
+    for (object, column) in objects {
+        assert_eq!(Column::of(&object), column, "{object:?}");
+    }
+    for end in 0..bytes.len() {
+        assert_eq!(decode_list(&bytes[..end]), Err(Error::Truncated), "cut at {end}");
+    }
+    assert_eq!(decode_list(&[&bytes[..], &[0]].concat()), Err(Error::Trailing { left: 1 }));
+}
+
+fn cell() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        Just(vec![0]),
+        any::<u32>().prop_map(|value| [&[6], &value.to_be_bytes()[..]].concat()),
+        any::<i16>().prop_map(|value| [&[16], &value.to_be_bytes()[..]].concat()),
+    ]
+}
+
+fn row() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    let clock = prop_oneof![Just(vec![0]), Just(clock_cell())];
+    let status = prop_oneof![Just(vec![0]), Just(vec![17, 4]), Just(vec![4, 8, 0x20])];
+    let text = prop::collection::vec(any::<u8>(), 0..40)
+        .prop_map(|text| [&[9, u8::try_from(text.len()).unwrap()], &text[..]].concat());
+    (clock, status, cell(), text, cell()).prop_map(|(a, b, c, d, e)| vec![a, b, c, d, e])
+}
+
+const COLUMNS: [Column; 5] = [Clock, Status, Value, Ignored, Value];
+
+proptest! {
+    #[test]
+    fn every_cut_gives_the_same_rows(rows in prop::collection::vec(row(), 0..12), size in 1usize..40) {
+        let bytes = buffer(&rows);
+        let whole = decode(&COLUMNS, NullRule::Repeat, &[&bytes]).unwrap();
+        prop_assert_eq!(whole.1, rows.len() as u64);
+        for cut in 0..=bytes.len() {
+            let (before, after) = bytes.split_at(cut);
+            prop_assert_eq!(&decode(&COLUMNS, NullRule::Repeat, &[before, after]).unwrap(), &whole);
+        }
+        let pieces: Vec<&[u8]> = bytes.chunks(size).collect();
+        prop_assert_eq!(decode(&COLUMNS, NullRule::Repeat, &pieces).unwrap(), whole);
+    }
+
+    #[test]
+    fn random_octets_never_panic_and_end_alike_however_cut(
+        tail in prop::collection::vec(any::<u8>(), 0..300),
+        size in 1usize..50,
+    ) {
+        let bytes = [&[1, 0x82, 0xFF, 0xFF, 2, 5][..], &tail].concat();
+        let pieces: Vec<&[u8]> = bytes.chunks(size).collect();
+        let whole = decode(&COLUMNS, NullRule::Absent, &[&bytes]);
+        prop_assert_eq!(decode(&COLUMNS, NullRule::Absent, &pieces), whole);
+    }
+}
