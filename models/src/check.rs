@@ -1,0 +1,154 @@
+//! What the types of the file cannot say.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::path::Path;
+use std::time::Duration;
+
+use dlms::profile::{CaptureObject, Column};
+
+use crate::{ColumnSpec, Error, Model, Profile, Register};
+
+const NAME_LIMIT: usize = 32;
+const PROFILES_LIMIT: usize = 16;
+const REGISTERS_LIMIT: usize = 64;
+/// The stored row has 16 slots for values.
+const VALUE_COLUMNS_LIMIT: usize = 16;
+const COLUMNS_LIMIT: usize = 32;
+const DAY_S: u32 = 86_400;
+/// Ten years of minutes.
+const DEPTH_LIMIT: u32 = 10 * 366 * 1440;
+const READ_EVERY_MIN: Duration = Duration::from_secs(60);
+const MAX_PDU_MIN: u16 = 64;
+
+/// Refuses a model that no meter can be, naming file and key.
+pub(crate) fn check(file: &str, model: &Model) -> Result<(), Error> {
+    let check = Check { file };
+    check.names(model)?;
+    check.that(model.association.max_pdu >= MAX_PDU_MIN, "association.max_pdu", || {
+        format!("is {}, at least {MAX_PDU_MIN} octets are needed", model.association.max_pdu)
+    })?;
+    check.that(model.quirks.max_rows_per_read > 0, "quirks.max_rows_per_read", || {
+        "must be more than 0".into()
+    })?;
+    let count = model.profiles.len();
+    check.that((1..=PROFILES_LIMIT).contains(&count), "profiles", || {
+        format!("has {count} entries, 1 to {PROFILES_LIMIT} are allowed")
+    })?;
+    let count = model.registers.len();
+    check.that(count <= REGISTERS_LIMIT, "registers", || {
+        format!("has {count} entries, at most {REGISTERS_LIMIT} are allowed")
+    })?;
+    let mut names = Unique::new();
+    let mut logical_names = Unique::new();
+    for (index, profile) in model.profiles.iter().enumerate() {
+        let key = format!("profiles[{index}]");
+        check.unique(&mut names, &profile.name, &format!("{key}.name"))?;
+        check.unique(&mut logical_names, &profile.obis, &format!("{key}.obis"))?;
+        check.profile(&key, profile, model)?;
+    }
+    let mut names = Unique::new();
+    for (index, register) in model.registers.iter().enumerate() {
+        let key = format!("registers[{index}]");
+        check.unique(&mut names, &register.name, &format!("{key}.name"))?;
+        check.unique(&mut logical_names, &register.obis, &format!("{key}.obis"))?;
+        check.register(&key, register)?;
+    }
+    Ok(())
+}
+
+type Unique = BTreeSet<String>;
+
+struct Check<'a> {
+    file: &'a str,
+}
+
+impl Check<'_> {
+    fn names(&self, model: &Model) -> Result<(), Error> {
+        let name = &model.name;
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        self.that(!name.is_empty() && name.len() <= NAME_LIMIT && name.chars().all(plain), "name", || {
+            format!("`{name}` must be 1 to {NAME_LIMIT} lower-case letters, digits and hyphens")
+        })?;
+        let stem = Path::new(self.file).file_stem().map(|stem| stem.to_string_lossy().into_owned());
+        self.that(stem.as_deref() == Some(name), "name", || {
+            format!("`{name}` must be the name of the file without `.toml`")
+        })
+    }
+
+    fn profile(&self, key: &str, profile: &Profile, model: &Model) -> Result<(), Error> {
+        let period = profile.period_s;
+        self.that(period == 0 || DAY_S.is_multiple_of(period), &format!("{key}.period_s"), || {
+            format!("is {period}, must be 0 or divide a day ({DAY_S})")
+        })?;
+        self.that((1..=DEPTH_LIMIT).contains(&profile.depth), &format!("{key}.depth"), || {
+            format!("is {}, must be 1 to {DEPTH_LIMIT} rows", profile.depth)
+        })?;
+        self.read_every(key, profile.read_every)?;
+        self.columns(&format!("{key}.columns"), &profile.columns, model)
+    }
+
+    fn columns(&self, key: &str, columns: &[ColumnSpec], model: &Model) -> Result<(), Error> {
+        let count = columns.len();
+        self.that((2..=COLUMNS_LIMIT).contains(&count), key, || {
+            format!("has {count} entries, 2 to {COLUMNS_LIMIT} are allowed")
+        })?;
+        let first = &columns[0];
+        self.that(
+            first.class_id == 8 && first.obis == model.clock && first.attribute == 2,
+            &format!("{key}[0]"),
+            || format!("must be the clock: class_id 8, obis {}, attribute 2", model.clock),
+        )?;
+        let mut seen = Unique::new();
+        let mut values = 0;
+        for (index, column) in columns.iter().enumerate() {
+            let key = format!("{key}[{index}]");
+            self.that(column.attribute >= 2, &format!("{key}.attribute"), || {
+                format!("is {}, must be 2 or more", column.attribute)
+            })?;
+            let what = format!("{}/{}/{}", column.class_id, column.obis, column.attribute);
+            self.unique(&mut seen, &what, &format!("{key}.obis"))?;
+            values += usize::from(kind(column) == Column::Value);
+        }
+        self.that((1..=VALUE_COLUMNS_LIMIT).contains(&values), key, || {
+            format!("has {values} value columns, 1 to {VALUE_COLUMNS_LIMIT} are allowed")
+        })
+    }
+
+    fn register(&self, key: &str, register: &Register) -> Result<(), Error> {
+        let class_id = register.class_id;
+        self.that(matches!(class_id, 1 | 3 | 4 | 5), &format!("{key}.class_id"), || {
+            format!("is {class_id}, must be 1 (data), 3 (register), 4 (extended) or 5 (demand)")
+        })?;
+        self.read_every(key, register.read_every)
+    }
+
+    fn read_every(&self, key: &str, every: Duration) -> Result<(), Error> {
+        self.that(every >= READ_EVERY_MIN, &format!("{key}.read_every"), || {
+            format!("is {} s, must be at least {} s", every.as_secs(), READ_EVERY_MIN.as_secs())
+        })
+    }
+
+    fn unique(&self, seen: &mut Unique, what: &impl Display, key: &str) -> Result<(), Error> {
+        let what = what.to_string();
+        self.that(!seen.contains(&what), key, || format!("`{what}` stands there twice"))?;
+        seen.insert(what);
+        Ok(())
+    }
+
+    fn that(&self, holds: bool, key: &str, message: impl FnOnce() -> String) -> Result<(), Error> {
+        if holds {
+            return Ok(());
+        }
+        Err(Error::Invalid { file: self.file.to_owned(), key: key.to_owned(), message: message() })
+    }
+}
+
+fn kind(column: &ColumnSpec) -> Column {
+    Column::of(&CaptureObject {
+        class_id: column.class_id,
+        instance: column.obis,
+        attribute: column.attribute,
+        data_index: 0,
+    })
+}

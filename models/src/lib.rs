@@ -1,0 +1,26 @@
+//! Meter models: what a type of meter can do, as data.
+//!
+//! A model is one TOML file: the associations a meter offers, the names of its identity objects, its profiles with
+//! their capture objects, its registers, and the few habits in which it differs from the standard. Nothing about a
+//! vendor is written in code; the collector and the simulator both work from what is said here.
+//!
+//! From the outside in:
+//! - [`builtin`] and [`load_dir`] (`source.rs`) find the files and give back models by name;
+//! - [`Model`] and its parts (`model.rs`) are the manual of the file: each field says meaning, unit and limits;
+//! - `check.rs` refuses what the types alone cannot (a profile twice, a first column that is no clock, …);
+//! - [`Error`] names the file and the key or line, so that whoever wrote the file can mend it.
+//!
+//! The files that come with the program lie beside this crate: `sed302.toml` (from the manufacturer's datasheet; what
+//! the datasheet leaves open is marked as assumed) and `generic-dlms.toml` (the common minimum, for meters whose type
+//! is not known).
+
+mod check;
+mod error;
+mod model;
+mod source;
+
+pub use error::Error;
+pub use model::{
+    AssociationSpec, ColumnSpec, Identity, Model, NullRule, Profile, Quirks, RangeDeviation, Register,
+};
+pub use source::{builtin, load_dir, parse};

@@ -1,0 +1,211 @@
+//! The model of a meter type. The structs are the manual of the TOML file: unknown keys are refused.
+
+use std::time::Duration;
+
+use dlms::{Obis, Unit};
+use serde::{Deserialize, Deserializer, de};
+
+/// What a type of meter can do.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// Name by which the inventory refers to the model; the same as the file's name without `.toml`.
+    /// Lower-case letters, digits and hyphens, at most 32.
+    pub name: String,
+    /// Who makes the meter, as people write it.
+    pub manufacturer: String,
+    /// One sentence for a person who has to choose a model.
+    pub description: String,
+    /// How the meter is spoken to.
+    pub association: AssociationSpec,
+    /// Objects that say which meter this is.
+    pub identity: Identity,
+    /// The clock object (class 8); normally `0.0.1.0.0.255`.
+    pub clock: Obis,
+    /// Data object (class 1, double-long-unsigned) with the last invocation counter that the meter accepted from
+    /// the head-end, readable without security.
+    pub invocation_counter: Obis,
+    /// Profiles that are read periodically; at least one, at most 16.
+    pub profiles: Vec<Profile>,
+    /// Registers that are read on their own; may be empty, at most 64.
+    #[serde(default)]
+    pub registers: Vec<Register>,
+    /// Where the meter differs from the standard.
+    #[serde(default)]
+    pub quirks: Quirks,
+}
+
+/// Addresses and sizes of the associations that the meter offers.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AssociationSpec {
+    /// Client address of the association without security. Default 16, the public client of the standard.
+    #[serde(default = "default_client_sap_none")]
+    pub client_sap_none: u16,
+    /// Client address of the association with a password (LLS). Default 32.
+    #[serde(default = "default_client_sap_lls")]
+    pub client_sap_lls: u16,
+    /// Client address of the association with GMAC (HLS mechanism 5) and ciphering. Default 1.
+    #[serde(default = "default_client_sap_gmac")]
+    pub client_sap_gmac: u16,
+    /// Address of the logical device inside the meter. Default 1, the management logical device.
+    #[serde(default = "default_server_sap")]
+    pub server_sap: u16,
+    /// Largest APDU in octets that the client offers to receive; the meter may answer with less.
+    /// Default 1024, at least 64.
+    #[serde(default = "default_max_pdu")]
+    pub max_pdu: u16,
+}
+
+/// Data objects (class 1) that identify the meter.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Identity {
+    /// Serial number as printed on the meter; compared with the inventory once per association.
+    pub serial: Obis,
+    /// COSEM logical device name (IEC 62056-6-2), normally `0.0.42.0.0.255`.
+    pub logical_device_name: Obis,
+    /// Version of the active firmware.
+    pub firmware: Obis,
+}
+
+/// A profile-generic object (class 7) and what the datasheet says of it. The collector reads the layout that the
+/// meter really has; the simulator builds meters from the columns given here.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// Short name for people and for the command line, such as `energy`; unique in the model.
+    pub name: String,
+    /// Logical name of the profile; unique in the model.
+    pub obis: Obis,
+    /// Capture period in seconds: a divisor of a day, 86400 for local midnight, 0 when the captures are not
+    /// periodic (monthly billing: 00:00:00 on the first of the month).
+    pub period_s: u32,
+    /// Rows that the meter keeps before it overwrites the oldest; at least 1.
+    pub depth: u32,
+    /// How often new captures are read, such as `"1h"`; at least one minute.
+    #[serde(with = "humantime_serde")]
+    pub read_every: Duration,
+    /// Capture objects in order; the first is the clock, at most 16 of them hold values.
+    pub columns: Vec<ColumnSpec>,
+}
+
+/// One capture object of a profile.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ColumnSpec {
+    /// Logical name of the captured object.
+    pub obis: Obis,
+    /// Interface class of the captured object.
+    pub class_id: u16,
+    /// Captured attribute, 2 or more. Default 2.
+    #[serde(default = "default_attribute")]
+    pub attribute: i8,
+    /// The value times ten to the power of the scaler is in `unit`. Default 0.
+    #[serde(default)]
+    pub scaler: i8,
+    /// Unit by its symbol, such as `"Wh"`. Default: no unit (255).
+    #[serde(default = "no_unit", deserialize_with = "unit_by_symbol")]
+    pub unit: Unit,
+}
+
+/// A register that is read on its own. Scaler and unit are read from the meter.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Register {
+    /// Short name for people, such as `active import`; unique in the model.
+    pub name: String,
+    /// Logical name; unique in the model.
+    pub obis: Obis,
+    /// Interface class: 1 data, 3 register, 4 extended register, 5 demand register.
+    pub class_id: u16,
+    /// How often it is read, such as `"1day"`; at least one minute.
+    #[serde(with = "humantime_serde")]
+    pub read_every: Duration,
+}
+
+/// Habits in which meters of this model differ from the standard. Everything has the standard's default.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Quirks {
+    /// What null-data means in a value column of a buffer. Default `"repeat"`.
+    pub null_rule: NullRule,
+    /// What the client writes as deviation into the limits of a range. Default `"send"`.
+    pub range_deviation: RangeDeviation,
+    /// Most rows that one request may ask for; longer ranges are read in parts. Default 2976, at least 1.
+    pub max_rows_per_read: u32,
+}
+
+/// What null-data means in a value column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NullRule {
+    /// The same value as in the row before (IEC 62056-6-2, class 7).
+    Repeat,
+    /// There is no value.
+    Absent,
+}
+
+/// What stands in the deviation field of the limits of a range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RangeDeviation {
+    /// The offset of the meter's zone at that time.
+    Send,
+    /// 0x8000, "not specified": for meters that refuse or misread anything else.
+    Unspecified,
+}
+
+impl Default for Quirks {
+    fn default() -> Self {
+        // 31 days of quarter-hours: a month is one request.
+        Self {
+            null_rule: NullRule::Repeat,
+            range_deviation: RangeDeviation::Send,
+            max_rows_per_read: 31 * 96,
+        }
+    }
+}
+
+impl Model {
+    /// The profile of that name, if the model has it.
+    pub fn profile(&self, name: &str) -> Option<&Profile> {
+        self.profiles.iter().find(|profile| profile.name == name)
+    }
+}
+
+fn default_client_sap_none() -> u16 {
+    16
+}
+
+fn default_client_sap_lls() -> u16 {
+    32
+}
+
+fn default_client_sap_gmac() -> u16 {
+    1
+}
+
+fn default_server_sap() -> u16 {
+    1
+}
+
+fn default_max_pdu() -> u16 {
+    1024
+}
+
+fn default_attribute() -> i8 {
+    2
+}
+
+fn no_unit() -> Unit {
+    Unit::NONE
+}
+
+/// The unit whose symbol is the given text; IEC 62056-6-2 numbers units 1 to 255.
+fn unit_by_symbol<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Unit, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    (1..=u8::MAX).map(Unit).find(|unit| !text.is_empty() && unit.symbol() == text).ok_or_else(|| {
+        de::Error::custom(format!("`{text}` is no unit of the standard; try Wh, varh, W, var, V, A, Hz"))
+    })
+}

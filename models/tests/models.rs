@@ -1,0 +1,199 @@
+//! Each builtin model loads and says what its datasheet says; a wrong file is refused by file and key or line.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests stand outside the test functions")]
+
+use std::fs;
+use std::time::Duration;
+
+use models::{Error, NullRule, RangeDeviation, builtin, load_dir, parse};
+
+const SMALL: &str = r#"
+name = "small"
+manufacturer = "nobody"
+description = "the smallest model"
+clock = "0.0.1.0.0.255"
+invocation_counter = "0.0.43.1.0.255"
+association = {}
+
+[identity]
+serial = "0.0.96.1.0.255"
+logical_device_name = "0.0.42.0.0.255"
+firmware = "1.0.0.2.0.255"
+
+[[profiles]]
+name = "energy"
+obis = "1.0.99.1.0.255"
+period_s = 900
+depth = 10
+read_every = "1h"
+columns = [
+  { obis = "0.0.1.0.0.255", class_id = 8 },
+  { obis = "1.0.1.8.0.255", class_id = 3, unit = "Wh" },
+]
+
+[[registers]]
+name = "total"
+obis = "1.0.1.8.0.255"
+class_id = 3
+read_every = "1day"
+"#;
+
+fn refusal(from: &str, to: &str) -> String {
+    assert!(SMALL.contains(from), "`{from}` is not in the small model");
+    parse("small.toml", &SMALL.replacen(from, to, 1)).unwrap_err().to_string()
+}
+
+fn key_of(from: &str, to: &str) -> String {
+    assert!(SMALL.contains(from), "`{from}` is not in the small model");
+    match parse("small.toml", &SMALL.replacen(from, to, 1)).unwrap_err() {
+        Error::Invalid { file, key, .. } => {
+            assert_eq!(file, "small.toml");
+            key
+        }
+        other => panic!("expected a refused key, got {other}"),
+    }
+}
+
+#[test]
+fn every_builtin_model_loads_under_its_own_name() {
+    let models = builtin().unwrap();
+    let names: Vec<_> = models.keys().map(String::as_str).collect();
+    assert_eq!(names, ["generic-dlms", "sed302"]);
+}
+
+#[test]
+fn sed302_has_the_profiles_of_its_datasheet() {
+    let models = builtin().unwrap();
+    let sed302 = &models["sed302"];
+    let shape: Vec<_> = sed302
+        .profiles
+        .iter()
+        .map(|p| (p.name.as_str(), p.obis.to_string(), p.period_s, p.depth, p.columns.len()))
+        .collect();
+    assert_eq!(
+        shape,
+        [
+            ("energy", "1.0.99.1.0.255".to_owned(), 900, 9600, 8),
+            ("quality", "1.0.99.2.0.255".to_owned(), 900, 9600, 13),
+            ("monthly", "0.0.98.1.0.255".to_owned(), 0, 12, 12),
+            ("daily", "0.0.98.2.0.255".to_owned(), 86_400, 62, 7),
+        ]
+    );
+    let energy: Vec<_> = sed302.profiles[0].columns.iter().map(|c| c.obis.to_string()).collect();
+    assert_eq!(
+        energy,
+        [
+            "0.0.1.0.0.255",
+            "0.0.96.10.1.255",
+            "1.0.1.4.0.255",
+            "1.0.3.4.0.255",
+            "1.0.1.29.0.255",
+            "1.0.3.29.0.255",
+            "1.0.1.8.0.255",
+            "1.0.3.8.0.255"
+        ]
+    );
+}
+
+#[test]
+fn generic_load_profile_has_eight_values() {
+    let models = builtin().unwrap();
+    let energy = models["generic-dlms"].profile("energy").unwrap();
+    assert_eq!(energy.columns.len(), 2 + 8);
+    assert_eq!(models["generic-dlms"].profile("yearly"), None);
+}
+
+#[test]
+fn defaults_are_the_standards() {
+    let model = parse("small.toml", SMALL).unwrap();
+    let association = &model.association;
+    assert_eq!(
+        (
+            association.client_sap_none,
+            association.client_sap_lls,
+            association.client_sap_gmac,
+            association.server_sap
+        ),
+        (16, 32, 1, 1)
+    );
+    assert_eq!(model.quirks.null_rule, NullRule::Repeat);
+    assert_eq!(model.quirks.range_deviation, RangeDeviation::Send);
+    assert_eq!(model.profiles[0].columns[1].attribute, 2);
+    assert_eq!(model.profiles[0].columns[1].unit.symbol(), "Wh");
+    assert_eq!(model.profiles[0].read_every, Duration::from_secs(3600));
+}
+
+#[test]
+fn unknown_key_is_refused_with_its_line() {
+    assert_eq!(
+        refusal("depth = 10", "depth = 10\ndepht = 11"),
+        "small.toml, line 19: unknown field `depht`, expected one of `name`, `obis`, `period_s`, `depth`, `read_every`, `columns`"
+    );
+    assert!(refusal("class_id = 8", "class_id = 8, colour = 1").contains("unknown field `colour`"));
+    assert!(refusal("association = {}", "association = { sap = 1 }").contains("unknown field `sap`"));
+    assert!(refusal("name = \"small\"", "name = \"small\"\nvendor = 1").contains("unknown field `vendor`"));
+}
+
+#[test]
+fn wrong_values_are_refused_with_their_line() {
+    assert!(refusal("depth = 10\n", "").contains("missing field `depth`"));
+    assert!(refusal("\"1.0.99.1.0.255\"", "\"1.0.99.1\"").starts_with("small.toml, line 16: "));
+    let unit = refusal("\"Wh\"", "\"kWh\"");
+    assert!(unit.contains("`kWh` is no unit of the standard"), "{unit}");
+    assert!(refusal("\"1h\"", "\"hourly\"").starts_with("small.toml, line 19: "));
+}
+
+#[test]
+fn what_no_meter_can_be_is_refused_with_its_key() {
+    assert_eq!(key_of("name = \"small\"", "name = \"Small\""), "name");
+    assert_eq!(key_of("name = \"small\"", "name = \"other\""), "name");
+    assert_eq!(key_of("association = {}", "association = { max_pdu = 10 }"), "association.max_pdu");
+    assert_eq!(
+        key_of("[identity]", "quirks = { max_rows_per_read = 0 }\n[identity]"),
+        "quirks.max_rows_per_read"
+    );
+    assert_eq!(key_of("period_s = 900", "period_s = 7000"), "profiles[0].period_s");
+    assert_eq!(key_of("depth = 10", "depth = 0"), "profiles[0].depth");
+    assert_eq!(key_of("\"1h\"", "\"0s\""), "profiles[0].read_every");
+    assert_eq!(key_of("class_id = 8", "class_id = 3"), "profiles[0].columns[0]");
+    assert_eq!(
+        key_of("\"1.0.1.8.0.255\", class_id = 3", "\"0.0.1.0.0.255\", class_id = 8"),
+        "profiles[0].columns[1].obis"
+    );
+    assert_eq!(key_of("class_id = 3\nread", "class_id = 7\nread"), "registers[0].class_id");
+}
+
+#[test]
+fn a_name_stands_once() {
+    let profile = SMALL[SMALL.find("[[profiles]]").unwrap()..SMALL.find("[[registers]]").unwrap()].to_owned();
+    let twice = profile.replace("\"energy\"", "\"again\"") + "[[registers]]";
+    assert_eq!(key_of("[[registers]]", &twice), "profiles[1].obis");
+    let twice = profile.replace(".99.1.", ".99.2.") + "[[registers]]";
+    assert_eq!(key_of("[[registers]]", &twice), "profiles[1].name");
+    assert_eq!(key_of("obis = \"1.0.1.8.0.255\"\n", "obis = \"1.0.99.1.0.255\"\n"), "registers[0].obis");
+}
+
+#[test]
+fn sixteen_values_fit_and_one_more_does_not() {
+    let values = |count: u8| -> String {
+        (1..=count).map(|e| format!("  {{ obis = \"1.0.1.8.{e}.255\", class_id = 3 }},\n")).collect()
+    };
+    let line = "  { obis = \"1.0.1.8.0.255\", class_id = 3, unit = \"Wh\" },\n";
+    assert!(parse("small.toml", &SMALL.replace(line, &values(16))).is_ok());
+    assert_eq!(key_of(line, &values(17)), "profiles[0].columns");
+}
+
+#[test]
+fn a_folder_is_read_by_name_and_its_errors_name_the_file() {
+    let folder = std::env::temp_dir().join(format!("models-test-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("small.toml"), SMALL).unwrap();
+    fs::write(folder.join("notes.txt"), "not a model").unwrap();
+    let models = load_dir(&folder).unwrap();
+    assert_eq!(models.keys().collect::<Vec<_>>(), ["small"]);
+    fs::write(folder.join("zz.toml"), "name = 1").unwrap();
+    let error = load_dir(&folder).unwrap_err().to_string();
+    fs::remove_dir_all(&folder).unwrap();
+    assert!(error.contains("zz.toml, line 1"), "{error}");
+    assert!(matches!(load_dir(&folder), Err(Error::Unreadable { .. })));
+}
