@@ -1,0 +1,117 @@
+use super::{ApplicationContext, Mechanism, ber, tag};
+use crate::{AssociationResult, Diagnostic, Error};
+
+const CONTEXT: u8 = 0xA1;
+const RESULT: u8 = 0xA2;
+const DIAGNOSTIC: u8 = 0xA3;
+const RESPONDING_TITLE: u8 = 0xA4;
+const REQUIREMENTS: u8 = 0x88;
+const MECHANISM: u8 = 0x89;
+const AUTHENTICATION: u8 = 0xAA;
+const CHARACTERS: u8 = 0x80;
+const AUTHENTICATION_UNIT: [u8; 2] = [0x07, 0x80];
+const SERVICE_USER: u8 = 0xA1;
+const SERVICE_PROVIDER: u8 = 0xA2;
+
+/// Association response. Fields that DLMS does not need are passed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aare<'a> {
+    /// Application context.
+    pub context: ApplicationContext,
+    /// Accepted or not.
+    pub result: AssociationResult,
+    /// Why.
+    pub diagnostic: Diagnostic,
+    /// System title of the server.
+    pub responding_title: Option<&'a [u8]>,
+    /// Whether the authentication functional unit is there.
+    pub requirements: bool,
+    /// Authentication mechanism; some meters name the lowest level, too.
+    pub mechanism: Option<Mechanism>,
+    /// The server's challenge.
+    pub authentication: Option<&'a [u8]>,
+    /// The initiate response, perhaps ciphered; or a confirmed-service-error.
+    pub user_information: Option<&'a [u8]>,
+}
+
+impl<'a> Aare<'a> {
+    /// Appends the APDU.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let mut fields = Vec::with_capacity(96);
+        self.context.encode(CONTEXT, &mut fields);
+        ber::nested(RESULT, ber::INTEGER, &[self.result.code()], &mut fields);
+        let (source, code) = match self.diagnostic {
+            Diagnostic::User(code) => (SERVICE_USER, code),
+            Diagnostic::Provider(code) => (SERVICE_PROVIDER, code),
+        };
+        ber::nested(DIAGNOSTIC, source, &[ber::INTEGER, 1, code], &mut fields);
+        if let Some(title) = self.responding_title {
+            ber::nested(RESPONDING_TITLE, ber::OCTET_STRING, title, &mut fields);
+        }
+        if self.requirements {
+            ber::field(REQUIREMENTS, &AUTHENTICATION_UNIT, &mut fields);
+        }
+        if let Some(mechanism) = self.mechanism {
+            mechanism.encode(MECHANISM, &mut fields);
+        }
+        if let Some(challenge) = self.authentication {
+            ber::nested(AUTHENTICATION, CHARACTERS, challenge, &mut fields);
+        }
+        if let Some(octets) = self.user_information {
+            ber::user_information(octets, &mut fields);
+        }
+        ber::wrap(tag::AARE, &fields, out);
+    }
+
+    /// Decodes the APDU.
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`], [`Error::Truncated`] (also when context, result or diagnostic is missing), [`Error::Trailing`],
+    /// [`Error::Value`] for names outside DLMS.
+    pub fn decode(octets: &'a [u8]) -> Result<Self, Error> {
+        let (mut context, mut result, mut diagnostic, mut responding_title) = (None, None, None, None);
+        let (mut mechanism, mut authentication, mut user_information, mut requirements) =
+            (None, None, None, false);
+        ber::fields(octets, tag::AARE, |tag, contents| {
+            match tag {
+                CONTEXT => context = Some(ApplicationContext::read(contents)?),
+                RESULT => result = Some(number(contents)?.into()),
+                DIAGNOSTIC => diagnostic = Some(read_diagnostic(contents)?),
+                RESPONDING_TITLE => responding_title = Some(ber::inside(contents, ber::OCTET_STRING)?),
+                REQUIREMENTS => requirements = contents == AUTHENTICATION_UNIT,
+                MECHANISM => mechanism = Some(Mechanism::read(contents)?),
+                AUTHENTICATION => authentication = Some(ber::inside(contents, CHARACTERS)?),
+                _ if ber::is_user_information(tag) => {
+                    user_information = Some(ber::read_user_information(contents)?)
+                }
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(Self {
+            context: context.ok_or(Error::Truncated)?,
+            result: result.ok_or(Error::Truncated)?,
+            diagnostic: diagnostic.ok_or(Error::Truncated)?,
+            responding_title,
+            requirements,
+            mechanism,
+            authentication,
+            user_information,
+        })
+    }
+}
+
+fn number(contents: &[u8]) -> Result<u8, Error> {
+    ber::small(ber::inside(contents, ber::INTEGER)?, "a number of the AARE")
+}
+
+fn read_diagnostic(contents: &[u8]) -> Result<Diagnostic, Error> {
+    match contents.first() {
+        Some(&SERVICE_USER) => Ok(Diagnostic::User(number(ber::inside(contents, SERVICE_USER)?)?)),
+        Some(&SERVICE_PROVIDER) => {
+            Ok(Diagnostic::Provider(number(ber::inside(contents, SERVICE_PROVIDER)?)?))
+        }
+        Some(&tag) => Err(Error::Unexpected { tag }),
+        None => Err(Error::Truncated),
+    }
+}

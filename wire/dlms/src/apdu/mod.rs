@@ -1,0 +1,111 @@
+//! The services with logical names (Green Book, 9.3 and 9.5): GET, SET and ACTION, and the exception-response.
+//!
+//! Requests and answers borrow what they carry; an encoded `Data` stays encoded until somebody wants it.
+
+pub mod action;
+mod exception;
+pub mod get;
+mod invoke;
+pub mod set;
+
+pub use action::{ActionRequest, ActionResponse, ActionReturn};
+pub use get::{GetRequest, GetResponse};
+pub use invoke::InvokeId;
+pub use set::{SetRequest, SetResponse};
+
+use crate::Error;
+use crate::axdr::{Reader, skip, write_octets};
+
+/// Tags of the APDUs.
+pub mod tag {
+    /// GET request.
+    pub const GET_REQUEST: u8 = 0xC0;
+    /// SET request.
+    pub const SET_REQUEST: u8 = 0xC1;
+    /// ACTION request.
+    pub const ACTION_REQUEST: u8 = 0xC3;
+    /// GET response.
+    pub const GET_RESPONSE: u8 = 0xC4;
+    /// SET response.
+    pub const SET_RESPONSE: u8 = 0xC5;
+    /// ACTION response.
+    pub const ACTION_RESPONSE: u8 = 0xC7;
+    /// Exception-response.
+    pub const EXCEPTION_RESPONSE: u8 = 0xD8;
+}
+
+/// A piece of a long value on its way to the server: DataBlock-SA (Green Book, 9.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataBlock<'a> {
+    /// Whether it is the last one.
+    pub last: bool,
+    /// Its number, from 1.
+    pub number: u32,
+    /// The piece.
+    pub octets: &'a [u8],
+}
+
+impl<'a> DataBlock<'a> {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(u8::from(self.last));
+        out.extend_from_slice(&self.number.to_be_bytes());
+        write_octets(self.octets, out);
+    }
+
+    fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
+        Ok(Self { last: reader.u8()? != 0, number: reader.u32()?, octets: reader.octets()? })
+    }
+}
+
+/// The octets of one encoded value.
+fn value<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Error> {
+    let rest = reader.rest();
+    skip(reader)?;
+    Ok(&rest[..rest.len() - reader.remaining()])
+}
+
+/// An access selection behind its usage flag: selector and parameters, still encoded.
+fn selection<'a>(reader: &mut Reader<'a>) -> Result<Option<&'a [u8]>, Error> {
+    if !reader.flag()? {
+        return Ok(None);
+    }
+    let rest = reader.rest();
+    reader.u8()?;
+    skip(reader)?;
+    Ok(Some(&rest[..rest.len() - reader.remaining()]))
+}
+
+fn encode_selection(selection: Option<&[u8]>, out: &mut Vec<u8>) {
+    match selection {
+        Some(octets) => {
+            out.push(1);
+            out.extend_from_slice(octets);
+        }
+        None => out.push(0),
+    }
+}
+
+/// A list with its count; every element has at least one octet.
+fn list<'a, T>(
+    reader: &mut Reader<'a>,
+    mut read: impl FnMut(&mut Reader<'a>) -> Result<T, Error>,
+) -> Result<Vec<T>, Error> {
+    let count = reader.length()?;
+    if count > reader.remaining() {
+        return Err(Error::Truncated);
+    }
+    (0..count).map(|_| read(reader)).collect()
+}
+
+/// Tag, choice and invoke-id in front of every service.
+fn begin(expected: u8, reader: &mut Reader<'_>) -> Result<(u8, InvokeId), Error> {
+    let tag = reader.u8()?;
+    if tag != expected {
+        return Err(Error::Unexpected { tag });
+    }
+    Ok((reader.u8()?, InvokeId::new(reader.u8()?)))
+}
+
+const fn no_choice(what: &'static str, choice: u8) -> Error {
+    Error::Value { what, got: choice as u32 }
+}

@@ -1,0 +1,32 @@
+//! DLMS/COSEM (IEC 62056-5-3, -6-1, -6-2, -4-7), client and server, suite 0: octets in, octets out.
+//!
+//! No socket, no clock, no randomness, no task: times, challenges and invocation counters are arguments. From the wire upwards:
+//! [`wrapper`] frames APDUs on TCP; [`axdr`] is the encoding of values; [`acse`] and [`initiate`] open and release an association;
+//! [`security`] protects APDUs; [`apdu`] are the services GET, SET and ACTION; [`selection`] asks for a part of a profile and [`profile`] turns
+//! its buffer into columns; [`client`] and [`server`] put all of it together.
+
+pub mod acse;
+pub mod apdu;
+pub mod axdr;
+pub mod client;
+mod datetime;
+mod descriptor;
+mod error;
+pub mod initiate;
+mod obis;
+pub mod profile;
+pub mod security;
+pub mod selection;
+pub mod server;
+mod unit;
+pub mod wrapper;
+
+pub use datetime::{DateTime, Parts};
+pub use descriptor::{AttributeDescriptor, MethodDescriptor};
+pub use error::{
+    ActionResult, AssociationResult, ConfirmedServiceError, DataAccessResult, Diagnostic, Error, ExceptionResponse,
+    Fault, ServiceError, StateError,
+};
+pub use initiate::Conformance;
+pub use obis::{Obis, ObisError};
+pub use unit::{ScalerUnit, Unit};

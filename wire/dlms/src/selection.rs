@@ -1,0 +1,131 @@
+//! Selective access to the buffer of a profile (Blue Book, 4.3.6): which rows and columns to give.
+
+use crate::axdr::{Data, Reader, tag, write_length};
+use crate::profile::CaptureObject;
+use crate::{DateTime, Error};
+
+const BY_RANGE: u8 = 1;
+const BY_ENTRY: u8 = 2;
+
+/// The selections of a profile buffer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selection {
+    /// `range_descriptor`, selector 1.
+    Range(RangeSelection),
+    /// `entry_descriptor`, selector 2.
+    Entries(EntrySelection),
+}
+
+/// Rows whose restricting column lies in a range, both ends inclusive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RangeSelection {
+    /// The column that restricts, normally the clock.
+    pub restricting: CaptureObject,
+    /// First time.
+    pub from: DateTime,
+    /// Last time.
+    pub to: DateTime,
+    /// Columns to give; empty for all.
+    pub columns: Vec<CaptureObject>,
+}
+
+/// Rows by their position, both ends inclusive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EntrySelection {
+    /// First entry, from 1.
+    pub from: u32,
+    /// Last entry; 0 for the last one that there is.
+    pub to: u32,
+    /// First column, from 1.
+    pub first_column: u16,
+    /// Last column; 0 for the last one.
+    pub last_column: u16,
+}
+
+impl Selection {
+    /// Appends selector and parameters, as they stand in a GET request behind the usage flag.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Range(range) => {
+                out.extend_from_slice(&[BY_RANGE, tag::STRUCTURE, 4]);
+                range.restricting.encode(out);
+                for end in [range.from, range.to] {
+                    Data::OctetString(end.octets().to_vec()).encode(out);
+                }
+                out.push(tag::ARRAY);
+                write_length(range.columns.len(), out);
+                range.columns.iter().for_each(|column| column.encode(out));
+            }
+            Self::Entries(entries) => {
+                out.extend_from_slice(&[BY_ENTRY, tag::STRUCTURE, 4]);
+                Data::DoubleLongUnsigned(entries.from).encode(out);
+                Data::DoubleLongUnsigned(entries.to).encode(out);
+                Data::LongUnsigned(entries.first_column).encode(out);
+                Data::LongUnsigned(entries.last_column).encode(out);
+            }
+        }
+    }
+
+    /// Reads selector and parameters.
+    ///
+    /// # Errors
+    /// [`Error::Value`] for a selector that profiles do not have, [`Error::DataType`] for parameters of another type,
+    /// [`Error::Truncated`].
+    pub fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
+        match reader.u8()? {
+            BY_RANGE => {
+                four(reader)?;
+                let restricting = CaptureObject::read(reader)?;
+                let (from, to) = (moment(reader)?, moment(reader)?);
+                let data_type = reader.u8()?;
+                if data_type != tag::ARRAY {
+                    return Err(Error::DataType { expected: "selected columns", got: data_type });
+                }
+                let count = reader.length()?;
+                let columns = (0..count).map(|_| CaptureObject::read(reader)).collect::<Result<_, _>>()?;
+                Ok(Self::Range(RangeSelection { restricting, from, to, columns }))
+            }
+            BY_ENTRY => {
+                four(reader)?;
+                let (from, to) = (double_long_unsigned(reader)?, double_long_unsigned(reader)?);
+                let (first_column, last_column) = (long_unsigned(reader)?, long_unsigned(reader)?);
+                Ok(Self::Entries(EntrySelection { from, to, first_column, last_column }))
+            }
+            other => Err(Error::Value { what: "selector", got: u32::from(other) }),
+        }
+    }
+}
+
+fn four(reader: &mut Reader<'_>) -> Result<(), Error> {
+    match (reader.u8()?, reader.length()?) {
+        (tag::STRUCTURE, 4) => Ok(()),
+        (tag::STRUCTURE, got) => Err(Error::Length { what: "selection", expected: 4, got }),
+        (got, _) => Err(Error::DataType { expected: "selection", got }),
+    }
+}
+
+/// A time as octet-string, as everybody sends it, or as typed date-time.
+fn moment(reader: &mut Reader<'_>) -> Result<DateTime, Error> {
+    match Data::read(reader)? {
+        Data::DateTime(time) => Ok(time),
+        Data::OctetString(octets) => {
+            let wrong = Error::Length { what: "time", expected: 12, got: octets.len() };
+            octets.try_into().map(DateTime::new).map_err(|_| wrong)
+        }
+        other => Err(Error::DataType { expected: "time", got: other.data_type() }),
+    }
+}
+
+fn double_long_unsigned(reader: &mut Reader<'_>) -> Result<u32, Error> {
+    match Data::read(reader)? {
+        Data::DoubleLongUnsigned(value) => Ok(value),
+        other => Err(Error::DataType { expected: "double-long-unsigned", got: other.data_type() }),
+    }
+}
+
+fn long_unsigned(reader: &mut Reader<'_>) -> Result<u16, Error> {
+    match Data::read(reader)? {
+        Data::LongUnsigned(value) => Ok(value),
+        other => Err(Error::DataType { expected: "long-unsigned", got: other.data_type() }),
+    }
+}

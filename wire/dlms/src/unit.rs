@@ -1,0 +1,140 @@
+use std::fmt;
+
+use crate::Error;
+use crate::axdr::Data;
+
+/// A unit of measurement by its number (Blue Book, 4.3.2, table of units).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Unit(pub u8);
+
+impl Unit {
+    /// No unit, a count.
+    pub const NONE: Self = Self(255);
+
+    /// The symbol; empty for a count and for numbers without a symbol.
+    pub fn symbol(self) -> &'static str {
+        SYMBOLS.iter().find(|(number, _)| *number == self.0).map_or("", |(_, symbol)| symbol)
+    }
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.symbol())
+    }
+}
+
+/// What an integer of a register means: value times ten to the power of `scaler`, in `unit`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScalerUnit {
+    /// Power of ten.
+    pub scaler: i8,
+    /// Unit.
+    pub unit: Unit,
+}
+
+impl ScalerUnit {
+    /// Reads a `scal_unit_type`: structure of integer and enum.
+    ///
+    /// # Errors
+    /// [`Error::DataType`] for another structure; those of [`Data::decode`].
+    pub fn decode(octets: &[u8]) -> Result<Self, Error> {
+        let data = Data::decode(octets)?;
+        let wrong = Error::DataType { expected: "scaler and unit", got: data.data_type() };
+        let Data::Structure(parts) = data else { return Err(wrong) };
+        match parts.as_slice() {
+            [Data::Integer(scaler), Data::Enum(unit)] => Ok(Self { scaler: *scaler, unit: Unit(*unit) }),
+            _ => Err(wrong),
+        }
+    }
+
+    /// Appends it as a `scal_unit_type`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        Data::Structure(vec![Data::Integer(self.scaler), Data::Enum(self.unit.0)]).encode(out);
+    }
+}
+
+const SYMBOLS: &[(u8, &str)] = &[
+    (1, "a"),
+    (2, "mo"),
+    (3, "wk"),
+    (4, "d"),
+    (5, "h"),
+    (6, "min"),
+    (7, "s"),
+    (8, "°"),
+    (9, "°C"),
+    (10, "currency"),
+    (11, "m"),
+    (12, "m/s"),
+    (13, "m³"),
+    (14, "m³"),
+    (15, "m³/h"),
+    (16, "m³/h"),
+    (17, "m³/d"),
+    (18, "m³/d"),
+    (19, "l"),
+    (20, "kg"),
+    (21, "N"),
+    (22, "Nm"),
+    (23, "Pa"),
+    (24, "bar"),
+    (25, "J"),
+    (26, "J/h"),
+    (27, "W"),
+    (28, "VA"),
+    (29, "var"),
+    (30, "Wh"),
+    (31, "VAh"),
+    (32, "varh"),
+    (33, "A"),
+    (34, "C"),
+    (35, "V"),
+    (36, "V/m"),
+    (37, "F"),
+    (38, "Ω"),
+    (39, "Ωm"),
+    (40, "Wb"),
+    (41, "T"),
+    (42, "A/m"),
+    (43, "H"),
+    (44, "Hz"),
+    (45, "1/Wh"),
+    (46, "1/varh"),
+    (47, "1/VAh"),
+    (48, "V²h"),
+    (49, "A²h"),
+    (50, "kg/s"),
+    (51, "S"),
+    (52, "K"),
+    (53, "1/V²h"),
+    (54, "1/A²h"),
+    (55, "1/m³"),
+    (56, "%"),
+    (57, "Ah"),
+    (60, "Wh/m³"),
+    (61, "J/m³"),
+    (62, "mol%"),
+    (63, "g/m³"),
+    (64, "Pa s"),
+    (65, "J/kg"),
+    (70, "dBm"),
+    (71, "dBµV"),
+    (72, "dB"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::{ScalerUnit, Unit};
+
+    #[test]
+    fn scaler_and_unit_of_an_energy_register() {
+        let octets = [0x02, 0x02, 0x0F, 0xFD, 0x16, 0x1E];
+        let decoded = ScalerUnit::decode(&octets).unwrap();
+        assert_eq!((decoded.scaler, decoded.unit.symbol()), (-3, "Wh"));
+        let mut again = Vec::new();
+        decoded.encode(&mut again);
+        assert_eq!(again, octets);
+        assert_eq!(Unit::NONE.symbol(), "");
+        assert!(ScalerUnit::decode(&[0x02, 0x01, 0x0F, 0xFD]).is_err());
+    }
+}
