@@ -33,24 +33,27 @@ step() {
     fi
 }
 
-as_root() {
-    if ((EUID == 0)); then
-        "$@"
-    elif command -v sudo >/dev/null; then
-        sudo "$@"
-    else
-        fail "this needs root and there is no sudo. As root, run: $*; then start again"
-    fi
-}
-
 # install_packages PACKAGE…: from Debian or Ubuntu.
 install_packages() {
     (($#)) || return 0
     command -v apt-get >/dev/null || fail "missing: $*. Install them with your package manager, then start again"
+    ((EUID == 0)) || command -v sudo >/dev/null ||
+        fail "missing: $*. As root, run: apt-get install $*; then start again"
     say "installing system packages: $*"
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 update
-    as_root env DEBIAN_FRONTEND=noninteractive \
-        apt-get -qq -y --no-install-recommends -o DPkg::Lock::Timeout=300 install "$@" >/dev/null
+    local log
+    log=$(mktemp)
+    if ! { apt update && apt install --yes --no-install-recommends "$@"; } >"$log" 2>&1; then
+        tail -n 20 "$log" >&2
+        fail "the system packages could not be installed; all of what apt said is in $log"
+    fi
+    rm "$log"
+}
+
+# apt-get that asks nothing and waits for another one to end.
+apt() {
+    local root=()
+    ((EUID == 0)) || root=(sudo)
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get --quiet -o DPkg::Lock::Timeout=300 "$@"
 }
 
 have_postgres_server() {
