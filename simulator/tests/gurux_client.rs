@@ -1,6 +1,12 @@
 //! A client that this project did not write reads the simulator: `interop/read_profile.py` drives the gurux-dlms client as
 //! a separate program. Needs a Python with that package, named by `INTEROP_PYTHON`; `./test` makes one.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests stand outside the test functions"
+)]
+
 use std::path::Path;
 use std::process::Output;
 use std::time::Duration;
@@ -53,7 +59,9 @@ async fn a_wrong_password_is_refused() {
 async fn a_wrong_key_is_refused() {
     let fleet = fleet(Security::Gmac, "UTC").await;
     let output = read(&fleet, &["--encryption-key", "000102030405060708090A0B0C0D0E0F"]).await;
-    assert!(!output.status.success() && output.stdout.is_empty());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && output.stdout.is_empty(), "{said}");
+    assert!(said.contains("Ciphering failed"), "{said}");
     fleet.shutdown().await;
 }
 

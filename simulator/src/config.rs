@@ -1,0 +1,126 @@
+//! What a fleet is made of.
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use models::Model;
+
+use crate::{Clock, Error, FaultRule};
+
+/// Meters in one fleet at most: one port each, and ports end at 65535.
+pub const METERS_LIMIT: u32 = 60_000;
+/// Connections that one meter serves at a time; a further one is closed at once.
+pub const CONNECTIONS_PER_METER: usize = 4;
+/// Days of history at most.
+const HISTORY_LIMIT_DAYS: u32 = 10 * 366;
+/// Serial numbers fit five octets of the system title.
+const SERIAL_LIMIT: u64 = 1 << 40;
+
+/// A fleet of meters of one model.
+#[derive(Debug, Clone)]
+pub struct FleetConfig {
+    /// What the meters are.
+    pub model: Arc<Model>,
+    /// How many; 1 to [`METERS_LIMIT`]. Default 1.
+    pub count: u32,
+    /// TCP port of meter 0 on 127.0.0.1, the others follow; 0 takes any free ports. Default 0.
+    pub base_port: u16,
+    /// Everything that looks random comes from it. Default 1.
+    pub seed: u64,
+    /// Serial number of meter 0, the others follow; below 2^40. Default 30000000.
+    pub serial_base: u64,
+    /// What the meters demand of readers. Default [`Security::Gmac`].
+    pub security: Security,
+    /// System title of the head-end, for the inventory. Default `4845414400000001` ("HEAD", 1).
+    pub client_title: [u8; 8],
+    /// The meters' clock. Default: the wall clock.
+    pub clock: Clock,
+    /// Zone of the meters' local time. Default UTC.
+    pub zone: TimeZone,
+    /// Age of the oldest capture in days when the fleet starts; a profile keeps no more than its depth. Default 30.
+    pub history_days: u32,
+    /// What is wrong with whom. Default: nothing.
+    pub faults: Vec<FaultRule>,
+}
+
+/// The security of the meters of a fleet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Security {
+    /// Everything is readable without security.
+    None,
+    /// A password is needed.
+    Lls,
+    /// HLS with GMAC (mechanism 5), authenticated and encrypted.
+    Gmac,
+    /// Meters 0, 3, 6, … none, 1, 4, 7, … LLS, 2, 5, 8, … GMAC.
+    Mixed,
+}
+
+/// The security of one meter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecurityLevel {
+    /// No security.
+    None,
+    /// A password.
+    Lls,
+    /// HLS with GMAC and ciphering.
+    Gmac,
+}
+
+impl FleetConfig {
+    /// A fleet of one meter with the defaults given at the fields.
+    pub fn new(model: Arc<Model>) -> Self {
+        Self {
+            model,
+            count: 1,
+            base_port: 0,
+            seed: 1,
+            serial_base: 30_000_000,
+            security: Security::Gmac,
+            client_title: *b"HEAD\0\0\0\x01",
+            clock: Clock::wall(),
+            zone: TimeZone::UTC,
+            history_days: 30,
+            faults: Vec::new(),
+        }
+    }
+
+    /// Refuses what is beyond the limits.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let limit = |what, got: u64, limit: u64| match got <= limit {
+            true => Ok(()),
+            false => Err(Error::Limit { what, got, limit }),
+        };
+        if self.count == 0 {
+            return Err(Error::Empty);
+        }
+        limit("meters", self.count.into(), METERS_LIMIT.into())?;
+        if self.base_port != 0 {
+            limit("the last port", u64::from(self.base_port) + u64::from(self.count) - 1, u16::MAX.into())?;
+        }
+        limit("days of history", self.history_days.into(), HISTORY_LIMIT_DAYS.into())?;
+        limit("the serial number", self.serial_base.saturating_add(self.count.into()), SERIAL_LIMIT)
+    }
+}
+
+impl Security {
+    /// The level of the meter with that number.
+    pub fn of(self, number: u32) -> SecurityLevel {
+        match (self, number % 3) {
+            (Self::None, _) | (Self::Mixed, 0) => SecurityLevel::None,
+            (Self::Lls, _) | (Self::Mixed, 1) => SecurityLevel::Lls,
+            (Self::Gmac | Self::Mixed, _) => SecurityLevel::Gmac,
+        }
+    }
+}
+
+impl SecurityLevel {
+    /// The text of the inventory: `none`, `lls` or `gmac`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Lls => "lls",
+            Self::Gmac => "gmac",
+        }
+    }
+}

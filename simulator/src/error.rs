@@ -1,0 +1,53 @@
+//! Why a fleet does not start.
+
+use std::io::ErrorKind;
+
+/// What is wrong with a fleet, its configuration or a question about it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A fleet needs at least one meter.
+    #[error("a fleet needs at least one meter")]
+    Empty,
+    /// A limit is exceeded; ask for less.
+    #[error("{what}: {got} is more than the limit of {limit}")]
+    Limit {
+        /// What is limited.
+        what: &'static str,
+        /// What was asked for.
+        got: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// A fault is not written as it must be.
+    #[error("`{text}` is no fault: expected {expected}")]
+    Fault {
+        /// What was written.
+        text: String,
+        /// What was expected there.
+        expected: String,
+    },
+    /// A port cannot be opened: another program has it, or too many files are open (`ulimit -n`).
+    #[error("127.0.0.1:{port} cannot be opened ({kind}); choose another base port or fewer meters")]
+    Port {
+        /// The port; 0 for any.
+        port: u16,
+        /// What the operating system answered.
+        kind: ErrorKind,
+    },
+    /// The fleet has no meter of that number.
+    #[error("there is no meter {number}: the fleet has {count}, numbered from 0")]
+    NoMeter {
+        /// The number asked for.
+        number: u32,
+        /// Meters in the fleet.
+        count: u32,
+    },
+    /// The model has no profile of that name.
+    #[error("the model `{model}` has no profile `{profile}`")]
+    NoProfile {
+        /// Name of the model.
+        model: String,
+        /// The name asked for.
+        profile: String,
+    },
+}

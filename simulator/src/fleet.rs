@@ -1,0 +1,126 @@
+//! Many meters in one process: a listening socket each, served by one small task.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::config::{CONNECTIONS_PER_METER, FleetConfig};
+use crate::meter::{Capture, Meter, Shared};
+use crate::serve::serve;
+use crate::{Clock, Error};
+
+/// How long a meter waits before it accepts again when the process has no file descriptor left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A running fleet. Its tasks run on the runtime of whoever started it and end with [`Fleet::shutdown`] or when the fleet
+/// is dropped.
+#[derive(Debug)]
+pub struct Fleet {
+    shared: Arc<Shared>,
+    meters: Vec<Arc<Meter>>,
+    addresses: Vec<SocketAddr>,
+    tasks: JoinSet<()>,
+}
+
+impl Fleet {
+    /// Opens a port on 127.0.0.1 for each meter; when it returns, all of them accept connections.
+    ///
+    /// # Errors
+    /// A limit that is exceeded, or [`Error::Port`].
+    pub async fn start(config: FleetConfig) -> Result<Self, Error> {
+        config.check()?;
+        let shared = Arc::new(Shared::new(config));
+        let mut fleet = Self { shared, meters: Vec::new(), addresses: Vec::new(), tasks: JoinSet::new() };
+        for number in 0..fleet.shared.config.count {
+            fleet.add(number).await?;
+        }
+        Ok(fleet)
+    }
+
+    /// Where each meter listens, by its number.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The meters, by their number.
+    pub fn meters(&self) -> &[Arc<Meter>] {
+        &self.meters
+    }
+
+    /// The clock of all meters.
+    pub fn clock(&self) -> &Clock {
+        &self.shared.config.clock
+    }
+
+    /// What a correct reader of a meter's profile must have stored for an interval, both ends included; see
+    /// [`Meter::expected`].
+    ///
+    /// # Errors
+    /// [`Error::NoMeter`] or [`Error::NoProfile`].
+    pub fn expected(
+        &self,
+        number: u32,
+        profile: &str,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<Capture>, Error> {
+        let index = usize::try_from(number).unwrap_or(usize::MAX);
+        let missing = Error::NoMeter { number, count: self.shared.config.count };
+        self.meters.get(index).ok_or(missing)?.expected(profile, from, to)
+    }
+
+    /// Closes all ports and connections and waits until every task has ended.
+    pub async fn shutdown(mut self) {
+        self.tasks.shutdown().await;
+    }
+
+    async fn add(&mut self, number: u32) -> Result<(), Error> {
+        let base = self.shared.config.base_port;
+        let port = match base {
+            0 => 0,
+            // Checked with the configuration: the last port exists.
+            _ => base.saturating_add(u16::try_from(number).unwrap_or(u16::MAX)),
+        };
+        let refused = |error: io::Error| Error::Port { port, kind: error.kind() };
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(refused)?;
+        self.addresses.push(listener.local_addr().map_err(refused)?);
+        let meter = Arc::new(Meter::new(Arc::clone(&self.shared), number));
+        self.meters.push(Arc::clone(&meter));
+        self.tasks.spawn(listen(listener, meter));
+        Ok(())
+    }
+}
+
+/// Accepts the connections of one meter. They end with this task, because the set that holds them does.
+async fn listen(listener: TcpListener, meter: Arc<Meter>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            Some(ended) = connections.join_next() => report(&meter, ended),
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) if connections.len() < CONNECTIONS_PER_METER => {
+                    connections.spawn(serve(stream, Arc::clone(&meter)));
+                }
+                Ok(_) => tracing::debug!(?meter, limit = CONNECTIONS_PER_METER, "connection refused: too many"),
+                Err(error) => {
+                    tracing::warn!(?meter, %error, "connection lost before it was accepted");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+}
+
+fn report(meter: &Meter, ended: Result<io::Result<()>, tokio::task::JoinError>) {
+    match ended {
+        Ok(Ok(())) => tracing::trace!(?meter, "connection ended"),
+        Ok(Err(error)) => tracing::debug!(?meter, %error, "connection broke"),
+        Err(error) => tracing::error!(?meter, %error, "connection task failed"),
+    }
+}

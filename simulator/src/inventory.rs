@@ -1,0 +1,60 @@
+//! The list of meters as the head-end imports it.
+
+use std::fmt::Write as _;
+
+use crate::config::SecurityLevel;
+use crate::{Fleet, Meter};
+
+const HEADER: &str = "serial,model,address,server_sap,client_sap,zone,security,password,client_title,encryption_key,authentication_key";
+
+/// The inventory of a fleet as CSV with a header. Keys and titles are hexadecimal; what a meter's security does not need
+/// is empty.
+pub fn inventory(fleet: &Fleet) -> String {
+    let mut csv = String::from(HEADER);
+    csv.push('\n');
+    for (meter, address) in fleet.meters().iter().zip(fleet.addresses()) {
+        csv.push_str(&line(meter, &address.to_string()));
+        csv.push('\n');
+    }
+    csv
+}
+
+fn line(meter: &Meter, address: &str) -> String {
+    let config = &meter.fleet().config;
+    let association = &config.model.association;
+    let secrets = meter.secrets();
+    let none = String::new;
+    let (client_sap, password, title, encryption_key, authentication_key) = match meter.security() {
+        SecurityLevel::None => (association.client_sap_none, none(), none(), none(), none()),
+        SecurityLevel::Lls => (association.client_sap_lls, secrets.password, none(), none(), none()),
+        SecurityLevel::Gmac => (
+            association.client_sap_gmac,
+            none(),
+            hex(&config.client_title),
+            hex(&secrets.encryption_key),
+            hex(&secrets.authentication_key),
+        ),
+    };
+    [
+        meter.serial().as_str(),
+        config.model.name.as_str(),
+        address,
+        association.server_sap.to_string().as_str(),
+        client_sap.to_string().as_str(),
+        config.zone.iana_name().unwrap_or("UTC"),
+        meter.security().as_str(),
+        password.as_str(),
+        title.as_str(),
+        encryption_key.as_str(),
+        authentication_key.as_str(),
+    ]
+    .join(",")
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().fold(String::new(), |mut text, octet| {
+        // Writing into a String cannot fail.
+        let _ = write!(text, "{octet:02X}");
+        text
+    })
+}

@@ -1,0 +1,41 @@
+//! Meters that do not exist: a deterministic fleet of DLMS meters over TCP, with scripted faults.
+//!
+//! What a meter has measured is a pure function of seed, serial number and time, in integers, computed when it is asked
+//! for. So thousands of meters fit into one process, a test can ask what a correct reader must have stored
+//! ([`Fleet::expected`], [`Meter::expected`]), and two runs with the same seed and clock give the same octets.
+//!
+//! From the data to the wire:
+//! - `noise.rs` hashes, `energy.rs` makes registers that never fall in closed form, `quantity.rs` says what stands behind
+//!   an OBIS code, `plan.rs` prepares a [`models::Model`] with it;
+//! - `local.rs` and `schedule.rs` know zones and when profiles capture; [`Clock`] is the time that meters believe in;
+//! - [`Meter`] is one meter: identity, keys, captures, and the counters that it remembers;
+//! - `buffer.rs` and `objects.rs` answer requests for attributes;
+//! - `serve.rs` is one connection, [`Fleet`] all of them; [`FaultRule`] says what is wrong with whom;
+//! - [`inventory`] lists a fleet as the head-end imports it.
+//!
+//! Deliberately absent: HDLC and serial lines, SET requests, block transfer of requests, push, event logs.
+
+mod buffer;
+mod clock;
+mod config;
+mod energy;
+mod error;
+mod fault;
+mod fleet;
+mod inventory;
+mod local;
+mod meter;
+mod noise;
+mod objects;
+mod plan;
+mod quantity;
+mod schedule;
+mod serve;
+
+pub use clock::Clock;
+pub use config::{CONNECTIONS_PER_METER, FleetConfig, METERS_LIMIT, Security, SecurityLevel};
+pub use error::Error;
+pub use fault::{Affected, Fault, FaultRule};
+pub use fleet::Fleet;
+pub use inventory::inventory;
+pub use meter::{Capture, Meter, Secrets};

@@ -1,0 +1,292 @@
+//! One meter: who it is, what it has captured, and the little that it remembers.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use dlms::Obis;
+use dlms::profile::CaptureObject;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::Error;
+use crate::config::{FleetConfig, SecurityLevel};
+use crate::fault::Faults;
+use crate::local::{Offsets, timestamp};
+use crate::noise::Noise;
+use crate::plan::{Cell, Plan, ProfilePlan};
+use crate::quantity::Moment;
+use crate::schedule::Captures;
+
+/// Bit of the status column that is set in summer time (AMR profile status of the IDIS companion specification).
+const STATUS_SUMMER: u8 = 0x08;
+/// Day that the history is counted in.
+const DAY_S: i64 = 86_400;
+
+/// A simulated meter. Its data are a pure function of seed, serial number and time; it remembers invocation counters
+/// and whether its load switch is closed, nothing else.
+pub struct Meter {
+    fleet: Arc<Shared>,
+    number: u32,
+    noise: Noise,
+    state: Mutex<State>,
+}
+
+/// What all meters of a fleet have in common.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: FleetConfig,
+    pub(crate) plan: Plan,
+    /// When the meters were put up (seconds since 1970): there is no older capture.
+    pub(crate) history_from: i64,
+}
+
+/// What a meter remembers between associations.
+#[derive(Debug)]
+pub(crate) struct State {
+    /// Last invocation counter accepted from the client, if any.
+    pub(crate) client_counter: Option<u32>,
+    /// Next invocation counter of the meter's own answers.
+    pub(crate) own_counter: u32,
+    /// The load switch is closed.
+    pub(crate) connected: bool,
+}
+
+/// One row of a profile, as a correct reader must have stored it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Capture {
+    /// When it was captured: the end of the interval.
+    pub at: Timestamp,
+    /// The status column, when the profile has one.
+    pub status: Option<u8>,
+    /// The value columns in order, in the meter's own integers.
+    pub values: Vec<i64>,
+}
+
+/// Secrets of a meter, derived from seed and serial number. They protect nothing and may be printed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Secrets {
+    /// Password of the association with LLS: eight digits.
+    pub password: String,
+    /// AES-128 key for global unicast encryption.
+    pub encryption_key: [u8; 16],
+    /// AES-128 authentication key.
+    pub authentication_key: [u8; 16],
+}
+
+impl Shared {
+    pub(crate) fn new(config: FleetConfig) -> Self {
+        let plan = Plan::new(Arc::clone(&config.model));
+        let history_from = config.clock.seconds() - i64::from(config.history_days) * DAY_S;
+        Self { config, plan, history_from }
+    }
+}
+
+impl Meter {
+    /// A meter of a fleet that is not started: for asking what it would have captured.
+    ///
+    /// # Errors
+    /// What [`Fleet::start`](crate::Fleet::start) refuses, and [`Error::NoMeter`].
+    pub fn offline(config: FleetConfig, number: u32) -> Result<Self, Error> {
+        config.check()?;
+        if number >= config.count {
+            return Err(Error::NoMeter { number, count: config.count });
+        }
+        Ok(Self::new(Arc::new(Shared::new(config)), number))
+    }
+
+    pub(crate) fn new(fleet: Arc<Shared>, number: u32) -> Self {
+        let noise = Noise::of(fleet.config.seed, fleet.config.serial_base + u64::from(number));
+        let state = Mutex::new(State { client_counter: None, own_counter: 1, connected: true });
+        Self { fleet, number, noise, state }
+    }
+
+    /// Number in the fleet, counted from 0.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// The serial number that the inventory holds. A meter with [`Fault::WrongSerial`](crate::Fault::WrongSerial)
+    /// gives another one when it is asked.
+    pub fn serial(&self) -> String {
+        format!("{:08}", self.serial_number())
+    }
+
+    /// The security level that the meter demands of readers.
+    pub fn security(&self) -> SecurityLevel {
+        self.fleet.config.security.of(self.number)
+    }
+
+    /// Password and keys.
+    pub fn secrets(&self) -> Secrets {
+        let password = self.noise.below(0xE0, 0, 100_000_000);
+        Secrets {
+            password: format!("{password:08}"),
+            encryption_key: self.noise.octets(0xE1, 0),
+            authentication_key: self.noise.octets(0xE2, 0),
+        }
+    }
+
+    /// The values that a profile of the model captures at an instant, whether or not the meter has kept them.
+    ///
+    /// # Errors
+    /// [`Error::NoProfile`].
+    pub fn capture(&self, profile: &str, at: Timestamp) -> Result<Vec<i64>, Error> {
+        let profile = &self.fleet.plan.profiles[self.fleet.plan.profile_named(profile)?];
+        Ok(self.values(&profile.cells, at.as_second()))
+    }
+
+    /// The rows that the meter holds now of an interval, both ends included: what a correct reader must have stored
+    /// after reading it.
+    ///
+    /// # Errors
+    /// [`Error::NoProfile`].
+    pub fn expected(&self, profile: &str, from: Timestamp, to: Timestamp) -> Result<Vec<Capture>, Error> {
+        let index = self.fleet.plan.profile_named(profile)?;
+        let view = self.view(index);
+        let has_status = view.cells().contains(&Cell::Status);
+        let mut offsets = Offsets::new(self.zone());
+        // A limit between two seconds takes nothing in, so rounding up is exact for both.
+        let to = to.as_second();
+        let from = from.as_second() + i64::from(from.subsec_nanosecond() > 0);
+        let rows = view.captures(from, to).map(|at| Capture {
+            at: timestamp(at),
+            status: has_status.then(|| status(offsets.at(at).summer)),
+            values: self.values(view.cells(), at),
+        });
+        Ok(rows.collect())
+    }
+
+    /// Logical name and attribute of the value columns of a profile, as the meter has them now.
+    ///
+    /// # Errors
+    /// [`Error::NoProfile`].
+    pub fn columns(&self, profile: &str) -> Result<Vec<(Obis, i8)>, Error> {
+        let view = self.view(self.fleet.plan.profile_named(profile)?);
+        let columns = view.cells().iter().zip(view.captured());
+        Ok(columns
+            .filter(|(cell, _)| matches!(cell, Cell::Value(_)))
+            .map(|(_, captured)| (captured.instance, captured.attribute))
+            .collect())
+    }
+
+    /// Whether the load switch is closed.
+    pub fn connected(&self) -> bool {
+        self.state().connected
+    }
+
+    /// The serial number that the meter gives when it is asked.
+    pub(crate) fn shown_serial(&self) -> String {
+        if self.faults().wrong_serial { format!("9{}", self.serial()) } else { self.serial() }
+    }
+
+    pub(crate) fn fleet(&self) -> &Shared {
+        &self.fleet
+    }
+
+    pub(crate) fn zone(&self) -> &TimeZone {
+        &self.fleet.config.zone
+    }
+
+    /// The meter's time, seconds since 1970.
+    pub(crate) fn now(&self) -> i64 {
+        self.fleet.config.clock.seconds()
+    }
+
+    pub(crate) fn moment(&self, at: i64) -> Moment<'_> {
+        Moment { noise: self.noise, zone: self.zone(), at }
+    }
+
+    pub(crate) fn faults(&self) -> Faults {
+        Faults::of(&self.fleet.config.faults, self.fleet.config.seed, self.number)
+    }
+
+    /// Three letters and five octets, as IEC 62056-5-3 wants a system title.
+    pub(crate) fn system_title(&self) -> [u8; 8] {
+        let mut title = *b"SIM\0\0\0\0\0";
+        title[3..].copy_from_slice(&self.serial_number().to_be_bytes()[3..]);
+        title
+    }
+
+    /// What a client has to prove its key on; another one for each association.
+    pub(crate) fn challenge(&self, association: u32) -> [u8; 16] {
+        self.noise.octets(0xE3, association)
+    }
+
+    /// The profile as the meter has it at this moment.
+    pub(crate) fn view(&self, index: usize) -> View<'_> {
+        let now = self.now();
+        let plan = &self.fleet.plan.profiles[index];
+        let depth = self.fleet.plan.model.profiles[index].depth;
+        let mut view = View {
+            plan,
+            zone: self.zone(),
+            columns: plan.cells.len(),
+            from: plan.schedule.oldest(self.zone(), now, depth).max(self.fleet.history_from),
+            to: now,
+        };
+        if let Some(change) = self.faults().other_layout_from.filter(|&change| index == 0 && change <= now) {
+            view.columns -= 1;
+            view.from = view.from.max(change);
+        }
+        view
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        // No code that holds the lock can leave the state half written.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn serial_number(&self) -> u64 {
+        self.fleet.config.serial_base + u64::from(self.number)
+    }
+
+    fn values(&self, cells: &[Cell], at: i64) -> Vec<i64> {
+        let moment = self.moment(at);
+        let value = |cell: &Cell| match cell {
+            Cell::Value(quantity) => Some(quantity.value(moment)),
+            Cell::Clock | Cell::Status | Cell::Nothing => None,
+        };
+        cells.iter().filter_map(value).collect()
+    }
+}
+
+impl fmt::Debug for Meter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Meter").field("serial", &self.serial()).finish_non_exhaustive()
+    }
+}
+
+/// A profile with the columns and rows that it has at a moment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct View<'a> {
+    plan: &'a ProfilePlan,
+    zone: &'a TimeZone,
+    columns: usize,
+    from: i64,
+    to: i64,
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn cells(&self) -> &'a [Cell] {
+        &self.plan.cells[..self.columns]
+    }
+
+    pub(crate) fn captured(&self) -> &'a [CaptureObject] {
+        &self.plan.captured[..self.columns]
+    }
+
+    /// The captures that are kept of an interval, both ends included.
+    pub(crate) fn captures(&self, from: i64, to: i64) -> Captures {
+        self.plan.schedule.captures(self.zone, from.max(self.from), to.min(self.to))
+    }
+
+    /// All captures that are kept.
+    pub(crate) fn all(&self) -> Captures {
+        self.captures(self.from, self.to)
+    }
+}
+
+/// The status column.
+pub(crate) fn status(summer: bool) -> u8 {
+    if summer { STATUS_SUMMER } else { 0 }
+}
