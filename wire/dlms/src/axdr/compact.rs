@@ -1,6 +1,10 @@
 use super::{DEPTH_MAX, Data, Reader, fixed_length, tag, write_length};
 use crate::Error;
 
+/// Levels of a type description that are accepted. One octet of contents may stand for a value in every level, so this is also what
+/// bounds the memory that a compact array takes.
+const TYPE_DEPTH_MAX: usize = 4;
+
 /// A compact array: the type of its items once, then their contents (Blue Book, 4.1.5).
 #[derive(Clone, Debug, PartialEq)]
 pub struct CompactArray {
@@ -23,7 +27,8 @@ pub enum TypeDescription {
 
 impl CompactArray {
     pub(super) fn read(reader: &mut Reader<'_>, depth: usize) -> Result<Self, Error> {
-        let item = TypeDescription::read(reader, depth)?;
+        check_depth(depth)?;
+        let item = TypeDescription::read(reader, 0)?;
         let mut contents = Reader::new(reader.octets()?);
         let mut items = Vec::new();
         while contents.remaining() > 0 {
@@ -42,9 +47,7 @@ impl CompactArray {
 
 impl TypeDescription {
     fn read(reader: &mut Reader<'_>, depth: usize) -> Result<Self, Error> {
-        if depth >= DEPTH_MAX {
-            return Err(Error::TooDeep { limit: DEPTH_MAX });
-        }
+        check_type_depth(depth)?;
         match reader.u8()? {
             // Items without octets would make much out of nothing: types of no length are refused.
             tag::ARRAY => {
@@ -91,22 +94,50 @@ impl TypeDescription {
     fn read_item(&self, contents: &mut Reader<'_>) -> Result<Data, Error> {
         match self {
             Self::Array(count, element) => {
-                if usize::from(*count) > contents.remaining() {
-                    return Err(Error::Truncated);
+                let mut elements = elements_of(usize::from(*count), contents)?;
+                for _ in 0..*count {
+                    elements.push(element.read_item(contents)?);
                 }
-                let elements = (0..*count).map(|_| element.read_item(contents));
-                Ok(Data::Array(elements.collect::<Result<_, _>>()?))
+                Ok(Data::Array(elements))
             }
-            Self::Structure(elements) => {
-                let elements = elements.iter().map(|element| element.read_item(contents));
-                Ok(Data::Structure(elements.collect::<Result<_, _>>()?))
+            Self::Structure(types) => {
+                let mut elements = elements_of(types.len(), contents)?;
+                for element in types {
+                    elements.push(element.read_item(contents)?);
+                }
+                Ok(Data::Structure(elements))
             }
             Self::Simple(data_type) => Data::read_simple(*data_type, contents),
         }
     }
 }
 
-const fn is_string(data_type: u8) -> bool {
+/// Refuses a compact array whose items could reach below the deepest level. `depth` is the level of the array.
+pub(super) const fn check_depth(depth: usize) -> Result<(), Error> {
+    match depth + TYPE_DEPTH_MAX {
+        0..=DEPTH_MAX => Ok(()),
+        _ => Err(Error::TooDeep { limit: DEPTH_MAX }),
+    }
+}
+
+/// Refuses a type description that is too deep; the type of the items themselves has level 0.
+pub(super) const fn check_type_depth(depth: usize) -> Result<(), Error> {
+    match depth {
+        0..TYPE_DEPTH_MAX => Ok(()),
+        _ => Err(Error::TooDeep { limit: TYPE_DEPTH_MAX }),
+    }
+}
+
+/// Room for exactly `count` elements, each of which has at least one octet.
+fn elements_of(count: usize, contents: &Reader<'_>) -> Result<Vec<Data>, Error> {
+    if count > contents.remaining() {
+        return Err(Error::Truncated);
+    }
+    Ok(Vec::with_capacity(count))
+}
+
+/// Whether the contents of a type are a length and as many octets or bits.
+pub(super) const fn is_string(data_type: u8) -> bool {
     matches!(data_type, tag::BIT_STRING | tag::OCTET_STRING | tag::VISIBLE_STRING | tag::UTF8_STRING)
 }
 

@@ -127,7 +127,7 @@ impl Data {
         Ok(match data_type {
             tag::ARRAY => Self::Array(Self::elements(reader, depth)?),
             tag::STRUCTURE => Self::Structure(Self::elements(reader, depth)?),
-            tag::COMPACT_ARRAY => Self::CompactArray(CompactArray::read(reader, depth + 1)?),
+            tag::COMPACT_ARRAY => Self::CompactArray(CompactArray::read(reader, depth)?),
             _ => Self::read_simple(data_type, reader)?,
         })
     }

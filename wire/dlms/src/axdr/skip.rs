@@ -1,7 +1,9 @@
+use super::compact::{check_depth, check_type_depth, is_string};
 use super::{DEPTH_MAX, Reader, fixed_length, tag};
 use crate::Error;
 
-/// Steps over one value and builds nothing.
+/// Steps over one value and builds nothing. What [`Data::read`](super::Data::read) accepts is accepted here with the same length; of a compact
+/// array only the type description and the length of its contents are looked at.
 ///
 /// # Errors
 /// [`Error::Truncated`], [`Error::DataType`] for a type that the standard does not define, [`Error::TooDeep`].
@@ -28,7 +30,8 @@ fn nested(reader: &mut Reader<'_>, depth: usize) -> Result<(), Error> {
         }
         tag::ARRAY | tag::STRUCTURE => Err(Error::TooDeep { limit: DEPTH_MAX }),
         tag::COMPACT_ARRAY => {
-            type_description(reader, depth + 1)?;
+            check_depth(depth)?;
+            type_description(reader, 0)?;
             reader.octets().map(drop)
         }
         got => Err(Error::DataType { expected: "a value", got }),
@@ -36,9 +39,7 @@ fn nested(reader: &mut Reader<'_>, depth: usize) -> Result<(), Error> {
 }
 
 fn type_description(reader: &mut Reader<'_>, depth: usize) -> Result<(), Error> {
-    if depth >= DEPTH_MAX {
-        return Err(Error::TooDeep { limit: DEPTH_MAX });
-    }
+    check_type_depth(depth)?;
     match reader.u8()? {
         tag::ARRAY => {
             reader.u16()?;
@@ -50,6 +51,7 @@ fn type_description(reader: &mut Reader<'_>, depth: usize) -> Result<(), Error> 
             }
             Ok(())
         }
-        _ => Ok(()),
+        simple if fixed_length(simple).is_some() || is_string(simple) => Ok(()),
+        got => Err(Error::DataType { expected: "a type of compact-array items", got }),
     }
 }

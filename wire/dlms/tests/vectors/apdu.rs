@@ -1,0 +1,79 @@
+//! Any plain APDU by its tag: decoded without a context, encoded again.
+
+use dlms::acse::{self, Aare, Aarq, Release, ReleaseKind};
+use dlms::apdu::{self, ActionRequest, ActionResponse, GetRequest, GetResponse, SetRequest, SetResponse};
+use dlms::initiate::{InitiateRequest, InitiateResponse};
+use dlms::{Error, ExceptionResponse};
+
+/// A decoded APDU.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Apdu<'a> {
+    InitiateRequest(InitiateRequest),
+    InitiateResponse(InitiateResponse),
+    Aarq(Aarq<'a>),
+    Aare(Aare<'a>),
+    Rlrq(Release<'a>),
+    Rlre(Release<'a>),
+    GetRequest(GetRequest<'a>),
+    GetResponse(GetResponse<'a>),
+    SetRequest(SetRequest<'a>),
+    SetResponse(SetResponse),
+    ActionRequest(ActionRequest<'a>),
+    ActionResponse(ActionResponse<'a>),
+    Exception(ExceptionResponse),
+}
+
+impl<'a> Apdu<'a> {
+    pub(crate) fn decode(octets: &'a [u8]) -> Result<Self, Error> {
+        let tag = *octets.first().ok_or(Error::Truncated)?;
+        Ok(match tag {
+            0x01 => Self::InitiateRequest(InitiateRequest::decode(octets)?),
+            0x08 => Self::InitiateResponse(InitiateResponse::decode(octets)?),
+            acse::tag::AARQ => Self::Aarq(Aarq::decode(octets)?),
+            acse::tag::AARE => Self::Aare(Aare::decode(octets)?),
+            acse::tag::RLRQ => Self::Rlrq(Release::decode(ReleaseKind::Request, octets)?),
+            acse::tag::RLRE => Self::Rlre(Release::decode(ReleaseKind::Response, octets)?),
+            apdu::tag::GET_REQUEST => Self::GetRequest(GetRequest::decode(octets)?),
+            apdu::tag::GET_RESPONSE => Self::GetResponse(GetResponse::decode(octets)?),
+            apdu::tag::SET_REQUEST => Self::SetRequest(SetRequest::decode(octets)?),
+            apdu::tag::SET_RESPONSE => Self::SetResponse(SetResponse::decode(octets)?),
+            apdu::tag::ACTION_REQUEST => Self::ActionRequest(ActionRequest::decode(octets)?),
+            apdu::tag::ACTION_RESPONSE => Self::ActionResponse(ActionResponse::decode(octets)?),
+            apdu::tag::EXCEPTION_RESPONSE => Self::Exception(ExceptionResponse::decode(octets)?),
+            tag => return Err(Error::Unexpected { tag }),
+        })
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        match self {
+            Self::InitiateRequest(apdu) => apdu.encode(&mut out),
+            Self::InitiateResponse(apdu) => apdu.encode(&mut out),
+            Self::Aarq(apdu) => apdu.encode(&mut out),
+            Self::Aare(apdu) => apdu.encode(&mut out),
+            Self::Rlrq(apdu) => apdu.encode(ReleaseKind::Request, &mut out),
+            Self::Rlre(apdu) => apdu.encode(ReleaseKind::Response, &mut out),
+            Self::GetRequest(apdu) => apdu.encode(&mut out),
+            Self::GetResponse(apdu) => apdu.encode(&mut out),
+            Self::SetRequest(apdu) => apdu.encode(&mut out),
+            Self::SetResponse(apdu) => apdu.encode(&mut out),
+            Self::ActionRequest(apdu) => apdu.encode(&mut out),
+            Self::ActionResponse(apdu) => apdu.encode(&mut out),
+            Self::Exception(apdu) => apdu.encode(&mut out),
+        }
+        out
+    }
+
+    /// The piece of a long value that the APDU carries, with its number and whether it is the last.
+    pub(crate) fn piece(&self) -> Option<(u32, bool, &'a [u8])> {
+        match self {
+            Self::GetResponse(GetResponse::Block { last, number, result: Ok(octets), .. }) => {
+                Some((*number, *last, octets))
+            }
+            Self::SetRequest(SetRequest::FirstBlock { block, .. } | SetRequest::Block { block, .. }) => {
+                Some((block.number, block.last, block.octets))
+            }
+            _ => None,
+        }
+    }
+}
