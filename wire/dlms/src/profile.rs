@@ -10,15 +10,12 @@ mod cell;
 
 pub use capture::{CaptureObject, Column, decode_list, encode_list};
 
-use crate::axdr::Reader;
+use crate::axdr::{self, Reader, tag};
 use crate::{DateTime, Error};
 
 /// Longest row that is accepted, in octets. The longest rows of the meters' datasheets stay below
 /// a tenth of it.
 pub const ROW_MAX: usize = 4096;
-
-const ARRAY: u8 = 1;
-const STRUCTURE: u8 = 2;
 
 /// What null-data in a value or status column means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,18 +190,18 @@ impl RowDecoder {
     }
 
     fn header(&mut self, reader: &mut Reader<'_>) -> Result<(), Error> {
-        let tag = reader.u8()?;
-        if tag != ARRAY {
-            return Err(Error::DataType { expected: "array of rows", got: tag });
+        let got = reader.u8()?;
+        if got != tag::ARRAY {
+            return Err(Error::DataType { expected: "array of rows", got });
         }
         self.announced = Some(reader.length()? as u64);
         Ok(())
     }
 
     fn row(&mut self, reader: &mut Reader<'_>, rows: &mut Rows) -> Result<(), Error> {
-        let tag = reader.u8()?;
-        if tag != STRUCTURE {
-            return Err(Error::DataType { expected: "row (structure)", got: tag });
+        let got = reader.u8()?;
+        if got != tag::STRUCTURE {
+            return Err(Error::DataType { expected: "row (structure)", got });
         }
         let elements = reader.length()?;
         if elements != self.columns.len() {
@@ -220,7 +217,7 @@ impl RowDecoder {
                     let last = self.last_values[rows.values.len() - first];
                     rows.values.push(cell::value(reader, column, last)?.or(self.null(last)));
                 }
-                Column::Ignored => cell::skip(reader)?,
+                Column::Ignored => axdr::skip(reader)?,
             }
         }
         rows.clocks.push(clock);

@@ -1,9 +1,17 @@
 //! The cipher against byte vectors: each is deciphered, ciphered again to the same bytes, and
 //! refused when a key is wrong, a bit flipped or the end missing.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests stand outside the test functions")]
+
+#[allow(dead_code, reason = "shared with tests/vectors.rs, which uses the rest")]
+#[path = "vectors/store.rs"]
+mod store;
+
 use dlms::Error;
+use dlms::acse::{Aare, Aarq, Release, ReleaseKind};
 use dlms::security::{Cipher, Envelope, Key, SecurityControl, SystemTitle, Wrapping};
 use serde_json::Value;
+use store::Vector;
 
 /// One protected APDU and what it hides.
 struct Sealed {
@@ -26,16 +34,12 @@ impl Sealed {
     }
 }
 
-fn vectors(group: &str) -> Vec<Value> {
-    let text =
-        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/dlms.json")).unwrap();
-    let all: Vec<Value> = serde_json::from_str(&text).unwrap();
-    all.into_iter().filter(|vector| vector["group"] == group).collect()
+fn vectors(group: &str) -> Vec<Vector> {
+    store::all().into_iter().filter(|vector| vector.group == group).collect()
 }
 
 fn hex(value: &Value) -> Vec<u8> {
-    let text = value.as_str().unwrap();
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+    store::octets(value.as_str().unwrap())
 }
 
 fn key(value: &Value) -> [u8; 16] {
@@ -43,12 +47,12 @@ fn key(value: &Value) -> [u8; 16] {
 }
 
 fn sealed() -> Vec<Sealed> {
-    let make = |vector: &Value, apdu: Vec<u8>, plain: Vec<u8>| {
-        let context = &vector["context"];
+    let make = |vector: &Vector, apdu: Vec<u8>, plain: Vec<u8>| {
+        let context = &vector.context;
         // A `ded-` APDU is ciphered with the dedicated key in place of the global one.
         let dedicated = (0xD0..=0xD7).contains(&apdu[0]);
         Sealed {
-            id: vector["id"].as_str().unwrap().to_owned(),
+            id: vector.id.clone(),
             key: key(&context[if dedicated { "dedicated-key" } else { "encryption-key" }]),
             authentication_key: key(&context["authentication-key"]),
             title: SystemTitle::try_from(&hex(&context["system-title"])[..]).unwrap(),
@@ -58,14 +62,14 @@ fn sealed() -> Vec<Sealed> {
     };
     let mut all = Vec::new();
     for vector in vectors("ciphering") {
-        if vector["kind"] == "ciphered-apdu" {
-            all.push(make(&vector, hex(&vector["hex"]), hex(&vector["expected"]["plaintext"])));
+        if vector.kind == "ciphered-apdu" {
+            all.push(make(&vector, vector.octets.clone(), hex(&vector.expected["plaintext"])));
         }
     }
     for vector in vectors("acse-ciphered") {
-        let expected = vector["expected"].as_object().unwrap();
+        let expected = vector.expected.as_object().unwrap();
         let apdu = ["aarq", "aare", "rlrq"].iter().find_map(|name| expected.get(*name)).unwrap();
-        let plain = hex(&vector["expected"]["user-information-plaintext"]);
+        let plain = hex(&vector.expected["user-information-plaintext"]);
         all.push(make(&vector, hex(&apdu["user-information-hex"]), plain));
     }
     assert_eq!(all.len(), 12, "vectors are missing");
@@ -83,6 +87,38 @@ fn vectors_open_and_seal_to_the_same_bytes() {
         let mut again = b"before".to_vec();
         envelope.seal(&cipher, &vector.title, &plain, &mut again).unwrap();
         assert_eq!(again[6..], vector.apdu, "{}", vector.id);
+    }
+}
+
+#[test]
+fn ciphered_acse_vectors_decode_and_encode_to_the_same_bytes() {
+    let all = vectors("acse-ciphered");
+    assert_eq!(all.len(), 3);
+    for vector in all {
+        let mut again = Vec::new();
+        let information = match vector.octets[0] {
+            0x60 => {
+                let aarq = Aarq::decode(&vector.octets).unwrap();
+                let title = &vector.expected["aarq"]["calling-ap-title"];
+                assert_eq!(aarq.calling_title, Some(&hex(title)[..]));
+                aarq.encode(&mut again);
+                Some(aarq.user_information)
+            }
+            0x61 => {
+                let aare = Aare::decode(&vector.octets).unwrap();
+                let title = &vector.expected["aare"]["responding-ap-title"];
+                assert_eq!(aare.responding_title, Some(&hex(title)[..]));
+                aare.encode(&mut again);
+                aare.user_information
+            }
+            _ => {
+                let release = Release::decode(ReleaseKind::Request, &vector.octets).unwrap();
+                release.encode(ReleaseKind::Request, &mut again);
+                release.user_information
+            }
+        };
+        assert_eq!(again, vector.octets, "{}", vector.id);
+        assert!(sealed().iter().any(|sealed| information == Some(&sealed.apdu[..])), "{}", vector.id);
     }
 }
 
@@ -135,14 +171,14 @@ fn a_wrong_key_or_title_is_refused() {
 
 #[test]
 fn a_corrupted_tag_is_a_tag_mismatch() {
-    for vector in vectors("ciphering").iter().filter(|vector| vector["kind"] == "ciphered-apdu-negative") {
-        let context = &vector["context"];
+    for vector in vectors("ciphering").iter().filter(|vector| vector.kind == "ciphered-apdu-negative") {
+        let context = &vector.context;
         let cipher = Cipher::new(
             &Key::new(key(&context["encryption-key"])),
             &Key::new(key(&context["authentication-key"])),
         );
         let title = SystemTitle::try_from(&hex(&context["system-title"])[..]).unwrap();
-        let mut apdu = hex(&vector["hex"]);
+        let mut apdu = vector.octets.clone();
         let (envelope, body) = Envelope::read(&mut apdu).unwrap();
         assert_eq!(envelope.open(&cipher, &title, body), Err(Error::TagMismatch));
     }
@@ -182,14 +218,14 @@ fn protection_outside_suite_0_is_refused_by_name() {
 #[test]
 fn hls_gmac_proof_is_the_vector_and_nothing_near_it() {
     let all = vectors("hls");
-    let vector = all.iter().find(|vector| vector["context"]["mechanism"] == 5).unwrap();
-    let context = &vector["context"];
+    let vector = all.iter().find(|vector| vector.context["mechanism"] == 5).unwrap();
+    let context = &vector.context;
     let cipher = Cipher::new(
         &Key::new(key(&context["encryption-key"])),
         &Key::new(key(&context["authentication-key"])),
     );
     let title = SystemTitle::try_from(&hex(&context["client-system-title"])[..]).unwrap();
-    let (challenge, expected) = (hex(&context["StoC"]), hex(&vector["hex"]));
+    let (challenge, expected) = (hex(&context["StoC"]), vector.octets.clone());
     let proof = cipher.prove(&title, 1, &challenge).unwrap();
     assert_eq!(proof[..], expected);
     assert!(cipher.verify(&title, &expected, &challenge));

@@ -1,11 +1,5 @@
-use crate::axdr::{self, Reader};
+use crate::axdr::{Reader, tag, write_length};
 use crate::{Error, Obis};
-
-const ARRAY: u8 = 1;
-const STRUCTURE: u8 = 2;
-const OCTET_STRING: u8 = 9;
-const INTEGER: u8 = 15;
-const LONG_UNSIGNED: u8 = 18;
 
 /// What one column of a profile records (attribute 3 `capture_objects`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,6 +42,38 @@ impl Column {
     }
 }
 
+impl CaptureObject {
+    /// Appends the `structure{long-unsigned, octet-string(6), integer, long-unsigned}`.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&[tag::STRUCTURE, 4, tag::LONG_UNSIGNED]);
+        out.extend_from_slice(&self.class_id.to_be_bytes());
+        out.extend_from_slice(&[tag::OCTET_STRING, 6]);
+        out.extend_from_slice(&self.instance.octets());
+        out.extend_from_slice(&[tag::INTEGER, self.attribute.cast_unsigned(), tag::LONG_UNSIGNED]);
+        out.extend_from_slice(&self.data_index.to_be_bytes());
+    }
+
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
+        expect(reader, tag::STRUCTURE, "capture object (structure)")?;
+        let elements = reader.length()?;
+        if elements != 4 {
+            return Err(Error::Length { what: "capture object", expected: 4, got: elements });
+        }
+        expect(reader, tag::LONG_UNSIGNED, "class (long-unsigned)")?;
+        let class_id = reader.u16()?;
+        expect(reader, tag::OCTET_STRING, "logical name (octet-string)")?;
+        let length = reader.length()?;
+        let name = reader.take(length)?;
+        let wrong = Error::Length { what: "logical name", expected: 6, got: length };
+        let instance = Obis::new(name.try_into().map_err(|_| wrong)?);
+        expect(reader, tag::INTEGER, "attribute (integer)")?;
+        let attribute = reader.u8()?.cast_signed();
+        expect(reader, tag::LONG_UNSIGNED, "data index (long-unsigned)")?;
+        let data_index = reader.u16()?;
+        Ok(Self { class_id, instance, attribute, data_index })
+    }
+}
+
 /// Decodes attribute 3 `capture_objects`: `array of structure{long-unsigned, octet-string(6),
 /// integer, long-unsigned}`.
 ///
@@ -55,55 +81,26 @@ impl Column {
 /// [`Error::DataType`], [`Error::Truncated`] or [`Error::Trailing`] when the octets are anything else.
 pub fn decode_list(bytes: &[u8]) -> Result<Vec<CaptureObject>, Error> {
     let mut reader = Reader::new(bytes);
-    expect(&mut reader, ARRAY, "array of capture objects")?;
+    expect(&mut reader, tag::ARRAY, "array of capture objects")?;
     let count = reader.length()?;
     let mut objects = Vec::new();
     for _ in 0..count {
-        objects.push(decode(&mut reader)?);
+        objects.push(CaptureObject::read(&mut reader)?);
     }
-    match reader.remaining() {
-        0 => Ok(objects),
-        left => Err(Error::Trailing { left }),
-    }
+    reader.finish()?;
+    Ok(objects)
 }
 
 /// Appends attribute 3 `capture_objects` to `out`.
 pub fn encode_list(objects: &[CaptureObject], out: &mut Vec<u8>) {
-    out.push(ARRAY);
-    axdr::write_length(objects.len(), out);
-    for object in objects {
-        out.extend_from_slice(&[STRUCTURE, 4, LONG_UNSIGNED]);
-        out.extend_from_slice(&object.class_id.to_be_bytes());
-        out.extend_from_slice(&[OCTET_STRING, 6]);
-        out.extend_from_slice(&object.instance.octets());
-        out.extend_from_slice(&[INTEGER, object.attribute.cast_unsigned(), LONG_UNSIGNED]);
-        out.extend_from_slice(&object.data_index.to_be_bytes());
-    }
+    out.push(tag::ARRAY);
+    write_length(objects.len(), out);
+    objects.iter().for_each(|object| object.encode(out));
 }
 
-fn decode(reader: &mut Reader<'_>) -> Result<CaptureObject, Error> {
-    expect(reader, STRUCTURE, "capture object (structure)")?;
-    let elements = reader.length()?;
-    if elements != 4 {
-        return Err(Error::Length { what: "capture object", expected: 4, got: elements });
-    }
-    expect(reader, LONG_UNSIGNED, "class (long-unsigned)")?;
-    let class_id = reader.u16()?;
-    expect(reader, OCTET_STRING, "logical name (octet-string)")?;
-    let length = reader.length()?;
-    let name = reader.take(length)?;
-    let wrong = Error::Length { what: "logical name", expected: 6, got: length };
-    let instance = Obis::new(name.try_into().map_err(|_| wrong)?);
-    expect(reader, INTEGER, "attribute (integer)")?;
-    let attribute = reader.u8()?.cast_signed();
-    expect(reader, LONG_UNSIGNED, "data index (long-unsigned)")?;
-    let data_index = reader.u16()?;
-    Ok(CaptureObject { class_id, instance, attribute, data_index })
-}
-
-fn expect(reader: &mut Reader<'_>, tag: u8, expected: &'static str) -> Result<(), Error> {
+fn expect(reader: &mut Reader<'_>, data_type: u8, expected: &'static str) -> Result<(), Error> {
     match reader.u8()? {
-        got if got == tag => Ok(()),
+        got if got == data_type => Ok(()),
         got => Err(Error::DataType { expected, got }),
     }
 }

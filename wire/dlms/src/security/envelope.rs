@@ -2,7 +2,8 @@ use super::{Cipher, SecurityControl, SystemTitle, TAG_LENGTH, dedicated_tag, glo
 use crate::Error;
 use crate::axdr::{self, Reader};
 
-const GENERAL_GLOBAL: u8 = 0xDB;
+/// Tag of `general-glo-ciphering`.
+pub(crate) const GENERAL_GLOBAL: u8 = 0xDB;
 const GENERAL_DEDICATED: u8 = 0xDC;
 
 /// Which APDU carries the protected one, and with which of the two keys.
@@ -30,9 +31,19 @@ pub struct Envelope {
 }
 
 impl Envelope {
-    /// Octets that [`seal`](Self::seal) adds at most to an APDU of up to 65,535 octets, when the
-    /// wrapping is a `glo-` or `ded-` APDU: tag, length, security control, counter, tag.
-    pub const OVERHEAD: usize = 1 + 3 + 1 + 4 + TAG_LENGTH;
+    /// Octets that the general envelope of a named sender adds at most to an APDU of up to 65,535 octets.
+    pub const OVERHEAD: usize = 1 + 9 + 3 + 5 + TAG_LENGTH;
+
+    /// Length of an APDU of `plain` octets in its own `glo-` APDU, authenticated and encrypted.
+    pub const fn sealed_length(plain: usize) -> usize {
+        let inside = 5 + plain + TAG_LENGTH;
+        let length = match inside {
+            0..0x80 => 1,
+            0x80..0x100 => 2,
+            _ => 3,
+        };
+        1 + length + inside
+    }
 
     /// Whether an APDU that starts with `tag` is one that [`read`](Self::read) takes apart.
     pub fn is_tag(tag: u8) -> bool {

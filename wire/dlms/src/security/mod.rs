@@ -18,9 +18,10 @@ mod tags;
 pub use cipher::{Cipher, PROOF_LENGTH, TAG_LENGTH};
 pub use control::SecurityControl;
 pub use counters::Counters;
+pub(crate) use envelope::GENERAL_GLOBAL;
 pub use envelope::{Envelope, Wrapping};
 pub use keys::{Key, Password, SystemTitle};
-pub(crate) use shield::{Shield, seal};
+pub(crate) use shield::{SealAs, Shield, seal};
 pub use tags::{dedicated_tag, global_tag, plain_tag};
 
 /// Shortest challenge that HLS allows, in octets (Green Book, 9.2.2.2.2).

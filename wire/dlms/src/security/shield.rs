@@ -26,15 +26,19 @@ impl Shield {
         self.last
     }
 
-    /// Appends `plain` under its `glo-` tag to `out`.
-    pub(crate) fn seal(&self, counter: u32, plain: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
-        let tag = *plain.first().ok_or(Error::Truncated)?;
-        seal(&self.cipher, &self.own, Wrapping::Global(tag), counter, plain, out)
-    }
-
-    /// Appends `plain`, which has no `glo-` tag, in a general envelope to `out`.
-    pub(crate) fn seal_general(&self, counter: u32, plain: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
-        seal(&self.cipher, &self.own, Wrapping::GeneralGlobal(Some(self.own)), counter, plain, out)
+    /// Appends `plain`, authenticated and encrypted, to `out`.
+    pub(crate) fn seal(
+        &self,
+        wrap: SealAs,
+        counter: u32,
+        plain: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let wrapping = match wrap {
+            SealAs::Service => Wrapping::Global(*plain.first().ok_or(Error::Truncated)?),
+            SealAs::General => Wrapping::GeneralGlobal(Some(self.own)),
+        };
+        seal(&self.cipher, &self.own, wrapping, counter, plain, out)
     }
 
     /// Unprotects in place what the peer sent and moves its counter on.
@@ -71,7 +75,16 @@ impl Shield {
     }
 }
 
-/// Appends `plain`, authenticated and encrypted, to `out`.
+/// How a protected APDU is wrapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SealAs {
+    /// In the `glo-` APDU of its own service.
+    Service,
+    /// In `general-glo-ciphering`, with our title.
+    General,
+}
+
+/// Appends `plain`, authenticated and encrypted, to `out`, before the peer's title is known.
 pub(crate) fn seal(
     cipher: &Cipher,
     own: &SystemTitle,

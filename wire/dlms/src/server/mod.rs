@@ -1,0 +1,89 @@
+//! The server side of an association: what a meter does with requests. Used by the simulator.
+//!
+//! One [`Session`] per connection and client SAP. [`Session::handle`] takes a request and appends
+//! the answer; the meter's data are behind [`Objects`]. `session` unwraps, dispatches and wraps,
+//! `opening` is AARQ, HLS proof and RLRQ, `services` are GET, SET and ACTION, `transfer` a long
+//! value on its way. Like the client it knows no time and no randomness.
+//!
+//! Absent on purpose: services with list, SET and ACTION in blocks, dedicated keys.
+
+mod opening;
+mod services;
+mod session;
+mod transfer;
+
+pub use session::Session;
+
+use crate::axdr::Data;
+use crate::initiate::Conformance;
+use crate::security::{Counters, Key, Password, SystemTitle};
+use crate::selection::Selection;
+use crate::{ActionResult, AttributeDescriptor, DataAccessResult, MethodDescriptor};
+
+/// The objects of a meter, as one association sees them.
+pub trait Objects {
+    /// Appends the encoded value of an attribute, or of the part that `selection` names, to `out`.
+    ///
+    /// # Errors
+    /// The result that the client is told; what `out` holds then does not matter.
+    fn get(
+        &mut self,
+        attribute: &AttributeDescriptor,
+        selection: Option<&Selection>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), DataAccessResult>;
+
+    /// Sets an attribute.
+    ///
+    /// # Errors
+    /// The result that the client is told.
+    fn set(&mut self, attribute: &AttributeDescriptor, value: &Data) -> Result<(), DataAccessResult>;
+
+    /// Invokes a method and returns what it returns, if anything.
+    ///
+    /// # Errors
+    /// The result that the client is told.
+    fn action(
+        &mut self,
+        method: &MethodDescriptor,
+        parameter: Option<&Data>,
+    ) -> Result<Option<Data>, ActionResult>;
+}
+
+/// How a client has to show who it is.
+#[derive(Debug)]
+pub enum Security {
+    /// Not at all.
+    None,
+    /// By a password (LLS).
+    Lls {
+        /// The password.
+        password: Password,
+    },
+    /// By HLS mechanism 5 (GMAC), everything authenticated and encrypted.
+    Gmac {
+        /// Our system title.
+        server_title: SystemTitle,
+        /// Global unicast encryption key.
+        encryption_key: Key,
+        /// Authentication key.
+        authentication_key: Key,
+        /// What the client has to prove its key on. Counted up for each association of the session.
+        challenge: [u8; 16],
+        /// Counters for our own APDUs.
+        counters: Counters,
+        /// The highest counter that the client has used so far, in any session; the next one must be higher.
+        last_client_counter: Option<u32>,
+    },
+}
+
+/// What a session demands and offers.
+#[derive(Debug)]
+pub struct Policy {
+    /// How a client has to show who it is.
+    pub security: Security,
+    /// Longest APDU that we accept, in octets; 0 for no limit.
+    pub max_pdu: u16,
+    /// Services that we offer.
+    pub conformance: Conformance,
+}

@@ -1,0 +1,195 @@
+//! GET, SET and ACTION.
+
+use super::Objects;
+use super::opening::BLOCK_HEADER;
+use super::session::{Agreed, MALFORMED, NOT_POSSIBLE, Session, Stage, UNKNOWN};
+use super::transfer::Transfer;
+use crate::apdu::{
+    ActionRequest, ActionResponse, ActionReturn, GetRequest, GetResponse, InvokeId, SetRequest, SetResponse,
+    tag,
+};
+use crate::axdr::{Data, Reader};
+use crate::security::Envelope;
+use crate::selection::Selection;
+use crate::{
+    ActionResult, AttributeDescriptor, Conformance, DataAccessResult, Error, ExceptionResponse,
+    MethodDescriptor,
+};
+
+/// Octets of a GET or ACTION response in front of the value.
+const HEADER: usize = 6;
+
+impl Session {
+    /// Appends the answer to a plain request to `out`.
+    pub(super) fn serve(
+        &mut self,
+        request: &[u8],
+        objects: &mut impl Objects,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ExceptionResponse> {
+        let tag = *request.first().ok_or(NOT_POSSIBLE)?;
+        if let Stage::Proving { .. } = self.stage {
+            return self.prove(request, out);
+        }
+        let Agreed { conformance, .. } = self.agreed;
+        match tag {
+            tag::GET_REQUEST if conformance.contains(Conformance::GET) => {
+                let request = GetRequest::decode(request).map_err(|_| MALFORMED)?;
+                self.get(&request, objects, out)
+            }
+            tag::SET_REQUEST if conformance.contains(Conformance::SET) => {
+                self.abort_transfer();
+                set(&SetRequest::decode(request).map_err(|_| MALFORMED)?, objects, out)
+            }
+            tag::ACTION_REQUEST if conformance.contains(Conformance::ACTION) => {
+                self.abort_transfer();
+                action(&ActionRequest::decode(request).map_err(|_| MALFORMED)?, self.room(), objects, out)
+            }
+            _ => Err(UNKNOWN),
+        }
+    }
+
+    /// Longest plain APDU that the client accepts.
+    fn room(&self) -> usize {
+        // The wrapper cannot carry more either.
+        let limit = if self.agreed.max_pdu == 0 { u16::MAX } else { self.agreed.max_pdu };
+        let overhead = if self.shield.is_some() { Envelope::OVERHEAD } else { 0 };
+        usize::from(limit).saturating_sub(overhead)
+    }
+
+    fn get(
+        &mut self,
+        request: &GetRequest<'_>,
+        objects: &mut impl Objects,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ExceptionResponse> {
+        match *request {
+            GetRequest::Normal { invoke, attribute, selection } => {
+                self.abort_transfer();
+                let mut value = std::mem::take(&mut self.value);
+                value.clear();
+                match self.read(&attribute, selection, objects, &mut value) {
+                    Ok(()) if HEADER + value.len() > self.room() => {
+                        self.transfer = Some(Transfer::new(value, invoke.id()));
+                        self.send_block(invoke, out);
+                        return Ok(());
+                    }
+                    Ok(()) => GetResponse::Normal { invoke, result: Ok(&value) }.encode(out),
+                    Err(refusal) => GetResponse::Normal { invoke, result: Err(refusal) }.encode(out),
+                }
+                self.value = value;
+                Ok(())
+            }
+            GetRequest::Next { invoke, block } => {
+                let refusal = match &self.transfer {
+                    None => DataAccessResult::NoLongGetInProgress,
+                    Some(transfer) if transfer.continues(invoke.id(), block) => {
+                        self.send_block(invoke, out);
+                        return Ok(());
+                    }
+                    Some(_) => DataAccessResult::DataBlockNumberInvalid,
+                };
+                self.abort_transfer();
+                GetResponse::Block { invoke, last: true, number: block, result: Err(refusal) }.encode(out);
+                Ok(())
+            }
+            GetRequest::WithList { .. } => Err(UNKNOWN),
+        }
+    }
+
+    fn read(
+        &self,
+        attribute: &AttributeDescriptor,
+        selection: Option<&[u8]>,
+        objects: &mut impl Objects,
+        value: &mut Vec<u8>,
+    ) -> Result<(), DataAccessResult> {
+        let conformance = self.agreed.conformance;
+        if selection.is_some() && !conformance.contains(Conformance::SELECTIVE_ACCESS) {
+            return Err(DataAccessResult::ScopeOfAccessViolated);
+        }
+        let selection = selection.map(parse).transpose().map_err(|_| DataAccessResult::TypeUnmatched)?;
+        objects.get(attribute, selection.as_ref(), value)?;
+        if HEADER + value.len() > self.room() && !conformance.contains(Conformance::BLOCK_GET) {
+            return Err(DataAccessResult::OtherReason);
+        }
+        Ok(())
+    }
+
+    fn send_block(&mut self, invoke: InvokeId, out: &mut Vec<u8>) {
+        let room = self.room().saturating_sub(BLOCK_HEADER);
+        let Some(transfer) = &mut self.transfer else { return };
+        let block = transfer.next(room);
+        let last = block.last;
+        GetResponse::Block { invoke, last, number: block.number, result: Ok(block.octets) }.encode(out);
+        if last {
+            self.abort_transfer();
+        }
+    }
+
+    /// Ends a transfer and keeps its memory for the next value.
+    fn abort_transfer(&mut self) {
+        if let Some(transfer) = self.transfer.take() {
+            self.value = transfer.into_buffer();
+        }
+    }
+}
+
+fn parse(selection: &[u8]) -> Result<Selection, Error> {
+    let mut reader = Reader::new(selection);
+    let selection = Selection::read(&mut reader)?;
+    reader.finish()?;
+    Ok(selection)
+}
+
+fn set(
+    request: &SetRequest<'_>,
+    objects: &mut impl Objects,
+    out: &mut Vec<u8>,
+) -> Result<(), ExceptionResponse> {
+    let SetRequest::Normal { invoke, attribute, selection, value } = *request else { return Err(UNKNOWN) };
+    let result = match (selection, Data::decode(value)) {
+        (Some(_), _) => Err(DataAccessResult::ScopeOfAccessViolated),
+        (None, Err(_)) => Err(DataAccessResult::TypeUnmatched),
+        (None, Ok(value)) => objects.set(&attribute, &value),
+    };
+    let result = result.err().unwrap_or(DataAccessResult::Success);
+    SetResponse::Normal { invoke, result }.encode(out);
+    Ok(())
+}
+
+fn action(
+    request: &ActionRequest<'_>,
+    room: usize,
+    objects: &mut impl Objects,
+    out: &mut Vec<u8>,
+) -> Result<(), ExceptionResponse> {
+    let ActionRequest::Normal { invoke, method, parameters } = *request else { return Err(UNKNOWN) };
+    let mut encoded = Vec::new();
+    let returned = match invoke_method(&method, parameters, objects) {
+        Ok(Some(data)) => {
+            data.encode(&mut encoded);
+            match HEADER + encoded.len() <= room {
+                true => ActionReturn { result: ActionResult::Success, returned: Some(Ok(&encoded)) },
+                // Answers in blocks are not served; the method has been invoked all the same.
+                false => ActionReturn {
+                    result: ActionResult::Success,
+                    returned: Some(Err(DataAccessResult::OtherReason)),
+                },
+            }
+        }
+        Ok(None) => ActionReturn { result: ActionResult::Success, returned: None },
+        Err(result) => ActionReturn { result, returned: None },
+    };
+    ActionResponse::Normal { invoke, returned }.encode(out);
+    Ok(())
+}
+
+fn invoke_method(
+    method: &MethodDescriptor,
+    parameters: Option<&[u8]>,
+    objects: &mut impl Objects,
+) -> Result<Option<Data>, ActionResult> {
+    let parameters = parameters.map(Data::decode).transpose().map_err(|_| ActionResult::TypeUnmatched)?;
+    objects.action(method, parameters.as_ref())
+}

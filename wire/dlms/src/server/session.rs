@@ -1,0 +1,175 @@
+use super::transfer::Transfer;
+use super::{Objects, Policy, Security};
+use crate::initiate::Conformance;
+use crate::security::{Counters, Envelope, GENERAL_GLOBAL, SealAs, Shield};
+use crate::{Error, ExceptionResponse, ServiceError, StateError};
+
+const AARQ: u8 = 0x60;
+const RLRQ: u8 = 0x62;
+
+/// How far the association has come.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// There is none.
+    Closed,
+    /// HLS: the client still owes the answer to our challenge. Holds the client's and ours.
+    Proving { client_challenge: Vec<u8>, challenge: [u8; 16] },
+    /// Open.
+    Open,
+}
+
+/// What the client may be sent in the present association.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Agreed {
+    pub(super) conformance: Conformance,
+    /// Longest APDU that the client accepts; 0 for no limit.
+    pub(super) max_pdu: u16,
+}
+
+/// The meter's side of one connection of one client.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) policy: Policy,
+    pub(super) stage: Stage,
+    pub(super) agreed: Agreed,
+    /// Present in a ciphered association.
+    pub(super) shield: Option<Shield>,
+    pub(super) transfer: Option<Transfer>,
+    /// Memory for the plain answer and for values, kept from request to request.
+    pub(super) plain: Vec<u8>,
+    pub(super) value: Vec<u8>,
+}
+
+impl Session {
+    /// A session without association.
+    pub fn new(policy: Policy) -> Self {
+        Self {
+            policy,
+            stage: Stage::Closed,
+            agreed: Agreed { conformance: Conformance::new([0; 3]), max_pdu: 0 },
+            shield: None,
+            transfer: None,
+            plain: Vec::new(),
+            value: Vec::new(),
+        }
+    }
+
+    /// Answers one APDU, which is deciphered in place; exactly one answer is appended to `out`, an
+    /// exception-response when the request breaks the rules.
+    pub fn handle(&mut self, apdu: &mut [u8], objects: &mut impl Objects, out: &mut Vec<u8>) {
+        let start = out.len();
+        if let Err(exception) = self.answer(apdu, objects, out) {
+            out.truncate(start);
+            exception.encode(out);
+        }
+    }
+
+    /// Whether an association is open and the client proved who it is.
+    pub fn is_associated(&self) -> bool {
+        matches!(self.stage, Stage::Open)
+    }
+
+    /// The highest invocation counter that the client has used; the policy of the next session wants it.
+    pub fn last_client_counter(&self) -> Option<u32> {
+        match &self.policy.security {
+            Security::Gmac { last_client_counter, .. } => *last_client_counter,
+            _ => None,
+        }
+    }
+
+    /// Our own counters that are left, when the policy is to cipher.
+    pub fn counters(&self) -> Option<&Counters> {
+        match &self.policy.security {
+            Security::Gmac { counters, .. } => Some(counters),
+            _ => None,
+        }
+    }
+
+    fn answer(
+        &mut self,
+        apdu: &mut [u8],
+        objects: &mut impl Objects,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ExceptionResponse> {
+        let tag = *apdu.first().ok_or(NOT_POSSIBLE)?;
+        if self.policy.max_pdu != 0 && apdu.len() > usize::from(self.policy.max_pdu) {
+            return Err(refusal(StateError::ServiceNotAllowed, ServiceError::PduTooLong));
+        }
+        match tag {
+            AARQ => self.open(apdu, out),
+            _ if matches!(self.stage, Stage::Closed) => Err(NOT_POSSIBLE),
+            RLRQ => self.release(apdu, out),
+            _ if self.shield.is_none() => self.serve(apdu, objects, out),
+            // In a ciphered association nothing else travels in the clear.
+            _ if !Envelope::is_tag(tag) => Err(NOT_POSSIBLE),
+            _ => {
+                let wrap = if tag == GENERAL_GLOBAL { SealAs::General } else { SealAs::Service };
+                let request = self.unprotect(apdu)?;
+                let mut plain = std::mem::take(&mut self.plain);
+                plain.clear();
+                let served = self.serve(request, objects, &mut plain);
+                let sealed = served.and_then(|()| self.protect(wrap, &plain, out));
+                self.plain = plain;
+                sealed
+            }
+        }
+    }
+
+    /// Unprotects what the client sent and remembers its counter beyond this association.
+    pub(super) fn unprotect<'a>(&mut self, apdu: &'a mut [u8]) -> Result<&'a [u8], ExceptionResponse> {
+        let shield = self.shield.as_mut().ok_or(NOT_POSSIBLE)?;
+        let plain = shield.open(apdu).map_err(undecipherable)?;
+        if let Security::Gmac { last_client_counter, .. } = &mut self.policy.security {
+            *last_client_counter = shield.last();
+        }
+        Ok(plain)
+    }
+
+    /// Appends `plain` under our next counter to `out`.
+    pub(super) fn protect(
+        &mut self,
+        wrap: SealAs,
+        plain: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), ExceptionResponse> {
+        let (Some(shield), Security::Gmac { counters, .. }) = (&self.shield, &mut self.policy.security)
+        else {
+            return Err(NOT_POSSIBLE);
+        };
+        let counter = counters.take().map_err(|_| NOT_POSSIBLE)?;
+        shield.seal(wrap, counter, plain, out).map_err(|_| NOT_POSSIBLE)
+    }
+
+    pub(super) fn close(&mut self) {
+        self.stage = Stage::Closed;
+        self.shield = None;
+        self.transfer = None;
+    }
+}
+
+/// The request cannot be served in this state.
+pub(super) const NOT_POSSIBLE: ExceptionResponse =
+    refusal(StateError::ServiceNotAllowed, ServiceError::OperationNotPossible);
+/// There is no such service here.
+pub(super) const UNKNOWN: ExceptionResponse =
+    refusal(StateError::ServiceUnknown, ServiceError::ServiceNotSupported);
+/// The request is not encoded as the standard demands.
+pub(super) const MALFORMED: ExceptionResponse =
+    refusal(StateError::ServiceNotAllowed, ServiceError::OtherReason);
+
+const fn refusal(state: StateError, service: ServiceError) -> ExceptionResponse {
+    ExceptionResponse { state, service, expected_counter: None }
+}
+
+/// What a client is told whose APDU could not be unprotected.
+fn undecipherable(error: Error) -> ExceptionResponse {
+    match error {
+        Error::CounterReplayed { last, .. } => ExceptionResponse {
+            state: StateError::ServiceNotAllowed,
+            service: ServiceError::InvocationCounterError,
+            expected_counter: Some(last.saturating_add(1)),
+        },
+        Error::Unexpected { .. } => UNKNOWN,
+        _ => refusal(StateError::ServiceNotAllowed, ServiceError::DecipheringError),
+    }
+}
