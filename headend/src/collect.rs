@@ -1,0 +1,208 @@
+//! The role collector: leases meters with due work, gives each its channel, and keeps the leases alive.
+//!
+//! One channel for each address, made when there is work and gone a moment after the last of it. There are never more than
+//! [`max_sessions`](config::Collector::max_sessions) of them: no more meters are leased than there is room for.
+
+mod work;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use collectors::{Channel, Dialer, Limits, Report, SystemClock, Work};
+use models::Model;
+use sqlx::postgres::PgListener;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+use uuid::Uuid;
+
+use crate::config;
+use crate::store::jobs::Leased;
+use crate::store::{JOB_CHANNEL, Store};
+
+/// How often the queue is looked at when nobody says that there is something new.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long several wake-ups are gathered before the queue is looked at, so that a burst of them costs one statement.
+const GATHER: Duration = Duration::from_millis(10);
+
+/// Meters that one statement leases at most, so that its transaction stays short.
+const MOST_AT_ONCE: usize = 256;
+
+/// Works that wait in one channel before the lease loop waits for it.
+const LANE_QUEUE: usize = 64;
+
+/// How long work that is on the wire may go on after the program was told to stop.
+const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// The collector of this process.
+#[derive(Debug)]
+pub struct Collector {
+    store: Store,
+    owner: Uuid,
+    models: Arc<BTreeMap<String, Arc<Model>>>,
+    config: config::Collector,
+    reports: mpsc::Sender<Report>,
+    lanes: BTreeMap<String, Lane>,
+    /// Told by every channel that ends.
+    ended: Arc<Notify>,
+}
+
+/// The channel to one address.
+#[derive(Debug)]
+struct Lane {
+    works: mpsc::Sender<Work>,
+    task: JoinHandle<()>,
+}
+
+impl Collector {
+    /// A collector that works as `owner`, one number for each start of the program, and hands what it reads to `reports`.
+    pub fn new(
+        store: Store,
+        owner: Uuid,
+        models: Arc<BTreeMap<String, Arc<Model>>>,
+        config: config::Collector,
+        reports: mpsc::Sender<Report>,
+    ) -> Self {
+        Self { store, owner, models, config, reports, lanes: BTreeMap::new(), ended: Arc::default() }
+    }
+
+    /// Works until `stop`, then lets what is on the wire come to its end for a moment. What was leased and not begun is left to
+    /// [`Store::release`], which has to be called once everything that was reported is stored.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut heartbeat = interval(self.config.lease / 3);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut listener = None;
+        loop {
+            let more = self.lease().await;
+            let look_again = Instant::now() + if more { Duration::ZERO } else { LOOK_EVERY };
+            tokio::select! {
+                () = stop.cancelled() => break,
+                _ = heartbeat.tick() => self.heartbeat().await,
+                () = woken(&self.store, &mut listener) => tokio::time::sleep(GATHER).await,
+                () = self.ended.notified() => tokio::time::sleep(GATHER).await,
+                () = sleep_until(look_again) => {}
+            }
+        }
+        self.stop().await;
+    }
+
+    /// Fills the free places with due work. True when there may be more of it and room for it.
+    async fn lease(&mut self) -> bool {
+        self.lanes.retain(|_, lane| !lane.task.is_finished());
+        let room = (self.config.max_sessions as usize).saturating_sub(self.lanes.len()).min(MOST_AT_ONCE);
+        if room == 0 {
+            return false;
+        }
+        let meters = u32::try_from(room).unwrap_or(u32::MAX);
+        match self.store.lease(self.owner, meters, self.config.lease, self.config.counters_per_lease).await {
+            Ok(leased) => {
+                let more = !leased.is_empty();
+                for meter in leased {
+                    self.dispatch(meter).await;
+                }
+                more
+            }
+            Err(error) => {
+                warn!(%error, "no work could be leased");
+                false
+            }
+        }
+    }
+
+    /// Sends the jobs of a meter to its channel; those that cannot even be tried end at once.
+    async fn dispatch(&mut self, leased: Leased) {
+        debug!(meter = leased.meter, jobs = leased.jobs.len(), address = %leased.address, "leased");
+        let (works, refused) = work::from_lease(&leased, &self.models);
+        for report in refused {
+            // The receiver outlives the collector; without it nothing could be stored anyway.
+            let _ = self.reports.send(report).await;
+        }
+        for work in works {
+            self.send(&leased.address, work).await;
+        }
+    }
+
+    /// Gives work to the channel of an address, which is made when there is none that takes more.
+    async fn send(&mut self, address: &str, work: Work) {
+        let work = match self.lanes.get(address) {
+            Some(lane) => match lane.works.send(work).await {
+                Ok(()) => return,
+                Err(mpsc::error::SendError(work)) => work,
+            },
+            None => work,
+        };
+        let before = self.lanes.remove(address).map(|lane| lane.task);
+        let lane = self.open(before, work).await;
+        self.lanes.insert(address.to_owned(), lane);
+    }
+
+    /// A channel that begins with `first` when the one `before` it has left the line.
+    async fn open(&self, before: Option<JoinHandle<()>>, first: Work) -> Lane {
+        let limits = Limits {
+            connect_timeout: self.config.connect_timeout,
+            response_timeout: self.config.response_timeout,
+            linger: self.config.linger,
+            line_retries: self.config.line_retries,
+            ..Limits::default()
+        };
+        let (works, queue) = mpsc::channel(LANE_QUEUE);
+        // Its receiver is here and it is empty: this neither fails nor waits. A channel that finds no work goes away.
+        let _ = works.send(first).await;
+        let channel = Channel::with(limits, self.reports.clone(), Dialer::Tcp, Arc::new(SystemClock));
+        let ended = Arc::clone(&self.ended);
+        let task = tokio::spawn(async move {
+            if let Some(before) = before {
+                // Its outcome was reported; only that it is over counts here.
+                let _ = before.await;
+            }
+            channel.run(queue).await;
+            ended.notify_one();
+        });
+        Lane { works, task }
+    }
+
+    async fn heartbeat(&self) {
+        match self.store.renew(self.owner, self.config.lease).await {
+            Ok(held) => debug!(meters = held.len(), "leases renewed"),
+            Err(error) => warn!(%error, "leases could not be renewed"),
+        }
+        match self.store.recover().await {
+            Ok(0) => {}
+            Ok(jobs) => info!(jobs, "work of a collector that gave no sign of life is due again"),
+            Err(error) => warn!(%error, "expired leases could not be looked for"),
+        }
+    }
+
+    async fn stop(self) {
+        let deadline = Instant::now() + STOP_GRACE;
+        let tasks: Vec<_> = self.lanes.into_values().map(|lane| lane.task).collect();
+        for mut task in tasks {
+            if timeout_at(deadline, &mut task).await.is_err() {
+                task.abort();
+            }
+        }
+    }
+}
+
+/// Completes when somebody says that a job came due or ended. Never completes while the database is away: the look every second
+/// goes on.
+async fn woken(store: &Store, listener: &mut Option<PgListener>) {
+    let connected = match listener {
+        Some(connected) => connected,
+        None => match store.listen(&[JOB_CHANNEL]).await {
+            Ok(fresh) => listener.insert(fresh),
+            Err(error) => {
+                debug!(%error, "not listening for jobs");
+                return std::future::pending().await;
+            }
+        },
+    };
+    if connected.recv().await.is_err() {
+        *listener = None;
+        std::future::pending::<()>().await;
+    }
+}

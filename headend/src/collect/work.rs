@@ -1,0 +1,186 @@
+//! From what was leased to what a channel takes. Pure, but for the challenges.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use collectors::{Event, Failure, ProfileRange, Reason, RegisterRequest, Report, Station, Task, Work};
+use dlms::client::Counters;
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use models::Model;
+use tracing::info_span;
+
+use crate::store::JobKind;
+use crate::store::jobs::{Leased, LeasedJob};
+
+/// Attribute of a register or a data object that holds its value (Blue Book, 4.3.1 and 4.3.2).
+const VALUE: i8 = 2;
+
+/// The works of a leased meter, and the ends of the jobs that cannot even be tried.
+pub(super) fn from_lease(leased: &Leased, models: &BTreeMap<String, Arc<Model>>) -> (Vec<Work>, Vec<Report>) {
+    let refuse_all = |failure: &Failure| {
+        (Vec::new(), leased.jobs.iter().map(|job| ended(leased, job, failure.clone())).collect())
+    };
+    let Some(model) = models.get(&leased.model) else {
+        let detail =
+            format!("Model {} is not known to this server: add its file to models.dir.", leased.model);
+        return refuse_all(&Failure::new(Reason::Unsupported, detail));
+    };
+    let Ok(zone) = TimeZone::get(&leased.zone) else {
+        let detail = format!("Time zone {} is not known to this server: correct the meter.", leased.zone);
+        return refuse_all(&Failure::new(Reason::Unsupported, detail));
+    };
+    let station = Arc::new(Station {
+        meter: leased.meter,
+        address: leased.address.clone(),
+        server_sap: leased.server_sap,
+        client_sap: leased.client_sap,
+        credentials: leased.credentials.clone(),
+        model: Arc::clone(model),
+        serial: Some(leased.serial.clone()),
+        zone,
+    });
+    let (mut works, mut refused) = (Vec::new(), Vec::new());
+    for job in &leased.jobs {
+        match work(&station, job) {
+            Ok(work) => works.push(work),
+            Err(failure) => refused.push(ended(leased, job, failure)),
+        }
+    }
+    (works, refused)
+}
+
+fn work(station: &Arc<Station>, job: &LeasedJob) -> Result<Work, Failure> {
+    Ok(Work {
+        job: job.id,
+        station: Arc::clone(station),
+        counters: job.counters.map(|(first, end)| Counters::new(first, end)),
+        challenge: challenge()?,
+        task: task(&station.model, job)?,
+        priority: job.priority,
+        span: info_span!("job", job = job.id, attempt = job.attempts),
+    })
+}
+
+fn task(model: &Model, job: &LeasedJob) -> Result<Task, Failure> {
+    match job.kind {
+        JobKind::Identify => Ok(Task::Identify),
+        JobKind::ReadClock => Ok(Task::ReadClock),
+        JobKind::ReadRegisters => {
+            let wanted =
+                model.registers.iter().filter(|register| job.obis.is_none_or(|obis| obis == register.obis));
+            let requests: Vec<_> = wanted
+                .map(|register| RegisterRequest {
+                    obis: register.obis,
+                    class_id: register.class_id,
+                    attribute: VALUE,
+                })
+                .collect();
+            if requests.is_empty() {
+                let detail =
+                    format!("Model {} names no such register: choose one that it names.", model.name);
+                return Err(Failure::new(Reason::Unsupported, detail));
+            }
+            Ok(Task::ReadRegisters(requests))
+        }
+        JobKind::ReadProfile => {
+            let incomplete =
+                || Failure::new(Reason::Unsupported, "The job names no profile or no range: order it again.");
+            let (obis, (from, to)) = job.obis.zip(job.range).ok_or_else(incomplete)?;
+            let from = resume(from, to, job);
+            Ok(Task::ReadProfile(ProfileRange { obis, from, to, layout: job.layout.clone() }))
+        }
+    }
+}
+
+/// Where to begin: a repeated attempt goes on behind the high-water mark when that lies in its range, because the attempt before
+/// moved it there. What was skipped that way by mistake is not covered, and becomes a job as a hole.
+fn resume(from: Timestamp, to: Timestamp, job: &LeasedJob) -> Timestamp {
+    match job.last_ts {
+        Some(last) if job.attempts > 1 && from <= last && last < to => {
+            last.checked_add(SignedDuration::from_secs(1)).unwrap_or(from)
+        }
+        _ => from,
+    }
+}
+
+/// Octets for the challenges to a meter, from the operating system.
+fn challenge() -> Result<[u8; 16], Failure> {
+    let mut octets = [0; 16];
+    getrandom::fill(&mut octets).map_err(|error| {
+        Failure::new(
+            Reason::Cancelled,
+            format!("The operating system gave no random octets, which should pass: {error}."),
+        )
+    })?;
+    Ok(octets)
+}
+
+fn ended(leased: &Leased, job: &LeasedJob, failure: Failure) -> Report {
+    Report { job: job.id, meter: leased.meter, event: Event::Ended(Err(failure)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use collectors::Credentials;
+
+    use super::*;
+
+    fn leased(model: &str, zone: &str, job: LeasedJob) -> Leased {
+        Leased {
+            meter: 7,
+            serial: "70000001".into(),
+            model: model.into(),
+            address: "127.0.0.1:4059".into(),
+            server_sap: 1,
+            client_sap: 16,
+            zone: zone.into(),
+            credentials: Credentials::None,
+            jobs: vec![job],
+        }
+    }
+
+    fn profile_job(attempts: i16, last_ts: Option<&str>) -> LeasedJob {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        LeasedJob {
+            id: 1,
+            kind: JobKind::ReadProfile,
+            obis: "1.0.99.1.0.255".parse().ok(),
+            range: Some((at("2026-01-01T00:15:00Z"), at("2026-01-02T00:00:00Z"))),
+            priority: 0,
+            attempts,
+            counters: None,
+            layout: None,
+            last_ts: last_ts.map(at),
+        }
+    }
+
+    fn start_of(job: LeasedJob) -> String {
+        let models = models::builtin().unwrap();
+        let (works, refused) = from_lease(&leased("sed302", "UTC", job), &models);
+        assert!(refused.is_empty());
+        match &works[0].task {
+            Task::ReadProfile(range) => range.from.to_string(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_repeated_attempt_goes_on_where_the_last_one_was_cut() {
+        assert_eq!(start_of(profile_job(1, Some("2026-01-01T12:00:00Z"))), "2026-01-01T00:15:00Z");
+        assert_eq!(start_of(profile_job(2, Some("2026-01-01T12:00:00Z"))), "2026-01-01T12:00:01Z");
+        assert_eq!(start_of(profile_job(2, None)), "2026-01-01T00:15:00Z");
+        // A hole: the mark lies behind it.
+        assert_eq!(start_of(profile_job(2, Some("2026-01-05T12:00:00Z"))), "2026-01-01T00:15:00Z");
+    }
+
+    #[test]
+    fn what_cannot_be_tried_ends_with_its_reason() {
+        let models = models::builtin().unwrap();
+        for (model, zone) in [("no-such-model", "UTC"), ("sed302", "Mars/Olympus")] {
+            let (works, refused) = from_lease(&leased(model, zone, profile_job(1, None)), &models);
+            assert!(works.is_empty());
+            let Event::Ended(Err(failure)) = &refused[0].event else { panic!("{refused:?}") };
+            assert_eq!(failure.reason, Reason::Unsupported);
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! The running program: its database, its roles, and the order in which they stop.
+//!
+//! Stopping goes against the flow of readings: no more work is leased, what is on the wire ends, everything that was reported is
+//! stored, leases go back, the interface closes, the connections close, the private database stops.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use models::Model;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+use uuid::Uuid;
+
+use crate::cluster::{self, Cluster};
+use crate::collect::Collector;
+use crate::config::{self, Config};
+use crate::store::{self, Store};
+use crate::{api, ingest, plan};
+
+/// How often old jobs and old entries of the log of readings are deleted.
+const HOUSEKEEPING: Duration = Duration::from_secs(600);
+
+/// How long the log of readings is kept, for those who follow it.
+const KEEP_LOG: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// Why the program could not run, or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The private database.
+    #[error(transparent)]
+    Cluster(#[from] cluster::Error),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The connection string.
+    #[error("database.url is not understood: {0}")]
+    Url(String),
+    /// A model file.
+    #[error(transparent)]
+    Models(#[from] models::Error),
+    /// The address of the interface.
+    #[error("api.listen {address} cannot be used: {detail}")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// What the operating system said.
+        detail: String,
+    },
+    /// The interface.
+    #[error(transparent)]
+    Api(#[from] api::Error),
+    /// A part of the program ended by itself.
+    #[error("{0} ended by itself, which is a fault of this program: see its log")]
+    Role(&'static str),
+}
+
+/// A database that is ready, and the private server behind it, if there is one.
+#[derive(Debug)]
+pub struct Database {
+    /// The store.
+    pub store: Store,
+    cluster: Option<Cluster>,
+}
+
+impl Database {
+    /// Opens the database of the configuration; starts a private server when it names none.
+    ///
+    /// # Errors
+    /// [`Error::Cluster`], [`Error::Url`].
+    pub async fn open(config: &config::Database) -> Result<Self, Error> {
+        if let Some(url) = &config.url {
+            // The message of the parser names the part at fault, never the password.
+            let options = url.expose().parse().map_err(|error: sqlx::Error| Error::Url(error.to_string()))?;
+            return Ok(Self { store: Store::open(options, config.max_connections), cluster: None });
+        }
+        let settings = cluster::Settings {
+            data_dir: absolute(&config.data_dir),
+            bin_dir: config.bin_dir.clone(),
+            max_connections: config.max_connections,
+        };
+        let cluster = Cluster::start(&settings).await?;
+        let store = Store::open(cluster.options(cluster::NAME), config.max_connections);
+        Ok(Self { store, cluster: Some(cluster) })
+    }
+
+    /// Makes the schema ready: a private database is ours to bring up to date, any other is only checked.
+    async fn prepare(&self) -> Result<(), Error> {
+        match self.cluster {
+            Some(_) => self.store.migrate().await?,
+            None => self.store.check_schema().await?,
+        }
+        Ok(())
+    }
+
+    /// Completes when a private server has ended by itself; never with another one.
+    async fn ended(&self) -> Error {
+        match &self.cluster {
+            Some(cluster) => cluster.ended().await.into(),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Closes the connections and stops the private server.
+    ///
+    /// # Errors
+    /// [`Error::Cluster`] when the server does not stop.
+    pub async fn close(self) -> Result<(), Error> {
+        self.store.close().await;
+        match self.cluster {
+            Some(cluster) => Ok(cluster.stop().await?),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Runs the roles of the configuration until `stop`.
+///
+/// # Errors
+/// Every [`Error`]; the database is closed whatever happened.
+pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Error> {
+    let models = Arc::new(load_models(&config.models)?);
+    let database = Database::open(&config.database).await?;
+    let outcome = match database.prepare().await {
+        Ok(()) => {
+            tokio::select! {
+                outcome = roles(&config, &database.store, models, stop.clone()) => outcome,
+                ended = database.ended() => Err(ended),
+            }
+        }
+        Err(error) => Err(error),
+    };
+    stop.cancel();
+    let closed = database.close().await;
+    outcome.and(closed)
+}
+
+/// The built-in models and those of the folder; one with the name of a built-in replaces it.
+///
+/// # Errors
+/// [`Error::Models`].
+pub fn load_models(config: &config::Models) -> Result<BTreeMap<String, Arc<Model>>, Error> {
+    let mut models = models::builtin()?;
+    if let Some(folder) = &config.dir {
+        models.extend(models::load_dir(folder)?);
+    }
+    Ok(models)
+}
+
+async fn roles(
+    config: &Config,
+    store: &Store,
+    models: Arc<BTreeMap<String, Arc<Model>>>,
+    stop: CancellationToken,
+) -> Result<(), Error> {
+    let owner = Uuid::new_v4();
+    let mut running = Vec::new();
+    if config.roles.api {
+        running.push(("the interface", start_api(config, store, Arc::clone(&models), stop.clone()).await?));
+    }
+    if config.roles.planner {
+        let planner = planner(store.clone(), Arc::clone(&models), config.plan.clone(), stop.clone());
+        running.push(("the planner", tokio::spawn(async { Ok(planner.await) })));
+    }
+    if config.roles.collector {
+        let (reports, queue) = mpsc::channel(config.ingest.queue);
+        let collector = Collector::new(store.clone(), owner, models, config.collector.clone(), reports);
+        running.push((
+            "the collector",
+            tokio::spawn(collect(
+                collector,
+                store.clone(),
+                owner,
+                queue,
+                config.ingest.clone(),
+                stop.clone(),
+            )),
+        ));
+    }
+    info!(%owner, roles = running.len(), "the head-end runs");
+    let outcome = first_end(&mut running, &stop).await;
+    stop.cancel();
+    let mut last = Ok(());
+    for (role, task) in running {
+        if !task.is_finished() {
+            debug!(role, "stopping");
+        }
+        last = last.and(ended(role, task.await));
+    }
+    info!("the head-end has stopped");
+    outcome.and(last)
+}
+
+/// Waits for the stop. A role that ends before it takes all the others with it.
+async fn first_end(running: &mut [(&'static str, Role)], stop: &CancellationToken) -> Result<(), Error> {
+    let mut check = interval(Duration::from_millis(200));
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            _ = check.tick() => {
+                if let Some((role, _)) = running.iter().find(|(_, task)| task.is_finished()) {
+                    warn!(role, "ended by itself");
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+type Role = JoinHandle<Result<(), Error>>;
+
+fn ended(
+    role: &'static str,
+    outcome: Result<Result<(), Error>, tokio::task::JoinError>,
+) -> Result<(), Error> {
+    outcome.unwrap_or(Err(Error::Role(role)))
+}
+
+async fn start_api(
+    config: &Config,
+    store: &Store,
+    models: Arc<BTreeMap<String, Arc<Model>>>,
+    stop: CancellationToken,
+) -> Result<Role, Error> {
+    let address = config.api.listen;
+    let unusable = |error: std::io::Error| Error::Listen { address, detail: error.to_string() };
+    let listener = TcpListener::bind(address).await.map_err(unusable)?;
+    info!(address = %listener.local_addr().map_err(unusable)?, "the interface listens");
+    let parts = api::Parts { store: store.clone(), models, limits: api::Limits::default() };
+    Ok(tokio::spawn(async move { Ok(api::serve(listener, parts, stop).await?) }))
+}
+
+/// Collector and ingest of one process: what the first reports the second stores, before the leases go back.
+async fn collect(
+    collector: Collector,
+    store: Store,
+    owner: Uuid,
+    queue: mpsc::Receiver<collectors::Report>,
+    config: config::Ingest,
+    stop: CancellationToken,
+) -> Result<(), Error> {
+    let ingest = tokio::spawn(ingest::run(store.clone(), owner, queue, config));
+    collector.run(stop).await;
+    let stats = ingest.await.map_err(|_| Error::Role("ingest"))?;
+    let returned = store.release(owner).await?;
+    info!(
+        captures = stats.written.captures.sent,
+        batches = stats.batches,
+        jobs_returned = returned,
+        "everything read is stored"
+    );
+    Ok(())
+}
+
+/// Turns what is due into jobs, and keeps house.
+async fn planner(
+    store: Store,
+    models: Arc<BTreeMap<String, Arc<Model>>>,
+    config: config::Plan,
+    stop: CancellationToken,
+) {
+    let mut passes = interval(config.interval);
+    let mut housekeeping = interval(HOUSEKEEPING);
+    passes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = passes.tick() => match plan::pass(&store, &models, &config, Timestamp::now()).await {
+                Ok(planned) if planned.jobs > 0 => info!(meters = planned.meters, jobs = planned.jobs, "planned"),
+                Ok(_) => {}
+                Err(error) => warn!(%error, "nothing could be planned"),
+            },
+            _ = housekeeping.tick() => keep_house(&store, &config).await,
+        }
+    }
+}
+
+async fn keep_house(store: &Store, config: &config::Plan) {
+    if let Err(error) = store.purge_jobs(config.keep_jobs).await {
+        warn!(%error, "old jobs could not be deleted");
+    }
+    let before = Timestamp::now().checked_sub(KEEP_LOG).unwrap_or(Timestamp::MIN);
+    if let Err(error) = store.trim_batches(before).await {
+        warn!(%error, "the log of readings could not be trimmed");
+    }
+}
+
+/// A folder as the server process needs it, which has another current folder.
+fn absolute(folder: &std::path::Path) -> PathBuf {
+    std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf())
+}
