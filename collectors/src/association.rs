@@ -1,0 +1,111 @@
+use dlms::{
+    Conformance,
+    client::{Association, Counters, Opened, Opening, Parameters, Security},
+};
+use tokio::time::Instant;
+
+use crate::{
+    Credentials, Limits, Station,
+    diagnosis::{Setback, Stage},
+    line::Line,
+};
+
+/// Scratch memory of a session, kept between exchanges.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    /// The APDU to send.
+    pub(crate) request: Vec<u8>,
+    /// The APDU received.
+    pub(crate) apdu: Vec<u8>,
+    /// The frame around the APDU to send.
+    pub(crate) frame: Vec<u8>,
+}
+
+/// Opens an association on a fresh line: one exchange, with GMAC two. Counts the exchanges in `exchanges`.
+pub(crate) async fn open(
+    line: &mut Line,
+    station: &Station,
+    security: Security,
+    limits: &Limits,
+    (scratch, exchanges): (&mut Scratch, &mut u32),
+) -> Result<Association, Setback> {
+    let broken = |error| Setback::Line(Stage::Opening, error);
+    let refused = |error| Setback::Protocol(Stage::Opening, error);
+    let max_receive_pdu = station.model.association.max_pdu;
+    let parameters = Parameters { security, conformance: Conformance::CLIENT, max_receive_pdu };
+    let (ours, theirs) = (station.client_sap, station.server_sap);
+    scratch.request.clear();
+    let mut opening = Opening::start(parameters, &mut scratch.request).map_err(refused)?;
+    loop {
+        let limit = limits.response_timeout;
+        line.send((ours, theirs), &scratch.request, &mut scratch.frame, limit).await.map_err(broken)?;
+        let deadline = Instant::now() + limit;
+        let mut strangers = 0;
+        while line.receive(&mut scratch.apdu, deadline).await.map_err(broken)? != (theirs, ours) {
+            strangers += 1;
+            if strangers > limits.stale_answers {
+                return Err(Setback::Flooded);
+            }
+        }
+        *exchanges = exchanges.saturating_add(1);
+        scratch.request.clear();
+        opening = match opening.handle(&mut scratch.apdu, &mut scratch.request).map_err(refused)? {
+            Opened::Send(next) => next,
+            Opened::Established(association) => return Ok(association),
+        };
+    }
+}
+
+/// The protection of the next association. `challenge` is the work's; no two associations get the same.
+pub(crate) fn security(
+    credentials: &Credentials,
+    challenge: &[u8; 16],
+    counters: Option<Counters>,
+) -> Result<Security, Setback> {
+    match credentials {
+        Credentials::None => Ok(Security::None),
+        Credentials::Lls { password } => Ok(Security::Lls { password: password.clone() }),
+        Credentials::Gmac { client_title, encryption_key, authentication_key } => {
+            let counters = counters.ok_or(Setback::NoCounters)?;
+            Ok(Security::Gmac {
+                client_title: *client_title,
+                encryption_key: encryption_key.clone(),
+                authentication_key: authentication_key.clone(),
+                challenge: fresh(challenge, counters.next()),
+                counters,
+            })
+        }
+    }
+}
+
+/// An unpredictable challenge that was never used: the work's octets, changed by a counter that is never used again.
+fn fresh(challenge: &[u8; 16], counter: u32) -> [u8; 16] {
+    let mut fresh = *challenge;
+    for (octet, changed) in fresh[12..].iter_mut().zip(counter.to_be_bytes()) {
+        *octet ^= changed;
+    }
+    fresh
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn challenges_of_one_work_differ_and_stay_unpredictable() {
+        let work = *b"unpredictable...";
+        assert_eq!(fresh(&work, 1)[..12], work[..12]);
+        assert_ne!(fresh(&work, 1), fresh(&work, 2));
+    }
+
+    #[test]
+    fn gmac_without_counters_is_refused_by_name() {
+        use dlms::client::{Key, SystemTitle};
+        let credentials = Credentials::Gmac {
+            client_title: SystemTitle::new(*b"HES\0\0\0\0\x01"),
+            encryption_key: Key::new([1; 16]),
+            authentication_key: Key::new([2; 16]),
+        };
+        assert!(matches!(security(&credentials, &[0; 16], None), Err(Setback::NoCounters)));
+    }
+}

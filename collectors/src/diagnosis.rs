@@ -1,0 +1,296 @@
+//! From what went wrong to what an operator is told, and whether asking again can help. The only place that knows both.
+
+use dlms::{
+    AssociationResult, DataAccessResult, Diagnostic, Error, ExceptionResponse, Fault, Obis, ServiceError,
+    StateError,
+};
+
+use crate::{Credentials, Failure, Limits, Reason, Station, line::LineError, time::TimeError};
+
+/// How far the conversation had come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// No line yet.
+    Connecting,
+    /// The line stands, the association does not.
+    Opening,
+    /// The meter has accepted the association.
+    Open,
+}
+
+/// Why a task could not go on.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Setback {
+    /// The line failed.
+    Line(Stage, LineError),
+    /// The meter's answer is an error, or is wrong.
+    Protocol(Stage, Error),
+    /// Rows do not fit the layout.
+    Shape(Error),
+    /// Answers to other requests, or blocks, without end.
+    Flooded,
+    /// No invocation counters are left for the association.
+    NoCounters,
+    /// What the task itself found out; asking again does not change it.
+    Final(Failure),
+    /// The receiver of the reports is gone.
+    NobodyListens,
+}
+
+impl Setback {
+    /// An answer inside the association that is an error or is wrong.
+    pub(crate) const fn answer(error: Error) -> Self {
+        Self::Protocol(Stage::Open, error)
+    }
+
+    /// A row that could not be decoded: cut octets come from the line or the meter, everything else from other columns.
+    pub(crate) const fn row(error: Error) -> Self {
+        match error {
+            Error::Truncated | Error::Trailing { .. } | Error::RowCount { .. } => Self::answer(error),
+            other => Self::Shape(other),
+        }
+    }
+
+    /// A time that is none.
+    pub(crate) fn time(obis: Obis, error: &TimeError) -> Self {
+        let detail = format!("{obis}: {error}; check and set the meter's clock.");
+        Self::Final(Failure::new(Reason::MeterBrokeRules, detail))
+    }
+
+    /// Whether the meter just does not have or show the object.
+    pub(crate) const fn is_absence(&self) -> bool {
+        use DataAccessResult as Result;
+        let Self::Protocol(Stage::Open, Error::Access(result)) = self else { return false };
+        matches!(
+            result,
+            Result::ReadWriteDenied
+                | Result::ObjectUndefined
+                | Result::ObjectClassInconsistent
+                | Result::ObjectUnavailable
+                | Result::ScopeOfAccessViolated
+        )
+    }
+
+    /// Whether the same request on a new association may bring the answer.
+    pub(crate) fn may_heal(&self) -> bool {
+        match self {
+            Self::Line(..) | Self::Flooded => true,
+            Self::Protocol(Stage::Open, error) => match error {
+                Error::Access(result) => is_passing(*result),
+                // A meter that has closed the association on its own says so in this way.
+                Error::Exception(exception) => {
+                    exception.state == StateError::ServiceNotAllowed && !is_security(exception)
+                }
+                other => other.fault() == Fault::PeerBroke,
+            },
+            Self::Protocol(_, Error::Rejected { result, .. }) => {
+                *result == AssociationResult::RejectedTransient
+            }
+            Self::Protocol(_, Error::TagMismatch | Error::ServerProof) => false,
+            Self::Protocol(_, other) => other.fault() == Fault::PeerBroke,
+            Self::Shape(_) | Self::NoCounters | Self::Final(_) | Self::NobodyListens => false,
+        }
+    }
+
+    /// Whether the association is as good as before: the meter gave a whole, valid answer.
+    pub(crate) const fn keeps_association(&self) -> bool {
+        matches!(self, Self::Final(_) | Self::Protocol(Stage::Open, Error::Access(_)))
+    }
+
+    /// What is reported.
+    pub(crate) fn failure(&self, station: &Station, limits: &Limits) -> Failure {
+        match self {
+            Self::Line(stage, error) => line(*stage, error, station, limits),
+            Self::Protocol(Stage::Open, error) => answer(error),
+            Self::Protocol(_, error) => opening(error, station),
+            Self::Shape(error) => Failure::new(Reason::MeterBrokeRules, format!("A row is wrong: {error}.")),
+            Self::Flooded => Failure::new(
+                Reason::MeterBrokeRules,
+                "The meter keeps sending what was not asked for; check whether another client is connected to it.",
+            ),
+            Self::NoCounters => spent(),
+            Self::Final(failure) => failure.clone(),
+            Self::NobodyListens => {
+                Failure::new(Reason::Cancelled, "The head-end is stopping; the work will be redone.")
+            }
+        }
+    }
+}
+
+/// Results that say "not now" or "start the transfer again".
+const fn is_passing(result: DataAccessResult) -> bool {
+    use DataAccessResult as Result;
+    matches!(
+        result,
+        Result::TemporaryFailure
+            | Result::DataBlockUnavailable
+            | Result::LongGetAborted
+            | Result::NoLongGetInProgress
+            | Result::DataBlockNumberInvalid
+    )
+}
+
+fn is_security(exception: &ExceptionResponse) -> bool {
+    matches!(exception.service, ServiceError::DecipheringError | ServiceError::InvocationCounterError)
+}
+
+fn line(stage: Stage, error: &LineError, station: &Station, limits: &Limits) -> Failure {
+    let address = &station.address;
+    // A meter with other keys may keep silent or hang up instead of saying so; that much can be suspected, not known.
+    let hint = match (stage, &station.credentials) {
+        (Stage::Opening, Credentials::Gmac { .. }) => {
+            " after the ciphered request to associate; check that nobody else is connected, then client address and keys"
+        }
+        (Stage::Opening, _) => {
+            " after the request to associate; check that nobody else is connected, then client and server address"
+        }
+        _ => "; check signal and power of the meter",
+    };
+    match error {
+        LineError::NoRoute(why) => Failure::new(
+            Reason::NoRoute,
+            format!("No way to {address} ({why}); check address, SIM, signal and power of the meter."),
+        ),
+        LineError::Refused => Failure::new(
+            Reason::Refused,
+            format!(
+                "{address} refuses connections; check the port and whether another client holds the meter."
+            ),
+        ),
+        LineError::Silent => Failure::new(
+            Reason::Timeout,
+            format!("{address} sent no complete answer within {:?}{hint}.", limits.response_timeout),
+        ),
+        LineError::Cut => Failure::new(Reason::LineCut, format!("{address} closed the connection{hint}.")),
+        LineError::Damaged(error) => Failure::new(
+            Reason::MeterBrokeRules,
+            format!(
+                "{address} does not send DLMS frames ({error}); check that the address is a meter's DLMS port."
+            ),
+        ),
+    }
+}
+
+/// Errors inside an association.
+fn answer(error: &Error) -> Failure {
+    match error {
+        Error::Access(result) => {
+            let help = "check the rights of the client address and the meter's model";
+            Failure::new(Reason::MeterRefused, format!("The meter refused access ({result}); {help}."))
+        }
+        Error::Exception(exception) => self::exception(exception),
+        Error::CountersSpent => spent(),
+        Error::TagMismatch => Failure::new(
+            Reason::WrongKey,
+            "The meter proved its keys when it associated, but its answers do not authenticate; check whether its keys are \
+             being changed, then suspect its firmware or something on the way.",
+        ),
+        other => common(other),
+    }
+}
+
+/// Errors while the association is opened.
+fn opening(error: &Error, station: &Station) -> Failure {
+    let sap = station.client_sap;
+    match (&station.credentials, error) {
+        (_, Error::Exception(exception)) => self::exception(exception),
+        (_, Error::CountersSpent) => spent(),
+        (Credentials::Gmac { .. }, Error::TagMismatch | Error::ServerProof | Error::Action(_)) => {
+            wrong_key(error)
+        }
+        (
+            Credentials::Gmac { .. },
+            Error::Rejected { diagnostic: Diagnostic::AUTHENTICATION_FAILURE, .. },
+        ) => wrong_key(error),
+        (
+            Credentials::Lls { .. },
+            Error::Rejected {
+                diagnostic: Diagnostic::AUTHENTICATION_FAILURE | Diagnostic::AUTHENTICATION_REQUIRED,
+                ..
+            },
+        ) => Failure::new(
+            Reason::WrongPassword,
+            format!(
+                "The meter refused the password for client address {sap}; correct it before the meter locks up."
+            ),
+        ),
+        (_, Error::Rejected { diagnostic: Diagnostic::TITLE_NOT_RECOGNISED, .. }) => Failure::new(
+            Reason::MeterRefused,
+            "The meter does not know the head-end's system title; register the title in the meter or correct it.",
+        ),
+        (_, Error::Rejected { result, diagnostic }) => Failure::new(
+            Reason::MeterRefused,
+            format!(
+                "The meter refused the association ({result}, {diagnostic}); check client address {sap} and its level of \
+                 security."
+            ),
+        ),
+        (_, other) => common(other),
+    }
+}
+
+fn common(error: &Error) -> Failure {
+    match error.fault() {
+        Fault::PeerBroke => Failure::new(
+            Reason::MeterBrokeRules,
+            format!("The meter's answer is wrong ({error}); note firmware and model, and ask its maker."),
+        ),
+        Fault::PeerRefused => Failure::new(
+            Reason::MeterRefused,
+            format!("{error}; check client address and the meter's model."),
+        ),
+        Fault::Misuse | Fault::Limit => Failure::new(
+            Reason::Unsupported,
+            format!("The head-end cannot handle the meter's answer: {error}."),
+        ),
+    }
+}
+
+fn exception(exception: &ExceptionResponse) -> Failure {
+    match exception.service {
+        ServiceError::InvocationCounterError => {
+            let expected = exception
+                .expected_counter
+                .map_or_else(String::new, |counter| format!(" and expects {counter}"));
+            Failure {
+                expected_counter: exception.expected_counter,
+                ..Failure::new(
+                    Reason::CounterRejected,
+                    format!(
+                        "The meter refused the invocation counter{expected}; the next attempt uses a higher one. If this \
+                         repeats, another client uses the same keys."
+                    ),
+                )
+            }
+        }
+        ServiceError::DecipheringError => wrong_key(&Error::Exception(*exception)),
+        ServiceError::ServiceNotSupported | ServiceError::PduTooLong => Failure::new(
+            Reason::Unsupported,
+            format!("The meter cannot process the request ({exception}); check the meter's model."),
+        ),
+        _ if exception.state == StateError::ServiceUnknown => Failure::new(
+            Reason::Unsupported,
+            format!("The meter does not know the service ({exception}); check the meter's model."),
+        ),
+        _ => Failure::new(
+            Reason::MeterRefused,
+            format!("The meter refused the request ({exception}); check the rights of the client address."),
+        ),
+    }
+}
+
+fn wrong_key(error: &Error) -> Failure {
+    Failure::new(
+        Reason::WrongKey,
+        format!(
+            "The meter holds other keys than the head-end, or is another meter ({error}); correct the keys."
+        ),
+    )
+}
+
+fn spent() -> Failure {
+    Failure::new(
+        Reason::CountersSpent,
+        "The invocation counters reserved for this work are used up; the next attempt reserves new ones.",
+    )
+}

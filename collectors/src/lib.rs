@@ -1,0 +1,41 @@
+//! Lines to meters and the tasks that own them: work in, outcome out.
+//!
+//! From the outside in:
+//! - [`Work`] goes in and [`Report`]s come out (`work.rs`; why something failed: `failure.rs`; the columns of a profile:
+//!   `layout.rs`);
+//! - a [`Channel`] owns the line to one address and decides whose turn it is (`channel.rs`, [`Limits`]);
+//! - a turn is one work's time with the meter: attempts, reports, cost (`turn.rs`);
+//! - `task/` has one file per thing that can be asked of a meter;
+//! - a session keeps the association with one meter warm and checks its serial number (`station.rs`), opens it
+//!   (`association.rs`) and uses the reserved invocation counters in ascending order (`counters.rs`);
+//! - `line/` has one file per way to reach a meter, chosen by a [`Dialer`];
+//! - `diagnosis.rs` turns what went wrong into what an operator is told, `time.rs` the meter's times into instants.
+//!
+//! Absent on purpose: a database, gRPC, a spawned task (every function here is a future of its caller), and any clock but
+//! the [`Clock`] handed in and tokio's timers.
+
+mod association;
+mod channel;
+mod clock;
+mod counters;
+mod diagnosis;
+mod failure;
+mod layout;
+mod limits;
+mod line;
+mod station;
+mod task;
+mod time;
+mod turn;
+mod work;
+
+pub use channel::Channel;
+pub use clock::{Clock, SystemClock};
+pub use failure::{Failure, Reason, UnknownReason};
+pub use layout::{Layout, LayoutColumn, MAX_VALUES};
+pub use limits::Limits;
+pub use line::{Dialer, MemoryDialer};
+pub use work::{
+    Captures, Covered, Credentials, Event, JobId, MeterId, ProfileRange, RegisterRequest, RegisterValue,
+    Report, Station, Task, Work,
+};

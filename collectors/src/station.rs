@@ -1,0 +1,305 @@
+//! One meter at the end of the line: the association is opened when it is needed, checked once, kept while it serves, and
+//! opened again when the line has failed.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use dlms::{
+    AttributeDescriptor, Error,
+    axdr::Data,
+    client::{Association, Counters, Reply},
+    selection::Selection,
+};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::{
+    Clock, Credentials, Dialer, Failure, Limits, MeterId, Reason, Station, Work,
+    association::{self, Scratch},
+    counters::CounterPool,
+    diagnosis::{Setback, Stage},
+    line::{Line, LineError},
+    task::value,
+};
+
+/// Longest wait for the answer to a release: nothing depends on it.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Counters that opening an association can spend: initiate, proof, and the action around the proof.
+const OPENING_COUNTERS: u32 = 3;
+/// Longest value that is put together from blocks, in octets. Buffers of profiles are never put together.
+const VALUE_MAX: usize = 64 * 1024;
+
+/// What a channel has at the end of its line, and what it holds for the meters there.
+pub(crate) struct Session {
+    pub(crate) limits: Limits,
+    pub(crate) clock: Arc<dyn Clock>,
+    dialer: Dialer,
+    open: Option<Open>,
+    pools: BTreeMap<MeterId, CounterPool>,
+    scratch: Scratch,
+    answer: Vec<u8>,
+    blocks: u32,
+    bytes_closed: u64,
+    exchanges: u32,
+    last_delay: Duration,
+}
+
+/// An association, the line under it and the station it was opened for.
+struct Open {
+    line: Line,
+    association: Association,
+    station: Arc<Station>,
+    /// What the meter said when it was asked for its serial number.
+    serial: Option<String>,
+}
+
+/// What is left of a value after a piece of it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Piece {
+    /// Nothing.
+    Last,
+    /// Further blocks.
+    More,
+}
+
+impl Session {
+    pub(crate) fn new(dialer: Dialer, limits: Limits, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            limits,
+            clock,
+            dialer,
+            open: None,
+            pools: BTreeMap::new(),
+            scratch: Scratch::default(),
+            answer: Vec::new(),
+            blocks: 0,
+            bytes_closed: 0,
+            exchanges: 0,
+            last_delay: Duration::ZERO,
+        }
+    }
+
+    /// Octets and exchanges so far.
+    pub(crate) fn traffic(&self) -> (u64, u32) {
+        (self.bytes_closed + self.open.as_ref().map_or(0, |open| open.line.bytes()), self.exchanges)
+    }
+
+    /// The value or block that came last.
+    pub(crate) fn answer(&self) -> &[u8] {
+        &self.answer
+    }
+
+    /// Time from the last request to its answer.
+    pub(crate) const fn last_delay(&self) -> Duration {
+        self.last_delay
+    }
+
+    /// Takes a range of invocation counters into the meter's pool.
+    pub(crate) fn reserve(&mut self, meter: MeterId, range: &Counters) {
+        self.pools.entry(meter).or_default().add(range);
+    }
+
+    /// Whether counters for another association with the meter are there.
+    pub(crate) fn has_counters(&self, meter: MeterId) -> bool {
+        self.pools.get(&meter).is_some_and(|pool| !pool.is_empty())
+    }
+
+    /// Makes the open association one with the work's station, verified.
+    pub(crate) async fn ensure(&mut self, work: &Work) -> Result<(), Setback> {
+        if !self.open.as_ref().is_some_and(|open| is_same(&open.station, &work.station)) {
+            self.release().await;
+            self.connect(work).await?;
+        }
+        let Some(expected) = &work.station.serial else { return Ok(()) };
+        let found = self.serial(&work.station).await?;
+        if found == expected.trim() {
+            return Ok(());
+        }
+        self.release().await;
+        let address = &work.station.address;
+        Err(Setback::Final(Failure::new(
+            Reason::WrongMeter,
+            format!(
+                "The meter at {address} has serial number {found}, not {expected}; correct address or inventory."
+            ),
+        )))
+    }
+
+    /// The serial number that the meter names; asked for once per association.
+    pub(crate) async fn serial(&mut self, station: &Station) -> Result<String, Setback> {
+        if let Some(known) = self.open.as_ref().and_then(|open| open.serial.clone()) {
+            return Ok(known);
+        }
+        let obis = station.model.identity.serial;
+        let missing = || {
+            let detail =
+                format!("The meter does not show a serial number in {obis}; check the meter's model.");
+            Setback::Final(Failure::new(Reason::MeterRefused, detail))
+        };
+        let octets = match self.value(&value::data(obis)).await {
+            Err(setback) if setback.is_absence() => return Err(missing()),
+            other => other?,
+        };
+        let data = Data::decode(&octets).map_err(Setback::answer)?;
+        let serial = value::text(&data).ok_or_else(missing)?;
+        if let Some(open) = &mut self.open {
+            open.serial = Some(serial.clone());
+        }
+        Ok(serial)
+    }
+
+    /// Reads a whole attribute.
+    pub(crate) async fn value(&mut self, descriptor: &AttributeDescriptor) -> Result<Vec<u8>, Setback> {
+        let mut piece = self.get(descriptor, None).await?;
+        let mut whole = self.answer.clone();
+        while piece == Piece::More {
+            piece = self.next_block().await?;
+            whole.extend_from_slice(&self.answer);
+            if whole.len() > VALUE_MAX {
+                return Err(Setback::answer(Error::TooLong { what: "value", limit: VALUE_MAX }));
+            }
+        }
+        Ok(whole)
+    }
+
+    /// Asks for an attribute and takes its first piece.
+    pub(crate) async fn get(
+        &mut self,
+        descriptor: &AttributeDescriptor,
+        selection: Option<&Selection>,
+    ) -> Result<Piece, Setback> {
+        self.blocks = 0;
+        self.exchange(|association, out| association.get(descriptor, selection, out)).await
+    }
+
+    /// Asks for the next piece of the attribute.
+    pub(crate) async fn next_block(&mut self) -> Result<Piece, Setback> {
+        self.blocks += 1;
+        if self.blocks > self.limits.blocks_per_answer {
+            return Err(Setback::Flooded);
+        }
+        self.exchange(|association, out| association.next_block(out)).await
+    }
+
+    /// Sends one request and waits for its answer; answers to earlier requests are ignored.
+    async fn exchange(
+        &mut self,
+        write: impl FnOnce(&mut Association, &mut Vec<u8>) -> Result<(), Error>,
+    ) -> Result<Piece, Setback> {
+        let broken = |error| Setback::Line(Stage::Open, error);
+        let Some(open) = &mut self.open else { return Err(broken(LineError::Cut)) };
+        let (ours, theirs) = (open.station.client_sap, open.station.server_sap);
+        let Scratch { request, apdu, frame } = &mut self.scratch;
+        request.clear();
+        write(&mut open.association, request).map_err(Setback::answer)?;
+        let asked = Instant::now();
+        let limit = self.limits.response_timeout;
+        open.line.send((ours, theirs), request, frame, limit).await.map_err(broken)?;
+        let deadline = Instant::now() + limit;
+        for _ in 0..=self.limits.stale_answers {
+            let ports = open.line.receive(apdu, deadline).await.map_err(broken)?;
+            if ports != (theirs, ours) {
+                continue;
+            }
+            let reply = open.association.handle(apdu);
+            if reply == Ok(Reply::Stale) {
+                continue;
+            }
+            self.exchanges = self.exchanges.saturating_add(1);
+            self.last_delay = asked.elapsed();
+            let (octets, piece) = match reply.map_err(Setback::answer)? {
+                Reply::Data(octets) => (octets, Piece::Last),
+                Reply::Block(octets) => (octets, Piece::More),
+                Reply::Set | Reply::Action(_) | Reply::Released | Reply::Stale => continue,
+            };
+            self.answer.clear();
+            self.answer.extend_from_slice(octets);
+            return Ok(piece);
+        }
+        Err(Setback::Flooded)
+    }
+
+    async fn connect(&mut self, work: &Work) -> Result<(), Setback> {
+        let station = &work.station;
+        let is_ciphered = matches!(station.credentials, Credentials::Gmac { .. });
+        if is_ciphered && !self.has_counters(station.meter) {
+            return Err(Setback::NoCounters);
+        }
+        let dialed = self.dialer.connect(&station.address, self.limits.connect_timeout).await;
+        let mut line = dialed.map_err(|error| Setback::Line(Stage::Connecting, error))?;
+        let pool = self.pools.entry(station.meter).or_default();
+        let counters = if is_ciphered { pool.take() } else { None };
+        let spare = counters.as_ref().map(after_opening);
+        let security = association::security(&station.credentials, &work.challenge, counters)?;
+        let counts = (&mut self.scratch, &mut self.exchanges);
+        match association::open(&mut line, station, security, &self.limits, counts).await {
+            Ok(association) => {
+                tracing::debug!("association open");
+                self.open = Some(Open { line, association, station: Arc::clone(station), serial: None });
+                Ok(())
+            }
+            Err(setback) => {
+                if let Some(spare) = spare {
+                    pool.add(&spare);
+                }
+                self.bytes_closed += line.bytes();
+                line.close(RELEASE_TIMEOUT).await;
+                Err(setback)
+            }
+        }
+    }
+
+    /// Waits for the end of the linger time, or until the meter hangs up. What the meter sends now was asked for by nobody.
+    pub(crate) async fn lapse(&mut self) {
+        let deadline = Instant::now() + self.limits.linger;
+        match &mut self.open {
+            Some(open) => while open.line.receive(&mut self.scratch.apdu, deadline).await.is_ok() {},
+            None => sleep_until(deadline).await,
+        }
+    }
+
+    /// Takes leave of the meter and closes the line. That nothing but courtesy depends on it is why nothing can fail here.
+    pub(crate) async fn release(&mut self) {
+        let Some(open) = &mut self.open else { return };
+        let (ours, theirs) = (open.station.client_sap, open.station.server_sap);
+        let limit = RELEASE_TIMEOUT.min(self.limits.response_timeout);
+        let Scratch { request, apdu, frame } = &mut self.scratch;
+        request.clear();
+        if open.association.release(request).is_ok() {
+            let farewell = async {
+                open.line.send((ours, theirs), request, frame, limit).await?;
+                open.line.receive(apdu, Instant::now() + limit).await
+            };
+            if !matches!(timeout(limit, farewell).await, Ok(Ok(_))) {
+                tracing::debug!("the meter did not answer the release");
+            }
+        }
+        self.close().await;
+    }
+
+    /// Closes the line without a word: what is on it can no longer be trusted.
+    pub(crate) async fn close(&mut self) {
+        let Some(open) = self.open.take() else { return };
+        if let Some(counters) = open.association.counters() {
+            self.pools.entry(open.station.meter).or_default().add(counters);
+        }
+        self.bytes_closed += open.line.bytes();
+        open.line.close(RELEASE_TIMEOUT).await;
+    }
+}
+
+/// Whether an association for one station serves the other. Keys and passwords are not compared: the meter has accepted
+/// those that the association was opened with, and new ones are used for the next one.
+fn is_same(one: &Arc<Station>, other: &Arc<Station>) -> bool {
+    let level = |station: &Station| match &station.credentials {
+        Credentials::None => (0, None),
+        Credentials::Lls { .. } => (1, None),
+        Credentials::Gmac { client_title, .. } => (2, Some(*client_title)),
+    };
+    let who = |station: &Station| (station.meter, station.client_sap, station.server_sap, level(station));
+    Arc::ptr_eq(one, other) || (who(one) == who(other) && one.address == other.address)
+}
+
+/// What certainly is unused of a range when opening an association with it has failed.
+fn after_opening(range: &Counters) -> Counters {
+    let end = range.next().saturating_add(range.left());
+    Counters::new(range.next().saturating_add(OPENING_COUNTERS).min(end), end)
+}

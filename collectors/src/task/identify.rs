@@ -1,0 +1,21 @@
+use dlms::Obis;
+
+use super::value;
+use crate::{Event, diagnosis::Setback, turn::Turn};
+
+/// Reads serial number, logical device name and firmware version. A meter without the latter two is still identified.
+pub(super) async fn run(turn: &mut Turn<'_>) -> Result<(), Setback> {
+    let identity = turn.station().model.identity.clone();
+    let serial = turn.serial().await?;
+    let logical_device_name = optional_text(turn, identity.logical_device_name).await?;
+    let firmware = optional_text(turn, identity.firmware).await?;
+    turn.report(Event::Identity { serial, logical_device_name, firmware }).await
+}
+
+async fn optional_text(turn: &mut Turn<'_>, obis: Obis) -> Result<Option<String>, Setback> {
+    match turn.read(&value::data(obis)).await {
+        Ok(found) => Ok(value::text(&found)),
+        Err(setback) if setback.is_absence() => Ok(None),
+        Err(setback) => Err(setback),
+    }
+}

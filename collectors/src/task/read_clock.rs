@@ -1,0 +1,32 @@
+use std::time::Duration;
+
+use dlms::AttributeDescriptor;
+
+use super::value;
+use crate::{Event, diagnosis::Setback, time::Resolver, turn::Turn};
+
+/// Interface class of the clock; attribute 2 is its time.
+const CLOCK: u16 = 8;
+
+/// Reads the clock once.
+pub(super) async fn run(turn: &mut Turn<'_>) -> Result<(), Setback> {
+    let descriptor =
+        AttributeDescriptor { class_id: CLOCK, instance: turn.station().model.clock, attribute: 2 };
+    let found = turn.read(&descriptor).await?;
+    let (read_at, delay) = (turn.now(), turn.last_delay());
+    let time = value::date_time(&found).ok_or_else(|| value::unexpected(&descriptor, "a date and time"))?;
+    let mut resolver = Resolver::new(turn.station().zone.clone(), 0, None);
+    let moment = resolver.resolve(Some(&time)).map_err(|error| Setback::time(descriptor.instance, &error))?;
+    turn.report(Event::Clock {
+        meter: moment.at,
+        offset_min: moment.offset_min,
+        status: moment.status,
+        read_at,
+        delay_ms: whole_ms(delay),
+    })
+    .await
+}
+
+fn whole_ms(delay: Duration) -> u32 {
+    u32::try_from(delay.as_millis()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,61 @@
+use dlms::{
+    AttributeDescriptor, Obis, ScalerUnit, Unit,
+    profile::{Column, decode_list},
+};
+
+use super::value;
+use crate::{
+    Failure, Layout, Reason,
+    diagnosis::Setback,
+    layout::{LayoutColumn, MAX_VALUES},
+    turn::Turn,
+};
+
+/// Interface class profile generic.
+pub(super) const PROFILE: u16 = 7;
+
+/// Reads what the profile captures, how often, and the scaler and unit of each value column.
+pub(super) async fn run(turn: &mut Turn<'_>, obis: Obis) -> Result<Layout, Setback> {
+    let attribute = |attribute| AttributeDescriptor { class_id: PROFILE, instance: obis, attribute };
+    let objects = turn.read_octets(&attribute(3)).await?;
+    let captures = decode_list(&objects).map_err(Setback::answer)?;
+    let period = turn.read(&attribute(4)).await?;
+    let period_s = value::integer(&period)
+        .and_then(|period| u32::try_from(period).ok())
+        .ok_or_else(|| value::unexpected(&attribute(4), "a capture period in seconds"))?;
+    let mut columns = Vec::with_capacity(captures.len());
+    for capture in captures {
+        let column = Column::of(&capture);
+        let ScalerUnit { scaler, unit } = match column {
+            Column::Value => {
+                let value = AttributeDescriptor {
+                    class_id: capture.class_id,
+                    instance: capture.instance,
+                    attribute: capture.attribute,
+                };
+                value::scaler_unit(turn, &value).await?
+            }
+            _ => ScalerUnit { scaler: 0, unit: Unit::NONE },
+        };
+        columns.push(LayoutColumn { capture, column, scaler, unit });
+    }
+    storable(Layout { obis, period_s, columns })
+}
+
+fn storable(layout: Layout) -> Result<Layout, Setback> {
+    let values = layout.values().count();
+    let detail = if layout.clock().is_none() {
+        format!(
+            "Profile {} captures no clock, so its rows have no time; capture 0.0.1.0.0.255 in it.",
+            layout.obis
+        )
+    } else if values > MAX_VALUES {
+        format!(
+            "Profile {} has {values} value columns and {MAX_VALUES} can be stored; capture less in it.",
+            layout.obis
+        )
+    } else {
+        return Ok(layout);
+    };
+    Err(Setback::Final(Failure::new(Reason::Unsupported, detail)))
+}

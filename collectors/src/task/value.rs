@@ -1,0 +1,114 @@
+//! What the tasks make of single values.
+
+use dlms::{AttributeDescriptor, DateTime, Obis, ScalerUnit, Unit, axdr::Data};
+
+use crate::{Failure, Reason, diagnosis::Setback, turn::Turn};
+
+/// Longest text that is believed to be a name, in octets.
+const TEXT_MAX: usize = 64;
+
+/// The value of a data object (class 1).
+pub(crate) const fn data(instance: Obis) -> AttributeDescriptor {
+    AttributeDescriptor { class_id: 1, instance, attribute: 2 }
+}
+
+/// A name or number as text: strings without the spaces and zeros around them, octets that are no text in hexadecimal,
+/// numbers in decimal.
+pub(crate) fn text(data: &Data) -> Option<String> {
+    let octets = match data {
+        Data::OctetString(octets) | Data::VisibleString(octets) | Data::Utf8String(octets) => {
+            octets.as_slice()
+        }
+        other => return integer(other).map(|number| number.to_string()),
+    };
+    let is_filler = |octet: &u8| *octet == 0 || octet.is_ascii_whitespace();
+    let start = octets.iter().position(|octet| !is_filler(octet))?;
+    let end = octets.iter().rposition(|octet| !is_filler(octet))?;
+    let name = &octets[start..=end];
+    if name.len() > TEXT_MAX {
+        return None;
+    }
+    let printable = name.iter().all(|octet| octet.is_ascii_graphic() || *octet == b' ');
+    let hexadecimal = || octets.iter().map(|octet| format!("{octet:02X}")).collect();
+    Some(if printable { name.iter().copied().map(char::from).collect() } else { hexadecimal() })
+}
+
+/// A whole number; `None` for anything else, fractions included: no reading passes through a float.
+pub(super) fn integer(data: &Data) -> Option<i64> {
+    match data {
+        Data::Integer(n) => Some(i64::from(*n)),
+        Data::Long(n) => Some(i64::from(*n)),
+        Data::DoubleLong(n) => Some(i64::from(*n)),
+        Data::Long64(n) => Some(*n),
+        Data::Unsigned(n) | Data::Enum(n) => Some(i64::from(*n)),
+        Data::LongUnsigned(n) => Some(i64::from(*n)),
+        Data::DoubleLongUnsigned(n) => Some(i64::from(*n)),
+        Data::Long64Unsigned(n) => i64::try_from(*n).ok(),
+        Data::Boolean(truth) => Some(i64::from(*truth)),
+        _ => None,
+    }
+}
+
+/// A time, in either of its two encodings.
+pub(super) fn date_time(data: &Data) -> Option<DateTime> {
+    match data {
+        Data::OctetString(octets) => octets.as_slice().try_into().ok().map(DateTime::new),
+        Data::DateTime(time) => Some(*time),
+        _ => None,
+    }
+}
+
+/// Scaler and unit of the attribute's value. An object that has none, or does not show it, counts: scaler 0, no unit.
+pub(super) async fn scaler_unit(
+    turn: &mut Turn<'_>,
+    value: &AttributeDescriptor,
+) -> Result<ScalerUnit, Setback> {
+    let plain = ScalerUnit { scaler: 0, unit: Unit::NONE };
+    let attribute = match value.class_id {
+        3 | 4 => 3,
+        5 => 4,
+        _ => return Ok(plain),
+    };
+    let descriptor = AttributeDescriptor { attribute, ..*value };
+    match turn.read_octets(&descriptor).await {
+        Ok(octets) => ScalerUnit::decode(&octets).map_err(|_| unexpected(&descriptor, "scaler and unit")),
+        Err(setback) if setback.is_absence() => Ok(plain),
+        Err(setback) => Err(setback),
+    }
+}
+
+/// The meter answered with another type than the object can have.
+pub(super) fn unexpected(descriptor: &AttributeDescriptor, expected: &str) -> Setback {
+    let AttributeDescriptor { class_id, instance, attribute } = descriptor;
+    Setback::Final(Failure::new(
+        Reason::MeterBrokeRules,
+        format!(
+            "Attribute {attribute} of {instance} (class {class_id}) is not {expected}; check that the meter's model is \
+             the right one."
+        ),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_read_as_people_know_them() {
+        let octets = |octets: &[u8]| text(&Data::OctetString(octets.to_vec()));
+        assert_eq!(octets(b"30000001").as_deref(), Some("30000001"));
+        assert_eq!(octets(b"  KFM 12\0\0").as_deref(), Some("KFM 12"));
+        assert_eq!(octets(&[0x00, 0x12, 0xAB]).as_deref(), Some("0012AB"));
+        assert_eq!(text(&Data::DoubleLongUnsigned(4711)).as_deref(), Some("4711"));
+        assert_eq!(octets(b"\0\0 "), None);
+        assert_eq!(octets(&[b'A'; 65]), None);
+        assert_eq!(text(&Data::NullData), None);
+    }
+
+    #[test]
+    fn fractions_and_numbers_that_do_not_fit_are_no_integers() {
+        assert_eq!(integer(&Data::Long64Unsigned(u64::MAX)), None);
+        assert_eq!(integer(&Data::Float32([0x41, 0, 0, 0])), None);
+        assert_eq!(integer(&Data::Long(-2)), Some(-2));
+    }
+}

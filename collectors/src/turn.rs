@@ -1,0 +1,165 @@
+use std::time::Duration;
+
+use dlms::{AttributeDescriptor, Error, axdr::Data, selection::Selection};
+use jiff::Timestamp;
+use tokio::{sync::mpsc, time::sleep};
+
+use crate::{
+    Covered, Event, Failure, Report, Station, Work,
+    diagnosis::{Setback, Stage},
+    station::{Piece, Session},
+};
+
+/// The pause between attempts doubles this often at most.
+const DOUBLINGS_MAX: u32 = 5;
+
+/// One work's time with the session: requests with a bounded number of attempts, reports, and what it cost.
+pub(crate) struct Turn<'a> {
+    session: &'a mut Session,
+    work: &'a Work,
+    reports: &'a mpsc::Sender<Report>,
+    /// Setbacks in a row.
+    setbacks: u32,
+    was_open: bool,
+    traffic_before: (u64, u32),
+}
+
+impl<'a> Turn<'a> {
+    pub(crate) fn new(session: &'a mut Session, work: &'a Work, reports: &'a mpsc::Sender<Report>) -> Self {
+        let traffic_before = session.traffic();
+        Self { session, work, reports, setbacks: 0, was_open: false, traffic_before }
+    }
+
+    /// The meter.
+    pub(crate) fn station(&self) -> &'a Station {
+        &self.work.station
+    }
+
+    /// Our wall clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.session.clock.now()
+    }
+
+    /// Time from the last request to its answer.
+    pub(crate) const fn last_delay(&self) -> Duration {
+        self.session.last_delay()
+    }
+
+    /// The octets that [`get`](Self::get) or [`next_block`](Self::next_block) brought.
+    pub(crate) fn answer(&self) -> &[u8] {
+        self.session.answer()
+    }
+
+    /// Sends a report; waits while the receiver is busy.
+    pub(crate) async fn report(&self, event: Event) -> Result<(), Setback> {
+        let report = Report { job: self.work.job, meter: self.work.station.meter, event };
+        self.reports.send(report).await.map_err(|_| Setback::NobodyListens)
+    }
+
+    /// Reads a whole attribute, again if need be.
+    pub(crate) async fn read(&mut self, descriptor: &AttributeDescriptor) -> Result<Data, Setback> {
+        let octets = self.read_octets(descriptor).await?;
+        Data::decode(&octets).map_err(Setback::answer)
+    }
+
+    /// Reads a whole attribute, again if need be, and leaves it encoded.
+    pub(crate) async fn read_octets(&mut self, descriptor: &AttributeDescriptor) -> Result<Vec<u8>, Setback> {
+        loop {
+            let read = match self.ensure().await {
+                Ok(()) => self.session.value(descriptor).await,
+                Err(setback) => Err(setback),
+            };
+            match read {
+                Ok(octets) => {
+                    self.progressed();
+                    return Ok(octets);
+                }
+                Err(setback) => self.recover(setback).await?,
+            }
+        }
+    }
+
+    /// The serial number, asked for once per association, again if need be.
+    pub(crate) async fn serial(&mut self) -> Result<String, Setback> {
+        loop {
+            let read = match self.ensure().await {
+                Ok(()) => self.session.serial(&self.work.station).await,
+                Err(setback) => Err(setback),
+            };
+            match read {
+                Ok(serial) => return Ok(serial),
+                Err(setback) => self.recover(setback).await?,
+            }
+        }
+    }
+
+    /// Asks once for an attribute and takes its first piece; the caller [recovers](Self::recover).
+    pub(crate) async fn get(
+        &mut self,
+        descriptor: &AttributeDescriptor,
+        selection: &Selection,
+    ) -> Result<Piece, Setback> {
+        self.ensure().await?;
+        self.session.get(descriptor, Some(selection)).await
+    }
+
+    /// Asks once for the next piece; the caller [recovers](Self::recover).
+    pub(crate) async fn next_block(&mut self) -> Result<Piece, Setback> {
+        self.session.next_block().await
+    }
+
+    /// Something new arrived: setbacks are counted anew.
+    pub(crate) const fn progressed(&mut self) {
+        self.setbacks = 0;
+    }
+
+    /// Makes ready for another attempt, after a pause, or gives the setback back when there is to be none.
+    pub(crate) async fn recover(&mut self, setback: Setback) -> Result<(), Setback> {
+        let is_spent = matches!(setback, Setback::Protocol(_, Error::CountersSpent));
+        if is_spent {
+            // Every attempt uses up a range, so this ends.
+            self.session.close().await;
+            return if self.session.has_counters(self.work.station.meter) { Ok(()) } else { Err(setback) };
+        }
+        let never_there = !self.was_open && matches!(setback, Setback::Line(Stage::Connecting, _));
+        if never_there || !setback.may_heal() || self.setbacks >= self.session.limits.line_retries {
+            return Err(setback);
+        }
+        let pause = self.session.limits.retry_pause * 2u32.pow(self.setbacks.min(DOUBLINGS_MAX));
+        self.setbacks += 1;
+        tracing::debug!(?setback, attempt = self.setbacks, ?pause, "asking again on a new association");
+        self.session.close().await;
+        sleep(pause).await;
+        Ok(())
+    }
+
+    /// What a setback means to an operator.
+    pub(crate) fn explain(&self, setback: &Setback) -> Failure {
+        setback.failure(self.station(), &self.session.limits)
+    }
+
+    /// Ends the turn with a failure.
+    pub(crate) async fn fail(&mut self, setback: Setback) -> Failure {
+        if !setback.keeps_association() {
+            self.session.close().await;
+        }
+        self.explain(&setback)
+    }
+
+    /// Ends the turn with success.
+    pub(crate) fn covered(&self, range: Option<(Timestamp, Timestamp)>) -> Covered {
+        let ((bytes, exchanges), (bytes_before, exchanges_before)) =
+            (self.session.traffic(), self.traffic_before);
+        Covered {
+            range,
+            bytes_on_wire: bytes - bytes_before,
+            exchanges: exchanges.saturating_sub(exchanges_before),
+        }
+    }
+
+    async fn ensure(&mut self) -> Result<(), Setback> {
+        self.session.ensure(self.work).await?;
+        self.was_open = true;
+        Ok(())
+    }
+}

@@ -1,0 +1,229 @@
+use std::sync::Arc;
+
+use dlms::{
+    AttributeDescriptor, Obis, Unit,
+    client::{Counters, Key, Password, SystemTitle},
+};
+use jiff::{Timestamp, tz::TimeZone};
+use models::Model;
+
+use crate::{Failure, Layout};
+
+/// Key of a meter in the inventory.
+pub type MeterId = i32;
+/// Key of a job.
+pub type JobId = i64;
+
+/// One meter and everything that is needed to speak with it.
+#[derive(Debug, Clone)]
+pub struct Station {
+    /// The meter in the inventory.
+    pub meter: MeterId,
+    /// Where its line ends: `host:port`.
+    pub address: String,
+    /// The logical device inside the meter (wrapper port of the server).
+    pub server_sap: u16,
+    /// Who the head-end is for the meter (wrapper port of the client).
+    pub client_sap: u16,
+    /// Level of security and its secrets.
+    pub credentials: Credentials,
+    /// What this type of meter can do.
+    pub model: Arc<Model>,
+    /// The serial number it must have; `None` when it is not known yet and nothing is compared.
+    pub serial: Option<String>,
+    /// The zone of the meter's clock, for times that it sends without a deviation.
+    pub zone: TimeZone,
+}
+
+/// Level of security of an association and its secrets, none of which is ever formatted.
+#[derive(Debug, Clone)]
+pub enum Credentials {
+    /// Lowest level: no authentication.
+    None,
+    /// Low level security.
+    Lls {
+        /// Sent to the meter as it is.
+        password: Password,
+    },
+    /// High level security, mechanism 5 (GMAC), with authenticated encryption, suite 0.
+    Gmac {
+        /// System title under which the head-end speaks.
+        client_title: SystemTitle,
+        /// Global unicast encryption key of the meter.
+        encryption_key: Key,
+        /// Authentication key of the meter.
+        authentication_key: Key,
+    },
+}
+
+/// What a channel is asked to do: one task on one meter.
+#[derive(Debug)]
+pub struct Work {
+    /// The job that the reports of this work name.
+    pub job: JobId,
+    /// The meter.
+    pub station: Arc<Station>,
+    /// Invocation counters reserved for this work; needed with [`Credentials::Gmac`]. A channel uses the ranges it holds for
+    /// one meter in ascending order, whichever work came first: a meter never accepts a lower counter after a higher one.
+    pub counters: Option<Counters>,
+    /// Unpredictable octets, fresh for this work, from which the challenges to the meter are made.
+    pub challenge: [u8; 16],
+    /// What to do.
+    pub task: Task,
+    /// Higher goes first; among equals the older.
+    pub priority: i16,
+    /// Parent of the work's own span.
+    pub span: tracing::Span,
+}
+
+/// What can be asked of a meter.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Task {
+    /// Read serial number, logical device name and firmware version.
+    Identify,
+    /// Read the clock and compare it with ours.
+    ReadClock,
+    /// Read single registers.
+    ReadRegisters(Vec<RegisterRequest>),
+    /// Read the captures of a profile.
+    ReadProfile(ProfileRange),
+}
+
+impl Task {
+    /// The kind of the task as in SQL and `ami.v1`, such as `read_profile`.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Identify => "identify",
+            Self::ReadClock => "read_clock",
+            Self::ReadRegisters(_) => "read_registers",
+            Self::ReadProfile(_) => "read_profile",
+        }
+    }
+}
+
+/// A register to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RegisterRequest {
+    /// Logical name.
+    pub obis: Obis,
+    /// Interface class: 1 data, 3 register, 4 extended register, 5 demand register.
+    pub class_id: u16,
+    /// Attribute that holds the value, normally 2.
+    pub attribute: i8,
+}
+
+impl RegisterRequest {
+    /// The attribute as the protocol names it.
+    pub const fn descriptor(&self) -> AttributeDescriptor {
+        AttributeDescriptor { class_id: self.class_id, instance: self.obis, attribute: self.attribute }
+    }
+}
+
+/// Which captures of which profile to read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProfileRange {
+    /// The profile (class 7).
+    pub obis: Obis,
+    /// Earliest time of capture, inclusive.
+    pub from: Timestamp,
+    /// Latest time of capture, inclusive.
+    pub to: Timestamp,
+    /// The columns as they were last time; `None` makes the collector read them first.
+    pub layout: Option<Arc<Layout>>,
+}
+
+/// What a channel says about a work. The reports of one work arrive in order and end with one [`Event::Ended`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// The job of the work.
+    pub job: JobId,
+    /// The meter of the work.
+    pub meter: MeterId,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What can be reported.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// Who the meter says it is.
+    Identity {
+        /// Serial number.
+        serial: String,
+        /// COSEM logical device name; `None` when the meter does not give it.
+        logical_device_name: Option<String>,
+        /// Version of the firmware; `None` when the meter does not give it.
+        firmware: Option<String>,
+    },
+    /// What the meter's clock showed.
+    Clock {
+        /// The time that the meter showed.
+        meter: Timestamp,
+        /// The meter's offset from UTC in minutes, positive to the east; `None` when it did not say.
+        offset_min: Option<i16>,
+        /// Clock status bits: 0 invalid, 1 doubtful, 2 other time base, 3 invalid status, 7 summer time; 0xFF not given.
+        status: u8,
+        /// Our time when the answer had arrived.
+        read_at: Timestamp,
+        /// Milliseconds from the request to the answer: the meter looked at its clock within that time before `read_at`.
+        delay_ms: u32,
+    },
+    /// Values of single registers.
+    Registers(Vec<RegisterValue>),
+    /// The columns of a profile, before the first captures that have them.
+    Layout(Arc<Layout>),
+    /// Captures of a profile, as they arrive.
+    Captures(Captures),
+    /// The work is over.
+    Ended(Result<Covered, Failure>),
+}
+
+/// What a register held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegisterValue {
+    /// Logical name.
+    pub obis: Obis,
+    /// Attribute that was read.
+    pub attribute: i8,
+    /// Interface class.
+    pub class_id: u16,
+    /// The meter's own integer.
+    pub value: i64,
+    /// `value` times ten to the power of the scaler is in `unit`.
+    pub scaler: i8,
+    /// Unit; 255 when the meter gives none.
+    pub unit: Unit,
+    /// Our time when the value had arrived.
+    pub at: Timestamp,
+}
+
+/// Some captures of one profile, column by column: index `i` of every vector is capture `i`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Captures {
+    /// The columns.
+    pub layout: Arc<Layout>,
+    /// Instant of each capture: the end of its interval.
+    pub at: Vec<Timestamp>,
+    /// The meter's offset from UTC in minutes, positive to the east; `None` when it did not say.
+    pub offset_min: Vec<Option<i16>>,
+    /// Clock status bits, as in [`Event::Clock`].
+    pub clock_status: Vec<u8>,
+    /// Bits of the profile's status column; `None` when there is none. A status above 2³¹ is the negative number of the
+    /// same bits.
+    pub status: Vec<Option<i32>>,
+    /// Values per capture: those of [`Layout::values`].
+    pub width: usize,
+    /// Values capture after capture; `None` when the meter gave none. The meter's own integers.
+    pub values: Vec<Option<i64>>,
+}
+
+/// What a work that succeeded covered and cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Covered {
+    /// For a profile: the range, both ends inclusive, in which the meter has no other captures than those reported.
+    pub range: Option<(Timestamp, Timestamp)>,
+    /// Octets sent and received, wrapper headers included, TCP and below not.
+    pub bytes_on_wire: u64,
+    /// Requests that were answered, those that opened associations included.
+    pub exchanges: u32,
+}
