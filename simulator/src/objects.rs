@@ -12,7 +12,7 @@ use crate::meter::{Meter, status};
 /// Load switch: disconnect control of IEC 62056-6-2, class 70.
 const LOAD_SWITCH: Obis = Obis::new([0, 0, 96, 3, 10, 255]);
 const FIRMWARE: &str = "SIM-1.0";
-/// Seconds by which a summer time moves the clocks, in minutes.
+/// Minutes by which summer time moves the clocks.
 const SUMMER_MIN: i8 = 60;
 /// FIFO: the oldest capture first.
 const SORT_FIFO: u8 = 1;
@@ -23,7 +23,7 @@ const DEMAND_PERIODS: u16 = 3;
 
 /// A meter as one client sees it.
 #[derive(Debug)]
-pub(crate) struct View<'a> {
+pub(crate) struct ClientView<'a> {
     pub(crate) meter: &'a Meter,
     pub(crate) access: Access,
 }
@@ -37,7 +37,7 @@ pub(crate) enum Access {
     Full,
 }
 
-impl Objects for View<'_> {
+impl Objects for ClientView<'_> {
     fn get(
         &mut self,
         attribute: &AttributeDescriptor,
@@ -78,7 +78,7 @@ impl Objects for View<'_> {
     }
 }
 
-impl View<'_> {
+impl ClientView<'_> {
     /// Data, class 1.
     fn data(&self, attribute: &AttributeDescriptor) -> Result<Data, DataAccessResult> {
         let model = &self.meter.fleet().plan.model;

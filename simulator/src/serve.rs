@@ -15,7 +15,7 @@ use tokio::time::{sleep, timeout};
 use crate::Meter;
 use crate::config::SecurityLevel;
 use crate::fault::Faults;
-use crate::objects::{Access, View};
+use crate::objects::{Access, ClientView};
 
 /// A connection on which nothing comes for so long is closed.
 const IDLE_LIMIT: Duration = Duration::from_secs(900);
@@ -111,7 +111,7 @@ impl<'a> Talk<'a> {
             }
             // IEC 62056-47: what is addressed to nobody is not answered.
             let Some((client_sap, session)) = &mut self.session else { continue };
-            let mut view = View { meter: self.meter, access: access(self.meter, *client_sap) };
+            let mut view = ClientView { meter: self.meter, access: access(self.meter, *client_sap) };
             self.apdu.clear();
             session.handle(request, &mut view, &mut self.apdu);
             if let Some(last) = session.last_client_counter() {

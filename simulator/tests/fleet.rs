@@ -12,7 +12,7 @@ use dlms::axdr::Data;
 use dlms::client::Security as ClientSecurity;
 use dlms::profile::{CaptureObject, Rows, decode_list};
 use dlms::selection::{EntrySelection, RangeSelection, Selection};
-use dlms::{DataAccessResult, DateTime, Error};
+use dlms::{ActionResult, DataAccessResult, DateTime, Error};
 use jiff::{SignedDuration, Timestamp};
 use simulator::{
     Affected, CONNECTIONS_PER_METER, Capture, Fault, FaultRule, Fleet, FleetConfig, Security, inventory,
@@ -166,6 +166,27 @@ async fn the_public_client_sees_the_counter_and_no_reading() {
     assert!((1000..1010).contains(&counter), "{counter}");
     let refused = public.get((7, ENERGY.parse().unwrap(), 2), None).await;
     assert!(matches!(refused, Err(Failure::Protocol(Error::Access(DataAccessResult::ReadWriteDenied)))));
+}
+
+#[tokio::test]
+async fn the_load_switch_opens_and_closes_for_those_who_may() {
+    let fleet = Fleet::start(config("sed302")).await.unwrap();
+    let switch = "0.0.96.3.10.255";
+    let mut reader = open(&fleet, 0).await.unwrap();
+    assert_eq!(reader.value(70, switch, 2).await.unwrap(), Data::Boolean(true));
+    reader.invoke(70, switch, 1).await.unwrap();
+    assert_eq!(reader.value(70, switch, 2).await.unwrap(), Data::Boolean(false));
+    assert_eq!(reader.value(70, switch, 3).await.unwrap(), Data::Enum(0));
+    assert!(!fleet.meters()[0].connected() && fleet.meters()[1].connected());
+    let mut public = Reader::open_as(fleet.addresses()[0], 16, ClientSecurity::None).await.unwrap();
+    let refused = public.invoke(70, switch, 2).await;
+    assert!(
+        matches!(refused, Err(Failure::Protocol(Error::Action(ActionResult::ReadWriteDenied)))),
+        "{refused:?}"
+    );
+    assert!(!fleet.meters()[0].connected());
+    reader.invoke(70, switch, 2).await.unwrap();
+    assert!(fleet.meters()[0].connected());
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use dlms::client::{
 };
 use dlms::profile::{Column, NullRule, RowDecoder, Rows, decode_list};
 use dlms::selection::Selection;
-use dlms::{AttributeDescriptor, Conformance, Error, Obis};
+use dlms::{AttributeDescriptor, Conformance, Error, MethodDescriptor, Obis};
 use jiff::tz::TimeZone;
 use models::Model;
 use simulator::{Clock, FleetConfig, Meter, SecurityLevel};
@@ -150,6 +150,18 @@ impl Reader {
         decoder.push(&buffer, &mut rows).unwrap();
         decoder.finish().unwrap();
         Ok(rows)
+    }
+
+    /// A method, with the parameter of those that need none: integer 0.
+    pub(crate) async fn invoke(&mut self, class_id: u16, name: &str, method: i8) -> Result<(), Failure> {
+        let mut association = self.association.take().expect("an open association");
+        let descriptor = MethodDescriptor { class_id, instance: name.parse().unwrap(), method };
+        let mut request = Vec::new();
+        association.action(&descriptor, Some(&Data::Integer(0)), &mut request).map_err(Failure::Protocol)?;
+        let mut answer = self.exchange(&request).await?;
+        let done = association.handle(&mut answer).map(|_| ()).map_err(Failure::Protocol);
+        self.association = Some(association);
+        done
     }
 
     async fn exchange(&mut self, apdu: &[u8]) -> Result<Vec<u8>, Failure> {
