@@ -1,0 +1,16 @@
+//! What holds for every value: encoding and decoding undo each other, a stream may be cut anywhere, and no octets break a decoder.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests stand outside the test functions")]
+
+#[path = "vectors/apdu.rs"]
+mod apdu;
+#[path = "properties/octets.rs"]
+mod octets;
+#[path = "properties/services.rs"]
+mod services;
+#[path = "vectors/store.rs"]
+mod store;
+#[path = "properties/times.rs"]
+mod times;
+#[path = "properties/values.rs"]
+mod values;
