@@ -8,13 +8,15 @@ use common::{
     CHALLENGE, CLIENT, LEVELS, Level, METER, METER_CHALLENGE, Meter, Pair, attribute, client_security,
     exchange, key, method, open, parameters, policy,
 };
+use dlms::acse::Aare;
 use dlms::axdr::Data;
 use dlms::client::{Counters, Opened, Opening, Password, Reply, Security};
 use dlms::security::{Cipher, Envelope, SecurityControl, Wrapping};
-use dlms::server::Session;
+use dlms::selection::{EntrySelection, Selection};
+use dlms::server::{Policy, Session};
 use dlms::{
-    ActionResult, AssociationResult, DataAccessResult, Diagnostic, Error, ExceptionResponse, ServiceError,
-    StateError,
+    ActionResult, AssociationResult, Conformance, DataAccessResult, Diagnostic, Error, ExceptionResponse,
+    ServiceError, StateError,
 };
 use proptest::prelude::*;
 
@@ -127,7 +129,44 @@ fn spent_counters_are_named_and_leave_the_request_empty() {
 #[test]
 fn a_challenge_sent_back_is_refused() {
     let result = opened(Level::Gmac, gmac(0xE1, 0xA1, METER_CHALLENGE, Counters::new(100, 200)));
-    assert!(result.is_err(), "CtoS equals StoC");
+    assert_eq!(result, rejected(Diagnostic::AUTHENTICATION_FAILURE));
+}
+
+#[test]
+fn each_association_of_a_session_has_its_own_challenge() {
+    let mut session = Session::new(policy(Level::Gmac, 1024, None));
+    let mut challenge_of = |next| {
+        let mut asked = parameters(Level::Gmac, 1024);
+        asked.security = client_security(Level::Gmac, Counters::new(next, next + 9));
+        let mut request = Vec::new();
+        Opening::start(asked, &mut request).unwrap();
+        let aare = exchange(&mut session, &mut Meter::default(), &request);
+        Aare::decode(&aare).unwrap().authentication.unwrap().to_vec()
+    };
+    assert_ne!(challenge_of(1), challenge_of(2));
+}
+
+#[test]
+fn selective_access_needs_to_be_negotiated() {
+    let clock = attribute(7, "1.0.99.1.0.255", 2);
+    let selection = Selection::Entries(EntrySelection { from: 1, to: 9, first_column: 1, last_column: 0 });
+    let full = Conformance::CLIENT;
+    let without = Conformance::GET.octets();
+    for (offered, expected) in [
+        (full, Ok(Reply::Data(&[17, 1]))),
+        (Conformance::new(without), Err(Error::Access(DataAccessResult::ScopeOfAccessViolated))),
+    ] {
+        let mut session = Session::new(Policy { conformance: offered, ..policy(Level::None, 1024, None) });
+        let mut meter = Meter::default();
+        meter.values.insert((7, clock.instance, 2), vec![17, 1]);
+        let mut client = open(&mut session, &mut meter, parameters(Level::None, 1024)).unwrap();
+        assert_eq!(client.negotiated().conformance, offered);
+        let mut request = Vec::new();
+        client.get(&clock, Some(&selection), &mut request).unwrap();
+        let mut answer = exchange(&mut session, &mut meter, &request);
+        assert_eq!(client.handle(&mut answer), expected);
+        assert_eq!(meter.selections.contains(&selection), expected.is_ok());
+    }
 }
 
 #[test]

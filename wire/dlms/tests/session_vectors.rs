@@ -267,6 +267,9 @@ fn the_server_refuses_a_block_out_of_turn() {
     assert_eq!(pair.answer(&get)[..8], [0xC4, 2, 0xC1, 0, 0, 0, 0, 1]);
     assert_eq!(pair.answer(&next(2)), [0xC4, 2, 0xC1, 1, 0, 0, 0, 2, 1, 19], "wrong number");
     assert_eq!(pair.answer(&next(1)), [0xC4, 2, 0xC1, 1, 0, 0, 0, 1, 1, 16], "the transfer is over");
+    assert_eq!(pair.answer(&get)[..8], [0xC4, 2, 0xC1, 0, 0, 0, 0, 1]);
+    let another = [0xC0, 2, 0xC2, 0, 0, 0, 1];
+    assert_eq!(pair.answer(&another), [0xC4, 2, 0xC2, 1, 0, 0, 0, 1, 1, 19], "another request");
 }
 
 #[test]
