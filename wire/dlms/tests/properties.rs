@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests stand outside the test functions")]
 
+#[allow(dead_code, reason = "shared with tests/vectors.rs, which uses the rest")]
 #[path = "vectors/apdu.rs"]
 mod apdu;
 #[path = "properties/octets.rs"]
 mod octets;
 #[path = "properties/services.rs"]
 mod services;
+#[allow(dead_code, reason = "shared with tests/vectors.rs, which uses the rest")]
 #[path = "vectors/store.rs"]
 mod store;
 #[path = "properties/times.rs"]

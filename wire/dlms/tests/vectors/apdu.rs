@@ -1,7 +1,5 @@
 //! Any plain APDU by its tag: decoded without a context, encoded again.
 
-#![allow(dead_code, reason = "each test file uses a part of it")]
-
 use dlms::acse::{self, Aare, Aarq, Release, ReleaseKind};
 use dlms::apdu::{self, ActionRequest, ActionResponse, GetRequest, GetResponse, SetRequest, SetResponse};
 use dlms::initiate::{InitiateRequest, InitiateResponse};

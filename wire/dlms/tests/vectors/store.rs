@@ -1,7 +1,5 @@
 //! The byte vectors of `dlms.json`, as they stand in the file.
 
-#![allow(dead_code, reason = "each test file uses a part of it")]
-
 use serde_json::Value;
 
 /// One vector.
