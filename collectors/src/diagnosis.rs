@@ -221,8 +221,8 @@ fn opening(error: &Error, station: &Station) -> Failure {
         (_, Error::Rejected { result, diagnostic }) => Failure::new(
             Reason::MeterRefused,
             format!(
-                "The meter refused the association ({result}, {diagnostic}); check client address {sap} and its level of \
-                 security."
+                "The meter refused the association ({result}, {diagnostic}); check client address {sap}, its level of \
+                 security and its password."
             ),
         ),
         (_, other) => common(other),

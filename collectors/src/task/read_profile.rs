@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use dlms::{
-    AttributeDescriptor,
+    AttributeDescriptor, Fault,
     profile::{NullRule, RowDecoder, Rows},
     selection::{RangeSelection, Selection},
 };
@@ -169,8 +169,10 @@ async fn explain_shape(turn: &mut Turn<'_>, layout: &Arc<Layout>, error: dlms::E
         Err(setback) => return setback,
     };
     if fresh == **layout {
+        // A float, say, is no lie of the meter, but nothing that could be stored exactly.
+        let cannot_store = error.fault() == Fault::Limit;
         return Setback::Final(Failure::new(
-            Reason::MeterBrokeRules,
+            if cannot_store { Reason::Unsupported } else { Reason::MeterBrokeRules },
             format!(
                 "A row of profile {} does not fit the columns that the meter itself names ({error}); ask its maker.",
                 layout.obis

@@ -1,0 +1,253 @@
+//! A meter of a few objects at the other end of a memory line.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use dlms::{
+    ActionResult, AttributeDescriptor, Conformance, DataAccessResult, DateTime, MethodDescriptor, Obis,
+    ScalerUnit, Unit,
+    axdr::Data,
+    client::{Counters, Key, Password, SystemTitle},
+    profile::{CaptureObject, encode_list},
+    selection::Selection,
+    server::{self, Objects, Policy, Session},
+    wrapper::{self, Splitter},
+};
+use jiff::Timestamp;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
+    sync::mpsc,
+};
+
+use super::at;
+
+pub(crate) const SERIAL: &str = "30000001";
+pub(crate) const PASSWORD: &str = "87654321";
+pub(crate) const PROFILE: Obis = Obis::new([1, 0, 99, 1, 0, 255]);
+pub(crate) const ENERGY: Obis = Obis::new([1, 0, 1, 8, 0, 255]);
+pub(crate) const VOLTAGE: Obis = Obis::new([1, 0, 32, 7, 0, 255]);
+pub(crate) const CLOCK: Obis = Obis::new([0, 0, 1, 0, 0, 255]);
+pub(crate) const QUARTER: i64 = 900;
+/// Octets of an APDU that the head-end takes: about six rows.
+pub(crate) const PDU: u16 = 200;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Level {
+    None,
+    Lls,
+    Gmac,
+}
+
+/// What the meter does wrong.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Mischief {
+    /// Each connection, by number, is cut in the middle of the frame after so many answers.
+    pub(crate) cut_after: BTreeMap<u32, u32>,
+    /// Each connection from that number on falls silent after so many answers.
+    pub(crate) silent_after: Option<u32>,
+    /// Before each answer comes a frame for another client, and one with the invoke-id of an earlier request.
+    pub(crate) chatty: bool,
+    /// Ranges are ignored, all rows are sent.
+    pub(crate) ignores_range: bool,
+    /// Times have no deviation and no status.
+    pub(crate) without_deviation: bool,
+    /// Rows have one column less than the capture objects say.
+    pub(crate) short_rows: bool,
+    /// The cell that stands in place of the energy.
+    pub(crate) odd_cell: Option<Data>,
+    /// The month of all rows is 13.
+    pub(crate) wrong_month: bool,
+    /// Attributes that are refused.
+    pub(crate) denied: Vec<(Obis, i8)>,
+}
+
+/// What the meter saw.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Seen {
+    pub(crate) connections: u32,
+    pub(crate) requests: u32,
+    pub(crate) aarqs: u32,
+    pub(crate) releases: u32,
+    pub(crate) ranges: Vec<(Option<i64>, Option<i64>)>,
+    pub(crate) gets: Vec<(Obis, i8)>,
+}
+
+pub(crate) struct Meter {
+    pub(crate) level: Level,
+    pub(crate) serial: String,
+    pub(crate) password: String,
+    pub(crate) key: u8,
+    pub(crate) last_client_counter: Option<u32>,
+    pub(crate) captures: Vec<CaptureObject>,
+    pub(crate) rows: Vec<Timestamp>,
+    pub(crate) mischief: Mischief,
+    pub(crate) seen: Seen,
+}
+
+impl Meter {
+    /// A meter with a day of quarter-hours, 2026-06-01 UTC.
+    pub(crate) fn new(level: Level) -> Self {
+        let object = |class_id, instance| CaptureObject { class_id, instance, attribute: 2, data_index: 0 };
+        let midnight = at("2026-06-01T00:00:00Z").as_second();
+        Self {
+            level,
+            serial: SERIAL.into(),
+            password: PASSWORD.into(),
+            key: 0xE1,
+            last_client_counter: None,
+            captures: vec![object(8, CLOCK), object(3, ENERGY), object(3, VOLTAGE)],
+            rows: (1..=96).map(|row| Timestamp::from_second(midnight + row * QUARTER).unwrap()).collect(),
+            mischief: Mischief::default(),
+            seen: Seen::default(),
+        }
+    }
+
+    pub(crate) fn share(self) -> Arc<Mutex<Self>> {
+        Arc::new(Mutex::new(self))
+    }
+
+    fn session(&self) -> Session {
+        let security = match self.level {
+            Level::None => server::Security::None,
+            Level::Lls => server::Security::Lls { password: Password::new(self.password.as_bytes()) },
+            Level::Gmac => server::Security::Gmac {
+                server_title: SystemTitle::new(*b"MMM\0\0\0\0\x07"),
+                encryption_key: Key::new([self.key; 16]),
+                authentication_key: Key::new([0xA1; 16]),
+                challenge: *b"meter challenge!",
+                counters: Counters::new(self.seen.connections * 10_000, u32::MAX),
+                last_client_counter: self.last_client_counter,
+            },
+        };
+        Session::new(Policy { security, max_pdu: 1024, conformance: Conformance::CLIENT })
+    }
+
+    fn buffer(&mut self, selection: Option<&Selection>, out: &mut Vec<u8>) {
+        let Some(Selection::Range(range)) = selection else { panic!("the whole buffer was asked for") };
+        let bounds = (range.from.unix_seconds(), range.to.unix_seconds());
+        self.seen.ranges.push(bounds);
+        let (from, to) = (bounds.0.unwrap_or(i64::MIN), bounds.1.unwrap_or(i64::MAX));
+        let inside = |at: &&Timestamp| self.mischief.ignores_range || (from..=to).contains(&at.as_second());
+        let rows = self.rows.iter().filter(inside).map(|at| {
+            let time = match self.mischief.without_deviation {
+                true => DateTime::from_unix(at.as_second(), None, 0xFF),
+                false => DateTime::from_unix(at.as_second(), Some(0), 0),
+            };
+            let mut octets = time.octets();
+            octets[2] = if self.mischief.wrong_month { 13 } else { octets[2] };
+            let mut cells = vec![Data::OctetString(octets.to_vec())];
+            let values = expected_values(*at);
+            let energy = Data::DoubleLongUnsigned(u32::try_from(values[0]).unwrap());
+            cells.push(self.mischief.odd_cell.clone().unwrap_or(energy));
+            if !self.mischief.short_rows && self.captures.len() > 2 {
+                cells.push(Data::LongUnsigned(u16::try_from(values[1]).unwrap()));
+            }
+            Data::Structure(cells)
+        });
+        Data::Array(rows.collect()).encode(out);
+    }
+}
+
+/// What the meter measured at a time.
+pub(crate) fn expected_values(at: Timestamp) -> [i64; 2] {
+    let quarter = at.as_second() / QUARTER;
+    [quarter * 3, 2300 + quarter % 50]
+}
+
+impl Objects for Meter {
+    fn get(
+        &mut self,
+        attribute: &AttributeDescriptor,
+        selection: Option<&Selection>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), DataAccessResult> {
+        let name = (attribute.instance, attribute.attribute);
+        self.seen.gets.push(name);
+        if self.mischief.denied.contains(&name) {
+            return Err(DataAccessResult::ReadWriteDenied);
+        }
+        let text = |text: &str| Data::OctetString(text.as_bytes().to_vec());
+        match (attribute.class_id, attribute.instance.octets(), attribute.attribute) {
+            (1, [0, 0, 96, 1, 0, 255], 2) => text(&self.serial).encode(out),
+            (1, [0, 0, 42, 0, 0, 255], 2) => text("TINY30000001").encode(out),
+            (1, [1, 0, 0, 2, 0, 255], 2) => text("1.0").encode(out),
+            (8, _, 2) => {
+                let time = DateTime::from_unix(at("2026-06-02T12:00:00Z").as_second(), Some(-120), 0x80);
+                Data::OctetString(time.octets().to_vec()).encode(out);
+            }
+            (3, _, 2) if attribute.instance == ENERGY => Data::DoubleLongUnsigned(4711).encode(out),
+            (3, _, 2) if attribute.instance == VOLTAGE => Data::LongUnsigned(2301).encode(out),
+            (3, _, 3) if attribute.instance == ENERGY => ScalerUnit { scaler: 0, unit: Unit(30) }.encode(out),
+            (3, _, 3) if attribute.instance == VOLTAGE => {
+                ScalerUnit { scaler: -1, unit: Unit(35) }.encode(out)
+            }
+            (7, _, 2) => self.buffer(selection, out),
+            (7, _, 3) => encode_list(&self.captures, out),
+            (7, _, 4) => Data::DoubleLongUnsigned(900).encode(out),
+            _ => return Err(DataAccessResult::ObjectUndefined),
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, _: &AttributeDescriptor, _: &Data) -> Result<(), DataAccessResult> {
+        Err(DataAccessResult::ReadWriteDenied)
+    }
+
+    fn action(&mut self, _: &MethodDescriptor, _: Option<&Data>) -> Result<Option<Data>, ActionResult> {
+        Err(ActionResult::ObjectUndefined)
+    }
+}
+
+/// Plays the meter on every line that is opened, one after the other.
+pub(crate) async fn play(meter: Arc<Mutex<Meter>>, mut lines: mpsc::Receiver<DuplexStream>) {
+    while let Some(line) = lines.recv().await {
+        serve(&meter, line).await;
+    }
+}
+
+async fn serve(meter: &Mutex<Meter>, mut line: DuplexStream) {
+    let (mut session, number) = {
+        let mut meter = meter.lock().unwrap();
+        meter.seen.connections += 1;
+        (meter.session(), meter.seen.connections)
+    };
+    let mut splitter = Splitter::new(u16::MAX);
+    let mut answers = 0;
+    let mut chunk = [0; 512];
+    while let Ok(got @ 1..) = line.read(&mut chunk).await {
+        splitter.push(&chunk[..got]);
+        while let Some((header, apdu)) = splitter.next_frame().unwrap() {
+            let (mut answer, mut frames) = (Vec::new(), Vec::new());
+            let is_cut = {
+                let mut meter = meter.lock().unwrap();
+                meter.seen.requests += 1;
+                meter.seen.aarqs += u32::from(apdu[0] == 0x60);
+                meter.seen.releases += u32::from(apdu[0] == 0x62);
+                session.handle(apdu, &mut *meter, &mut answer);
+                meter.last_client_counter = session.last_client_counter().or(meter.last_client_counter);
+                if meter.mischief.silent_after.is_some_and(|limit| answers >= limit) {
+                    continue;
+                }
+                if meter.mischief.chatty {
+                    wrapper::frame(header.destination, 99, &answer, &mut frames).unwrap();
+                    if answer[0] == 0xC4 {
+                        let mut late = answer.clone();
+                        late[2] ^= 0x05;
+                        wrapper::frame(header.destination, header.source, &late, &mut frames).unwrap();
+                    }
+                }
+                meter.mischief.cut_after.get(&number) == Some(&answers)
+            };
+            answers += 1;
+            wrapper::frame(header.destination, header.source, &answer, &mut frames).unwrap();
+            if is_cut {
+                frames.truncate(frames.len() / 2);
+            }
+            if line.write_all(&frames).await.is_err() || is_cut {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! Reading profiles from a small meter on a memory line. Time is tokio's, paused: waits cost nothing and are exact.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests stand outside the test functions"
+)]
+
+mod common;
+
+use std::sync::Arc;
+
+use collectors::{Event, MAX_VALUES, ProfileRange, Reason, Task};
+use common::*;
+use dlms::{
+    axdr::Data,
+    profile::{CaptureObject, Column},
+};
+use tokio::time::Instant;
+
+#[tokio::test(start_paused = true)]
+async fn a_profile_is_read_with_each_security() {
+    for level in [Level::None, Level::Lls, Level::Gmac] {
+        let meter = Meter::new(level).share();
+        let station = Arc::new(station(level));
+        let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(whole_day()))]).await;
+        assert_eq!(captured(&reports), expected(&meter), "{level:?}");
+        let covered = ended(&reports, 1).unwrap();
+        assert_eq!(covered.range, Some((whole_day().from, whole_day().to)));
+        assert!(covered.bytes_on_wire > 96 * 20, "{covered:?}");
+        let layout = layout(&reports);
+        assert_eq!((layout.obis, layout.period_s), (PROFILE, 900));
+        let columns: Vec<_> = layout.columns.iter().map(|c| (c.column, c.scaler, c.unit.0)).collect();
+        assert_eq!(columns, [(Column::Clock, 0, 255), (Column::Value, 0, 30), (Column::Value, -1, 35)]);
+        let seen = meter.lock().unwrap().seen.clone();
+        assert_eq!((seen.connections, seen.aarqs, seen.releases), (1, 1, 1), "{level:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_warm_read_costs_one_exchange_per_block() {
+    for (level, blocks) in [(Level::None, 13), (Level::Gmac, 15)] {
+        let range = warm_range(level).await;
+        let meter = Meter::new(level).share();
+        let station = Arc::new(station(level));
+        let warm = |job| work(job, &station, Task::ReadProfile(range.clone()));
+        let reports = collect(&meter, vec![warm(1), warm(2)]).await;
+        let (cold, warm) = (ended(&reports, 1).unwrap(), ended(&reports, 2).unwrap());
+        assert_eq!(warm.exchanges, blocks, "{level:?}");
+        // The first read also opens the association (GMAC: two exchanges) and verifies the serial number.
+        let opening = if level == Level::Gmac { 2 } else { 1 };
+        assert_eq!(cold.exchanges, blocks + opening + 1, "{level:?}");
+        let per_block = reports.iter().filter(|report| report.job == 2).count() - 1;
+        assert!(
+            per_block > 10 && per_block <= blocks as usize,
+            "captures leave with their block: {per_block}"
+        );
+        let seen = meter.lock().unwrap().seen.clone();
+        assert_eq!(seen.gets.iter().filter(|get| **get == (PROFILE, 3)).count(), 0, "the layout was known");
+        assert_eq!(captured(&reports).len(), 2 * 96);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cut_read_goes_on_from_the_last_capture() {
+    for level in [Level::None, Level::Gmac] {
+        let range = warm_range(level).await;
+        let meter = Meter::new(level).share();
+        meter.lock().unwrap().mischief.cut_after = [(1, 6), (2, 6), (3, 5)].into();
+        let station = Arc::new(station(level));
+        let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(range))]).await;
+        assert_eq!(captured(&reports), expected(&meter), "{level:?}: nothing twice, nothing missing");
+        assert!(ended(&reports, 1).is_ok());
+        let seen = meter.lock().unwrap().seen.clone();
+        assert_eq!((seen.connections, seen.ranges.len()), (4, 4), "{level:?}");
+        let starts: Vec<_> = seen.ranges.iter().map(|range| range.0.unwrap()).collect();
+        assert!(starts.is_sorted_by(|a, b| a < b), "each attempt asks for less: {starts:?}");
+        assert_eq!(starts[1] % QUARTER, 1, "it goes on just behind the last capture");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_progress_the_work_fails_after_the_retries() {
+    let range = warm_range(Level::None).await;
+    let meter = Meter::new(Level::None).share();
+    // The association and the serial number arrive, the first block never does.
+    meter.lock().unwrap().mischief.cut_after = (1..100).map(|connection| (connection, 2)).collect();
+    let station = Arc::new(station(Level::None));
+    let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(range))]).await;
+    assert_eq!(reason(&reports, 1), Reason::LineCut);
+    assert_eq!(meter.lock().unwrap().seen.connections, 1 + limits().line_retries);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_meter_times_out_and_says_so() {
+    let meter = Meter::new(Level::Gmac).share();
+    meter.lock().unwrap().mischief.silent_after = Some(0);
+    let station = Arc::new(station(Level::Gmac));
+    let began = Instant::now();
+    let reports = collect(&meter, vec![work(1, &station, Task::ReadClock)]).await;
+    let failure = ended(&reports, 1).unwrap_err();
+    assert_eq!(failure.reason, Reason::Timeout);
+    assert!(failure.detail.contains("keys"), "{}", failure.detail);
+    let waits = limits().response_timeout * 3 + limits().retry_pause * 3;
+    assert_eq!(began.elapsed().as_secs(), waits.as_secs());
+}
+
+#[tokio::test(start_paused = true)]
+async fn late_answers_and_frames_for_others_are_ignored() {
+    let meter = Meter::new(Level::None).share();
+    meter.lock().unwrap().mischief.chatty = true;
+    let station = Arc::new(station(Level::None));
+    let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(whole_day()))]).await;
+    assert_eq!(captured(&reports), expected(&meter));
+    assert_eq!(meter.lock().unwrap().seen.connections, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_outside_the_range_are_dropped() {
+    let meter = Meter::new(Level::None).share();
+    meter.lock().unwrap().mischief.ignores_range = true;
+    let station = Arc::new(station(Level::None));
+    let range =
+        ProfileRange { from: at("2026-06-01T10:00:00Z"), to: at("2026-06-01T11:00:00Z"), ..whole_day() };
+    let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(range))]).await;
+    let times: Vec<_> = captured(&reports).into_iter().map(|(at, _)| at.to_string()).collect();
+    assert_eq!(times.len(), 5, "{times:?}");
+    assert_eq!((times[0].as_str(), times[4].as_str()), ("2026-06-01T10:00:00Z", "2026-06-01T11:00:00Z"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn long_ranges_are_asked_for_in_parts_of_what_the_meter_can_answer() {
+    let meter = Meter::new(Level::None).share();
+    let mut small = station(Level::None);
+    let mut model = (*small.model).clone();
+    model.quirks.max_rows_per_read = 40;
+    small.model = Arc::new(model);
+    let station = Arc::new(small);
+    let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(whole_day()))]).await;
+    assert_eq!(captured(&reports), expected(&meter));
+    let ranges = meter.lock().unwrap().seen.ranges.clone();
+    assert_eq!(ranges.len(), 3);
+    assert!(ranges.iter().all(|(from, to)| to.unwrap() - from.unwrap() <= 39 * QUARTER), "{ranges:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn times_without_deviation_are_local_and_limits_can_be_sent_without_one() {
+    let meter = Meter::new(Level::None).share();
+    meter.lock().unwrap().mischief.without_deviation = true;
+    let mut local = station(Level::None);
+    let mut model = (*local.model).clone();
+    model.quirks.range_deviation = models::RangeDeviation::Unspecified;
+    local.model = Arc::new(model);
+    let range =
+        ProfileRange { from: at("2026-05-31T22:15:00Z"), to: at("2026-06-01T22:00:00Z"), ..whole_day() };
+    let reports = collect(&meter, vec![work(1, &Arc::new(local), Task::ReadProfile(range))]).await;
+    let times: Vec<_> = captured(&reports).into_iter().map(|(at, _)| at).collect();
+    // The meter's 00:15 is 22:15 UTC of the day before: Berlin has summer time.
+    assert_eq!((times.len(), times[0]), (96, range_start(&meter)));
+    assert_eq!(meter.lock().unwrap().seen.ranges, [(None, None)]);
+}
+
+fn range_start(meter: &std::sync::Mutex<Meter>) -> jiff::Timestamp {
+    meter.lock().unwrap().rows[0] - jiff::SignedDuration::from_hours(2)
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_layout_is_reported_and_the_next_attempt_uses_it() {
+    let old = warm_range(Level::None).await;
+    let meter = Meter::new(Level::None).share();
+    meter.lock().unwrap().captures.truncate(2);
+    let station = Arc::new(station(Level::None));
+    let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(old))]).await;
+    assert_eq!(reason(&reports, 1), Reason::LayoutChanged);
+    let new = layout(&reports);
+    assert_eq!(new.values().count(), 1);
+    assert!(captured(&reports).is_empty());
+    let again = ProfileRange { layout: Some(new), ..whole_day() };
+    let reports = collect(&meter, vec![work(2, &station, Task::ReadProfile(again))]).await;
+    assert_eq!(captured(&reports).len(), 96);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_that_contradict_the_meters_own_layout_break_the_rules() {
+    let meter = Meter::new(Level::None).share();
+    meter.lock().unwrap().mischief.short_rows = true;
+    let station = Arc::new(station(Level::None));
+    let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(whole_day()))]).await;
+    assert_eq!(reason(&reports, 1), Reason::MeterBrokeRules);
+    let layouts = reports.iter().filter(|report| matches!(report.event, Event::Layout(_))).count();
+    assert_eq!(layouts, 1, "the same layout is not reported twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn layouts_that_cannot_be_stored_are_refused_by_name() {
+    let meter = Meter::new(Level::None).share();
+    let value = meter.lock().unwrap().captures[1];
+    meter.lock().unwrap().captures.extend([value; MAX_VALUES]);
+    let station = Arc::new(station(Level::None));
+    let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(whole_day()))]).await;
+    assert_eq!(reason(&reports, 1), Reason::Unsupported);
+    meter.lock().unwrap().captures = vec![CaptureObject { class_id: 3, ..value }];
+    let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(whole_day()))]).await;
+    assert_eq!(reason(&reports, 1), Reason::Unsupported);
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_selective_access_is_final_and_keeps_the_association() {
+    let range = warm_range(Level::None).await;
+    let meter = Meter::new(Level::None).share();
+    meter.lock().unwrap().mischief.denied = vec![(PROFILE, 2)];
+    let station = Arc::new(station(Level::None));
+    let works = vec![work(1, &station, Task::ReadProfile(range)), work(2, &station, Task::ReadClock)];
+    let reports = collect(&meter, works).await;
+    assert_eq!(reason(&reports, 1), Reason::MeterRefused);
+    assert!(ended(&reports, 2).is_ok());
+    let seen = meter.lock().unwrap().seen.clone();
+    assert_eq!((seen.connections, seen.aarqs), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scaler_that_is_not_shown_counts_as_none() {
+    let meter = Meter::new(Level::None).share();
+    meter.lock().unwrap().mischief.denied = vec![(VOLTAGE, 3)];
+    let station = Arc::new(station(Level::None));
+    let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(whole_day()))]).await;
+    let last = layout(&reports).columns[2].clone();
+    assert_eq!((last.scaler, last.unit.0), (0, 255));
+    assert_eq!(captured(&reports).len(), 96);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_stored_exactly_or_placed_in_time_is_named() {
+    let station = Arc::new(station(Level::None));
+    let meter = Meter::new(Level::None).share();
+    meter.lock().unwrap().mischief.odd_cell = Some(Data::Float32([0x45, 0x93, 0x38, 0]));
+    let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(whole_day()))]).await;
+    assert_eq!(reason(&reports, 1), Reason::Unsupported);
+    let meter = Meter::new(Level::None).share();
+    meter.lock().unwrap().mischief.wrong_month = true;
+    let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(whole_day()))]).await;
+    let failure = ended(&reports, 1).unwrap_err();
+    assert_eq!(failure.reason, Reason::MeterBrokeRules);
+    assert!(failure.detail.contains("not on the calendar"), "{}", failure.detail);
+    assert!(captured(&reports).is_empty());
+}

@@ -1,0 +1,362 @@
+//! The channel against the simulator over TCP: each level of security, each fault, and what it cost.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests stand outside the test functions"
+)]
+
+mod common;
+
+use std::{sync::Arc, time::Duration};
+
+use collectors::{
+    Channel, Covered, Credentials, Event, Failure, Layout, Limits, ProfileRange, Reason, RegisterRequest,
+    Report, Station, Task, Work,
+};
+use common::{at, ended, layout, reason};
+use dlms::client::{Counters, Key, Password, SystemTitle};
+use jiff::{Timestamp, tz::TimeZone};
+use models::Model;
+use simulator::{Affected, Clock, Fault, FaultRule, Fleet, FleetConfig, Security, SecurityLevel};
+use tokio::sync::mpsc;
+
+const MODEL: &str = "sed302";
+
+fn model() -> Arc<Model> {
+    Arc::clone(&models::builtin().unwrap()[MODEL])
+}
+
+fn berlin() -> TimeZone {
+    TimeZone::get("Europe/Berlin").unwrap()
+}
+
+/// The local day on which summer time begins: 23 hours, 92 quarter-hours.
+fn short_day() -> (Timestamp, Timestamp) {
+    (at("2026-03-28T23:15:00Z"), at("2026-03-29T22:00:00Z"))
+}
+
+async fn fleet(security: Security, count: u32, faults: &[Fault]) -> Fleet {
+    let faults =
+        faults.iter().map(|fault| FaultRule { fault: *fault, meters: Affected::SharePpm(1_000_000) });
+    let config = FleetConfig {
+        count,
+        security,
+        zone: berlin(),
+        clock: Clock::starting_at(at("2026-03-31T12:00:00Z")),
+        faults: faults.collect(),
+        ..FleetConfig::new(model())
+    };
+    Fleet::start(config).await.unwrap()
+}
+
+fn station(fleet: &Fleet, number: usize) -> Station {
+    let (meter, model) = (&fleet.meters()[number], model());
+    let secrets = meter.secrets();
+    let (client_sap, credentials) = match meter.security() {
+        SecurityLevel::None => (model.association.client_sap_none, Credentials::None),
+        SecurityLevel::Lls => {
+            let password = Password::new(secrets.password.as_bytes());
+            (model.association.client_sap_lls, Credentials::Lls { password })
+        }
+        SecurityLevel::Gmac => {
+            let credentials = Credentials::Gmac {
+                client_title: SystemTitle::new(*b"HEAD\0\0\0\x01"),
+                encryption_key: Key::new(secrets.encryption_key),
+                authentication_key: Key::new(secrets.authentication_key),
+            };
+            (model.association.client_sap_gmac, credentials)
+        }
+    };
+    Station {
+        meter: i32::try_from(number).unwrap(),
+        address: fleet.addresses()[number].to_string(),
+        server_sap: model.association.server_sap,
+        client_sap,
+        credentials,
+        serial: Some(meter.serial()),
+        model,
+        zone: berlin(),
+    }
+}
+
+fn work(job: i64, station: &Arc<Station>, task: Task) -> Work {
+    let first = u32::try_from(job).unwrap() * 1000;
+    Work {
+        job,
+        station: Arc::clone(station),
+        counters: Some(Counters::new(first, first + 1000)),
+        challenge: *b"head-end random!",
+        task,
+        priority: 0,
+        span: tracing::Span::none(),
+    }
+}
+
+fn read(layout: Option<Arc<Layout>>) -> Task {
+    let (from, to) = short_day();
+    Task::ReadProfile(ProfileRange { obis: model().profile("energy").unwrap().obis, from, to, layout })
+}
+
+fn limits() -> Limits {
+    Limits {
+        connect_timeout: Duration::from_secs(2),
+        response_timeout: Duration::from_millis(400),
+        linger: Duration::ZERO,
+        retry_pause: Duration::from_millis(5),
+        ..Limits::default()
+    }
+}
+
+async fn collect(works: Vec<Work>) -> Vec<Report> {
+    let (reports, mut outcome) = mpsc::channel(4);
+    let (sender, receiver) = mpsc::channel(works.len());
+    for work in works {
+        sender.try_send(work).unwrap();
+    }
+    drop(sender);
+    let gather = async {
+        let mut all = Vec::new();
+        while let Some(report) = outcome.recv().await {
+            all.push(report);
+        }
+        all
+    };
+    tokio::join!(Channel::new(limits(), reports).run(receiver), gather).1
+}
+
+/// Time, status and values of every capture that a job reported.
+fn captured(reports: &[Report], job: i64) -> Vec<(Timestamp, Option<i32>, Vec<Option<i64>>)> {
+    let mut all = Vec::new();
+    for report in reports.iter().filter(|report| report.job == job) {
+        let Event::Captures(captures) = &report.event else { continue };
+        for (index, values) in captures.values.chunks(captures.width).enumerate() {
+            all.push((captures.at[index], captures.status[index], values.to_vec()));
+        }
+    }
+    all
+}
+
+fn expected(fleet: &Fleet, number: u32) -> Vec<(Timestamp, Option<i32>, Vec<Option<i64>>)> {
+    let (from, to) = short_day();
+    let rows = fleet.expected(number, "energy", from, to).unwrap();
+    let row = |row: simulator::Capture| {
+        (row.at, row.status.map(i32::from), row.values.into_iter().map(Some).collect::<Vec<_>>())
+    };
+    rows.into_iter().map(row).collect()
+}
+
+/// Reads the day from the only meter of a fleet, which has a fault.
+async fn outcome(security: Security, fault: Fault) -> Result<Covered, Failure> {
+    let fleet = fleet(security, 1, &[fault]).await;
+    let reports = collect(vec![work(1, &Arc::new(station(&fleet, 0)), read(None))]).await;
+    let outcome = ended(&reports, 1);
+    if outcome.is_ok() {
+        assert_eq!(captured(&reports, 1), expected(&fleet, 0), "{fault:?}: nothing twice, nothing missing");
+    }
+    fleet.shutdown().await;
+    outcome
+}
+
+#[tokio::test]
+async fn each_security_brings_every_capture_of_the_short_day() {
+    let fleet = fleet(Security::Mixed, 3, &[]).await;
+    for number in 0..3u32 {
+        let station = Arc::new(station(&fleet, number as usize));
+        let reports = collect(vec![work(1, &station, read(None))]).await;
+        let expected = expected(&fleet, number);
+        assert_eq!(expected.len(), 92);
+        assert_eq!(captured(&reports, 1), expected, "meter {number}");
+        assert_eq!(ended(&reports, 1).unwrap().range, Some(short_day()));
+        let layout = layout(&reports);
+        let spec = model().profile("energy").unwrap().clone();
+        let names: Vec<_> = layout.columns.iter().map(|column| column.capture.instance).collect();
+        assert_eq!(names, spec.columns.iter().map(|column| column.obis).collect::<Vec<_>>());
+        let units: Vec<_> = layout.values().map(|column| (column.scaler, column.unit)).collect();
+        assert_eq!(
+            units,
+            spec.columns[2..].iter().map(|column| (column.scaler, column.unit)).collect::<Vec<_>>()
+        );
+    }
+    fleet.shutdown().await;
+}
+
+/// Exchanges per read are a result: a change of these numbers is a change of what the line costs.
+#[tokio::test]
+async fn what_a_read_of_a_day_costs() {
+    for (security, opening, blocks) in [(Security::None, 1, 5), (Security::Lls, 1, 5), (Security::Gmac, 2, 5)]
+    {
+        let fleet = fleet(security, 1, &[]).await;
+        let station = Arc::new(station(&fleet, 0));
+        let known = Some(layout(&collect(vec![work(1, &station, read(None))]).await));
+        let works = vec![work(2, &station, read(known.clone())), work(3, &station, read(known.clone()))];
+        let reports = collect(works).await;
+        let (cold, warm) = (ended(&reports, 2).unwrap(), ended(&reports, 3).unwrap());
+        assert_eq!(warm.exchanges, blocks, "{security:?}: one exchange per block and nothing else");
+        assert_eq!(
+            cold.exchanges,
+            blocks + opening + 1,
+            "{security:?}: association and serial number besides"
+        );
+        assert!(warm.bytes_on_wire < 92 * 56, "{security:?}: {} octets", warm.bytes_on_wire);
+        assert_eq!(captured(&reports, 3).len(), 92);
+        fleet.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn identity_clock_and_all_registers_of_the_model() {
+    let fleet = fleet(Security::Gmac, 1, &[]).await;
+    let station = Arc::new(station(&fleet, 0));
+    let register = |register: &models::Register| RegisterRequest {
+        obis: register.obis,
+        class_id: register.class_id,
+        attribute: 2,
+    };
+    let requests: Vec<_> = model().registers.iter().map(register).collect();
+    let works = vec![
+        work(1, &station, Task::Identify),
+        work(2, &station, Task::ReadClock),
+        work(3, &station, Task::ReadRegisters(requests.clone())),
+    ];
+    let reports = collect(works).await;
+    let Event::Identity { serial, .. } = &reports[0].event else { panic!("{reports:?}") };
+    assert_eq!(*serial, fleet.meters()[0].serial());
+    let Event::Clock { meter, offset_min, status, .. } = &reports[2].event else { panic!("{reports:?}") };
+    let ahead = fleet.clock().now().as_second() - meter.as_second();
+    assert!((0..10).contains(&ahead), "{meter}");
+    assert_eq!((*offset_min, *status), (Some(120), 0x80));
+    let Event::Registers(values) = &reports[4].event else { panic!("{reports:?}") };
+    assert_eq!(
+        values.iter().map(|value| value.obis).collect::<Vec<_>>(),
+        requests.iter().map(|r| r.obis).collect::<Vec<_>>()
+    );
+    assert!((1..=3).all(|job| ended(&reports, job).is_ok()));
+    fleet.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_silent_meter_is_a_timeout() {
+    for security in [Security::None, Security::Gmac] {
+        assert_eq!(outcome(security, Fault::Silent).await.unwrap_err().reason, Reason::Timeout);
+    }
+}
+
+#[tokio::test]
+async fn a_slow_meter_is_waited_for_up_to_the_limit() {
+    assert!(outcome(Security::Gmac, Fault::Slow(Duration::from_millis(30))).await.is_ok());
+    assert_eq!(
+        outcome(Security::Lls, Fault::Slow(Duration::from_millis(700))).await.unwrap_err().reason,
+        Reason::Timeout
+    );
+}
+
+#[tokio::test]
+async fn a_line_that_is_cut_between_blocks_is_healed_as_long_as_it_brings_something() {
+    // With a known layout a connection brings association and serial number first: 2 answers, with GMAC 3.
+    for (security, after) in [(Security::None, 3), (Security::Gmac, 5)] {
+        let healthy = fleet(security, 1, &[]).await;
+        let known = Some(layout(&collect(vec![work(1, &Arc::new(station(&healthy, 0)), read(None))]).await));
+        healthy.shutdown().await;
+        let cut = fleet(security, 1, &[Fault::Cut { after }]).await;
+        let reports = collect(vec![work(1, &Arc::new(station(&cut, 0)), read(known))]).await;
+        assert_eq!(captured(&reports, 1), expected(&cut, 0), "{security:?}");
+        assert!(ended(&reports, 1).is_ok());
+        cut.shutdown().await;
+    }
+    assert_eq!(outcome(Security::Gmac, Fault::Cut { after: 1 }).await.unwrap_err().reason, Reason::LineCut);
+}
+
+#[tokio::test]
+async fn answers_that_do_not_authenticate_are_never_used() {
+    // None is intact: not even the association can be proved. One is: the meter has the keys, and still nothing holds.
+    for after in [0, 1] {
+        let failure = outcome(Security::Gmac, Fault::WrongTag { after }).await.unwrap_err();
+        assert_eq!(failure.reason, Reason::WrongKey, "{after}");
+    }
+    let told = outcome(Security::Gmac, Fault::WrongTag { after: 1 }).await.unwrap_err().detail;
+    assert!(told.contains("proved its keys"), "{told}");
+    // A long layout cannot be read within 14 answers, the captures come in pieces.
+    assert!(outcome(Security::Gmac, Fault::WrongTag { after: 14 }).await.is_ok());
+}
+
+#[tokio::test]
+async fn the_wrong_meter_is_not_read() {
+    let failure = outcome(Security::Gmac, Fault::WrongSerial).await.unwrap_err();
+    assert_eq!(failure.reason, Reason::WrongMeter);
+    assert!(
+        failure.detail.contains("930000000") && failure.detail.contains("30000000"),
+        "{}",
+        failure.detail
+    );
+}
+
+#[tokio::test]
+async fn another_layout_is_noticed_reported_and_used() {
+    let change = at("2026-04-01T00:00:00Z");
+    let fleet = fleet(Security::Gmac, 1, &[Fault::OtherLayout { from: change }]).await;
+    let station = Arc::new(station(&fleet, 0));
+    let reports = collect(vec![work(1, &station, read(None))]).await;
+    let old = layout(&reports);
+    assert_eq!(captured(&reports, 1), expected(&fleet, 0));
+
+    fleet.clock().advance(86_400);
+    let obis = old.obis;
+    let (from, to) = (at("2026-04-01T00:15:00Z"), at("2026-04-01T10:00:00Z"));
+    let range = |layout| Task::ReadProfile(ProfileRange { obis, from, to, layout: Some(layout) });
+    let reports = collect(vec![work(2, &station, range(Arc::clone(&old)))]).await;
+    assert_eq!(reason(&reports, 2), Reason::LayoutChanged);
+    let new = layout(&reports);
+    assert_eq!(new.columns.len(), old.columns.len() - 1);
+    let reports = collect(vec![work(3, &station, range(new))]).await;
+    let rows = fleet.expected(0, "energy", from, to).unwrap();
+    let values: Vec<_> = captured(&reports, 3).into_iter().map(|row| (row.0, row.2)).collect();
+    let wanted: Vec<_> =
+        rows.into_iter().map(|row| (row.at, row.values.into_iter().map(Some).collect())).collect();
+    assert_eq!(wanted.len(), 40);
+    assert_eq!(values, wanted);
+    fleet.shutdown().await;
+}
+
+#[tokio::test]
+async fn wrong_secrets_and_used_counters_are_told_apart() {
+    let fleet = fleet(Security::Mixed, 3, &[]).await;
+    let wrong_password = Credentials::Lls { password: Password::new("00000000") };
+    let lls = Arc::new(Station { credentials: wrong_password, ..station(&fleet, 1) });
+    let reports = collect(vec![work(1, &lls, Task::ReadClock)]).await;
+    assert_eq!(reason(&reports, 1), Reason::WrongPassword);
+
+    let good = Arc::new(station(&fleet, 2));
+    let Credentials::Gmac { client_title, encryption_key, authentication_key } = good.credentials.clone()
+    else {
+        panic!("meter 2 ciphers")
+    };
+    let wrong = Key::new([7; 16]);
+    for (encryption_key, authentication_key) in [(wrong.clone(), authentication_key), (encryption_key, wrong)]
+    {
+        let credentials = Credentials::Gmac { client_title, encryption_key, authentication_key };
+        let station = Arc::new(Station { credentials, ..station(&fleet, 2) });
+        let reports = collect(vec![work(2, &station, Task::ReadClock)]).await;
+        assert_eq!(reason(&reports, 2), Reason::WrongKey);
+    }
+    assert!(ended(&collect(vec![work(5, &good, Task::ReadClock)]).await, 5).is_ok());
+    let failure = ended(&collect(vec![work(4, &good, Task::ReadClock)]).await, 4).unwrap_err();
+    assert_eq!(failure.reason, Reason::CounterRejected);
+    let expected = failure.expected_counter.expect("the meter names the counter it expects");
+    assert!((5001..6000).contains(&expected), "{expected}");
+    fleet.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_closed_port_is_a_refusal() {
+    let fleet = fleet(Security::None, 1, &[]).await;
+    let station = Arc::new(station(&fleet, 0));
+    fleet.shutdown().await;
+    let reports = collect(vec![work(1, &station, Task::ReadClock), work(2, &station, Task::ReadClock)]).await;
+    assert_eq!(reason(&reports, 1), Reason::Refused);
+    assert_eq!(reason(&reports, 2), Reason::Refused);
+    let nowhere = Arc::new(Station { address: "meter.invalid:4059".into(), ..(*station).clone() });
+    let reports = collect(vec![work(3, &nowhere, Task::ReadClock)]).await;
+    assert_eq!(reason(&reports, 3), Reason::NoRoute);
+}
