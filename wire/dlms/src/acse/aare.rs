@@ -115,3 +115,51 @@ fn read_diagnostic(contents: &[u8]) -> Result<Diagnostic, Error> {
         None => Err(Error::Truncated),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Aare;
+    use crate::acse::ApplicationContext;
+    use crate::{AssociationResult, Diagnostic, Error};
+
+    const CONTEXT: &[u8] = &[0xA1, 9, 6, 7, 0x60, 0x85, 0x74, 5, 8, 1, 1];
+    const RESULT: &[u8] = &[0xA2, 3, 2, 1, 1];
+    const DIAGNOSTIC: &[u8] = &[0xA3, 5, 0xA2, 3, 2, 1, 2];
+
+    fn apdu(fields: &[&[u8]]) -> Vec<u8> {
+        let fields = fields.concat();
+        [&[0x61, fields.len() as u8], fields.as_slice()].concat()
+    }
+
+    #[test]
+    fn context_result_and_diagnostic_are_needed_and_unknown_fields_are_passed_over() {
+        let unknown: &[u8] = &[0xA5, 3, 2, 1, 7];
+        let octets = apdu(&[CONTEXT, unknown, RESULT, DIAGNOSTIC]);
+        let aare = Aare::decode(&octets).unwrap();
+        assert_eq!(aare.context, ApplicationContext::LogicalNames);
+        assert_eq!(aare.result, AssociationResult::RejectedPermanent);
+        assert_eq!(aare.diagnostic, Diagnostic::Provider(2));
+        assert_eq!((aare.requirements, aare.user_information), (false, None));
+        for missing in [[CONTEXT, RESULT], [CONTEXT, DIAGNOSTIC], [RESULT, DIAGNOSTIC]] {
+            assert_eq!(Aare::decode(&apdu(&missing)), Err(Error::Truncated));
+        }
+    }
+
+    #[test]
+    fn names_and_numbers_outside_dlms_are_refused() {
+        let foreign: &[u8] = &[0xA1, 9, 6, 7, 0x60, 0x85, 0x74, 5, 8, 2, 1];
+        let what = "application context";
+        assert_eq!(
+            Aare::decode(&apdu(&[foreign, RESULT, DIAGNOSTIC])),
+            Err(Error::Value { what, got: 0x0508_0201 })
+        );
+        let long: &[u8] = &[0xA2, 4, 2, 2, 0, 1];
+        let what = "a number of the AARE";
+        assert_eq!(
+            Aare::decode(&apdu(&[CONTEXT, long, DIAGNOSTIC])),
+            Err(Error::Length { what, expected: 1, got: 2 })
+        );
+        let source: &[u8] = &[0xA3, 5, 0xA3, 3, 2, 1, 2];
+        assert_eq!(Aare::decode(&apdu(&[CONTEXT, RESULT, source])), Err(Error::Unexpected { tag: 0xA3 }));
+    }
+}

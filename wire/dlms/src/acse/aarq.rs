@@ -82,3 +82,27 @@ impl<'a> Aarq<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Aarq;
+    use crate::Error;
+    use crate::acse::Mechanism;
+
+    #[test]
+    fn context_and_user_information_are_needed() {
+        let context: &[u8] = &[0xA1, 9, 6, 7, 0x60, 0x85, 0x74, 5, 8, 1, 1];
+        let user_information: &[u8] = &[0xBE, 3, 4, 1, 9];
+        let mechanism: &[u8] = &[0x8B, 7, 0x60, 0x85, 0x74, 5, 8, 2, 99];
+        let apdu = |fields: &[&[u8]]| {
+            let fields = fields.concat();
+            [&[0x60, fields.len() as u8], fields.as_slice()].concat()
+        };
+        let whole = apdu(&[context, mechanism, user_information]);
+        let aarq = Aarq::decode(&whole).unwrap();
+        assert_eq!((aarq.mechanism, aarq.user_information), (Some(Mechanism::Other(99)), &[9][..]));
+        for missing in [[context, mechanism], [mechanism, user_information]] {
+            assert_eq!(Aarq::decode(&apdu(&missing)), Err(Error::Truncated));
+        }
+    }
+}

@@ -82,3 +82,33 @@ pub(super) fn read_user_information(contents: &[u8]) -> Result<&[u8], Error> {
 pub(super) const fn is_user_information(tag: u8) -> bool {
     tag == USER_INFORMATION
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{OCTET_STRING, fields, inside};
+    use crate::Error;
+
+    #[test]
+    fn a_field_inside_a_field_fills_it() {
+        assert_eq!(inside(&[OCTET_STRING, 2, 7, 8], OCTET_STRING), Ok(&[7, 8][..]));
+        assert_eq!(inside(&[OCTET_STRING, 1, 7, 8], OCTET_STRING), Err(Error::Trailing { left: 1 }));
+        assert_eq!(inside(&[OCTET_STRING, 3, 7, 8], OCTET_STRING), Err(Error::Truncated));
+        assert_eq!(inside(&[0x80, 2, 7, 8], OCTET_STRING), Err(Error::Unexpected { tag: 0x80 }));
+    }
+
+    #[test]
+    fn the_fields_of_an_apdu_fill_it() {
+        let seen = |octets: &[u8]| {
+            let mut seen = Vec::new();
+            fields(octets, 0x60, |tag, contents| {
+                seen.push((tag, contents.to_vec()));
+                Ok(())
+            })
+            .map(|()| seen)
+        };
+        assert_eq!(seen(&[0x60, 5, 0x80, 1, 9, 0x8A, 0]), Ok(vec![(0x80, vec![9]), (0x8A, vec![])]));
+        assert_eq!(seen(&[0x60, 5, 0x80, 2, 9, 0x8A, 0]), Err(Error::Truncated));
+        assert_eq!(seen(&[0x60, 4, 0x80, 1, 9, 0x8A, 0]), Err(Error::Trailing { left: 1 }));
+        assert_eq!(seen(&[0x61, 0]), Err(Error::Unexpected { tag: 0x61 }));
+    }
+}

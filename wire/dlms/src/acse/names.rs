@@ -109,10 +109,13 @@ fn with_id(arc: [u8; 6], id: u8) -> [u8; 7] {
     [a, b, c, d, e, f, id]
 }
 
+/// The last arc of an object identifier; of a foreign one, its last four octets are what the error names.
 fn id(octets: &[u8], arc: [u8; 6], what: &'static str) -> Result<u8, Error> {
     match octets.split_last() {
         Some((id, before)) if before == arc => Ok(*id),
-        Some(_) => Err(Error::Value { what, got: u32::from(octets[0]) }),
+        Some(_) => {
+            Err(Error::Value { what, got: octets.iter().fold(0, |got, octet| got << 8 | u32::from(*octet)) })
+        }
         None => Err(Error::Truncated),
     }
 }

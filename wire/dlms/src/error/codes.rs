@@ -253,3 +253,39 @@ impl fmt::Display for ConfirmedServiceError {
         f.write_str(text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+
+    use super::{ActionResult, AssociationResult, DataAccessResult, ServiceError, StateError};
+
+    /// Checks all 256 codes; returns those that have a name.
+    fn named<T: From<u8> + Debug>(code: impl Fn(&T) -> u8, name: impl Fn(&T) -> &'static str) -> Vec<u8> {
+        let mut named = Vec::new();
+        for octet in 0..=u8::MAX {
+            let value = T::from(octet);
+            assert_eq!(code(&value), octet);
+            let variant = format!("{value:?}");
+            match name(&value) {
+                "" => assert_eq!(variant, format!("Other({octet})")),
+                name => {
+                    assert_eq!(name.replace('-', ""), variant.to_lowercase());
+                    named.push(octet);
+                }
+            }
+        }
+        named
+    }
+
+    #[test]
+    fn every_code_has_the_name_of_its_variant_and_comes_back() {
+        let access = named(|v: &DataAccessResult| v.code(), |v| v.name());
+        assert_eq!(access, [0, 1, 2, 3, 4, 9, 11, 12, 13, 14, 15, 16, 17, 18, 19, 250]);
+        let action = named(|v: &ActionResult| v.code(), |v| v.name());
+        assert_eq!(action, [0, 1, 2, 3, 4, 9, 11, 12, 13, 14, 15, 16, 250]);
+        assert_eq!(named(|v: &AssociationResult| v.code(), |v| v.name()), [0, 1, 2]);
+        assert_eq!(named(|v: &StateError| v.code(), |v| v.name()), [1, 2]);
+        assert_eq!(named(|v: &ServiceError| v.code(), |v| v.name()), [1, 2, 3, 4, 5, 6]);
+    }
+}
