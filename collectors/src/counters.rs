@@ -39,6 +39,14 @@ impl CounterPool {
         Some(Counters::new(start, end))
     }
 
+    /// Gives up all counters below `expected`, which the meter would refuse.
+    pub(crate) fn raise(&mut self, expected: u32) {
+        self.floor = self.floor.max(expected);
+        for (start, end) in std::mem::take(&mut self.ranges) {
+            self.add(&Counters::new(start, end));
+        }
+    }
+
     /// Whether nothing is left.
     pub(crate) fn is_empty(&self) -> bool {
         self.ranges.is_empty()
@@ -70,6 +78,17 @@ mod tests {
         pool.add(&Counters::new(100, 200));
         assert!(pool.is_empty());
         pool.add(&Counters::new(300, 300));
+        assert!(pool.is_empty());
+    }
+
+    #[test]
+    fn what_the_meter_would_refuse_is_given_up() {
+        let mut pool = CounterPool::default();
+        pool.add(&Counters::new(1, 100));
+        pool.add(&Counters::new(200, 300));
+        pool.raise(250);
+        pool.add(&Counters::new(100, 200));
+        assert_eq!(pool.take().map(|range| (range.next(), range.left())), Some((250, 50)));
         assert!(pool.is_empty());
     }
 

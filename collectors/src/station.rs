@@ -1,6 +1,8 @@
 //! One meter at the end of the line: the association is opened when it is needed, checked once, kept while it serves, and
 //! opened again when the line has failed.
 
+mod rejection;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use dlms::{
@@ -95,6 +97,11 @@ impl Session {
     /// Takes a range of invocation counters into the meter's pool.
     pub(crate) fn reserve(&mut self, meter: MeterId, range: &Counters) {
         self.pools.entry(meter).or_default().add(range);
+    }
+
+    /// Gives up the counters that the meter would refuse because it expects higher ones.
+    pub(crate) fn give_up_below(&mut self, meter: MeterId, expected: u32) {
+        self.pools.entry(meter).or_default().raise(expected);
     }
 
     /// Whether counters for another association with the meter are there.
@@ -228,6 +235,7 @@ impl Session {
         let pool = self.pools.entry(station.meter).or_default();
         let counters = if is_ciphered { pool.take() } else { None };
         let spare = counters.as_ref().map(after_opening);
+        let used = counters.as_ref().map(Counters::next);
         let security = association::security(&station.credentials, &work.challenge, counters)?;
         let counts = (&mut self.scratch, &mut self.exchanges);
         match association::open(&mut line, station, security, &self.limits, counts).await {
@@ -242,7 +250,10 @@ impl Session {
                 }
                 self.bytes_closed += line.bytes();
                 line.close(RELEASE_TIMEOUT).await;
-                Err(setback)
+                Err(match used {
+                    Some(used) => self.explain_refusal(setback, station, used).await,
+                    None => setback,
+                })
             }
         }
     }

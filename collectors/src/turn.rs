@@ -143,7 +143,11 @@ impl<'a> Turn<'a> {
         if !setback.keeps_association() {
             self.session.close().await;
         }
-        self.explain(&setback)
+        let failure = self.explain(&setback);
+        if let Some(expected) = failure.expected_counter {
+            self.session.give_up_below(self.work.station.meter, expected);
+        }
+        failure
     }
 
     /// Ends the turn with success.

@@ -34,7 +34,7 @@ pub(crate) fn text(data: &Data) -> Option<String> {
 }
 
 /// A whole number; `None` for anything else, fractions included: no reading passes through a float.
-pub(super) fn integer(data: &Data) -> Option<i64> {
+pub(crate) fn integer(data: &Data) -> Option<i64> {
     match data {
         Data::Integer(n) => Some(i64::from(*n)),
         Data::Long(n) => Some(i64::from(*n)),

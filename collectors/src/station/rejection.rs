@@ -1,0 +1,73 @@
+//! Why a meter that checks keys and counters said no.
+//!
+//! Many meters refuse a ciphered request to associate in the same words whether the key or the invocation counter was wrong. The counter
+//! that they accepted last can be read without security, and tells one from the other.
+
+use std::sync::Arc;
+
+use dlms::{Error, axdr::Data, client::Security};
+
+use super::{Open, Session};
+use crate::{
+    Credentials, Failure, Reason, Station, association,
+    diagnosis::{Setback, Stage},
+    task::value,
+};
+
+impl Session {
+    /// What a refusal means, after the ciphered request with the counter `used` was refused. Other setbacks stay as they are, and so does a
+    /// refusal when the meter does not tell its counter.
+    pub(super) async fn explain_refusal(
+        &mut self,
+        setback: Setback,
+        station: &Station,
+        used: u32,
+    ) -> Setback {
+        let Setback::Protocol(Stage::Opening, Error::Rejected { .. }) = &setback else { return setback };
+        match self.last_counter(station).await {
+            Ok(last) if last >= used => {
+                let expected = last.saturating_add(1);
+                let detail = format!(
+                    "The meter has accepted invocation counter {last} and refused {used}; the next attempt uses a higher one. If this \
+                     repeats, another client uses the same keys."
+                );
+                Setback::Final(Failure {
+                    expected_counter: Some(expected),
+                    ..Failure::new(Reason::CounterRejected, detail)
+                })
+            }
+            Ok(last) => Setback::Final(Failure::new(
+                Reason::WrongKey,
+                format!(
+                    "The meter refused the ciphered request although its counter ({used}) is above the last one ({last}); correct the keys, \
+                     or look whether this is another meter."
+                ),
+            )),
+            Err(unknown) => {
+                tracing::debug!(?unknown, "the meter does not tell its invocation counter");
+                setback
+            }
+        }
+    }
+
+    /// The invocation counter that the meter accepted last, by its association without security.
+    async fn last_counter(&mut self, station: &Station) -> Result<u32, Setback> {
+        let public = Station {
+            client_sap: station.model.association.client_sap_none,
+            credentials: Credentials::None,
+            serial: None,
+            ..station.clone()
+        };
+        let dialed = self.dialer.connect(&public.address, self.limits.connect_timeout).await;
+        let mut line = dialed.map_err(|error| Setback::Line(Stage::Connecting, error))?;
+        let counts = (&mut self.scratch, &mut self.exchanges);
+        let association = association::open(&mut line, &public, Security::None, &self.limits, counts).await?;
+        self.open = Some(Open { line, association, station: Arc::new(public), serial: None });
+        let read = self.value(&value::data(station.model.invocation_counter)).await;
+        self.release().await;
+        let data = Data::decode(&read?).map_err(Setback::answer)?;
+        let number = value::integer(&data).and_then(|number| u32::try_from(number).ok());
+        number
+            .ok_or(Setback::answer(Error::DataType { expected: "invocation counter", got: data.data_type() }))
+    }
+}

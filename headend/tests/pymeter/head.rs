@@ -1,0 +1,183 @@
+//! The program `headend` as a process of its own, with a private database, and a client of its API.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use ami_proto::v1::inventory_service_client::InventoryServiceClient;
+use ami_proto::v1::jobs_service_client::JobsServiceClient;
+use ami_proto::v1::read_now_request::Target;
+use ami_proto::v1::readings_service_client::ReadingsServiceClient;
+use ami_proto::v1::{
+    CreateMeterRequest, Credentials, ErrorDetail, FailureReason, GetJobRequest, GmacCredentials, Job, ListJobsRequest,
+    PasswordCredentials, ProfileTarget, ReadNowRequest, ReadNowResponse, credentials::Level,
+};
+use tonic::transport::Channel;
+use tonic::{Code, Status};
+
+use crate::meter::Meter;
+
+static COUNT: AtomicU32 = AtomicU32::new(0);
+const START_LIMIT: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(50);
+
+/// A running head-end; dropping it kills it, and its database with it.
+pub(crate) struct Head {
+    folder: PathBuf,
+    child: Child,
+    pub(crate) channel: Channel,
+}
+
+impl Head {
+    /// Starts the program with nothing but ordered work.
+    pub(crate) async fn start() -> Self {
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("pymeter-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        Self::run(folder).await
+    }
+
+    /// Kills the program, without a warning, and starts it again on the same data.
+    pub(crate) async fn kill_and_restart(mut self) -> Self {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let folder = std::mem::take(&mut self.folder);
+        drop(self);
+        Self::run(folder).await
+    }
+
+    async fn run(folder: PathBuf) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let config = folder.join("headend.toml");
+        let text = format!(
+            "[database]\ndata_dir = {:?}\n[api]\nlisten = \"127.0.0.1:{port}\"\n[roles]\nplanner = false\n\
+             [collector]\nresponse_timeout = \"2s\"\nconnect_timeout = \"2s\"\nline_retries = 12\nlease = \"5s\"\n\
+             [log]\nlevel = \"info,headend=debug,collectors=debug\"\n",
+            folder.join("data"),
+        );
+        std::fs::write(&config, text).unwrap();
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("headend.log")).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_headend"))
+            .args(["serve", "--config"])
+            .arg(&config)
+            .stdin(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let endpoint = tonic::transport::Endpoint::from_shared(format!("http://127.0.0.1:{port}")).unwrap();
+        let channel = tokio::time::timeout(START_LIMIT, async {
+            loop {
+                match endpoint.connect().await {
+                    Ok(channel) => return channel,
+                    Err(_) => tokio::time::sleep(POLL).await,
+                }
+            }
+        });
+        let channel = channel.await.expect("the head-end serves");
+        Self { folder, child, channel }
+    }
+
+    /// Registers a meter with its true secrets.
+    pub(crate) async fn register(&self, meter: &Meter, security: &str, zone: &str) {
+        let level = match security {
+            "none" => None,
+            "lls" => Some(Level::Password(PasswordCredentials { password: meter.text("password").into_bytes() })),
+            _ => Some(gmac(&meter.text("encryption_key"), &meter.text("authentication_key"))),
+        };
+        self.create(&meter.text("serial"), &meter.address().to_string(), zone, level).await;
+    }
+
+    pub(crate) async fn create(&self, serial: &str, address: &str, zone: &str, level: Option<Level>) {
+        let request = CreateMeterRequest {
+            serial: serial.to_owned(),
+            model: "generic-dlms".into(),
+            address: address.to_owned(),
+            zone: zone.to_owned(),
+            credentials: level.map(|level| Credentials { level: Some(level) }),
+            ..Default::default()
+        };
+        InventoryServiceClient::new(self.channel.clone()).create_meter(request).await.unwrap();
+    }
+
+    /// Orders a read and waits for what comes of it.
+    pub(crate) async fn read(&self, serial: &str, target: Target) -> Result<ReadNowResponse, Status> {
+        let request = ReadNowRequest {
+            meter_serial: serial.to_owned(),
+            target: Some(target),
+            wait: Some(prost_types::Duration { seconds: 240, nanos: 0 }),
+        };
+        let mut client = ReadingsServiceClient::new(self.channel.clone()).max_decoding_message_size(64 << 20);
+        Ok(client.read_now(request).await?.into_inner())
+    }
+
+    pub(crate) async fn read_profile(&self, serial: &str, from: &str, to: &str) -> Result<Job, Status> {
+        let at = |text: &str| {
+            let instant: jiff::Timestamp = text.parse().unwrap();
+            Some(prost_types::Timestamp { seconds: instant.as_second(), nanos: 0 })
+        };
+        let profile = ProfileTarget { profile: "1.0.99.1.0.255".into(), from: at(from), to: at(to) };
+        Ok(self.read(serial, Target::Profile(profile)).await?.job.unwrap())
+    }
+
+    pub(crate) async fn job(&self, id: i64) -> Job {
+        JobsServiceClient::new(self.channel.clone()).get_job(GetJobRequest { id }).await.unwrap().into_inner().job.unwrap()
+    }
+
+    pub(crate) async fn jobs(&self) -> Vec<Job> {
+        JobsServiceClient::new(self.channel.clone()).list_jobs(ListJobsRequest::default()).await.unwrap().into_inner().jobs
+    }
+
+    /// The rows of the load profile in the table as `psql` shows them: unix time, status and the first `width` raw values.
+    pub(crate) fn stored(&self, width: usize) -> Vec<String> {
+        let slots: String = (0..width).map(|slot| format!(", v{slot}")).collect();
+        let text = self.sql(&format!(
+            "SELECT extract(epoch FROM ts)::bigint, status{slots} FROM profile_row r JOIN profile_layout l ON l.id = r.layout_id \
+             WHERE obis_text(l.obis) = '1.0.99.1.0.255' ORDER BY ts"
+        ));
+        text.lines().map(str::to_owned).collect()
+    }
+
+    pub(crate) fn sql(&self, text: &str) -> String {
+        let pid = std::fs::read_to_string(self.folder.join("data/postgres/postmaster.pid")).unwrap();
+        let socket = pid.lines().nth(4).expect("the folder of the socket");
+        let output = Command::new("psql")
+            .args(["-X", "-q", "-A", "-t", "-U", "headend", "-d", "headend", "-h", socket, "-c", text])
+            .output()
+            .expect("psql");
+        assert!(output.status.success(), "{text}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    }
+
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.join("headend.log")).unwrap()
+    }
+}
+
+impl Drop for Head {
+    fn drop(&mut self) {
+        let _already_gone = self.child.kill();
+        let _ = self.child.wait();
+        // After a restart another one owns the folder; after a failure it is kept to be looked at.
+        if !self.folder.as_os_str().is_empty() && !std::thread::panicking() {
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+pub(crate) fn gmac(encryption_key: &str, authentication_key: &str) -> Level {
+    let octets = |hex: &str| (0..16).map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap()).collect();
+    Level::Gmac(GmacCredentials {
+        client_title: b"HEADEND1".to_vec(),
+        encryption_key: octets(encryption_key),
+        authentication_key: octets(authentication_key),
+    })
+}
+
+/// The named reason of a read that failed, and what an operator is told.
+pub(crate) fn failure(status: &Status) -> (FailureReason, String) {
+    assert!(matches!(status.code(), Code::FailedPrecondition | Code::Unavailable), "{status:?}");
+    let failure = ErrorDetail::of(status).and_then(|detail| detail.failure).expect("a typed detail");
+    (failure.reason(), failure.detail)
+}

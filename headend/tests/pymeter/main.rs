@@ -1,0 +1,15 @@
+//! The whole head-end against a meter that this project did not write: `pymeter.py`, a separate program over TCP.
+//!
+//! Each test starts the meter and the real program `headend` with a private database, registers the meter over gRPC, orders reads over
+//! gRPC, and compares what `psql` finds in the table with what `pymeter.py --expect` prints: instant by instant, value by value.
+//! What counts as failure: a row too few, too many or different, or a failure under another name than the one asserted.
+//!
+//! `PYMETER` names the script, `INTEROP_PYTHON` a Python with its requirements; `./test` sets both.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests stand outside the test functions")]
+
+mod bad_input;
+mod head;
+mod kill;
+mod meter;
+mod profiles;
