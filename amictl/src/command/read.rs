@@ -97,7 +97,7 @@ struct Clock {
     ahead_ms: Option<i64>,
     delay_ms: i32,
     offset_minutes: Option<i32>,
-    status: u32,
+    status: Option<u32>,
 }
 
 impl Clock {
@@ -119,7 +119,7 @@ impl Clock {
             ("ahead_ms", self.ahead_ms.map(|ms| ms.to_string()).unwrap_or_default()),
             ("delay_ms", self.delay_ms.to_string()),
             ("offset_minutes", self.offset_minutes.map(|minutes| minutes.to_string()).unwrap_or_default()),
-            ("status", self.status.to_string()),
+            ("status", self.status.map(|status| status.to_string()).unwrap_or_default()),
         ]
     }
 }
@@ -169,7 +169,7 @@ mod tests {
             read_at: at(1_767_312_000, 250_000_000),
             delay_ms: 500,
             offset_minutes: Some(360),
-            status: 0,
+            status: Some(0),
         };
         assert_eq!(Clock::of(&outcome).ahead_ms, Some(5_000));
     }

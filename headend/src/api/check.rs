@@ -1,0 +1,314 @@
+//! The rules of what comes in. A problem never quotes what it is about: in a shifted column that could be a key.
+
+use std::net::Ipv6Addr;
+
+use dlms::Obis;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use zeroize::Zeroizing;
+
+use super::Models;
+use super::status::Refusal;
+use crate::store::Security;
+use crate::store::meters::{NewMeter, Secret, Secrets};
+
+/// The longest serial number.
+const MAX_SERIAL: usize = 64;
+/// The longest address: a DNS name (RFC 1035) and a port fit.
+const MAX_ADDRESS: usize = 255;
+/// The longest password.
+const MAX_PASSWORD: usize = 64;
+/// Octets of a suite 0 key (IEC 62056-5-3).
+const KEY: usize = 16;
+/// Octets of a system title (IEC 62056-5-3).
+const TITLE: usize = 8;
+/// Meters or jobs in a page when the client does not care.
+const DEFAULT_PAGE: u32 = 100;
+/// Rows in a page at most.
+pub(crate) const MAX_PAGE: u32 = 10_000;
+
+/// A meter as a client describes it, before it is checked.
+pub(crate) struct Draft {
+    pub(crate) serial: String,
+    pub(crate) model: String,
+    pub(crate) address: String,
+    /// 0 = the model's.
+    pub(crate) server_sap: u32,
+    /// 0 = the model's.
+    pub(crate) client_sap: u32,
+    pub(crate) zone: String,
+    pub(crate) secrets: DraftSecrets,
+}
+
+/// Secrets as a client gives them, before they are checked.
+pub(crate) enum DraftSecrets {
+    None,
+    Lls { password: Secret },
+    Gmac { client_title: Vec<u8>, encryption_key: Secret, authentication_key: Secret },
+}
+
+/// A field that breaks its rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    /// Its name, which is also the column of an import file.
+    pub(crate) field: &'static str,
+    /// What is expected.
+    pub(crate) problem: String,
+}
+
+/// The meter of a draft, or everything that is wrong with it.
+pub(crate) fn meter(draft: Draft, models: &Models) -> Result<NewMeter, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut rule = |holds: bool, field: &'static str, problem: &str| {
+        if !holds {
+            problems.push(Problem { field, problem: problem.to_owned() });
+        }
+    };
+    rule(is_serial(&draft.serial), "serial", "1 to 64 visible ASCII characters without comma are expected");
+    rule(is_address(&draft.address), "address", "host:port is expected, with an IPv6 address in brackets");
+    rule(TimeZone::get(&draft.zone).is_ok(), "zone", "an IANA time zone is expected, for example Asia/Dhaka");
+    let (server, client) = (u16::try_from(draft.server_sap), u16::try_from(draft.client_sap));
+    rule(server.is_ok(), "server_sap", "1 to 65535 is expected, or 0 for the model's");
+    rule(client.is_ok(), "client_sap", "1 to 65535 is expected, or 0 for the model's");
+    let model = models.get(&draft.model);
+    let secrets = secrets(draft.secrets, &mut problems);
+    if model.is_none() {
+        let known: Vec<_> = models.keys().map(String::as_str).collect();
+        problems.push(Problem { field: "model", problem: format!("known models are {}", known.join(", ")) });
+    }
+    match (model, secrets, server, client) {
+        (Some(model), Some(secrets), Ok(server), Ok(client)) if problems.is_empty() => {
+            let spec = &model.association;
+            let client_sap = match secrets.security() {
+                Security::None => spec.client_sap_none,
+                Security::Lls => spec.client_sap_lls,
+                Security::Gmac => spec.client_sap_gmac,
+            };
+            Ok(NewMeter {
+                serial: draft.serial,
+                model: draft.model,
+                address: draft.address,
+                server_sap: if server == 0 { spec.server_sap } else { server },
+                client_sap: if client == 0 { client_sap } else { client },
+                zone: draft.zone,
+                secrets,
+            })
+        }
+        _ => Err(problems),
+    }
+}
+
+fn secrets(draft: DraftSecrets, problems: &mut Vec<Problem>) -> Option<Secrets> {
+    let before = problems.len();
+    let mut rule = |holds: bool, field, problem: &str| {
+        if !holds {
+            problems.push(Problem { field, problem: problem.to_owned() });
+        }
+    };
+    let secrets = match draft {
+        DraftSecrets::None => Some(Secrets::None),
+        DraftSecrets::Lls { password } => {
+            rule((1..=MAX_PASSWORD).contains(&password.len()), "password", "1 to 64 octets are expected");
+            Some(Secrets::Lls { password })
+        }
+        DraftSecrets::Gmac { client_title, encryption_key, authentication_key } => {
+            rule(client_title.len() == TITLE, "client_title", "8 octets are expected");
+            rule(encryption_key.len() == KEY, "encryption_key", "16 octets are expected");
+            rule(authentication_key.len() == KEY, "authentication_key", "16 octets are expected");
+            let title: Option<[u8; TITLE]> = client_title.try_into().ok();
+            title.map(|client_title| Secrets::Gmac { client_title, encryption_key, authentication_key })
+        }
+    };
+    secrets.filter(|_| problems.len() == before)
+}
+
+/// A serial number in a question: whatever no meter can have is not looked for.
+pub(crate) fn serial(field: &'static str, text: &str) -> Result<(), Refusal> {
+    if is_serial(text) {
+        Ok(())
+    } else {
+        Err(Refusal::field(field, "1 to 64 visible ASCII characters are expected"))
+    }
+}
+
+/// A list of serial numbers or logical names.
+pub(crate) fn list<T>(field: &'static str, items: &[T], limit: usize) -> Result<(), Refusal> {
+    if items.len() <= limit {
+        return Ok(());
+    }
+    Err(Refusal::OverLimit { field, problem: format!("{} were given, {limit} are allowed", items.len()) })
+}
+
+/// A logical name.
+pub(crate) fn obis(field: &'static str, text: &str) -> Result<Obis, Refusal> {
+    text.parse().map_err(|_| Refusal::field(field, "a logical name is expected, for example 1.0.1.8.0.255"))
+}
+
+/// An instant.
+pub(crate) fn instant(field: &'static str, instant: &prost_types::Timestamp) -> Result<Timestamp, Refusal> {
+    let wrong = || Refusal::field(field, "an instant between the years 1 and 9999 is expected");
+    let in_proto = (0..1_000_000_000).contains(&instant.nanos);
+    let parsed = Timestamp::new(instant.seconds, instant.nanos).ok().filter(|_| in_proto);
+    parsed.filter(|instant| (EARLIEST..=LATEST).contains(&instant.as_second())).ok_or_else(wrong)
+}
+
+/// The year 1 begins, in seconds from 1970.
+const EARLIEST: i64 = -62_135_596_800;
+/// 1 January 9999, in seconds from 1970.
+const LATEST: i64 = 253_370_764_800;
+
+/// A range with both ends; an open end reaches as far as instants do.
+pub(crate) fn range(
+    from: Option<&prost_types::Timestamp>,
+    to: Option<&prost_types::Timestamp>,
+) -> Result<(Timestamp, Timestamp), Refusal> {
+    let end = |field, end: Option<&prost_types::Timestamp>, open| match end {
+        Some(end) => instant(field, end),
+        None => Timestamp::from_second(open).map_err(|_| Refusal::Internal),
+    };
+    let (from, to) = (end("from", from, EARLIEST)?, end("to", to, LATEST)?);
+    if from > to {
+        return Err(Refusal::field("to", "an instant at or after `from` is expected"));
+    }
+    Ok((from, to))
+}
+
+/// The size of a page of meters or jobs; 0 is the usual one.
+pub(crate) fn page_size(asked: u32) -> Result<u32, Refusal> {
+    page_size_or(asked, DEFAULT_PAGE)
+}
+
+/// The size of a page; 0 is `usual`.
+pub(crate) fn page_size_or(asked: u32, usual: u32) -> Result<u32, Refusal> {
+    match asked {
+        0 => Ok(usual),
+        1..=MAX_PAGE => Ok(asked),
+        _ => {
+            Err(Refusal::OverLimit { field: "page_size", problem: format!("at most {MAX_PAGE} is allowed") })
+        }
+    }
+}
+
+/// Octets that are wiped when they are dropped.
+pub(crate) fn secret(octets: Vec<u8>) -> Secret {
+    Zeroizing::new(octets)
+}
+
+fn is_serial(text: &str) -> bool {
+    (1..=MAX_SERIAL).contains(&text.len())
+        && text.bytes().all(|octet| octet.is_ascii_graphic() && octet != b',')
+}
+
+fn is_address(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else { return false };
+    let is_name = |name: &str| {
+        !name.is_empty() && name.bytes().all(|octet| octet.is_ascii_alphanumeric() || b".-_".contains(&octet))
+    };
+    let host_fits = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(inner) => inner.parse::<Ipv6Addr>().is_ok(),
+        None => is_name(host),
+    };
+    let digits = !port.is_empty() && port.bytes().all(|octet| octet.is_ascii_digit());
+    text.len() <= MAX_ADDRESS && host_fits && digits && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn draft() -> Draft {
+        Draft {
+            serial: "SN-17".into(),
+            model: "generic-dlms".into(),
+            address: "meter.example:4059".into(),
+            server_sap: 0,
+            client_sap: 0,
+            zone: "Asia/Dhaka".into(),
+            secrets: DraftSecrets::None,
+        }
+    }
+
+    fn gmac(title: usize, encryption: usize, authentication: usize) -> DraftSecrets {
+        DraftSecrets::Gmac {
+            client_title: vec![1; title],
+            encryption_key: secret(vec![2; encryption]),
+            authentication_key: secret(vec![3; authentication]),
+        }
+    }
+
+    fn fields(draft: Draft) -> Vec<&'static str> {
+        let models = models::builtin().unwrap();
+        meter(draft, &models).err().unwrap_or_default().into_iter().map(|problem| problem.field).collect()
+    }
+
+    #[test]
+    fn addresses_have_a_host_and_a_port() {
+        for right in ["10.1.2.3:4059", "meter-17.example.com:1", "[2001:db8::1]:65535", "a_b:80"] {
+            assert!(is_address(right), "{right}");
+        }
+        let long = format!("{}:1", "a".repeat(254));
+        for wrong in [
+            "",
+            "host",
+            ":1",
+            "host:",
+            "host:0",
+            "host:65536",
+            "2001:db8::1:80",
+            "[x]:1",
+            "a b:1",
+            "h:+1",
+            &long,
+        ] {
+            assert!(!is_address(wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn every_wrong_field_is_named_at_once() {
+        assert_eq!(fields(draft()), [""; 0]);
+        let wrong = Draft {
+            serial: "a,b".into(),
+            model: "none".into(),
+            address: "x".into(),
+            server_sap: 65_536,
+            client_sap: 65_536,
+            zone: "Asia/Nowhere".into(),
+            secrets: gmac(7, 15, 17),
+        };
+        let expected = [
+            "serial",
+            "address",
+            "zone",
+            "server_sap",
+            "client_sap",
+            "client_title",
+            "encryption_key",
+            "authentication_key",
+            "model",
+        ];
+        assert_eq!(fields(wrong), expected);
+        let no_password = DraftSecrets::Lls { password: secret(vec![]) };
+        assert_eq!(fields(Draft { secrets: no_password, ..draft() }), ["password"]);
+    }
+
+    #[test]
+    fn service_access_points_come_from_the_model() {
+        let models = models::builtin().unwrap();
+        let spec = &models["generic-dlms"].association;
+        let made = meter(Draft { secrets: gmac(8, 16, 16), ..draft() }, &models).unwrap();
+        assert_eq!((made.server_sap, made.client_sap), (spec.server_sap, spec.client_sap_gmac));
+        let made = meter(Draft { server_sap: 9, client_sap: 99, ..draft() }, &models).unwrap();
+        assert_eq!((made.server_sap, made.client_sap), (9, 99));
+    }
+
+    #[test]
+    fn ranges_are_ordered_and_bounded() {
+        let at = |seconds| prost_types::Timestamp { seconds, nanos: 0 };
+        assert!(range(None, None).is_ok());
+        assert!(range(Some(&at(5)), Some(&at(5))).is_ok());
+        assert!(range(Some(&at(6)), Some(&at(5))).is_err());
+        assert!(range(Some(&at(i64::MAX)), None).is_err());
+        assert!(instant("from", &prost_types::Timestamp { seconds: 0, nanos: -1 }).is_err());
+    }
+}

@@ -1,0 +1,156 @@
+//! The shapes of what goes out.
+
+use ami_proto::v1;
+use ami_proto::words::Word as _;
+use dlms::Obis;
+use jiff_sqlx::Timestamp;
+
+use super::status::Refusal;
+use crate::store;
+use crate::store::job_list::{Job, JobCount};
+use crate::store::meters::{Meter, ProfileState};
+
+/// An instant.
+pub(super) fn instant(instant: jiff::Timestamp) -> prost_types::Timestamp {
+    // The seconds are rounded down, because a protobuf instant counts nanoseconds forward only.
+    let nanos = instant.as_nanosecond().rem_euclid(1_000_000_000);
+    let seconds = instant.as_nanosecond().div_euclid(1_000_000_000);
+    prost_types::Timestamp {
+        seconds: i64::try_from(seconds).unwrap_or_default(),
+        nanos: i32::try_from(nanos).unwrap_or_default(),
+    }
+}
+
+/// An instant of the store.
+pub(super) fn stored(at: Timestamp) -> prost_types::Timestamp {
+    instant(at.to_jiff())
+}
+
+/// A logical name as text.
+pub(super) fn obis(octets: &[u8]) -> Result<String, Refusal> {
+    let octets: [u8; 6] = octets.try_into().map_err(|_| Refusal::Internal)?;
+    Ok(Obis::new(octets).to_string())
+}
+
+/// A meter, without its secrets.
+pub(super) fn meter(meter: Meter) -> v1::Meter {
+    let state = if meter.retired_at.is_none() { v1::MeterState::Active } else { v1::MeterState::Retired };
+    v1::Meter {
+        serial: meter.serial,
+        model: meter.model,
+        address: meter.address,
+        server_sap: meter.server_sap.unsigned_abs(),
+        client_sap: meter.client_sap.unsigned_abs(),
+        zone: meter.zone,
+        security: security(meter.security).into(),
+        state: state.into(),
+        created_at: Some(stored(meter.created_at)),
+        retired_at: meter.retired_at.map(stored),
+        logical_device_name: meter.logical_device_name.unwrap_or_default(),
+        firmware: meter.firmware.unwrap_or_default(),
+        identified_at: meter.identified_at.map(stored),
+    }
+}
+
+/// How far a profile was read.
+pub(super) fn profile(state: ProfileState) -> Result<v1::ProfileState, Refusal> {
+    Ok(v1::ProfileState {
+        obis: obis(&state.obis)?,
+        last_at: state.last_ts.map(stored),
+        read_at: state.read_at.map(stored),
+    })
+}
+
+/// A job.
+pub(super) fn job(job: Job) -> Result<v1::Job, Refusal> {
+    Ok(v1::Job {
+        id: job.id,
+        kind: kind(job.kind).into(),
+        obis: job.obis.map(|octets| obis(&octets)).transpose()?.unwrap_or_default(),
+        from: job.from_ts.map(stored),
+        to: job.to_ts.map(stored),
+        priority: job.priority.into(),
+        state: state(job.state).into(),
+        due_at: Some(stored(job.due_at)),
+        attempts: job.attempts.into(),
+        max_attempts: job.max_attempts.into(),
+        reason: reason(job.reason.as_deref()).into(),
+        detail: job.detail.unwrap_or_default(),
+        request_id: job.request_id.map(|id| id.to_string()).unwrap_or_default(),
+        created_at: Some(stored(job.created_at)),
+        started_at: job.started_at.map(stored),
+        finished_at: job.finished_at.map(stored),
+        captures: job.captures,
+        bytes_on_wire: job.bytes_on_wire,
+        meter_serial: job.serial,
+    })
+}
+
+/// A number of jobs.
+pub(super) fn count(count: &JobCount) -> v1::JobCount {
+    v1::JobCount {
+        state: state(count.state).into(),
+        kind: kind(count.kind).into(),
+        reason: reason(count.reason.as_deref()).into(),
+        jobs: count.jobs,
+        captures: count.captures,
+    }
+}
+
+/// The failure of a job, as far as it has one.
+pub(super) fn failure(job: &Job) -> v1::JobFailure {
+    v1::JobFailure {
+        job_id: job.id,
+        reason: reason(job.reason.as_deref()).into(),
+        detail: job.detail.clone().unwrap_or_default(),
+    }
+}
+
+fn reason(word: Option<&str>) -> v1::FailureReason {
+    word.and_then(v1::FailureReason::from_word).unwrap_or_default()
+}
+
+fn security(security: store::Security) -> v1::SecurityLevel {
+    match security {
+        store::Security::None => v1::SecurityLevel::None,
+        store::Security::Lls => v1::SecurityLevel::Lls,
+        store::Security::Gmac => v1::SecurityLevel::Gmac,
+    }
+}
+
+fn kind(kind: store::JobKind) -> v1::JobKind {
+    match kind {
+        store::JobKind::Identify => v1::JobKind::Identify,
+        store::JobKind::ReadClock => v1::JobKind::ReadClock,
+        store::JobKind::ReadRegisters => v1::JobKind::ReadRegisters,
+        store::JobKind::ReadProfile => v1::JobKind::ReadProfile,
+    }
+}
+
+fn state(state: store::JobState) -> v1::JobState {
+    match state {
+        store::JobState::Due => v1::JobState::Due,
+        store::JobState::Running => v1::JobState::Running,
+        store::JobState::Done => v1::JobState::Done,
+        store::JobState::Failed => v1::JobState::Failed,
+        store::JobState::Cancelled => v1::JobState::Cancelled,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_count_nanoseconds_forward_before_1970_too() {
+        let at = |text: &str| instant(text.parse().unwrap());
+        assert_eq!(at("1969-12-31T23:59:59.75Z"), prost_types::Timestamp { seconds: -1, nanos: 750_000_000 });
+        assert_eq!(at("1970-01-01T00:00:01.5Z"), prost_types::Timestamp { seconds: 1, nanos: 500_000_000 });
+    }
+
+    #[test]
+    fn logical_names_have_six_octets() {
+        assert_eq!(obis(&[1, 0, 1, 8, 0, 255]).unwrap(), "1.0.1.8.0.255");
+        assert_eq!(obis(&[1, 0]), Err(Refusal::Internal));
+    }
+}

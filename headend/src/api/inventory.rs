@@ -1,0 +1,184 @@
+//! `ami.v1.InventoryService`.
+
+mod csv;
+mod import;
+
+use std::sync::Arc;
+
+use ami_proto::v1::{
+    CreateMeterRequest, CreateMeterResponse, GetMeterRequest, GetMeterResponse, ImportMetersRequest,
+    ImportMetersResponse, ListMetersRequest, ListMetersResponse, MeterState, RetireMeterRequest,
+    RetireMeterResponse, credentials::Level, inventory_service_server::InventoryService,
+};
+use tokio::sync::Semaphore;
+use tonic::{Request, Response, Status, Streaming};
+use tracing::info;
+
+use super::check::{Draft, DraftSecrets};
+use super::status::Refusal;
+use super::{Limits, Models, Parts, check, convert, token};
+use crate::store::Store;
+use crate::store::meters::{Added, Meter, MeterFilter};
+
+/// The service.
+#[derive(Debug)]
+pub(super) struct Inventory {
+    store: Store,
+    models: Arc<Models>,
+    limits: Limits,
+    imports: Semaphore,
+}
+
+impl Inventory {
+    /// A service over the store.
+    pub(super) fn new(parts: &Parts) -> Self {
+        Self {
+            store: parts.store.clone(),
+            models: parts.models.clone(),
+            limits: parts.limits.clone(),
+            imports: Semaphore::new(parts.limits.imports),
+        }
+    }
+
+    async fn create(&self, request: CreateMeterRequest) -> Result<Meter, Refusal> {
+        let meter = check::meter(draft(request), &self.models).map_err(|problems| {
+            match problems.into_iter().next() {
+                Some(first) => Refusal::field(path(first.field), first.problem),
+                None => Refusal::Internal,
+            }
+        })?;
+        let serial = meter.serial.clone();
+        match self.store.add_meters(&[meter]).await? {
+            Added::All => info!(serial, "meter added"),
+            Added::Taken(_) => return Err(Refusal::MeterExists { serial }),
+        }
+        self.find(&serial).await
+    }
+
+    async fn list(&self, question: ListMetersRequest) -> Result<ListMetersResponse, Refusal> {
+        let limit = check::page_size(question.page_size)?;
+        let fingerprint = token::fingerprint(&ListMetersRequest {
+            page_size: 0,
+            page_token: String::new(),
+            ..question.clone()
+        });
+        let after = match question.page_token.as_str() {
+            "" => None,
+            text => {
+                let place = token::decode(fingerprint, text).ok_or(Refusal::PageToken)?;
+                Some(String::from_utf8(place).map_err(|_| Refusal::PageToken)?)
+            }
+        };
+        if !question.serial_prefix.is_empty() {
+            check::serial("serial_prefix", &question.serial_prefix)?;
+        }
+        let active = match MeterState::try_from(question.state) {
+            Ok(MeterState::Unspecified) => None,
+            Ok(state) => Some(state == MeterState::Active),
+            Err(_) => return Err(Refusal::field("state", "a state of ami.v1.MeterState is expected")),
+        };
+        let model = Some(question.model).filter(|model| !model.is_empty());
+        let filter = MeterFilter { model, active, serial_prefix: question.serial_prefix };
+        let mut meters = self.store.list_meters(&filter, after.as_deref(), i64::from(limit) + 1).await?;
+        let more = meters.len() as u64 > u64::from(limit);
+        meters.truncate(limit as usize);
+        let next =
+            meters.last().filter(|_| more).map(|meter| token::encode(fingerprint, meter.serial.as_bytes()));
+        let meters = meters.into_iter().map(convert::meter).collect();
+        Ok(ListMetersResponse { meters, next_page_token: next.unwrap_or_default() })
+    }
+
+    async fn get(&self, serial: &str) -> Result<GetMeterResponse, Refusal> {
+        let meter = self.find(serial).await?;
+        let profiles = self.store.profile_states(meter.id).await?;
+        let profiles = profiles.into_iter().map(convert::profile).collect::<Result<_, _>>()?;
+        Ok(GetMeterResponse { meter: Some(convert::meter(meter)), profiles })
+    }
+
+    async fn retire(&self, serial: &str) -> Result<Meter, Refusal> {
+        check::serial("serial", serial)?;
+        if !self.store.retire_meter(serial).await? {
+            return Err(Refusal::MeterNotFound { serial: serial.into() });
+        }
+        info!(serial, "meter retired");
+        self.find(serial).await
+    }
+
+    async fn find(&self, serial: &str) -> Result<Meter, Refusal> {
+        check::serial("serial", serial)?;
+        self.store.meter(serial).await?.ok_or_else(|| Refusal::MeterNotFound { serial: serial.into() })
+    }
+}
+
+#[tonic::async_trait]
+impl InventoryService for Inventory {
+    async fn create_meter(
+        &self,
+        request: Request<CreateMeterRequest>,
+    ) -> Result<Response<CreateMeterResponse>, Status> {
+        let meter = self.create(request.into_inner()).await?;
+        Ok(Response::new(CreateMeterResponse { meter: Some(convert::meter(meter)) }))
+    }
+
+    async fn import_meters(
+        &self,
+        request: Request<Streaming<ImportMetersRequest>>,
+    ) -> Result<Response<ImportMetersResponse>, Status> {
+        let limit = self.limits.imports;
+        let _turn = self.imports.try_acquire().map_err(|_| Refusal::TooManyImports { limit })?;
+        let file = import::receive(request.into_inner(), self.limits.import_octets).await?;
+        Ok(Response::new(import::run(&self.store, &self.models, &file).await?))
+    }
+
+    async fn get_meter(
+        &self,
+        request: Request<GetMeterRequest>,
+    ) -> Result<Response<GetMeterResponse>, Status> {
+        Ok(Response::new(self.get(&request.into_inner().serial).await?))
+    }
+
+    async fn list_meters(
+        &self,
+        request: Request<ListMetersRequest>,
+    ) -> Result<Response<ListMetersResponse>, Status> {
+        Ok(Response::new(self.list(request.into_inner()).await?))
+    }
+
+    async fn retire_meter(
+        &self,
+        request: Request<RetireMeterRequest>,
+    ) -> Result<Response<RetireMeterResponse>, Status> {
+        let meter = self.retire(&request.into_inner().serial).await?;
+        Ok(Response::new(RetireMeterResponse { meter: Some(convert::meter(meter)) }))
+    }
+}
+
+fn draft(request: CreateMeterRequest) -> Draft {
+    let secrets = match request.credentials.and_then(|credentials| credentials.level) {
+        None => DraftSecrets::None,
+        Some(Level::Password(given)) => DraftSecrets::Lls { password: check::secret(given.password) },
+        Some(Level::Gmac(given)) => DraftSecrets::Gmac {
+            client_title: given.client_title,
+            encryption_key: check::secret(given.encryption_key),
+            authentication_key: check::secret(given.authentication_key),
+        },
+    };
+    Draft {
+        serial: request.serial,
+        model: request.model,
+        address: request.address,
+        server_sap: request.server_sap,
+        client_sap: request.client_sap,
+        zone: request.zone,
+        secrets,
+    }
+}
+
+/// Where a field stands in the request.
+fn path(field: &str) -> String {
+    match field {
+        "password" => "credentials.password.password".into(),
+        "client_title" | "encryption_key" | "authentication_key" => format!("credentials.gmac.{field}"),
+        _ => field.into(),
+    }
+}

@@ -1,0 +1,341 @@
+//! The rows of an import file.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use csv::{ByteRecord, ReaderBuilder};
+
+use super::super::Models;
+use super::super::check::{self, Draft, DraftSecrets};
+use super::import::Problems;
+use crate::store::meters::{NewMeter, Secret};
+
+/// Every column, the required ones first.
+const COLUMNS: [&str; 11] = [
+    "serial",
+    "model",
+    "address",
+    "zone",
+    "security",
+    "server_sap",
+    "client_sap",
+    "password",
+    "client_title",
+    "encryption_key",
+    "authentication_key",
+];
+
+/// How many of the columns have to be there.
+const REQUIRED: usize = 5;
+
+/// A row that may be imported.
+pub(super) struct Row {
+    /// Its line in the file, the header being line 1.
+    pub(super) line: u32,
+    /// Its meter.
+    pub(super) meter: NewMeter,
+}
+
+/// All rows, and everything that is wrong with any of them.
+pub(super) fn parse(file: &[u8], models: &Models) -> (Vec<Row>, Problems) {
+    let mut problems = Problems::default();
+    let mut rows = Vec::new();
+    let file = file.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(file);
+    let mut reader = ReaderBuilder::new().has_headers(true).flexible(true).from_reader(file);
+    let places = match reader.byte_headers() {
+        Ok(header) => places(header, &mut problems),
+        Err(error) => {
+            problems.add(1, "", format!("the header can not be read: {}", kind(&error)));
+            None
+        }
+    };
+    let Some(places) = places else { return (rows, problems) };
+    let width = reader.byte_headers().map(ByteRecord::len).unwrap_or_default();
+    let mut first_line: BTreeMap<String, u32> = BTreeMap::new();
+    let mut record = ByteRecord::new();
+    let mut lines = Lines { file, place: 0, line: 1 };
+    loop {
+        let line = lines.at(reader.position().byte());
+        match reader.read_byte_record(&mut record) {
+            Ok(true) => {}
+            Ok(false) => break,
+            Err(error) => {
+                problems.add(line, "", format!("the line can not be read: {}", kind(&error)));
+                break;
+            }
+        }
+        if record.len() != width {
+            problems.add(line, "", format!("it has {} columns, the header has {width}", record.len()));
+            continue;
+        }
+        let Some(meter) = Fields { record: &record, places: &places, line }.meter(models, &mut problems)
+        else {
+            continue;
+        };
+        match first_line.entry(meter.serial.clone()) {
+            Entry::Occupied(first) => {
+                problems.add(line, "serial", format!("line {} has the same serial number", first.get()));
+            }
+            Entry::Vacant(free) => {
+                free.insert(line);
+                rows.push(Row { line, meter });
+            }
+        }
+    }
+    if rows.is_empty() && problems.none() {
+        problems.add(1, "", "there is no meter behind the header");
+    }
+    (rows, problems)
+}
+
+/// Counts lines. The reader's own count stands still on the second half of a CR LF and on empty lines before a record.
+struct Lines<'a> {
+    file: &'a [u8],
+    place: usize,
+    line: u32,
+}
+
+impl Lines<'_> {
+    /// The line of the record that begins at or behind octet `place`; places only ascend.
+    fn at(&mut self, place: u64) -> u32 {
+        let place = usize::try_from(place).unwrap_or(usize::MAX).min(self.file.len());
+        let ends = self.file[place..].iter().take_while(|octet| matches!(octet, b'\r' | b'\n')).count();
+        let passed = self.file[self.place..place + ends].iter().filter(|octet| **octet == b'\n').count();
+        self.place = place + ends;
+        self.line = self.line.saturating_add(u32::try_from(passed).unwrap_or(u32::MAX));
+        self.line
+    }
+}
+
+/// Where each of [`COLUMNS`] stands; `None` when the header can not be used.
+fn places(header: &ByteRecord, problems: &mut Problems) -> Option<[Option<usize>; COLUMNS.len()]> {
+    let mut places = [None; COLUMNS.len()];
+    for (place, name) in header.iter().enumerate() {
+        let name = name.trim_ascii();
+        match COLUMNS.iter().position(|column| column.as_bytes() == name) {
+            Some(column) if places[column].is_none() => places[column] = Some(place),
+            Some(column) => problems.add(1, COLUMNS[column], "the header names this column twice"),
+            None => {
+                let known = COLUMNS.join(", ");
+                problems.add(
+                    1,
+                    "",
+                    format!("column {} of the header is unknown; known are {known}", place + 1),
+                );
+            }
+        }
+    }
+    for (name, place) in COLUMNS.iter().zip(places).take(REQUIRED) {
+        if place.is_none() {
+            problems.add(1, name, "the header has to name this column");
+        }
+    }
+    problems.none().then_some(places)
+}
+
+/// The fields of one line by the names of their columns.
+struct Fields<'a> {
+    record: &'a ByteRecord,
+    places: &'a [Option<usize>; COLUMNS.len()],
+    line: u32,
+}
+
+impl Fields<'_> {
+    /// The meter of the line; `None` when something is wrong with it.
+    fn meter(&self, models: &Models, problems: &mut Problems) -> Option<NewMeter> {
+        let mut found = Vec::new();
+        let secrets = self.secrets(&mut found);
+        let draft = Draft {
+            serial: self.text("serial", &mut found),
+            model: self.text("model", &mut found),
+            address: self.text("address", &mut found),
+            server_sap: self.number("server_sap", &mut found),
+            client_sap: self.number("client_sap", &mut found),
+            zone: self.text("zone", &mut found),
+            secrets: secrets.unwrap_or(DraftSecrets::None),
+        };
+        let meter = check::meter(draft, models);
+        if let Err(more) = &meter {
+            let new = more.iter().filter(|problem| !found.iter().any(|(field, _)| *field == problem.field));
+            let new: Vec<_> = new.map(|problem| (problem.field, problem.problem.clone())).collect();
+            found.extend(new);
+        }
+        let clean = found.is_empty();
+        for (column, problem) in found {
+            problems.add(self.line, column, problem);
+        }
+        meter.ok().filter(|_| clean)
+    }
+
+    fn secrets(&self, found: &mut Vec<(&'static str, String)>) -> Option<DraftSecrets> {
+        const PASSWORD: &[&str] = &["password"];
+        const KEYS: &[&str] = &["client_title", "encryption_key", "authentication_key"];
+        let (secrets, unused): (_, &[&[&'static str]]) = match self.bytes("security") {
+            b"none" => (Some(DraftSecrets::None), &[PASSWORD, KEYS]),
+            b"lls" => (
+                Some(DraftSecrets::Lls { password: check::secret(self.bytes("password").to_vec()) }),
+                &[KEYS],
+            ),
+            b"gmac" => {
+                let client_title = self.hex("client_title", 8, found).to_vec();
+                let encryption_key = self.hex("encryption_key", 16, found);
+                let authentication_key = self.hex("authentication_key", 16, found);
+                (Some(DraftSecrets::Gmac { client_title, encryption_key, authentication_key }), &[PASSWORD])
+            }
+            _ => {
+                found.push(("security", "none, lls or gmac is expected".into()));
+                (None, &[])
+            }
+        };
+        for column in unused.iter().copied().flatten().filter(|column| !self.bytes(column).is_empty()) {
+            found.push((column, "it is not used with this security level and has to be empty".into()));
+        }
+        secrets
+    }
+
+    fn bytes(&self, column: &str) -> &[u8] {
+        let place = COLUMNS.iter().position(|name| *name == column).and_then(|at| self.places[at]);
+        place.and_then(|place| self.record.get(place)).map(<[u8]>::trim_ascii).unwrap_or_default()
+    }
+
+    fn text(&self, column: &'static str, found: &mut Vec<(&'static str, String)>) -> String {
+        match str::from_utf8(self.bytes(column)) {
+            Ok(text) => text.to_owned(),
+            Err(_) => {
+                found.push((column, "UTF-8 is expected".into()));
+                String::new()
+            }
+        }
+    }
+
+    /// A number; empty is 0.
+    fn number(&self, column: &'static str, found: &mut Vec<(&'static str, String)>) -> u32 {
+        let text = self.bytes(column);
+        if text.is_empty() {
+            return 0;
+        }
+        str::from_utf8(text).ok().and_then(|text| text.parse().ok()).unwrap_or_else(|| {
+            found.push((column, "1 to 65535 is expected, or nothing for the model's".into()));
+            0
+        })
+    }
+
+    /// Hexadecimal digits as octets.
+    fn hex(&self, column: &'static str, octets: usize, found: &mut Vec<(&'static str, String)>) -> Secret {
+        let digit = |octet: &u8| char::from(*octet).to_digit(16).and_then(|value| u8::try_from(value).ok());
+        let digits: Option<Vec<u8>> = self.bytes(column).iter().map(digit).collect();
+        let digits = check::secret(digits.unwrap_or_default());
+        if digits.len() != 2 * octets {
+            found.push((column, format!("{} hexadecimal digits are expected", 2 * octets)));
+            return check::secret(Vec::new());
+        }
+        check::secret(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
+    }
+}
+
+/// What is wrong with a line, without quoting it.
+fn kind(error: &csv::Error) -> &'static str {
+    match error.kind() {
+        csv::ErrorKind::Utf8 { .. } => "it is not UTF-8",
+        csv::ErrorKind::UnequalLengths { .. } => "it has another number of columns than the header",
+        _ => "it is not CSV",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Security;
+
+    const HEADER: &str = "serial,model,address,server_sap,client_sap,zone,security,password,client_title,encryption_key,authentication_key";
+    const KEY: &str = "000102030405060708090A0B0C0D0E0F";
+
+    fn parsed(lines: &[&str]) -> (Vec<Row>, Vec<(u32, String, String)>) {
+        let (rows, problems) = parse(lines.join("\n").as_bytes(), &models::builtin().unwrap());
+        let listed = problems.into_response().problems;
+        (rows, listed.into_iter().map(|problem| (problem.line, problem.column, problem.problem)).collect())
+    }
+
+    #[test]
+    fn good_rows_of_every_security_level() {
+        let gmac = format!("C,generic-dlms,[::1]:4059,2,3,UTC,gmac,,4D4D4D0000BC614E,{KEY},{KEY}");
+        let lines = [
+            HEADER,
+            "A,generic-dlms,10.0.0.1:4059,,,Asia/Dhaka,none,,,,",
+            "B,generic-dlms,10.0.0.2:4059,,,Asia/Dhaka,lls,12345678,,,",
+            &gmac,
+        ];
+        let (rows, problems) = parsed(&lines);
+        assert_eq!(problems, []);
+        let levels: Vec<_> = rows.iter().map(|row| (row.line, row.meter.secrets.security())).collect();
+        assert_eq!(levels, [(2, Security::None), (3, Security::Lls), (4, Security::Gmac)]);
+        assert_eq!((rows[2].meter.server_sap, rows[2].meter.client_sap), (2, 3));
+    }
+
+    #[test]
+    fn every_bad_row_is_named_with_line_and_column() {
+        let gmac = format!("E,generic-dlms,h:1,,,UTC,gmac,pw,4D4D,{KEY}00,{KEY}");
+        let lines = [
+            HEADER,
+            "A,nothing,10.0.0.1:4059,,,Asia/Dhaka,none,,,,",
+            "B,generic-dlms,10.0.0.2,70000,x,Mars/Olympus,lls,,,,",
+            "C,generic-dlms,h:1",
+            "D,generic-dlms,h:1,,,UTC,open,,,,",
+            &gmac,
+            "F,generic-dlms,h:1,,,UTC,none,,,,",
+            "F,generic-dlms,h:1,,,UTC,none,,,,",
+        ];
+        let (_, problems) = parsed(&lines);
+        let places: Vec<_> = problems.iter().map(|(line, column, _)| (*line, column.as_str())).collect();
+        let expected = [
+            (2, "model"),
+            (3, "client_sap"),
+            (3, "address"),
+            (3, "zone"),
+            (3, "server_sap"),
+            (3, "password"),
+            (4, ""),
+            (5, "security"),
+            (6, "client_title"),
+            (6, "encryption_key"),
+            (6, "password"),
+            (8, "serial"),
+        ];
+        assert_eq!(places, expected);
+        assert!(
+            problems.iter().all(|(_, _, problem)| !problem.contains(KEY) && !problem.contains("4D4D")),
+            "{problems:?}"
+        );
+    }
+
+    #[test]
+    fn a_header_is_checked_before_any_row() {
+        let (rows, problems) = parsed(&["serial,model,address,zone,secret", "A,b,c,d,e"]);
+        assert!(rows.is_empty());
+        let places: Vec<_> = problems.iter().map(|(line, column, _)| (*line, column.as_str())).collect();
+        assert_eq!(places, [(1, ""), (1, "security")]);
+        assert_eq!(parsed(&[HEADER]).1.len(), 1, "a file without meters");
+        assert!(!parsed(&[""]).1.is_empty(), "an empty file");
+    }
+
+    #[test]
+    fn lines_are_counted_whatever_ends_them() {
+        let good = |serial: &str| format!("{serial},generic-dlms,h:1,,,UTC,none,,,,");
+        for end in ["\n", "\r\n"] {
+            // An empty line, then one with a line end within quotes.
+            let quoted = format!("\"B{end}\",generic-dlms,h:1,,,UTC,none,,,,");
+            let file = [HEADER, &good("A"), "", &quoted, &good("C"), "D"].join(end);
+            let (_, problems) = parsed(&[&file]);
+            let places: Vec<_> = problems.iter().map(|(line, column, _)| (*line, column.as_str())).collect();
+            assert_eq!(places, [(7, "")], "{end:?}: a line end around a serial number is not part of it");
+        }
+    }
+
+    #[test]
+    fn columns_stand_in_any_order_behind_a_byte_order_mark() {
+        let (rows, problems) =
+            parsed(&["\u{feff}zone,serial,security,address,model", "UTC,A,none,h:1,generic-dlms\r"]);
+        assert_eq!(problems, []);
+        assert_eq!(rows[0].meter.serial, "A");
+    }
+}

@@ -1,0 +1,89 @@
+//! An import: all meters of a file, or none and the reasons.
+
+use std::collections::BTreeMap;
+
+use ami_proto::v1::{ImportMetersRequest, ImportMetersResponse, ImportProblem};
+use tonic::{Status, Streaming};
+use tracing::info;
+use zeroize::Zeroizing;
+
+use super::super::Models;
+use super::super::status::Refusal;
+use super::csv;
+use crate::store::Store;
+use crate::store::meters::Added;
+
+/// Problems that are listed; the others are counted.
+const MAX_LISTED: usize = 10_000;
+
+/// What is wrong with a file.
+#[derive(Debug, Default)]
+pub(super) struct Problems {
+    listed: Vec<ImportProblem>,
+    count: u32,
+}
+
+impl Problems {
+    /// One more problem; `column` is empty when the line as a whole is at fault.
+    pub(super) fn add(&mut self, line: u32, column: &str, problem: impl Into<String>) {
+        self.count = self.count.saturating_add(1);
+        if self.listed.len() < MAX_LISTED {
+            self.listed.push(ImportProblem { line, column: column.into(), problem: problem.into() });
+        }
+    }
+
+    /// Whether there is none.
+    pub(super) fn none(&self) -> bool {
+        self.count == 0
+    }
+
+    /// All that is listed, by line.
+    pub(super) fn into_response(mut self) -> ImportMetersResponse {
+        self.listed.sort_by_key(|problem| problem.line);
+        ImportMetersResponse { imported: 0, problems: self.listed, problem_count: self.count }
+    }
+}
+
+/// Takes the file in; it holds secrets and is wiped when it is dropped.
+pub(super) async fn receive(
+    mut parts: Streaming<ImportMetersRequest>,
+    limit: usize,
+) -> Result<Zeroizing<Vec<u8>>, Status> {
+    let mut file = Zeroizing::new(Vec::new());
+    while let Some(part) = parts.message().await? {
+        let part = Zeroizing::new(part.chunk);
+        if file.len() + part.len() > limit {
+            return Err(Refusal::ImportTooLarge { octets: limit }.into());
+        }
+        file.extend_from_slice(&part);
+    }
+    Ok(file)
+}
+
+/// Adds the meters of a file, all of them or none.
+pub(super) async fn run(
+    store: &Store,
+    models: &Models,
+    file: &[u8],
+) -> Result<ImportMetersResponse, Refusal> {
+    let (rows, mut problems) = csv::parse(file, models);
+    if !problems.none() {
+        return Ok(problems.into_response());
+    }
+    let imported = u32::try_from(rows.len()).map_err(|_| Refusal::Internal)?;
+    let lines: BTreeMap<String, u32> = rows.iter().map(|row| (row.meter.serial.clone(), row.line)).collect();
+    let meters: Vec<_> = rows.into_iter().map(|row| row.meter).collect();
+    match store.add_meters(&meters).await? {
+        Added::All => {
+            info!(imported, "meters imported");
+            Ok(ImportMetersResponse { imported, problems: Vec::new(), problem_count: 0 })
+        }
+        Added::Taken(serials) => {
+            for serial in serials {
+                let line = lines.get(&serial).copied().unwrap_or_default();
+                problems.add(line, "serial", "a meter with this serial number exists already");
+            }
+            Ok(problems.into_response())
+        }
+    }
+}

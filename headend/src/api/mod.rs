@@ -1,0 +1,192 @@
+//! The public interface: gRPC services over the store.
+//!
+//! `inventory`, `readings` and `jobs` are the services of `ami.v1`. Around them: `request_id` names every request, `status` is the
+//! one place where a refusal becomes a gRPC status, `check` holds the rules of what comes in, `convert` the shapes of what goes
+//! out, `token` the opaque tokens, `notices` one connection that hears what the database tells.
+
+mod check;
+mod convert;
+mod inventory;
+mod jobs;
+mod notices;
+mod readings;
+mod request_id;
+mod status;
+mod token;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ami_proto::FILE_DESCRIPTOR_SET;
+use ami_proto::v1::inventory_service_server::{self, InventoryServiceServer};
+use ami_proto::v1::jobs_service_server::{self, JobsServiceServer};
+use ami_proto::v1::readings_service_server::{self, ReadingsServiceServer};
+use models::Model;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::sync::CancellationToken;
+use tonic::codec::CompressionEncoding;
+use tonic::service::Routes;
+use tonic::transport::Server;
+use tonic_health::server::{HealthReporter, health_reporter};
+use tracing::{info, warn};
+
+use crate::store::Store;
+use inventory::Inventory;
+use jobs::Jobs;
+use notices::{Hub, Notices};
+use readings::Readings;
+use request_id::RequestIdLayer;
+
+/// Calls that one connection may have open at once; HTTP/2 makes the others wait.
+const CALLS_PER_CONNECTION: u32 = 256;
+
+/// The largest request but an import: 1 MiB and some framing.
+const MAX_REQUEST: usize = (1 << 20) + 1024;
+
+/// How long open calls may take to end once the server stops.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Names of the services, for the health service.
+const SERVICES: [&str; 3] = [
+    inventory_service_server::SERVICE_NAME,
+    readings_service_server::SERVICE_NAME,
+    jobs_service_server::SERVICE_NAME,
+];
+
+/// The meter models by name.
+pub type Models = BTreeMap<String, Arc<Model>>;
+
+/// Why the API stopped.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The listening socket failed.
+    #[error("the API can not go on serving: {0}")]
+    Serve(String),
+    /// The embedded description of the API is damaged.
+    #[error("the description of the API can not be used: {0}")]
+    Description(String),
+}
+
+/// What a client may ask for at once. Beyond it stands a named refusal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Octets of an import file. Default 64 MiB.
+    pub import_octets: usize,
+    /// Imports at once; each holds its file in memory. Default 2.
+    pub imports: usize,
+    /// Open watches. Default 256.
+    pub watches: usize,
+    /// On-demand reads that wait for their outcome. Default 256.
+    pub waiting: usize,
+    /// How often is looked for news without being told. Default 1 s.
+    pub poll: Duration,
+    /// After how long without readings a watch gives a sign of life. Default 15 s.
+    pub sign_of_life: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            import_octets: 64 << 20,
+            imports: 2,
+            watches: 256,
+            waiting: 256,
+            poll: Duration::from_secs(1),
+            sign_of_life: Duration::from_secs(15),
+        }
+    }
+}
+
+/// What the API serves from.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// Where everything is kept.
+    pub store: Store,
+    /// The meter models that meters may have.
+    pub models: Arc<Models>,
+    /// What a client may ask for at once.
+    pub limits: Limits,
+}
+
+/// Serves the API on `listener` until `shutdown` is cancelled; open calls get 10 s to end then.
+///
+/// # Errors
+/// Every [`Error`].
+pub async fn serve(listener: TcpListener, parts: Parts, shutdown: CancellationToken) -> Result<(), Error> {
+    let (hub, notices) = notices::channel(parts.limits.poll);
+    let (health, health_service) = health_reporter();
+    let mut routes = routes(&parts, &notices, &shutdown)?;
+    routes = routes.add_service(health_service);
+    let address = listener.local_addr().map_err(|error| Error::Serve(error.to_string()))?;
+    let server = Server::builder()
+        .layer(RequestIdLayer)
+        .max_concurrent_streams(CALLS_PER_CONNECTION)
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), shutdown.clone().cancelled_owned());
+    info!(%address, "API serves");
+    let grace = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        served = server => served.map_err(|error| Error::Serve(error.to_string())),
+        () = grace => {
+            warn!("calls were still open when the API stopped");
+            Ok(())
+        }
+        () = hear(&parts.store, &hub, &health, &shutdown) => Ok(()),
+    }
+}
+
+/// The services, reflection included and health left out.
+fn routes(parts: &Parts, notices: &Notices, shutdown: &CancellationToken) -> Result<Routes, Error> {
+    let broken = |error: tonic_reflection::server::Error| Error::Description(error.to_string());
+    let describe = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let inventory = InventoryServiceServer::new(Inventory::new(parts))
+        .max_decoding_message_size(MAX_REQUEST)
+        .accept_compressed(CompressionEncoding::Gzip)
+        .send_compressed(CompressionEncoding::Gzip);
+    let readings = ReadingsServiceServer::new(Readings::new(parts, notices.clone(), shutdown.clone()))
+        .max_decoding_message_size(MAX_REQUEST)
+        .send_compressed(CompressionEncoding::Gzip);
+    let jobs = JobsServiceServer::new(Jobs::new(parts))
+        .max_decoding_message_size(MAX_REQUEST)
+        .send_compressed(CompressionEncoding::Gzip);
+    Ok(Routes::new(inventory)
+        .add_service(readings)
+        .add_service(jobs)
+        .add_service(describe().build_v1().map_err(broken)?)
+        .add_service(describe().build_v1alpha().map_err(broken)?))
+}
+
+/// Hears the database and tells the health service whether it answers; never ends but by being dropped.
+async fn hear(store: &Store, hub: &Hub, health: &HealthReporter, shutdown: &CancellationToken) {
+    let (answers, mut heard) = watch::channel(false);
+    let tell = async {
+        loop {
+            let serving = *heard.borrow_and_update() && !shutdown.is_cancelled();
+            set_health(health, serving).await;
+            tokio::select! {
+                _ = heard.changed() => {}
+                () = shutdown.cancelled(), if serving => {}
+            }
+        }
+    };
+    tokio::join!(hub.run(store, &answers), tell);
+}
+
+async fn set_health(health: &HealthReporter, serving: bool) {
+    let status =
+        if serving { tonic_health::ServingStatus::Serving } else { tonic_health::ServingStatus::NotServing };
+    for service in SERVICES.into_iter().chain([""]) {
+        health.set_service_status(service, status).await;
+    }
+}

@@ -1,0 +1,123 @@
+//! One connection that hears what the database tells, for all calls that wait.
+//!
+//! A notice only says that looking is worth while. Whoever waits looks by himself every second as well, so a lost notice costs a
+//! second and nothing else.
+
+use std::time::Duration;
+
+use sqlx::postgres::PgNotification;
+use tokio::sync::{broadcast, watch};
+use tracing::{info, warn};
+
+use crate::store::{JOB_CHANNEL, READING_CHANNEL, Store};
+
+/// Ended jobs that a slow waiter may fall behind before it has to look for itself.
+const JOB_QUEUE: usize = 1024;
+
+/// The least pause between two attempts to hear.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Where notices come in.
+#[derive(Debug)]
+pub(super) struct Hub {
+    readings: watch::Sender<()>,
+    jobs: broadcast::Sender<i64>,
+}
+
+/// Where calls wait for notices.
+#[derive(Debug, Clone)]
+pub(super) struct Notices {
+    readings: watch::Receiver<()>,
+    jobs: broadcast::Sender<i64>,
+    poll: Duration,
+}
+
+/// Notices about one job.
+#[derive(Debug)]
+pub(super) struct JobNotices {
+    jobs: broadcast::Receiver<i64>,
+    poll: Duration,
+}
+
+/// Both ends; whoever waits looks by himself every `poll`.
+pub(super) fn channel(poll: Duration) -> (Hub, Notices) {
+    let (readings, heard) = watch::channel(());
+    let (jobs, _) = broadcast::channel(JOB_QUEUE);
+    let notices = Notices { readings: heard, jobs: jobs.clone(), poll };
+    (Hub { readings, jobs }, notices)
+}
+
+impl Hub {
+    /// Hears the database for ever and says whether it answers.
+    pub(super) async fn run(&self, store: &Store, answers: &watch::Sender<bool>) {
+        loop {
+            if let Err(error) = self.hear(store, answers).await {
+                warn!(%error, "the database does not answer; trying again");
+            }
+            answers.send_replace(false);
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    async fn hear(&self, store: &Store, answers: &watch::Sender<bool>) -> Result<(), crate::store::Error> {
+        let mut listener = store.listen(&[JOB_CHANNEL, READING_CHANNEL]).await?;
+        answers.send_replace(true);
+        info!("listening to the database");
+        loop {
+            match listener.try_recv().await {
+                Ok(Some(notice)) => self.tell(&notice),
+                // The connection broke and notices were lost: everybody looks, and a new connection is made.
+                Ok(None) => {
+                    self.readings.send_replace(());
+                    return Ok(());
+                }
+                Err(error) => return Err(crate::store::failed("api::notices")(error)),
+            }
+        }
+    }
+
+    fn tell(&self, notice: &PgNotification) {
+        match notice.channel() {
+            READING_CHANNEL => {
+                self.readings.send_replace(());
+            }
+            // Nobody may be waiting for a job.
+            JOB_CHANNEL => drop(notice.payload().parse().map(|job| self.jobs.send(job))),
+            _ => {}
+        }
+    }
+}
+
+impl Notices {
+    /// Waits until readings may have been stored.
+    pub(super) async fn readings(&mut self) {
+        // A closed channel is the end of the server; the time limit serves then.
+        let told = async {
+            if self.readings.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        drop(tokio::time::timeout(self.poll, told).await);
+    }
+
+    /// Notices about jobs from now on.
+    pub(super) fn jobs(&self) -> JobNotices {
+        JobNotices { jobs: self.jobs.subscribe(), poll: self.poll }
+    }
+}
+
+impl JobNotices {
+    /// Waits until something may have happened to job `id`.
+    pub(super) async fn about(&mut self, id: i64) {
+        let told = async {
+            loop {
+                match self.jobs.recv().await {
+                    Ok(job) if job != id => {}
+                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => return,
+                    Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+                }
+            }
+        };
+        drop(tokio::time::timeout(self.poll, told).await);
+    }
+}

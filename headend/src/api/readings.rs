@@ -1,0 +1,100 @@
+//! `ami.v1.ReadingsService`: `query` pages through what is stored, `read_now` orders a read and waits for it, `watch` follows what
+//! is stored; `expand` turns stored rows into readings for all three.
+
+mod expand;
+mod query;
+mod read_now;
+mod watch;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use ami_proto::v1::{
+    QueryReadingsRequest, QueryReadingsResponse, ReadNowRequest, ReadNowResponse, WatchReadingsRequest,
+    WatchReadingsResponse, readings_service_server::ReadingsService,
+};
+use tokio::sync::Semaphore;
+use tokio_stream::Stream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+use super::notices::Notices;
+use super::request_id::RequestId;
+use super::status::Refusal;
+use super::{Limits, Models, Parts, check};
+use crate::store::Store;
+
+/// Meters in a question at most.
+const MAX_METERS: usize = 1_000;
+/// Logical names in a question at most.
+const MAX_OBIS: usize = 64;
+
+/// The service.
+#[derive(Debug, Clone)]
+pub(super) struct Readings {
+    store: Store,
+    models: Arc<Models>,
+    limits: Limits,
+    notices: Notices,
+    shutdown: CancellationToken,
+    watches: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
+}
+
+impl Readings {
+    /// A service over the store.
+    pub(super) fn new(parts: &Parts, notices: Notices, shutdown: CancellationToken) -> Self {
+        Self {
+            store: parts.store.clone(),
+            models: parts.models.clone(),
+            watches: Arc::new(Semaphore::new(parts.limits.watches)),
+            waiting: Arc::new(Semaphore::new(parts.limits.waiting)),
+            limits: parts.limits.clone(),
+            notices,
+            shutdown,
+        }
+    }
+
+    /// The keys of meters in the order of their adding, each once.
+    async fn meter_ids(&self, serials: &[String]) -> Result<Vec<i32>, Refusal> {
+        check::list("meter_serials", serials, MAX_METERS)?;
+        serials.iter().try_for_each(|serial| check::serial("meter_serials", serial))?;
+        let known = self.store.meter_ids(serials).await?;
+        if let Some(unknown) = serials.iter().find(|serial| !known.contains_key(*serial)) {
+            return Err(Refusal::MeterNotFound { serial: unknown.clone() });
+        }
+        let mut ids: Vec<_> = known.into_values().collect();
+        ids.sort_unstable();
+        Ok(ids)
+    }
+}
+
+/// Logical names of a filter, as the store has them.
+fn obis_filter(obis: &[String]) -> Result<Vec<Vec<u8>>, Refusal> {
+    check::list("obis", obis, MAX_OBIS)?;
+    obis.iter().map(|text| Ok(check::obis("obis", text)?.octets().to_vec())).collect()
+}
+
+#[tonic::async_trait]
+impl ReadingsService for Readings {
+    type WatchReadingsStream = Pin<Box<dyn Stream<Item = Result<WatchReadingsResponse, Status>> + Send>>;
+
+    async fn query_readings(
+        &self,
+        request: Request<QueryReadingsRequest>,
+    ) -> Result<Response<QueryReadingsResponse>, Status> {
+        Ok(Response::new(self.query(request.into_inner()).await?))
+    }
+
+    async fn read_now(&self, request: Request<ReadNowRequest>) -> Result<Response<ReadNowResponse>, Status> {
+        let request_id = RequestId::of(&request);
+        Ok(Response::new(self.read(request.into_inner(), request_id).await?))
+    }
+
+    async fn watch_readings(
+        &self,
+        request: Request<WatchReadingsRequest>,
+    ) -> Result<Response<Self::WatchReadingsStream>, Status> {
+        Ok(Response::new(self.watch(request.into_inner()).await?))
+    }
+}

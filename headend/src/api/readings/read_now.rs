@@ -1,0 +1,209 @@
+//! `ReadNow`: orders a job ahead of planned work and waits for what comes of it.
+
+use std::time::Duration;
+
+use ami_proto::v1::{
+    ClockOutcome, IdentityOutcome, ProfileTarget, ReadNowRequest, ReadNowResponse, ReadingsOutcome,
+    RegistersTarget, read_now_request::Target, read_now_response::Outcome,
+};
+use dlms::Obis;
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::timeout;
+use tracing::info;
+
+use super::super::request_id::RequestId;
+use super::super::status::Refusal;
+use super::super::{check, convert};
+use super::Readings;
+use super::expand::{clock_status, register};
+use crate::store::job_list::{Job, Order};
+use crate::store::meters::Meter;
+use crate::store::{JobKind, JobState};
+
+/// Ahead of planned work, which has 0.
+const PRIORITY: i16 = 10;
+/// One more than one, for what the first attempt itself puts right (a new layout, a raised counter).
+const MAX_ATTEMPTS: i16 = 2;
+/// How long is waited when the client does not care.
+const DEFAULT_WAIT: Duration = Duration::from_secs(60);
+/// The shortest and the longest wait.
+const WAIT: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(300);
+/// The longest range of a profile.
+const MAX_RANGE: SignedDuration = SignedDuration::from_hours(366 * 24);
+/// Readings in an answer at most.
+const MAX_READINGS: usize = 10_000;
+
+impl Readings {
+    /// Reads a meter now.
+    pub(super) async fn read(
+        &self,
+        request: ReadNowRequest,
+        id: RequestId,
+    ) -> Result<ReadNowResponse, Refusal> {
+        let wait = wait(request.wait.as_ref())?;
+        let target = request.target.ok_or_else(|| Refusal::field("target", "what to read is expected"))?;
+        check::serial("meter_serial", &request.meter_serial)?;
+        let limit = self.limits.waiting;
+        let _turn = self.waiting.try_acquire().map_err(|_| Refusal::TooManyWaiting { limit })?;
+        let serial = request.meter_serial;
+        let meter = self.store.meter(&serial).await?;
+        let meter = meter.ok_or_else(|| Refusal::MeterNotFound { serial: serial.clone() })?;
+        let order = self.order(&meter, &target, id)?;
+        // Listening begins before the job exists, so that its end is not missed.
+        let mut notices = self.notices.jobs();
+        let job = self.store.order_job(&order).await?;
+        let job = job.ok_or_else(|| Refusal::MeterRetired { serial: serial.clone() })?;
+        info!(job, serial, "on-demand read ordered");
+        let ended = async {
+            loop {
+                let now = self.store.job(job).await?.ok_or(Refusal::JobNotFound { id: job })?;
+                if !matches!(now.state, JobState::Due | JobState::Running) {
+                    return Ok::<_, Refusal>(now);
+                }
+                notices.about(job).await;
+            }
+        };
+        let ended = tokio::select! {
+            ended = timeout(wait, ended) => ended,
+            () = self.shutdown.cancelled() => return Err(Refusal::ShuttingDown),
+        };
+        match ended {
+            Ok(ended) => self.outcome(&meter, &order, ended?).await,
+            Err(_) => {
+                let now = self.store.job(job).await?.ok_or(Refusal::JobNotFound { id: job })?;
+                Err(Refusal::ReadPending { serial, failure: convert::failure(&now) })
+            }
+        }
+    }
+
+    fn order(&self, meter: &Meter, target: &Target, id: RequestId) -> Result<Order, Refusal> {
+        let (kind, obis, range) = match target {
+            Target::Registers(RegistersTarget { obis }) if obis.is_empty() => {
+                (JobKind::ReadRegisters, None, None)
+            }
+            Target::Registers(RegistersTarget { obis }) => {
+                (JobKind::ReadRegisters, Some(check::obis("registers.obis", obis)?), None)
+            }
+            Target::Profile(profile) => {
+                (JobKind::ReadProfile, Some(self.profile(meter, profile)?), Some(range(profile)?))
+            }
+            Target::Clock(_) => (JobKind::ReadClock, None, None),
+            Target::Identity(_) => (JobKind::Identify, None, None),
+        };
+        Ok(Order {
+            meter: meter.id,
+            kind,
+            obis: obis.map(Obis::octets),
+            range,
+            priority: PRIORITY,
+            max_attempts: MAX_ATTEMPTS,
+            request_id: id.0,
+        })
+    }
+
+    /// The logical name of a profile that the meter's model has.
+    fn profile(&self, meter: &Meter, target: &ProfileTarget) -> Result<Obis, Refusal> {
+        let profiles =
+            self.models.get(&meter.model).map(|model| model.profiles.as_slice()).unwrap_or_default();
+        let asked = target.profile.parse::<Obis>().ok();
+        let found =
+            profiles.iter().find(|profile| profile.name == target.profile || Some(profile.obis) == asked);
+        found.map(|profile| profile.obis).ok_or_else(|| {
+            let known: Vec<_> =
+                profiles.iter().map(|profile| format!("{} ({})", profile.name, profile.obis)).collect();
+            Refusal::field("profile.profile", format!("the meter's model has {}", known.join(", ")))
+        })
+    }
+
+    async fn outcome(&self, meter: &Meter, order: &Order, job: Job) -> Result<ReadNowResponse, Refusal> {
+        if job.state != JobState::Done {
+            return Err(Refusal::ReadFailed {
+                serial: meter.serial.clone(),
+                failure: convert::failure(&job),
+            });
+        }
+        let outcome = match (order.kind, order.obis, order.range) {
+            (JobKind::ReadProfile, Some(obis), Some(range)) => {
+                let (readings, truncated) = self.range(meter.id, obis, range, MAX_READINGS).await?;
+                Outcome::Readings(ReadingsOutcome { readings, truncated })
+            }
+            (JobKind::ReadClock, ..) => Outcome::Clock(self.clock(meter.id, job.id).await?),
+            (JobKind::Identify, ..) => Outcome::Identity(self.identity(&meter.serial).await?),
+            _ => Outcome::Readings(self.registers_read(meter, job.id).await?),
+        };
+        Ok(ReadNowResponse { job: Some(convert::job(job)?), outcome: Some(outcome) })
+    }
+
+    async fn registers_read(&self, meter: &Meter, job: i64) -> Result<ReadingsOutcome, Refusal> {
+        let mut rows = self.store.registers_of_job(meter.id, job, MAX_READINGS as i64 + 1).await?;
+        let truncated = rows.len() > MAX_READINGS;
+        rows.truncate(MAX_READINGS);
+        let readings = rows.iter().map(|row| register(&meter.serial, row)).collect::<Result<_, _>>()?;
+        Ok(ReadingsOutcome { readings, truncated })
+    }
+
+    async fn clock(&self, meter: i32, job: i64) -> Result<ClockOutcome, Refusal> {
+        let row = self.store.clock_of_job(meter, job).await?.ok_or(Refusal::Internal)?;
+        Ok(ClockOutcome {
+            meter_time: Some(convert::stored(row.meter_ts)),
+            read_at: Some(convert::stored(row.read_at)),
+            delay_ms: i32::try_from(row.delay_ms).unwrap_or(i32::MAX),
+            offset_minutes: row.offset_min.map(i32::from),
+            status: clock_status(row.status),
+        })
+    }
+
+    async fn identity(&self, serial: &str) -> Result<IdentityOutcome, Refusal> {
+        let meter = self.store.meter(serial).await?.ok_or(Refusal::Internal)?;
+        Ok(IdentityOutcome {
+            logical_device_name: meter.logical_device_name.unwrap_or_default(),
+            firmware: meter.firmware.unwrap_or_default(),
+        })
+    }
+}
+
+fn wait(asked: Option<&prost_types::Duration>) -> Result<Duration, Refusal> {
+    let Some(asked) = asked else { return Ok(DEFAULT_WAIT) };
+    let wait = Duration::try_from(*asked).ok().filter(|wait| WAIT.contains(wait));
+    wait.ok_or_else(|| Refusal::field("wait", "1 s to 300 s are expected"))
+}
+
+fn range(target: &ProfileTarget) -> Result<(Timestamp, Timestamp), Refusal> {
+    let end = |field, end: &Option<prost_types::Timestamp>| match end {
+        Some(end) => check::instant(field, end),
+        None => Err(Refusal::field(field, "an instant is expected")),
+    };
+    let (from, to) = (end("profile.from", &target.from)?, end("profile.to", &target.to)?);
+    if from > to {
+        return Err(Refusal::field("profile.to", "an instant at or after `from` is expected"));
+    }
+    if to.duration_since(from) > MAX_RANGE {
+        return Err(Refusal::OverLimit {
+            field: "profile.to",
+            problem: "a range of at most 366 days is allowed".into(),
+        });
+    }
+    Ok((from, to))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_and_ranges_are_bounded() {
+        let seconds = |seconds| prost_types::Duration { seconds, nanos: 0 };
+        assert_eq!(wait(None), Ok(DEFAULT_WAIT));
+        assert_eq!(wait(Some(&seconds(300))), Ok(Duration::from_secs(300)));
+        for wrong in [0, 301, -1, i64::MAX] {
+            assert!(wait(Some(&seconds(wrong))).is_err(), "{wrong}");
+        }
+        let at = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
+        let target = |from, to| ProfileTarget { profile: "energy".into(), from, to };
+        assert!(range(&target(at(0), at(366 * 86_400))).is_ok());
+        let over = range(&target(at(0), at(366 * 86_400 + 1)));
+        assert!(matches!(over, Err(Refusal::OverLimit { field: "profile.to", .. })), "{over:?}");
+        assert!(range(&target(at(1), at(0))).is_err());
+        assert!(range(&target(None, at(0))).is_err());
+    }
+}

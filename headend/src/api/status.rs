@@ -1,0 +1,180 @@
+//! The one place where a refusal becomes a gRPC status. What is wrong inside stays in the log.
+
+use ami_proto::v1::{ErrorDetail, ErrorReason, FailureReason, JobFailure};
+use tonic::{Code, Status};
+use tracing::{error, warn};
+
+use crate::store;
+
+/// Why a request is refused; the text goes to the caller.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// A field breaks its rule.
+    #[error("{field}: {problem}")]
+    InvalidField { field: String, problem: String },
+    /// A list or a range is over its limit.
+    #[error("{field}: {problem}")]
+    OverLimit { field: &'static str, problem: String },
+    /// No meter has this serial number.
+    #[error("there is no meter {serial}: look for it with ListMeters")]
+    MeterNotFound { serial: String },
+    /// A meter with this serial number exists.
+    #[error("there is a meter {serial} already")]
+    MeterExists { serial: String },
+    /// The meter is out of service.
+    #[error("meter {serial} is retired: it is not read any more")]
+    MeterRetired { serial: String },
+    /// No job has this number.
+    #[error("there is no job {id}; ended jobs are kept for a limited time")]
+    JobNotFound { id: i64 },
+    /// A page token that is not ours, or of another question.
+    #[error("page_token: damaged, or of another question: begin again without it")]
+    PageToken,
+    /// A resume token that is not ours.
+    #[error("resume_token: damaged: query what was missed, then watch without it")]
+    ResumeToken,
+    /// A resume token older than the log.
+    #[error("resume_token: too old: query what was missed, then watch without it")]
+    ResumeTokenExpired,
+    /// The import file is too large.
+    #[error("the file is over {octets} octets: cut it in parts, each with the header")]
+    ImportTooLarge { octets: usize },
+    /// Too many imports at once.
+    #[error("{limit} imports run already: try again when one has ended")]
+    TooManyImports { limit: usize },
+    /// Too many watches at once.
+    #[error("{limit} watches are open already: end one, or let one watch serve several meters")]
+    TooManyWatches { limit: usize },
+    /// Too many on-demand reads wait.
+    #[error("{limit} on-demand reads wait already: try again later")]
+    TooManyWaiting { limit: usize },
+    /// An on-demand read failed.
+    #[error("meter {serial} could not be read: {}", failure.detail)]
+    ReadFailed { serial: String, failure: JobFailure },
+    /// An on-demand read did not end in time.
+    #[error("meter {serial} was not read in time; job {} goes on: look at it later", failure.job_id)]
+    ReadPending { serial: String, failure: JobFailure },
+    /// The database does not answer.
+    #[error("the database does not answer: try again later")]
+    StoreUnavailable,
+    /// The server stops.
+    #[error("the server stops: try again, another one may answer")]
+    ShuttingDown,
+    /// A fault of ours.
+    #[error("the server is at fault; its log tells more under the request id")]
+    Internal,
+}
+
+impl Refusal {
+    /// A field that breaks its rule.
+    pub(crate) fn field(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::InvalidField { field: field.into(), problem: problem.into() }
+    }
+
+    fn code(&self) -> (Code, ErrorReason) {
+        match self {
+            Self::InvalidField { .. } => (Code::InvalidArgument, ErrorReason::InvalidField),
+            Self::OverLimit { .. } => (Code::InvalidArgument, ErrorReason::OverLimit),
+            Self::MeterNotFound { .. } => (Code::NotFound, ErrorReason::MeterNotFound),
+            Self::MeterExists { .. } => (Code::AlreadyExists, ErrorReason::MeterExists),
+            Self::MeterRetired { .. } => (Code::FailedPrecondition, ErrorReason::MeterRetired),
+            Self::JobNotFound { .. } => (Code::NotFound, ErrorReason::JobNotFound),
+            Self::PageToken => (Code::InvalidArgument, ErrorReason::PageTokenInvalid),
+            Self::ResumeToken => (Code::InvalidArgument, ErrorReason::ResumeTokenInvalid),
+            Self::ResumeTokenExpired => (Code::OutOfRange, ErrorReason::ResumeTokenExpired),
+            Self::ImportTooLarge { .. } => (Code::ResourceExhausted, ErrorReason::ImportTooLarge),
+            Self::TooManyImports { .. } => (Code::ResourceExhausted, ErrorReason::TooManyImports),
+            Self::TooManyWatches { .. } => (Code::ResourceExhausted, ErrorReason::TooManyWatches),
+            Self::TooManyWaiting { .. } => (Code::ResourceExhausted, ErrorReason::TooManyWaiting),
+            Self::ReadFailed { failure, .. } => (read_failed(failure.reason()), ErrorReason::ReadFailed),
+            Self::ReadPending { .. } => (Code::DeadlineExceeded, ErrorReason::ReadPending),
+            Self::StoreUnavailable => (Code::Unavailable, ErrorReason::StoreUnavailable),
+            Self::ShuttingDown => (Code::Unavailable, ErrorReason::ShuttingDown),
+            Self::Internal => (Code::Internal, ErrorReason::Internal),
+        }
+    }
+}
+
+/// Another try may succeed where the line was at fault, or where the failed attempt itself put things right.
+fn read_failed(reason: FailureReason) -> Code {
+    match reason {
+        FailureReason::NoRoute
+        | FailureReason::Refused
+        | FailureReason::Timeout
+        | FailureReason::LineCut
+        | FailureReason::CounterRejected
+        | FailureReason::CountersSpent
+        | FailureReason::LayoutChanged => Code::Unavailable,
+        FailureReason::Unspecified
+        | FailureReason::WrongPassword
+        | FailureReason::WrongKey
+        | FailureReason::WrongMeter
+        | FailureReason::MeterRefused
+        | FailureReason::MeterBrokeRules
+        | FailureReason::Unsupported
+        | FailureReason::Cancelled => Code::FailedPrecondition,
+    }
+}
+
+impl From<Refusal> for Status {
+    fn from(refusal: Refusal) -> Self {
+        let (code, reason) = refusal.code();
+        let message = refusal.to_string();
+        let (field, failure) = match refusal {
+            Refusal::InvalidField { field, .. } => (field, None),
+            Refusal::OverLimit { field, .. } => (field.to_owned(), None),
+            Refusal::ReadFailed { failure, .. } | Refusal::ReadPending { failure, .. } => {
+                (String::new(), Some(failure))
+            }
+            _ => (String::new(), None),
+        };
+        ErrorDetail { reason: reason.into(), field, failure }.into_status(code, message)
+    }
+}
+
+impl From<store::Error> for Refusal {
+    fn from(error: store::Error) -> Self {
+        if error.is_transient() {
+            warn!(%error, "a request failed: the database does not answer");
+            Self::StoreUnavailable
+        } else {
+            error!(%error, "a request failed");
+            Self::Internal
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ami_proto::words::Word as _;
+    use collectors::Reason;
+
+    use super::*;
+
+    #[test]
+    fn what_may_pass_is_told_like_the_collectors_tell_it() {
+        for (reason, word) in Reason::ALL {
+            let code = read_failed(FailureReason::from_word(word).unwrap());
+            assert_eq!(code == Code::Unavailable, reason.is_transient(), "{word}");
+        }
+    }
+
+    #[test]
+    fn inner_detail_does_not_leave() {
+        let inner = store::Error::Refused {
+            statement: "store::x",
+            code: "42P01".into(),
+            detail: "relation missing".into(),
+        };
+        let status = Status::from(Refusal::from(inner));
+        assert_eq!(status.code(), Code::Internal);
+        assert!(!status.message().contains("relation"), "{}", status.message());
+    }
+
+    #[test]
+    fn a_field_is_named_twice() {
+        let status = Status::from(Refusal::field("zone", "unknown"));
+        assert_eq!((status.code(), status.message()), (Code::InvalidArgument, "zone: unknown"));
+        assert_eq!(ErrorDetail::of(&status).unwrap().field, "zone");
+    }
+}

@@ -1,0 +1,367 @@
+//! Meters of the inventory.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff_sqlx::Timestamp;
+use sqlx::{PgConnection, PgTransaction};
+use zeroize::Zeroizing;
+
+use super::{Error, Security, Store, failed};
+
+/// Rows that go to the server in one statement.
+const CHUNK: usize = 5_000;
+
+/// A meter, without its secrets.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Meter {
+    /// Key.
+    pub id: i32,
+    /// Serial number.
+    pub serial: String,
+    /// Name of its model.
+    pub model: String,
+    /// `host:port`.
+    pub address: String,
+    /// Address of the logical device in the meter.
+    pub server_sap: i32,
+    /// Address of the client.
+    pub client_sap: i32,
+    /// IANA time zone.
+    pub zone: String,
+    /// Level of security.
+    pub security: Security,
+    /// When it was added.
+    pub created_at: Timestamp,
+    /// When it was taken out of service; `None` while it is active.
+    pub retired_at: Option<Timestamp>,
+    /// What it says of itself.
+    pub logical_device_name: Option<String>,
+    /// Its firmware version.
+    pub firmware: Option<String>,
+    /// When it was last identified.
+    pub identified_at: Option<Timestamp>,
+}
+
+/// Octets that are wiped when they are dropped.
+pub type Secret = Zeroizing<Vec<u8>>;
+
+/// Secrets of a meter to be added, by level of security.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Secrets {
+    /// No authentication.
+    None,
+    /// Low level security.
+    Lls {
+        /// The password, 1 to 64 octets.
+        password: Secret,
+    },
+    /// High level security with ciphering.
+    Gmac {
+        /// System title of the client, 8 octets. No secret.
+        client_title: [u8; 8],
+        /// Global unicast encryption key, 16 octets.
+        encryption_key: Secret,
+        /// Authentication key, 16 octets.
+        authentication_key: Secret,
+    },
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}(***)", self.security())
+    }
+}
+
+impl Secrets {
+    /// The level that they belong to.
+    pub fn security(&self) -> Security {
+        match self {
+            Self::None => Security::None,
+            Self::Lls { .. } => Security::Lls,
+            Self::Gmac { .. } => Security::Gmac,
+        }
+    }
+
+    fn client_title(&self) -> Option<&[u8]> {
+        match self {
+            Self::Gmac { client_title, .. } => Some(client_title),
+            Self::None | Self::Lls { .. } => None,
+        }
+    }
+
+    fn password(&self) -> Option<&[u8]> {
+        match self {
+            Self::Lls { password } => Some(password),
+            Self::None | Self::Gmac { .. } => None,
+        }
+    }
+
+    fn keys(&self) -> (Option<&[u8]>, Option<&[u8]>) {
+        match self {
+            Self::Gmac { encryption_key, authentication_key, .. } => {
+                (Some(encryption_key), Some(authentication_key))
+            }
+            Self::None | Self::Lls { .. } => (None, None),
+        }
+    }
+}
+
+/// A meter to be added. Everything was checked before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewMeter {
+    /// Serial number.
+    pub serial: String,
+    /// Name of its model.
+    pub model: String,
+    /// `host:port`.
+    pub address: String,
+    /// Address of the logical device in the meter.
+    pub server_sap: u16,
+    /// Address of the client.
+    pub client_sap: u16,
+    /// IANA time zone.
+    pub zone: String,
+    /// Level of security and what it needs.
+    pub secrets: Secrets,
+}
+
+/// What came of adding meters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Added {
+    /// All were added.
+    All,
+    /// None was added, because these serial numbers are taken.
+    Taken(Vec<String>),
+}
+
+/// Which meters to list; what is `None` does not matter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MeterFilter {
+    /// Only of this model.
+    pub model: Option<String>,
+    /// Only in service (`true`), only out of service (`false`).
+    pub active: Option<bool>,
+    /// Only with a serial number that begins so.
+    pub serial_prefix: String,
+}
+
+/// How far a profile of a meter was read.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct ProfileState {
+    /// Logical name, 6 octets.
+    pub obis: Vec<u8>,
+    /// High-water mark.
+    pub last_ts: Option<Timestamp>,
+    /// When a read last succeeded.
+    pub read_at: Option<Timestamp>,
+}
+
+impl Store {
+    /// Adds meters with their secrets, all of them or none.
+    ///
+    /// # Errors
+    /// Every [`Error`] of the server; nothing was added then, unless the answer to the commit was lost.
+    pub async fn add_meters(&self, meters: &[NewMeter]) -> Result<Added, Error> {
+        let failed = failed("store::add_meters");
+        let mut transaction = self.pool().begin().await.map_err(&failed)?;
+        let mut taken = Vec::new();
+        for chunk in meters.chunks(CHUNK) {
+            let ids = insert_meters(&mut transaction, chunk).await?;
+            taken.extend(
+                chunk.iter().filter(|meter| !ids.contains_key(&meter.serial)).map(|m| m.serial.clone()),
+            );
+            if taken.is_empty() {
+                insert_secrets(&mut transaction, chunk, &ids).await?;
+            }
+        }
+        if !taken.is_empty() {
+            transaction.rollback().await.map_err(&failed)?;
+            return Ok(Added::Taken(taken));
+        }
+        transaction.commit().await.map_err(&failed)?;
+        Ok(Added::All)
+    }
+
+    /// The meter with a serial number.
+    ///
+    /// # Errors
+    /// Every [`Error`] of the server.
+    pub async fn meter(&self, serial: &str) -> Result<Option<Meter>, Error> {
+        let query = sqlx::query_as(
+            "/* store::meter */ SELECT id, serial, model, address, server_sap, client_sap, zone, security, created_at,
+                 retired_at, logical_device_name, firmware, identified_at
+             FROM meter WHERE serial = $1",
+        );
+        query.bind(serial).fetch_optional(self.pool()).await.map_err(failed("store::meter"))
+    }
+
+    /// Meters in the order of their serial numbers, from behind `after` on, at most `limit`.
+    ///
+    /// # Errors
+    /// Every [`Error`] of the server.
+    pub async fn list_meters(
+        &self,
+        filter: &MeterFilter,
+        after: Option<&str>,
+        limit: i64,
+    ) -> Result<Vec<Meter>, Error> {
+        let query = sqlx::query_as(
+            "/* store::list_meters */ SELECT id, serial, model, address, server_sap, client_sap, zone, security, created_at,
+                 retired_at, logical_device_name, firmware, identified_at
+             FROM meter
+             WHERE ($1::text IS NULL OR model = $1) AND ($2::bool IS NULL OR (state = 'active') = $2)
+                 AND starts_with(serial, $3) AND serial > $4
+             ORDER BY serial LIMIT $5",
+        );
+        let query = query.bind(&filter.model).bind(filter.active).bind(&filter.serial_prefix);
+        // Every serial number sorts behind the empty text, because none is empty.
+        let query = query.bind(after.unwrap_or_default()).bind(limit);
+        query.fetch_all(self.pool()).await.map_err(failed("store::list_meters"))
+    }
+
+    /// The serial numbers of meters by key.
+    ///
+    /// # Errors
+    /// Every [`Error`] of the server.
+    pub async fn meter_serials(&self, ids: &[i32]) -> Result<BTreeMap<i32, String>, Error> {
+        let query = sqlx::query_as::<_, (i32, String)>(
+            "/* store::meter_serials */ SELECT id, serial FROM meter WHERE id = ANY($1)",
+        );
+        let rows = query.bind(ids).fetch_all(self.pool()).await.map_err(failed("store::meter_serials"))?;
+        Ok(rows.into_iter().collect())
+    }
+
+    /// The keys of meters by serial number; unknown ones are missing from the answer.
+    ///
+    /// # Errors
+    /// Every [`Error`] of the server.
+    pub async fn meter_ids(&self, serials: &[String]) -> Result<BTreeMap<String, i32>, Error> {
+        let query = sqlx::query_as::<_, (String, i32)>(
+            "/* store::meter_ids */ SELECT serial, id FROM meter WHERE serial = ANY($1)",
+        );
+        let rows = query.bind(serials).fetch_all(self.pool()).await.map_err(failed("store::meter_ids"))?;
+        Ok(rows.into_iter().collect())
+    }
+
+    /// How far the profiles of a meter were read, by logical name.
+    ///
+    /// # Errors
+    /// Every [`Error`] of the server.
+    pub async fn profile_states(&self, meter: i32) -> Result<Vec<ProfileState>, Error> {
+        let query = sqlx::query_as(
+            "/* store::profile_states */ SELECT obis, last_ts, read_at FROM meter_profile WHERE meter_id = $1 ORDER BY obis",
+        );
+        query.bind(meter).fetch_all(self.pool()).await.map_err(failed("store::profile_states"))
+    }
+
+    /// Takes a meter out of service and calls off its work that is due. What runs is left to end. Does nothing when the meter
+    /// is out of service already; `false` when there is none.
+    ///
+    /// # Errors
+    /// Every [`Error`] of the server.
+    pub async fn retire_meter(&self, serial: &str) -> Result<bool, Error> {
+        let failed = failed("store::retire_meter");
+        let mut transaction = self.pool().begin().await.map_err(&failed)?;
+        let query = sqlx::query_scalar::<_, i32>(
+            "/* store::retire_meter */ UPDATE meter SET state = 'retired', retired_at = coalesce(retired_at, now())
+             WHERE serial = $1 RETURNING id",
+        );
+        let Some(meter) = query.bind(serial).fetch_optional(&mut *transaction).await.map_err(&failed)? else {
+            return Ok(false);
+        };
+        let query = sqlx::query(
+            "/* store::retire_meter */ WITH ended AS (
+                 UPDATE job SET state = 'cancelled', reason = 'cancelled', finished_at = now(),
+                     detail = 'The meter was retired before this was done.'
+                 WHERE meter_id = $1 AND state = 'due' RETURNING id)
+             SELECT pg_notify($2, id::text) FROM ended",
+        );
+        query.bind(meter).bind(super::JOB_CHANNEL).execute(&mut *transaction).await.map_err(&failed)?;
+        transaction.commit().await.map_err(&failed)?;
+        Ok(true)
+    }
+}
+
+/// Inserts what is new and returns the keys by serial number; a serial number that is taken is missing.
+async fn insert_meters(
+    transaction: &mut PgTransaction<'_>,
+    meters: &[NewMeter],
+) -> Result<BTreeMap<String, i32>, Error> {
+    fn column<'a, T>(meters: &'a [NewMeter], cell: impl Fn(&'a NewMeter) -> T) -> Vec<T> {
+        meters.iter().map(cell).collect()
+    }
+    let connection: &mut PgConnection = transaction;
+    let query = sqlx::query_as::<_, (String, i32)>(
+        "/* store::insert_meters */ INSERT INTO meter
+             (serial, model, address, server_sap, client_sap, zone, security, client_title)
+         SELECT serial, model, address, server_sap, client_sap, zone, security::security_level, client_title
+         FROM unnest($1::text[], $2::text[], $3::text[], $4::int4[], $5::int4[], $6::text[], $7::text[], $8::bytea[])
+             AS new (serial, model, address, server_sap, client_sap, zone, security, client_title)
+         ON CONFLICT (serial) DO NOTHING RETURNING serial, id",
+    );
+    let rows = query
+        .bind(column(meters, |meter| meter.serial.as_str()))
+        .bind(column(meters, |meter| meter.model.as_str()))
+        .bind(column(meters, |meter| meter.address.as_str()))
+        .bind(column(meters, |meter| i32::from(meter.server_sap)))
+        .bind(column(meters, |meter| i32::from(meter.client_sap)))
+        .bind(column(meters, |meter| meter.zone.as_str()))
+        .bind(column(meters, |meter| security_word(meter.secrets.security())))
+        .bind(column(meters, |meter| meter.secrets.client_title()))
+        .fetch_all(connection);
+    Ok(rows.await.map_err(failed("store::insert_meters"))?.into_iter().collect())
+}
+
+/// Inserts secrets, and the invocation counters of meters with ciphering.
+async fn insert_secrets(
+    transaction: &mut PgTransaction<'_>,
+    meters: &[NewMeter],
+    ids: &BTreeMap<String, i32>,
+) -> Result<(), Error> {
+    let secured = meters.iter().filter(|meter| meter.secrets != Secrets::None);
+    let (mut owners, mut passwords, mut encryption, mut authentication) = (vec![], vec![], vec![], vec![]);
+    for meter in secured {
+        let (encryption_key, authentication_key) = meter.secrets.keys();
+        owners.push(ids.get(&meter.serial).copied());
+        passwords.push(meter.secrets.password());
+        encryption.push(encryption_key);
+        authentication.push(authentication_key);
+    }
+    let connection: &mut PgConnection = transaction;
+    let query = sqlx::query(
+        "/* store::insert_secrets */ WITH secret AS (
+             INSERT INTO meter_secret (meter_id, password, encryption_key, authentication_key)
+             SELECT * FROM unnest($1::int4[], $2::bytea[], $3::bytea[], $4::bytea[])
+             RETURNING meter_id, encryption_key)
+         INSERT INTO meter_counter (meter_id, next) SELECT meter_id, 1 FROM secret WHERE encryption_key IS NOT NULL",
+    );
+    let done = query.bind(owners).bind(passwords).bind(encryption).bind(authentication).execute(connection);
+    done.await.map_err(failed("store::insert_secrets")).map(drop)
+}
+
+fn security_word(security: Security) -> &'static str {
+    match security {
+        Security::None => "none",
+        Security::Lls => "lls",
+        Security::Gmac => "gmac",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_of_a_new_meter_tells_no_secret() {
+        let secret = || Zeroizing::new(vec![65; 16]);
+        let all = [
+            Secrets::Lls { password: secret() },
+            Secrets::Gmac { client_title: [66; 8], encryption_key: secret(), authentication_key: secret() },
+        ];
+        for secrets in all {
+            let text = format!("{secrets:?}");
+            assert!(text.contains("***") && !text.contains("65") && !text.contains('A'), "{text}");
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! The inventory through the public interface: meters go in one by one or by file, and no secret comes out.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests stand outside the test functions")]
+
+mod common;
+mod served;
+
+use ami_proto::v1::{
+    CreateMeterRequest, ErrorReason, GetJobRequest, GetMeterRequest, GmacCredentials, ImportMetersRequest,
+    ImportMetersResponse, JobState, ListJobsRequest, ListMetersRequest, MeterState, PasswordCredentials,
+    RetireMeterRequest, SecurityLevel, credentials::Level,
+};
+use headend::api::Limits;
+use prost::Message;
+use served::{Served, new_meter, reason};
+use tonic::{Code, Status};
+
+const PASSWORD: &str = "Pa55-w0rd";
+const ENCRYPTION: [u8; 16] = *b"EncryptionKey-01";
+const AUTHENTICATION: [u8; 16] = *b"Authentic-Key-02";
+const HEADER: &str = "serial,model,address,server_sap,client_sap,zone,security,password,client_title,encryption_key,authentication_key";
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02X}")).collect()
+}
+
+fn gmac() -> Level {
+    Level::Gmac(GmacCredentials {
+        client_title: b"HEADEND1".to_vec(),
+        encryption_key: ENCRYPTION.to_vec(),
+        authentication_key: AUTHENTICATION.to_vec(),
+    })
+}
+
+/// A file with one good meter of each level of security.
+fn good_file() -> String {
+    let (title, ek, ak) = (hex(b"HEADEND1"), hex(&ENCRYPTION), hex(&AUTHENTICATION));
+    [
+        HEADER,
+        "I1,generic-dlms,10.0.0.1:4059,,,Asia/Dhaka,none,,,,",
+        &format!("I2,sed302,10.0.0.2:4059,1,17,Asia/Dhaka,lls,{PASSWORD},,,"),
+        &format!("I3,sed302,[2001:db8::3]:4059,,,Asia/Dhaka,gmac,,{title},{ek},{ak}"),
+    ]
+    .join("\r\n")
+}
+
+/// Sends a file in pieces of `size` octets.
+async fn import(served: &Served, file: &str, size: usize) -> Result<ImportMetersResponse, Status> {
+    let parts: Vec<_> =
+        file.as_bytes().chunks(size).map(|chunk| ImportMetersRequest { chunk: chunk.to_vec() }).collect();
+    served.inventory().import_meters(tokio_stream::iter(parts)).await.map(|answer| answer.into_inner())
+}
+
+#[tokio::test]
+async fn a_meter_is_created_once_and_shown_as_it_was_given() {
+    let served = Served::new().await;
+    let made = served
+        .inventory()
+        .create_meter(new_meter("M1", Some(gmac())))
+        .await
+        .unwrap()
+        .into_inner()
+        .meter
+        .unwrap();
+    assert_eq!(
+        (made.serial.as_str(), made.zone.as_str(), made.address.as_str()),
+        ("M1", "Asia/Dhaka", "127.0.0.1:4059")
+    );
+    assert_eq!((made.security(), made.state()), (SecurityLevel::Gmac, MeterState::Active));
+    let spec = &models::builtin().unwrap()["generic-dlms"].association;
+    assert_eq!((made.server_sap, made.client_sap), (spec.server_sap.into(), spec.client_sap_gmac.into()));
+    let shown =
+        served.inventory().get_meter(GetMeterRequest { serial: "M1".into() }).await.unwrap().into_inner();
+    assert_eq!((shown.meter, shown.profiles), (Some(made), vec![]));
+    let stored = served.database.sql("SELECT encryption_key, authentication_key, next FROM meter_secret JOIN meter_counter USING (meter_id)");
+    assert_eq!(stored.to_uppercase(), format!("\\X{}|\\X{}|1", hex(&ENCRYPTION), hex(&AUTHENTICATION)));
+
+    let again = served.inventory().create_meter(new_meter("M1", None)).await.unwrap_err();
+    assert_eq!((again.code(), reason(&again).0), (Code::AlreadyExists, ErrorReason::MeterExists));
+    let unknown = served.inventory().get_meter(GetMeterRequest { serial: "M2".into() }).await.unwrap_err();
+    assert_eq!((unknown.code(), reason(&unknown).0), (Code::NotFound, ErrorReason::MeterNotFound));
+}
+
+#[tokio::test]
+async fn a_wrong_field_is_named_and_nothing_is_stored() {
+    let served = Served::new().await;
+    let short = Level::Gmac(GmacCredentials {
+        encryption_key: vec![1; 15],
+        client_title: vec![0; 8],
+        authentication_key: vec![0; 16],
+    });
+    let cases: [(CreateMeterRequest, &str); 6] = [
+        (new_meter("", None), "serial"),
+        (CreateMeterRequest { model: "unheard-of".into(), ..new_meter("W", None) }, "model"),
+        (CreateMeterRequest { address: "no-port".into(), ..new_meter("W", None) }, "address"),
+        (CreateMeterRequest { zone: "Asia/Atlantis".into(), ..new_meter("W", None) }, "zone"),
+        (CreateMeterRequest { client_sap: 65_536, ..new_meter("W", None) }, "client_sap"),
+        (new_meter("W", Some(short)), "credentials.gmac.encryption_key"),
+    ];
+    for (request, field) in cases {
+        let refused = served.inventory().create_meter(request).await.unwrap_err();
+        assert_eq!(
+            (refused.code(), reason(&refused)),
+            (Code::InvalidArgument, (ErrorReason::InvalidField, field.into()))
+        );
+    }
+    assert_eq!(served.database.sql("SELECT count(*) FROM meter"), "0");
+}
+
+#[tokio::test]
+async fn a_good_file_is_imported_wherever_its_parts_are_cut() {
+    for size in [3, 1 << 20] {
+        let served = Served::new().await;
+        let answer = import(&served, &good_file(), size).await.unwrap();
+        assert_eq!(answer, ImportMetersResponse { imported: 3, problems: vec![], problem_count: 0 });
+        let stored = served.database.sql(
+            "SELECT serial, client_sap, security, encode(password, 'escape'), octet_length(encryption_key), next
+             FROM meter LEFT JOIN meter_secret s ON s.meter_id = id LEFT JOIN meter_counter c ON c.meter_id = id ORDER BY serial",
+        );
+        let gmac_sap = models::builtin().unwrap()["sed302"].association.client_sap_gmac;
+        assert_eq!(stored, format!("I1|16|none|||\nI2|17|lls|{PASSWORD}||\nI3|{gmac_sap}|gmac||16|1"));
+    }
+}
+
+#[tokio::test]
+async fn a_file_with_bad_rows_imports_none_and_says_which() {
+    let served = Served::new().await;
+    let bad = format!(
+        "{}\r\nI4,nothing,10.0.0.4:4059,,,Asia/Dhaka,none,,,,\r\nI5,sed302,10.0.0.5,,,Dhaka,none,,,,\r\n",
+        good_file()
+    );
+    let answer = import(&served, &bad, 1000).await.unwrap();
+    let places: Vec<_> =
+        answer.problems.iter().map(|problem| (problem.line, problem.column.as_str())).collect();
+    assert_eq!(
+        (answer.imported, answer.problem_count, places),
+        (0, 3, vec![(5, "model"), (6, "address"), (6, "zone")])
+    );
+    assert_eq!(served.database.sql("SELECT count(*) FROM meter"), "0");
+
+    served.inventory().create_meter(new_meter("I2", None)).await.unwrap();
+    let answer = import(&served, &good_file(), 1000).await.unwrap();
+    let places: Vec<_> =
+        answer.problems.iter().map(|problem| (problem.line, problem.column.as_str())).collect();
+    assert_eq!((answer.imported, places), (0, vec![(3, "serial")]));
+    assert_eq!(served.database.sql("SELECT string_agg(serial, ',') FROM meter"), "I2");
+}
+
+#[tokio::test]
+async fn a_file_over_the_limit_is_refused_by_name() {
+    let served = Served::with(Limits { import_octets: 1000, ..Limits::default() }).await;
+    let refused = import(&served, &"x".repeat(1001), 400).await.unwrap_err();
+    assert_eq!((refused.code(), reason(&refused).0), (Code::ResourceExhausted, ErrorReason::ImportTooLarge));
+    assert_eq!(import(&served, &good_file(), 400).await.unwrap().imported, 3);
+    let none = Served::with(Limits { imports: 0, ..Limits::default() }).await;
+    let refused = import(&none, &good_file(), 400).await.unwrap_err();
+    assert_eq!((refused.code(), reason(&refused).0), (Code::ResourceExhausted, ErrorReason::TooManyImports));
+}
+
+#[tokio::test]
+async fn pages_show_every_meter_once_in_order() {
+    let served = Served::new().await;
+    served.database.sql(
+        "INSERT INTO meter (serial, model, address, server_sap, client_sap, zone, security)
+         SELECT 'S' || lpad(n::text, 3, '0'), CASE n % 2 WHEN 0 THEN 'sed302' ELSE 'generic-dlms' END, 'h:1', 1, 16, 'UTC', 'none'
+         FROM generate_series(25, 1, -1) AS n",
+    );
+    let mut inventory = served.inventory();
+    let mut question = ListMetersRequest { page_size: 10, ..Default::default() };
+    let mut pages = Vec::new();
+    loop {
+        let page = inventory.list_meters(question.clone()).await.unwrap().into_inner();
+        pages.push(page.meters.into_iter().map(|meter| meter.serial).collect::<Vec<_>>());
+        if page.next_page_token.is_empty() {
+            break;
+        }
+        question.page_token = page.next_page_token;
+    }
+    assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [10, 10, 5]);
+    assert_eq!(pages.concat(), (1..=25).map(|n| format!("S{n:03}")).collect::<Vec<_>>());
+
+    let other = ListMetersRequest { model: "sed302".into(), ..question };
+    let refused = inventory.list_meters(other.clone()).await.unwrap_err();
+    assert_eq!(reason(&refused).0, ErrorReason::PageTokenInvalid);
+    let filtered = ListMetersRequest { page_token: String::new(), serial_prefix: "S01".into(), ..other };
+    let meters = inventory.list_meters(filtered).await.unwrap().into_inner().meters;
+    assert_eq!(
+        meters.iter().map(|meter| meter.serial.as_str()).collect::<Vec<_>>(),
+        ["S010", "S012", "S014", "S016", "S018"]
+    );
+    let refused = inventory
+        .list_meters(ListMetersRequest { page_size: 10_001, ..Default::default() })
+        .await
+        .unwrap_err();
+    assert_eq!(reason(&refused), (ErrorReason::OverLimit, "page_size".into()));
+}
+
+#[tokio::test]
+async fn a_retired_meter_loses_its_due_work_and_keeps_what_runs() {
+    let served = Served::new().await;
+    let meter = served.database.meter("R1");
+    let due = served.database.identify_job(meter, 10);
+    served.database.sql(&format!(
+        "INSERT INTO job (meter_id, kind, state, lease_owner) VALUES ({meter}, 'read_clock', 'running', gen_random_uuid())"
+    ));
+    let mut inventory = served.inventory();
+    let retired = inventory
+        .retire_meter(RetireMeterRequest { serial: "R1".into() })
+        .await
+        .unwrap()
+        .into_inner()
+        .meter
+        .unwrap();
+    assert_eq!(retired.state(), MeterState::Retired);
+    let again = inventory
+        .retire_meter(RetireMeterRequest { serial: "R1".into() })
+        .await
+        .unwrap()
+        .into_inner()
+        .meter
+        .unwrap();
+    assert_eq!(again.retired_at, retired.retired_at, "a second call changes nothing");
+    let job = served.jobs().get_job(GetJobRequest { id: due }).await.unwrap().into_inner().job.unwrap();
+    assert_eq!(job.state(), JobState::Cancelled);
+    assert_eq!(served.database.sql("SELECT count(*) FROM job WHERE state = 'running'"), "1");
+    let active = ListMetersRequest { state: MeterState::Active.into(), ..Default::default() };
+    assert_eq!(inventory.list_meters(active).await.unwrap().into_inner().meters, []);
+}
+
+/// Collects everything that answers hold, as octets and as text.
+#[derive(Default)]
+struct Seen(Vec<u8>);
+
+impl Seen {
+    fn take<M: Message + std::fmt::Debug>(&mut self, answer: Result<tonic::Response<M>, Status>) {
+        match answer {
+            Ok(answer) => {
+                self.0.extend(format!("{:?}{:?}", answer.metadata(), answer.get_ref()).bytes());
+                self.0.extend(answer.into_inner().encode_to_vec());
+            }
+            Err(status) => {
+                self.0.extend(format!("{status:?}").bytes());
+                self.0.extend(status.details());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_secret_ever_comes_out() {
+    let served = Served::new().await;
+    let (mut inventory, mut seen) = (served.inventory(), Seen::default());
+    let password = || Level::Password(PasswordCredentials { password: PASSWORD.into() });
+    for (serial, level) in [("K1", password()), ("K2", gmac()), ("K2", gmac()), ("", gmac())] {
+        seen.take(inventory.create_meter(new_meter(serial, Some(level))).await);
+    }
+    // The second file has its columns shifted by one, so that keys stand where other things are expected.
+    let shifted =
+        good_file().replace("I3,sed302,", "I3,").replace("I2,sed302,10.0.0.2:4059,1,17,Asia/Dhaka,lls,", "");
+    for file in [good_file(), shifted, good_file().replace("encryption_key", &hex(&ENCRYPTION))] {
+        seen.take(import(&served, &file, 1 << 20).await.map(tonic::Response::new));
+    }
+    for serial in ["K1", "K2", "I2", "I3"] {
+        seen.take(inventory.get_meter(GetMeterRequest { serial: serial.into() }).await);
+        seen.take(inventory.retire_meter(RetireMeterRequest { serial: serial.into() }).await);
+    }
+    seen.take(inventory.list_meters(ListMetersRequest::default()).await);
+    seen.take(served.jobs().list_jobs(ListJobsRequest::default()).await);
+    assert!(seen.0.len() > 2_000, "answers were collected");
+    let seen = String::from_utf8_lossy(&seen.0).to_lowercase();
+    for key in [PASSWORD.as_bytes(), &ENCRYPTION, &AUTHENTICATION] {
+        let as_list = format!("{key:?}");
+        for form in [
+            String::from_utf8_lossy(key).to_lowercase(),
+            hex(key).to_lowercase(),
+            as_list[1..as_list.len() - 1].into(),
+        ] {
+            assert!(!seen.contains(&form), "a secret came out as {form}");
+        }
+    }
+}
