@@ -1,0 +1,332 @@
+//! The configuration. These structs are its manual: what a key means, its unit, its default and its extremes.
+//!
+//! Written as TOML; durations as `15s`, `2m`, `1h 30m`, `7days`. A key that is not listed here is refused, and so is a value
+//! outside its extremes. Every key may be left out. `deploy/headend.toml` shows all of them.
+
+mod check;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize, Serializer};
+
+/// Why a configuration can not be used. Each names the key, or the place in the file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The file can not be read.
+    #[error("can not read the configuration {path}: {detail}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        detail: String,
+    },
+    /// Not TOML, an unknown key, or a value of the wrong type.
+    #[error("the configuration is not understood: {detail}")]
+    Syntax {
+        /// Line, key and what was expected.
+        detail: String,
+    },
+    /// A value outside its extremes.
+    #[error("{key} is {got}, but has to be {expected}")]
+    OutOfRange {
+        /// The key, as `section.name`.
+        key: &'static str,
+        /// What was given.
+        got: String,
+        /// What is accepted.
+        expected: String,
+    },
+}
+
+/// The whole configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where readings, meters and jobs are kept.
+    pub database: Database,
+    /// The public gRPC interface.
+    pub api: Api,
+    /// What this process does.
+    pub roles: Roles,
+    /// Talking to meters.
+    pub collector: Collector,
+    /// Storing what meters answered.
+    pub ingest: Ingest,
+    /// Deciding what is due.
+    pub plan: Plan,
+    /// What the program knows about types of meters.
+    pub models: Models,
+    /// What the program says about itself.
+    pub log: Log,
+}
+
+/// `[database]`: PostgreSQL 14 or later. Without a `url` the program runs a private server of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Database {
+    /// A server to use, as `postgres://user:password@host:port/name`. Default: none, a private server is run.
+    /// The password is never printed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<DatabaseUrl>,
+    /// Folder of the private server. Default: `data`, below the current folder. Not used with a `url`.
+    pub data_dir: PathBuf,
+    /// Folder with the programs `initdb` and `postgres` for the private server. Default: none, the newest of
+    /// `/usr/lib/postgresql/*/bin` and `PATH`. Not used with a `url`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bin_dir: Option<PathBuf>,
+    /// Connections this process opens at most. Default 16, from 4 to 500.
+    pub max_connections: u32,
+}
+
+/// `[api]`: the gRPC interface, served when the role `api` is on.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Api {
+    /// Address and port to listen on. Default `127.0.0.1:50051`. There is no encryption and no log-in yet: keep it on the
+    /// loopback interface, or behind something that has both.
+    pub listen: SocketAddr,
+}
+
+/// `[roles]`: what this process does. Roles meet only in the database, so several processes may share the work. Default: all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Roles {
+    /// Serve the gRPC interface.
+    pub api: bool,
+    /// Turn what is due into jobs.
+    pub planner: bool,
+    /// Lease jobs and talk to meters. Needs `ingest` in the same process, which stores what it reads.
+    pub collector: bool,
+    /// Store what the collector reads.
+    pub ingest: bool,
+}
+
+/// `[collector]`: talking to meters.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Collector {
+    /// Meters that are talked to at the same time. Default 512, from 1 to 100000.
+    pub max_sessions: u32,
+    /// How long to wait for a connection. Default 10s, from 100ms to 5m.
+    #[serde(with = "humantime_serde")]
+    pub connect_timeout: Duration,
+    /// How long to wait for one answer. Default 10s, from 100ms to 5m.
+    #[serde(with = "humantime_serde")]
+    pub response_timeout: Duration,
+    /// How long an association stays open after its last request, for more work to come. Default 2s, from 0s to 10m.
+    #[serde(with = "humantime_serde")]
+    pub linger: Duration,
+    /// How often a read goes on after a broken line without any progress in between. Default 2, from 0 to 20.
+    pub line_retries: u32,
+    /// How long a meter belongs to this process without a sign of life from it; after that others may take its work.
+    /// Default 1m, from 5s to 1h.
+    #[serde(with = "humantime_serde")]
+    pub lease: Duration,
+    /// Invocation counters that are reserved for each job of a meter with ciphering; what a job does not use is lost.
+    /// Default 2000, from 10 to 100000. A meter has 4 294 967 295 in its life with one key.
+    pub counters_per_lease: u32,
+}
+
+/// `[ingest]`: storing what meters answered, many meters in one transaction.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ingest {
+    /// Captures and register values that make a batch full. Default 10000, from 1 to 100000. Larger batches make other
+    /// transactions wait longer.
+    pub max_rows: usize,
+    /// How long a batch may wait for more. Default 50ms, from 0s to 10s.
+    #[serde(with = "humantime_serde")]
+    pub max_wait: Duration,
+    /// Reports of collectors that wait for the next batch; when it is full, collectors wait. Default 1024, from 1 to 1000000.
+    pub queue: usize,
+}
+
+/// `[plan]`: deciding what is due.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Plan {
+    /// How often all meters are looked at. Default 10s, from 1s to 1h.
+    #[serde(with = "humantime_serde")]
+    pub interval: Duration,
+    /// How far back the profiles of a new meter are read, and holes are filled. Default 30days, from 1h to 3650days.
+    /// Never further than the meter keeps its captures.
+    #[serde(with = "humantime_serde")]
+    pub horizon: Duration,
+    /// How often a meter is asked who it is. Default 1day, from 1m to 365days.
+    #[serde(with = "humantime_serde")]
+    pub identify_every: Duration,
+    /// The least time between two reads of one profile that fill holes. Default 1m, from 1s to 30days.
+    #[serde(with = "humantime_serde")]
+    pub hole_pause: Duration,
+    /// How often a planned job is tried before it fails. Default 5, from 1 to 100.
+    pub max_attempts: i16,
+    /// How long ended jobs are kept. Default 30days, from 1h to 3650days. Readings are kept for ever.
+    #[serde(with = "humantime_serde")]
+    pub keep_jobs: Duration,
+}
+
+/// `[models]`: what the program knows about types of meters.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Models {
+    /// Folder with one TOML file for each type of meter, besides the built-in ones; a file with a built-in name replaces it.
+    /// Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dir: Option<PathBuf>,
+}
+
+/// `[log]`: what the program says about itself, on standard error.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// `text` for people, `json` for machines. Default `text`.
+    pub format: LogFormat,
+    /// Least level that is written, as in `info`, or by part, as in `info,headend::ingest=debug`. Default `info`.
+    pub level: String,
+}
+
+/// Shape of the log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One readable line for each event.
+    Text,
+    /// One JSON object for each event.
+    Json,
+}
+
+/// A connection string, whose password is never shown.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct DatabaseUrl(String);
+
+impl DatabaseUrl {
+    /// The string itself, for connecting only.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// The string with `***` for the password, wherever PostgreSQL accepts one.
+    fn redacted(&self) -> String {
+        let (base, query) =
+            self.0.split_once('?').map_or((self.0.as_str(), None), |(base, query)| (base, Some(query)));
+        let base = match (base.find("://"), base.rfind('@')) {
+            (Some(scheme), Some(at)) if scheme + 3 <= at => {
+                let user = base[scheme + 3..at].split(':').next().unwrap_or_default();
+                let secret = if base[scheme + 3..at].contains(':') { ":***" } else { "" };
+                format!("{}{user}{secret}{}", &base[..scheme + 3], &base[at..])
+            }
+            _ => base.to_owned(),
+        };
+        let Some(query) = query else { return base };
+        let shown = query.split('&').map(|pair| match pair.split_once('=') {
+            Some((key, _)) if key.contains("password") => format!("{key}=***"),
+            _ => pair.to_owned(),
+        });
+        format!("{base}?{}", shown.collect::<Vec<_>>().join("&"))
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.redacted())
+    }
+}
+
+impl Serialize for DatabaseUrl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.redacted())
+    }
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self { url: None, data_dir: PathBuf::from("data"), bin_dir: None, max_connections: 16 }
+    }
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 50051)) }
+    }
+}
+
+impl Default for Roles {
+    fn default() -> Self {
+        Self { api: true, planner: true, collector: true, ingest: true }
+    }
+}
+
+impl Default for Collector {
+    fn default() -> Self {
+        Self {
+            max_sessions: 512,
+            connect_timeout: Duration::from_secs(10),
+            response_timeout: Duration::from_secs(10),
+            linger: Duration::from_secs(2),
+            line_retries: 2,
+            lease: Duration::from_secs(60),
+            counters_per_lease: 2000,
+        }
+    }
+}
+
+impl Default for Ingest {
+    fn default() -> Self {
+        Self { max_rows: 10_000, max_wait: Duration::from_millis(50), queue: 1024 }
+    }
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        let day = Duration::from_secs(24 * 60 * 60);
+        Self {
+            interval: Duration::from_secs(10),
+            horizon: day * 30,
+            identify_every: day,
+            hole_pause: Duration::from_secs(60),
+            max_attempts: 5,
+            keep_jobs: day * 30,
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: "info".into() }
+    }
+}
+
+impl Config {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// Every [`Error`].
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        let unreadable =
+            |error: std::io::Error| Error::Unreadable { path: path.to_path_buf(), detail: error.to_string() };
+        Self::parse(&std::fs::read_to_string(path).map_err(unreadable)?)
+    }
+
+    /// Reads and checks a text.
+    ///
+    /// # Errors
+    /// [`Error::Syntax`], [`Error::OutOfRange`].
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let config: Self = toml::from_str(text)
+            .map_err(|error| Error::Syntax { detail: check::without_input(&error, text) })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The effective configuration, defaults included and secrets hidden, as TOML.
+    ///
+    /// # Errors
+    /// [`Error::Syntax`] when a path is not UTF-8.
+    pub fn render(&self) -> Result<String, Error> {
+        toml::to_string(self).map_err(|error| Error::Syntax { detail: error.to_string() })
+    }
+}

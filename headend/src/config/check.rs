@@ -1,0 +1,165 @@
+//! The extremes of every value.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::{Config, Error};
+
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+impl Config {
+    /// Refuses the first value outside its extremes, and roles that do not fit together.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        within("database.max_connections", self.database.max_connections, 4..=500)?;
+        self.check_url()?;
+        self.check_collector()?;
+        within("ingest.max_rows", self.ingest.max_rows, 1..=100_000)?;
+        lasts("ingest.max_wait", self.ingest.max_wait, 0, 10_000)?;
+        within("ingest.queue", self.ingest.queue, 1..=1_000_000)?;
+        lasts("plan.interval", self.plan.interval, 1_000, HOUR * 1_000)?;
+        lasts("plan.horizon", self.plan.horizon, HOUR * 1_000, 3650 * DAY * 1_000)?;
+        lasts("plan.identify_every", self.plan.identify_every, MINUTE * 1_000, 365 * DAY * 1_000)?;
+        lasts("plan.hole_pause", self.plan.hole_pause, 1_000, 30 * DAY * 1_000)?;
+        within("plan.max_attempts", self.plan.max_attempts, 1..=100)?;
+        lasts("plan.keep_jobs", self.plan.keep_jobs, HOUR * 1_000, 3650 * DAY * 1_000)?;
+        if self.log.level.trim().is_empty() {
+            return Err(out_of_range("log.level", "empty", "a level, for example info"));
+        }
+        if self.roles.collector && !self.roles.ingest {
+            return Err(out_of_range("roles.ingest", "false", "true where roles.collector is true"));
+        }
+        Ok(())
+    }
+
+    fn check_collector(&self) -> Result<(), Error> {
+        let collector = &self.collector;
+        within("collector.max_sessions", collector.max_sessions, 1..=100_000)?;
+        lasts("collector.connect_timeout", collector.connect_timeout, 100, 5 * MINUTE * 1_000)?;
+        lasts("collector.response_timeout", collector.response_timeout, 100, 5 * MINUTE * 1_000)?;
+        lasts("collector.linger", collector.linger, 0, 10 * MINUTE * 1_000)?;
+        within("collector.line_retries", collector.line_retries, 0..=20)?;
+        lasts("collector.lease", collector.lease, 5_000, HOUR * 1_000)?;
+        within("collector.counters_per_lease", collector.counters_per_lease, 10..=100_000)
+    }
+
+    /// The value itself is not repeated: it may hold a password.
+    fn check_url(&self) -> Result<(), Error> {
+        let Some(url) = &self.database.url else {
+            return Ok(());
+        };
+        let known = ["postgres://", "postgresql://"].iter().any(|scheme| url.expose().starts_with(scheme));
+        if known && url.expose().parse::<sqlx::postgres::PgConnectOptions>().is_ok() {
+            return Ok(());
+        }
+        Err(out_of_range("database.url", "something else", "postgres://user:password@host:port/name"))
+    }
+}
+
+/// A message of the TOML reader without the line it quotes when that line may hold a password.
+pub(super) fn without_input(error: &toml::de::Error, text: &str) -> String {
+    let line = error.span().map(|span| text[..span.start].matches('\n').count() + 1);
+    let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();
+    format!("{place}{}", error.message())
+}
+
+fn within<T: PartialOrd + Display>(
+    key: &'static str,
+    value: T,
+    range: RangeInclusive<T>,
+) -> Result<(), Error> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    Err(out_of_range(key, value, format!("from {} to {}", range.start(), range.end())))
+}
+
+fn lasts(key: &'static str, value: Duration, least_ms: u64, most_ms: u64) -> Result<(), Error> {
+    let (least, most) = (Duration::from_millis(least_ms), Duration::from_millis(most_ms));
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    let show = |duration| humantime::format_duration(duration).to_string();
+    Err(out_of_range(key, show(value), format!("from {} to {}", show(least), show(most))))
+}
+
+fn out_of_range(key: &'static str, got: impl Display, expected: impl Into<String>) -> Error {
+    Error::OutOfRange { key, got: got.to_string(), expected: expected.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAMPLE: &str = include_str!("../../../deploy/headend.toml");
+
+    #[test]
+    fn the_sample_is_read_and_shows_every_default() {
+        assert_eq!(Config::parse(SAMPLE), Ok(Config::default()), "the sample states the defaults");
+        let stated: toml::Table = SAMPLE.parse().unwrap();
+        let known: toml::Table = Config::default().render().unwrap().parse().unwrap();
+        for (section, keys) in &known {
+            for key in keys.as_table().unwrap().keys() {
+                let place = stated.get(section).and_then(|section| section.get(key));
+                assert!(place.is_some(), "{section}.{key} is missing in the sample");
+            }
+        }
+        for optional in ["# url = ", "# bin_dir = ", "# dir = "] {
+            assert!(SAMPLE.contains(optional), "{optional} is missing in the sample");
+        }
+    }
+
+    #[test]
+    fn an_empty_file_means_all_defaults_and_render_reads_back() {
+        let config = Config::parse("").unwrap();
+        assert_eq!(config, Config::default());
+        assert_eq!(Config::parse(&config.render().unwrap()), Ok(config));
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_with_their_line() {
+        let error = Config::parse("[ingest]\nmax_rows = 5\nmax_row = 6\n").unwrap_err();
+        let Error::Syntax { detail } = error else { panic!("{error}") };
+        assert!(detail.contains("line 3") && detail.contains("max_row"), "{detail}");
+    }
+
+    #[test]
+    fn values_outside_their_extremes_are_refused_by_name() {
+        let cases = [
+            ("[database]\nmax_connections = 1", "database.max_connections"),
+            ("[database]\nurl = 'mysql://x'", "database.url"),
+            ("[collector]\nmax_sessions = 0", "collector.max_sessions"),
+            ("[collector]\nlease = '1s'", "collector.lease"),
+            ("[collector]\ncounters_per_lease = 1", "collector.counters_per_lease"),
+            ("[ingest]\nmax_rows = 0", "ingest.max_rows"),
+            ("[ingest]\nmax_wait = '11s'", "ingest.max_wait"),
+            ("[plan]\nhorizon = '1m'", "plan.horizon"),
+            ("[plan]\nmax_attempts = 0", "plan.max_attempts"),
+            ("[log]\nlevel = ' '", "log.level"),
+            ("[roles]\ningest = false", "roles.ingest"),
+        ];
+        for (text, expected) in cases {
+            match Config::parse(text) {
+                Err(Error::OutOfRange { key, .. }) => assert_eq!(key, expected),
+                other => panic!("{text}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_password_appears_nowhere() {
+        let text =
+            "[database]\nurl = 'postgres://ami:hunter2@db:5432/ami?sslpassword=hunter2&sslmode=require'\n";
+        let config = Config::parse(text).unwrap();
+        let shown = format!("{config:?}\n{}", config.render().unwrap());
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(shown.contains("postgres://ami:***@db:5432/ami?sslpassword=***&sslmode=require"), "{shown}");
+        for broken in ["[database]\nurl = 'hunter2://'", "[database]\nurl = 'postgres://a:hunter2@h/d' oops"]
+        {
+            let error = Config::parse(broken).unwrap_err().to_string();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+}

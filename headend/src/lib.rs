@@ -1,0 +1,17 @@
+//! The server of an advanced metering infrastructure.
+//!
+//! What is due becomes jobs ([`plan`]), the collector leases and runs them ([`collect`]), what meters answered is stored in batches ([`ingest`];
+//! what becomes of a failed job: [`retry`]), and [`api`] gives it out. PostgreSQL is store and queue in one ([`store`]); on a
+//! machine without a database the program runs a private one ([`cluster`]). [`config`] is the manual of the configuration,
+//! [`telemetry`] the log.
+
+pub mod api;
+pub mod cluster;
+pub mod collect;
+pub mod config;
+pub mod ingest;
+pub mod plan;
+pub mod retry;
+pub mod serve;
+pub mod store;
+pub mod telemetry;

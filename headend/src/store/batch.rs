@@ -1,0 +1,201 @@
+//! A batch: what many meters answered, in one transaction over all tables that it touches.
+//!
+//! Order inside of it: which ends are ours, marks, captures, registers, clocks, identities, marks moved on, jobs, counters,
+//! leases given back, log, notifications. Whoever is told of a capture can read it, because both happen with the commit.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use collectors::{Event, JobId, Layout, MeterId, Report};
+use jiff::Timestamp;
+use sqlx::PgConnection;
+use tracing::warn;
+use uuid::Uuid;
+
+use super::captures::{Row, Stored};
+use super::digest::{Digest, interval_start};
+use super::ends::{self, End};
+use super::log::Changes;
+use super::profiles::{Advance, Mark, ProfileKey};
+use super::{Error, JOB_CHANNEL, JobKind, JobState, READING_CHANNEL, Store};
+use super::{captures, counters, failed, log, profiles, registers};
+use crate::plan::grid_s;
+
+/// What a batch changed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Captures.
+    pub captures: Stored,
+    /// Register values that are new.
+    pub registers: u64,
+    /// Jobs that are done.
+    pub done: u64,
+    /// Jobs that failed for good.
+    pub failed: u64,
+    /// Jobs that are due again.
+    pub again: u64,
+    /// Jobs that were not ours to end any more: the lease was lost, or somebody called them off.
+    pub lost: u64,
+}
+
+impl Written {
+    /// Adds what another batch changed.
+    pub fn add(&mut self, other: Self) {
+        self.captures.add(other.captures);
+        self.registers += other.registers;
+        self.done += other.done;
+        self.failed += other.failed;
+        self.again += other.again;
+        self.lost += other.lost;
+    }
+}
+
+impl Store {
+    /// Stores what meters answered and ends the jobs that ended, as `owner` of their leases. All or nothing.
+    ///
+    /// Captures are stored whoever brought them: they are true, and known ones change nothing. A job is ended only by the
+    /// owner of its lease.
+    ///
+    /// # Errors
+    /// Every [`Error`]; after a transient one the same batch may be written again.
+    pub async fn write(&self, owner: Uuid, reports: &[Report]) -> Result<Written, Error> {
+        let layouts = self.intern_all(reports).await?;
+        let digest = Digest::of(reports, |layout| {
+            layouts.iter().find(|(known, _)| *known == layout).map(|(_, id)| *id)
+        });
+        let times = digest.rows.iter().filter_map(|row| Timestamp::from_microsecond(row.ts).ok());
+        self.ensure_partitions(times).await?;
+        match super::repeat("store::batch::write", || self.attempt(owner, &digest, Trust::Marks)).await {
+            Err(error) if error.is_duplicate() => {
+                warn!(%error, "a capture beyond the high-water mark was known; the batch is written with care");
+                super::repeat("store::batch::write", || self.attempt(owner, &digest, Trust::Nothing)).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn intern_all<'a>(&self, reports: &'a [Report]) -> Result<Vec<(&'a Layout, i32)>, Error> {
+        let mut known: Vec<(&Layout, i32)> = Vec::new();
+        for report in reports {
+            let (Event::Layout(layout) | Event::Captures(collectors::Captures { layout, .. })) =
+                &report.event
+            else {
+                continue;
+            };
+            if !known.iter().any(|(other, _)| std::ptr::eq(*other, &**layout) || *other == &**layout) {
+                known.push((layout, self.intern_layout(layout).await?));
+            }
+        }
+        Ok(known)
+    }
+
+    async fn attempt(&self, owner: Uuid, digest: &Digest<'_>, trust: Trust) -> Result<Written, Error> {
+        let mut transaction = self.pool.begin().await.map_err(failed("store::batch::begin"))?;
+        let written = write_all(&mut transaction, owner, digest, trust).await?;
+        transaction.commit().await.map_err(failed("store::batch::commit"))?;
+        Ok(written)
+    }
+}
+
+/// What proves that a capture is new.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    /// It lies beyond the high-water mark of its profile.
+    Marks,
+    /// Only the table itself.
+    Nothing,
+}
+
+async fn write_all(
+    connection: &mut PgConnection,
+    owner: Uuid,
+    digest: &Digest<'_>,
+    trust: Trust,
+) -> Result<Written, Error> {
+    let ends = ends::decide(connection, owner, &digest.ends).await?;
+    let mut keys: BTreeSet<ProfileKey> = digest.advances.keys().copied().collect();
+    keys.extend(ends.iter().filter_map(profile));
+    let marks = profiles::lock(connection, &keys.into_iter().collect::<Vec<_>>()).await?;
+    let is_new = |row: &Row| {
+        let profile = digest.profiles.get(&row.layout).map(|profile| (row.meter, *profile));
+        let last = profile.and_then(|key| marks.get(&key)).and_then(|mark| mark.last_ts);
+        trust == Trust::Marks && last.is_none_or(|last| row.ts > last)
+    };
+    let mut changes = Changes::default();
+    let mut written = Written {
+        captures: captures::write(connection, digest.rows.clone(), is_new, &mut changes).await?,
+        registers: registers::insert(connection, &digest.registers, &mut changes).await?,
+        lost: (digest.ends.len() - ends.len()) as u64,
+        ..Written::default()
+    };
+    registers::insert_clocks(connection, &digest.clocks).await?;
+    registers::identify(connection, &digest.identities).await?;
+    let mut advances = digest.advances.clone();
+    for end in &ends {
+        conclude(&mut advances, digest, &marks, end);
+        match end.state {
+            JobState::Done => written.done += 1,
+            JobState::Failed => written.failed += 1,
+            _ => written.again += 1,
+        }
+    }
+    profiles::advance(connection, &advances).await?;
+    ends::count(connection, owner, &digest.counts).await?;
+    ends::write(connection, owner, &ends).await?;
+    counters::raise(connection, &digest.counters).await?;
+    let meters: BTreeSet<MeterId> = digest.ends.values().map(|(meter, _)| *meter).collect();
+    ends::give_back(connection, owner, meters.into_iter().collect()).await?;
+    log::insert(connection, &changes).await?;
+    notify(connection, &changes, &ends).await?;
+    Ok(written)
+}
+
+/// The profile that an ended job read.
+fn profile(end: &End) -> Option<ProfileKey> {
+    let profile = (end.running.kind == JobKind::ReadProfile).then_some(end.running.profile).flatten()?;
+    Some((end.running.meter, profile))
+}
+
+/// What the end of a read says about its profile: what it covered, and when to plan the next.
+fn conclude(
+    advances: &mut BTreeMap<ProfileKey, Advance>,
+    digest: &Digest<'_>,
+    marks: &BTreeMap<ProfileKey, Mark>,
+    end: &End,
+) {
+    let Some(key) = profile(end).filter(|_| end.is_final()) else {
+        return;
+    };
+    let mark = marks.get(&key).copied().unwrap_or_default();
+    let advance = advances.entry(key).or_default();
+    if end.running.planned {
+        let until = end.running.until.map(Timestamp::as_microsecond);
+        let forward = mark.last_ts.is_none_or(|last| until.is_some_and(|until| until >= last));
+        *(if forward { &mut advance.tried } else { &mut advance.hole_tried }) = true;
+    }
+    let Some((_, Ok(covered))) = digest.ends.get(&end.job) else {
+        return;
+    };
+    advance.read = true;
+    let period = digest.periods.get(&key).copied().or(mark.period_s);
+    if let (Some((from, to)), Some(period_s)) = (covered.range, period) {
+        advance.covered.push((interval_start(from, grid_s(period_s)), to));
+    }
+}
+
+/// Tells whoever listens, when the transaction commits: jobs that ended and meters with new or changed readings.
+async fn notify(connection: &mut PgConnection, changes: &Changes, ends: &[End]) -> Result<(), Error> {
+    let jobs: Vec<JobId> = ends.iter().map(|end| end.job).collect();
+    sqlx::query(
+        "/* store::batch::notify */
+         SELECT pg_notify($1, job::text) FROM unnest($2::int8[]) AS job
+         UNION ALL SELECT pg_notify($3, meter::text) FROM unnest($4::int4[]) AS meter",
+    )
+    .bind(JOB_CHANNEL)
+    .bind(jobs)
+    .bind(READING_CHANNEL)
+    .bind(changes.meters())
+    .execute(connection)
+    .await
+    .map_err(failed("store::batch::notify"))?;
+    Ok(())
+}

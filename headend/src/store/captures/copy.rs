@@ -1,0 +1,110 @@
+//! COPY in the binary format (PostgreSQL documentation, COPY, "Binary Format").
+
+use sqlx::PgConnection;
+
+use super::{Row, SLOTS, Stored};
+use crate::store::log::Changes;
+use crate::store::{Error, failed};
+
+const COPY: &str = "/* store::captures::copy */ COPY profile_row (meter_id, layout_id, ts, status, clock_offset_min, \
+                    clock_status, job_id, v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13, v14, v15) \
+                    FROM STDIN (FORMAT binary)";
+
+/// Signature, flags and length of the header's extension.
+const HEADER: [u8; 19] = *b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+
+/// Fields of a row: seven and the values.
+const FIELDS: i16 = 7 + SLOTS as i16;
+
+/// A message to the server is sent when it has this many octets.
+const MESSAGE: usize = 256 << 10;
+
+/// Microseconds between 1970, from which the program counts, and 2000, from which PostgreSQL does.
+const EPOCH: i64 = 946_684_800_000_000;
+
+/// Writes rows whose keys are new and differ from each other.
+pub(super) async fn copy(
+    connection: &mut PgConnection,
+    rows: &[Row],
+    changes: &mut Changes,
+) -> Result<Stored, Error> {
+    let failed = failed("store::captures::copy");
+    let mut copy = connection.copy_in_raw(COPY).await.map_err(&failed)?;
+    let mut message = Vec::with_capacity(MESSAGE + 1024);
+    message.extend_from_slice(&HEADER);
+    for row in rows {
+        encode(row, &mut message);
+        changes.note(row.meter, Some(row.layout), row.ts);
+        if message.len() >= MESSAGE {
+            copy.send(message.as_slice()).await.map_err(&failed)?;
+            message.clear();
+        }
+    }
+    message.extend_from_slice(&(-1_i16).to_be_bytes());
+    copy.send(message.as_slice()).await.map_err(&failed)?;
+    let inserted = copy.finish().await.map_err(&failed)?;
+    Ok(Stored { sent: rows.len() as u64, inserted, ..Stored::default() })
+}
+
+/// One row: the number of fields, then each field as its length and its octets; length -1 is NULL.
+fn encode(row: &Row, out: &mut Vec<u8>) {
+    out.extend_from_slice(&FIELDS.to_be_bytes());
+    field(out, &row.meter.to_be_bytes());
+    field(out, &row.layout.to_be_bytes());
+    field(out, &row.ts.saturating_sub(EPOCH).to_be_bytes());
+    optional(out, row.status.map(i32::to_be_bytes));
+    optional(out, row.clock_offset_min.map(i16::to_be_bytes));
+    field(out, &row.clock_status.to_be_bytes());
+    field(out, &row.job.to_be_bytes());
+    for value in row.values {
+        optional(out, value.map(i64::to_be_bytes));
+    }
+}
+
+fn optional<const N: usize>(out: &mut Vec<u8>, octets: Option<[u8; N]>) {
+    match octets {
+        Some(octets) => field(out, &octets),
+        None => out.extend_from_slice(&(-1_i32).to_be_bytes()),
+    }
+}
+
+/// No field has more than eight octets.
+fn field(out: &mut Vec<u8>, octets: &[u8]) {
+    out.extend_from_slice(&(octets.len() as i32).to_be_bytes());
+    out.extend_from_slice(octets);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_laid_out_as_the_format_says() {
+        let mut values = [None; SLOTS];
+        values[1] = Some(-2);
+        let row = Row {
+            meter: 7,
+            layout: 9,
+            ts: EPOCH + 1,
+            status: Some(-1),
+            clock_offset_min: None,
+            clock_status: 128,
+            job: 5,
+            values,
+        };
+        let mut out = Vec::new();
+        encode(&row, &mut out);
+        let mut expected: Vec<u8> = vec![0, 23];
+        expected.extend([0, 0, 0, 4, 0, 0, 0, 7]); // meter_id
+        expected.extend([0, 0, 0, 4, 0, 0, 0, 9]); // layout_id
+        expected.extend([0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 1]); // ts, a microsecond into 2000
+        expected.extend([0, 0, 0, 4, 255, 255, 255, 255]); // status
+        expected.extend([255, 255, 255, 255]); // clock_offset_min NULL
+        expected.extend([0, 0, 0, 2, 0, 128]); // clock_status
+        expected.extend([0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 5]); // job_id
+        expected.extend([255, 255, 255, 255]); // v0 NULL
+        expected.extend([0, 0, 0, 8, 255, 255, 255, 255, 255, 255, 255, 254]); // v1
+        expected.extend([255; 4 * 14]); // v2 to v15 NULL
+        assert_eq!(out, expected);
+    }
+}

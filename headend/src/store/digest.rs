@@ -1,0 +1,170 @@
+//! Sorts a batch of reports into what goes into each family of tables. Pure: layouts are interned before.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use collectors::{Captures, Covered, Event, Failure, JobId, Layout, MeterId, Report};
+use jiff::{SignedDuration, Timestamp};
+
+use super::captures::{Row, SLOTS};
+use super::profiles::{Advance, ProfileKey, Range};
+use super::registers::{Clock, Identity, Register};
+
+/// A batch, sorted.
+#[derive(Default)]
+pub(super) struct Digest<'a> {
+    /// Captures, with the logical name of their profile beside each layout.
+    pub(super) rows: Vec<Row>,
+    /// The profile that each layout id belongs to.
+    pub(super) profiles: BTreeMap<i32, dlms::Obis>,
+    /// What each profile gains, without the ends of jobs.
+    pub(super) advances: BTreeMap<ProfileKey, Advance>,
+    /// Capture period of the profiles whose layout is in the batch.
+    pub(super) periods: BTreeMap<ProfileKey, u32>,
+    pub(super) registers: Vec<Register<'a>>,
+    pub(super) clocks: Vec<Clock>,
+    pub(super) identities: Vec<Identity<'a>>,
+    /// Captures and register values of each job.
+    pub(super) counts: BTreeMap<JobId, i64>,
+    /// How jobs ended, with their meter.
+    pub(super) ends: BTreeMap<JobId, (MeterId, &'a Result<Covered, Failure>)>,
+    /// The highest counter that each meter expects.
+    pub(super) counters: BTreeMap<MeterId, u32>,
+}
+
+impl<'a> Digest<'a> {
+    /// Sorts `reports`; `layout_id` knows every layout in them.
+    pub(super) fn of(reports: &'a [Report], layout_id: impl Fn(&Layout) -> Option<i32>) -> Self {
+        let mut digest = Self::default();
+        for report in reports {
+            digest.take(report, &layout_id);
+        }
+        digest.identities.reverse();
+        digest.identities.sort_by_key(|identity| identity.meter);
+        digest.identities.dedup_by_key(|identity| identity.meter);
+        digest
+    }
+
+    fn take(&mut self, report: &'a Report, layout_id: &impl Fn(&Layout) -> Option<i32>) {
+        let (meter, job) = (report.meter, report.job);
+        match &report.event {
+            Event::Identity { serial: _, logical_device_name, firmware } => self.identities.push(Identity {
+                meter,
+                logical_device_name: logical_device_name.as_deref(),
+                firmware: firmware.as_deref(),
+            }),
+            Event::Clock { meter: shown, offset_min, status, read_at, delay_ms } => self.clocks.push(Clock {
+                meter,
+                job,
+                shown: *shown,
+                offset_min: *offset_min,
+                status: *status,
+                read_at: *read_at,
+                delay_ms: *delay_ms,
+            }),
+            Event::Registers(values) => {
+                *self.counts.entry(job).or_default() += values.len() as i64;
+                self.registers.extend(values.iter().map(|value| (meter, job, value)));
+            }
+            Event::Layout(layout) => self.layout(meter, layout, layout_id(layout)),
+            Event::Captures(captures) => {
+                *self.counts.entry(job).or_default() += captures.at.len() as i64;
+                if let Some(id) = layout_id(&captures.layout) {
+                    self.layout(meter, &captures.layout, Some(id));
+                    self.captures(meter, job, id, captures);
+                }
+            }
+            Event::Ended(outcome) => {
+                if let Err(Failure { expected_counter: Some(expected), .. }) = outcome {
+                    let highest = self.counters.entry(meter).or_default();
+                    *highest = (*highest).max(*expected);
+                }
+                self.ends.insert(job, (meter, outcome));
+            }
+        }
+    }
+
+    fn layout(&mut self, meter: MeterId, layout: &Arc<Layout>, id: Option<i32>) {
+        let key = (meter, layout.obis);
+        self.periods.insert(key, layout.period_s);
+        let advance = self.advances.entry(key).or_default();
+        if let Some(id) = id {
+            advance.layout = Some(id);
+            self.profiles.insert(id, layout.obis);
+        }
+    }
+
+    fn captures(&mut self, meter: MeterId, job: JobId, id: i32, captures: &Captures) {
+        for (index, at) in captures.at.iter().enumerate() {
+            let mut values = [None; SLOTS];
+            let from = index * captures.width;
+            for (slot, value) in values.iter_mut().zip(captures.values.iter().skip(from).take(captures.width))
+            {
+                *slot = *value;
+            }
+            self.rows.push(Row {
+                meter,
+                layout: id,
+                ts: at.as_microsecond(),
+                status: captures.status.get(index).copied().flatten(),
+                clock_offset_min: captures.offset_min.get(index).copied().flatten(),
+                clock_status: captures.clock_status.get(index).map_or(0xFF, |status| i16::from(*status)),
+                job,
+                values,
+            });
+        }
+        let advance = self.advances.entry((meter, captures.layout.obis)).or_default();
+        advance.last_ts = advance.last_ts.max(captures.at.iter().max().copied());
+        advance.covered.extend(intervals(&captures.at, captures.layout.period_s));
+    }
+}
+
+/// What captures cover: the interval that ends with each, joined where they follow each other.
+pub(super) fn intervals(at: &[Timestamp], period_s: u32) -> Vec<Range> {
+    let mut covered: Vec<Range> = Vec::new();
+    for &until in at {
+        let after = interval_start(until, period_s);
+        match covered.last_mut() {
+            Some(last) if last.0 <= after && after <= last.1 => last.1 = last.1.max(until),
+            _ => covered.push((after, until)),
+        }
+    }
+    covered
+}
+
+/// Where the interval that ends with a capture begins. A capture without a period covers its own instant, which is a
+/// microsecond for PostgreSQL.
+pub(super) fn interval_start(until: Timestamp, period_s: u32) -> Timestamp {
+    let length = match period_s {
+        0 => SignedDuration::from_micros(1),
+        seconds => SignedDuration::from_secs(i64::from(seconds)),
+    };
+    until.checked_sub(length).unwrap_or(Timestamp::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        format!("2024-03-31T{text}:00Z").parse().unwrap()
+    }
+
+    #[test]
+    fn captures_in_a_row_are_one_range_and_a_missing_one_parts_it() {
+        let times = [at("00:15"), at("00:30"), at("01:00"), at("01:15")];
+        assert_eq!(intervals(&times, 900), [(at("00:00"), at("00:30")), (at("00:45"), at("01:15"))]);
+    }
+
+    #[test]
+    fn captures_out_of_order_or_repeated_are_not_lost() {
+        let times = [at("00:30"), at("00:15"), at("00:15")];
+        assert_eq!(intervals(&times, 900), [(at("00:15"), at("00:30")), (at("00:00"), at("00:15"))]);
+    }
+
+    #[test]
+    fn a_capture_without_a_period_covers_its_instant() {
+        let time = at("00:30");
+        assert_eq!(intervals(&[time], 0), [(time - SignedDuration::from_micros(1), time)]);
+    }
+}

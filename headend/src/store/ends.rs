@@ -1,0 +1,244 @@
+//! How jobs end: only by the owner of their lease, and only once.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use collectors::{Covered, Failure, JobId, MeterId, Reason};
+use dlms::Obis;
+use jiff::Timestamp;
+use jiff_sqlx::Timestamp as SqlTimestamp;
+use sqlx::{FromRow, PgConnection};
+use tracing::warn;
+use uuid::Uuid;
+
+use super::layouts::obis;
+use super::{Error, JobKind, JobState, failed, jobs};
+use crate::retry::{Retry, retry};
+
+/// A running job that is ours to end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Running {
+    pub(super) meter: MeterId,
+    pub(super) kind: JobKind,
+    pub(super) profile: Option<Obis>,
+    pub(super) until: Option<Timestamp>,
+    pub(super) planned: bool,
+    pub(super) attempts: i16,
+    pub(super) max_attempts: i16,
+}
+
+/// What becomes of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct End {
+    pub(super) job: JobId,
+    pub(super) running: Running,
+    /// Done, failed or due.
+    pub(super) state: JobState,
+    wait: Duration,
+    reason: Option<Reason>,
+    detail: Option<String>,
+    bytes_on_wire: Option<i64>,
+}
+
+impl End {
+    /// Whether it came to a final state.
+    pub(super) fn is_final(&self) -> bool {
+        self.state != JobState::Due
+    }
+}
+
+#[derive(FromRow)]
+struct Stored {
+    id: i64,
+    meter_id: i32,
+    kind: JobKind,
+    obis: Option<Vec<u8>>,
+    to_ts: Option<SqlTimestamp>,
+    priority: i16,
+    attempts: i16,
+    max_attempts: i16,
+}
+
+/// Finds and locks those of the jobs that `owner` runs, and decides what becomes of each. The others were taken from us or
+/// called off: they end without us.
+pub(super) async fn decide(
+    connection: &mut PgConnection,
+    owner: Uuid,
+    outcomes: &BTreeMap<JobId, (MeterId, &Result<Covered, Failure>)>,
+) -> Result<Vec<End>, Error> {
+    if outcomes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<Stored> = sqlx::query_as(
+        "/* store::ends::decide */
+         SELECT id, meter_id, kind, obis, to_ts, priority, attempts, max_attempts FROM job
+         WHERE id = ANY ($1) AND state = 'running' AND lease_owner = $2 ORDER BY id FOR UPDATE",
+    )
+    .bind(outcomes.keys().copied().collect::<Vec<_>>())
+    .bind(owner)
+    .fetch_all(connection)
+    .await
+    .map_err(failed("store::ends::decide"))?;
+    let mut ends = Vec::with_capacity(rows.len());
+    for row in rows {
+        let job = row.id;
+        if let Some((_, outcome)) = outcomes.get(&job) {
+            ends.push(end(job, row.running()?, outcome));
+        }
+    }
+    for job in outcomes.keys().filter(|job| ends.iter().all(|end| end.job != **job)) {
+        warn!(job, %owner, "a job ended that is not ours any more: its lease was lost or it was called off");
+    }
+    Ok(ends)
+}
+
+impl Stored {
+    fn running(self) -> Result<Running, Error> {
+        Ok(Running {
+            meter: self.meter_id,
+            kind: self.kind,
+            profile: self.obis.as_deref().map(obis).transpose()?,
+            until: self.to_ts.map(SqlTimestamp::to_jiff),
+            planned: self.priority == 0,
+            attempts: self.attempts,
+            max_attempts: self.max_attempts,
+        })
+    }
+}
+
+fn end(job: JobId, running: Running, outcome: &Result<Covered, Failure>) -> End {
+    let failure = match outcome {
+        Ok(covered) => {
+            let bytes_on_wire = Some(i64::try_from(covered.bytes_on_wire).unwrap_or(i64::MAX));
+            let wait = Duration::ZERO;
+            return End {
+                job,
+                running,
+                state: JobState::Done,
+                wait,
+                reason: None,
+                detail: None,
+                bytes_on_wire,
+            };
+        }
+        Err(failure) => failure,
+    };
+    let (state, wait) = match retry(failure.reason, running.attempts, running.max_attempts) {
+        Retry::After(wait) => (JobState::Due, wait),
+        Retry::Never => (JobState::Failed, Duration::ZERO),
+    };
+    let (reason, detail) = (Some(failure.reason), Some(failure.detail.clone()));
+    End { job, running, state, wait, reason, detail, bytes_on_wire: None }
+}
+
+/// Writes the ends.
+pub(super) async fn write(connection: &mut PgConnection, owner: Uuid, ends: &[End]) -> Result<(), Error> {
+    if ends.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "/* store::ends::write */
+         UPDATE job j SET state = e.state, lease_owner = NULL, 
+             reason = coalesce(e.reason::failure_reason, j.reason), detail = coalesce(e.detail, j.detail),
+             due_at = CASE WHEN e.state = 'due' THEN now() + e.wait ELSE j.due_at END,
+             finished_at = CASE WHEN e.state = 'due' THEN NULL ELSE now() END,
+             bytes_on_wire = coalesce(e.bytes_on_wire, j.bytes_on_wire)
+         FROM unnest($1::int8[], $2::job_state[], $3::text[], $4::text[], $5::interval[], $6::int8[])
+             AS e (id, state, reason, detail, wait, bytes_on_wire)
+         WHERE j.id = e.id AND j.state = 'running' AND j.lease_owner = $7",
+    )
+    .bind(ends.iter().map(|end| end.job).collect::<Vec<_>>())
+    .bind(ends.iter().map(|end| end.state).collect::<Vec<_>>())
+    .bind(ends.iter().map(|end| end.reason.map(Reason::as_str)).collect::<Vec<_>>())
+    .bind(ends.iter().map(|end| end.detail.clone()).collect::<Vec<_>>())
+    .bind(ends.iter().map(|end| jobs::interval(end.wait)).collect::<Vec<_>>())
+    .bind(ends.iter().map(|end| end.bytes_on_wire).collect::<Vec<_>>())
+    .bind(owner)
+    .execute(&mut *connection)
+    .await
+    .map_err(failed("store::ends::write"))?;
+    note_attempts(connection, ends).await
+}
+
+/// Notes on the meter when a planned identification or read of registers ended: the next is planned from there. That of
+/// profiles stands with the profile.
+async fn note_attempts(connection: &mut PgConnection, ends: &[End]) -> Result<(), Error> {
+    let meters = |kind: JobKind| -> Vec<MeterId> {
+        let planned =
+            ends.iter().filter(|end| end.is_final() && end.running.planned && end.running.kind == kind);
+        planned.map(|end| end.running.meter).collect()
+    };
+    let (identified, registers) = (meters(JobKind::Identify), meters(JobKind::ReadRegisters));
+    if identified.is_empty() && registers.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "/* store::ends::note_attempts */
+         UPDATE meter SET
+             identify_tried_at = CASE WHEN id = ANY ($1) THEN now() ELSE identify_tried_at END,
+             registers_tried_at = CASE WHEN id = ANY ($2) THEN now() ELSE registers_tried_at END
+         WHERE id = ANY ($1 || $2)",
+    )
+    .bind(identified)
+    .bind(registers)
+    .execute(connection)
+    .await
+    .map_err(failed("store::ends::note_attempts"))?;
+    Ok(())
+}
+
+/// Counts what running jobs brought, whether they end in this batch or not.
+pub(super) async fn count(
+    connection: &mut PgConnection,
+    owner: Uuid,
+    counts: &BTreeMap<JobId, i64>,
+) -> Result<(), Error> {
+    if counts.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "/* store::ends::count */
+         UPDATE job j SET captures = j.captures + c.captures FROM unnest($1::int8[], $2::int8[]) AS c (id, captures)
+         WHERE j.id = c.id AND j.state = 'running' AND j.lease_owner = $3",
+    )
+    .bind(counts.keys().copied().collect::<Vec<_>>())
+    .bind(counts.values().copied().collect::<Vec<_>>())
+    .bind(owner)
+    .execute(connection)
+    .await
+    .map_err(failed("store::ends::count"))?;
+    Ok(())
+}
+
+/// Gives meters back whose last running job has ended. The meters are locked by a statement of their own: the one after it
+/// then sees every job that a lease took before.
+pub(super) async fn give_back(
+    connection: &mut PgConnection,
+    owner: Uuid,
+    meters: Vec<MeterId>,
+) -> Result<(), Error> {
+    if meters.is_empty() {
+        return Ok(());
+    }
+    let failed = failed("store::ends::give_back");
+    sqlx::query(
+        "/* store::ends::give_back */
+         SELECT FROM meter WHERE id = ANY ($1) AND lease_owner = $2 ORDER BY id FOR NO KEY UPDATE",
+    )
+    .bind(&meters)
+    .bind(owner)
+    .execute(&mut *connection)
+    .await
+    .map_err(&failed)?;
+    sqlx::query(
+        "/* store::ends::give_back */
+         UPDATE meter m SET lease_owner = NULL, lease_until = NULL WHERE m.id = ANY ($1) AND m.lease_owner = $2
+             AND NOT EXISTS (SELECT FROM job j WHERE j.meter_id = m.id AND j.state = 'running')",
+    )
+    .bind(&meters)
+    .bind(owner)
+    .execute(connection)
+    .await
+    .map_err(&failed)?;
+    Ok(())
+}

@@ -1,0 +1,170 @@
+//! Jobs as a queue: a collector leases meters, not jobs, because a meter has one association and one writer.
+//!
+//! due -> [`Store::lease`] -> running -> ended by [`super::batch`], by the owner of the lease only. A lease lives by
+//! [`Store::renew`]; when that stops, [`Store::recover`] puts the jobs back. [`Store::release`] does so in an orderly stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use collectors::{Credentials, JobId, Layout, MeterId};
+use dlms::Obis;
+use jiff::Timestamp;
+use sqlx::postgres::types::PgInterval;
+use uuid::Uuid;
+
+use super::{Error, JobKind, Store, failed};
+
+/// Attempts that a job may have beyond its own limit, because collectors died while they worked on it.
+pub const DEATHS: i32 = 10;
+
+/// A meter that was leased, with everything that a session with it needs.
+#[derive(Debug, Clone)]
+pub struct Leased {
+    /// The meter.
+    pub meter: MeterId,
+    /// The serial number it has to have.
+    pub serial: String,
+    /// Name of its model.
+    pub model: String,
+    /// Where its line ends, `host:port`.
+    pub address: String,
+    /// Address of the logical device inside the meter.
+    pub server_sap: u16,
+    /// Address of the head-end towards the meter.
+    pub client_sap: u16,
+    /// IANA time zone of its clock.
+    pub zone: String,
+    /// Level of security and its secrets.
+    pub credentials: Credentials,
+    /// The jobs that were taken with it, the most urgent first; at least one.
+    pub jobs: Vec<LeasedJob>,
+}
+
+/// A job that is now running.
+#[derive(Debug, Clone)]
+pub struct LeasedJob {
+    /// The job.
+    pub id: JobId,
+    /// What is to be done.
+    pub kind: JobKind,
+    /// The profile, or the one register, to read.
+    pub obis: Option<Obis>,
+    /// Earliest and latest capture to read, both inclusive.
+    pub range: Option<(Timestamp, Timestamp)>,
+    /// Higher goes first; 0 is planned work.
+    pub priority: i16,
+    /// Which attempt this is, from 1.
+    pub attempts: i16,
+    /// Invocation counters reserved for this job, as `[first, end)`; `None` without ciphering, and when a key has none left.
+    pub counters: Option<(u32, u32)>,
+    /// The columns of the profile when it was last read.
+    pub layout: Option<Arc<Layout>>,
+    /// High-water mark of the profile: no stored capture is later.
+    pub last_ts: Option<Timestamp>,
+}
+
+impl Store {
+    /// Takes up to `meters` meters that have due work and no owner, or that `owner` holds already, together with their due
+    /// jobs (at most 32 each) and a block of `counters` invocation counters for each job of a meter with ciphering. All that
+    /// happens in one statement: two owners never get the same meter.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Contended`], [`Error::Unreadable`].
+    pub async fn lease(
+        &self,
+        owner: Uuid,
+        meters: u32,
+        time: Duration,
+        counters: u32,
+    ) -> Result<Vec<Leased>, Error> {
+        super::lease::lease(self, owner, meters, time, counters).await
+    }
+
+    /// Tells that `owner` lives: all its leases end `time` from now. Returns the meters it still holds, in order; work on
+    /// others has to stop.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Contended`].
+    pub async fn renew(&self, owner: Uuid, time: Duration) -> Result<Vec<MeterId>, Error> {
+        let mut held: Vec<MeterId> = sqlx::query_scalar(
+            "/* store::jobs::renew */ UPDATE meter SET lease_until = now() + $2 WHERE lease_owner = $1 RETURNING id",
+        )
+        .bind(owner)
+        .bind(interval(time))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(failed("store::jobs::renew"))?;
+        held.sort_unstable();
+        Ok(held)
+    }
+
+    /// Ends leases whose owner gave no sign of life: their running jobs are due again, or failed when they have been started
+    /// [`DEATHS`] times more than they may: the death of a collector is not the job's fault, but a job that kills it each
+    /// time has to end. At most 1000 meters a call. Returns how many jobs came free.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Contended`].
+    pub async fn recover(&self) -> Result<u64, Error> {
+        let done = sqlx::query(
+            "/* store::jobs::recover */
+             WITH expired AS (
+                 SELECT id FROM meter WHERE lease_owner IS NOT NULL AND lease_until < now()
+                 ORDER BY lease_until LIMIT 1000 FOR UPDATE SKIP LOCKED),
+             freed AS (
+                 UPDATE meter m SET lease_owner = NULL, lease_until = NULL FROM expired e WHERE m.id = e.id RETURNING m.id)
+             UPDATE job j SET lease_owner = NULL, due_at = now(),
+                 state = CASE WHEN j.attempts < j.max_attempts + $1 THEN 'due' ELSE 'failed' END::job_state,
+                 finished_at = CASE WHEN j.attempts < j.max_attempts + $1 THEN NULL ELSE now() END,
+                 reason = 'cancelled',
+                 detail = 'The collector stopped while it worked on this job.'
+             FROM freed f WHERE j.meter_id = f.id AND j.state = 'running'",
+        )
+        .bind(DEATHS)
+        .execute(&self.pool)
+        .await
+        .map_err(failed("store::jobs::recover"))?;
+        Ok(done.rows_affected())
+    }
+
+    /// Gives back everything that `owner` holds; its running jobs are due again and this attempt does not count. For an
+    /// orderly stop, after the channels have ended. Returns how many jobs came free.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Contended`].
+    pub async fn release(&self, owner: Uuid) -> Result<u64, Error> {
+        let done = sqlx::query(
+            "/* store::jobs::release */
+             WITH freed AS (
+                 UPDATE meter SET lease_owner = NULL, lease_until = NULL WHERE lease_owner = $1 RETURNING id)
+             UPDATE job j SET state = 'due', lease_owner = NULL, due_at = now(), attempts = greatest(j.attempts - 1, 0)
+             FROM freed f WHERE j.meter_id = f.id AND j.state = 'running' AND j.lease_owner = $1",
+        )
+        .bind(owner)
+        .execute(&self.pool)
+        .await
+        .map_err(failed("store::jobs::release"))?;
+        Ok(done.rows_affected())
+    }
+
+    /// Deletes jobs that ended longer ago than `age`, at most 10000 a call. Returns how many.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Contended`].
+    pub async fn purge_jobs(&self, age: Duration) -> Result<u64, Error> {
+        let done = sqlx::query(
+            "/* store::jobs::purge_jobs */ DELETE FROM job WHERE id IN (
+                 SELECT id FROM job WHERE finished_at < now() - $1 ORDER BY finished_at LIMIT 10000)",
+        )
+        .bind(interval(age))
+        .execute(&self.pool)
+        .await
+        .map_err(failed("store::jobs::purge_jobs"))?;
+        Ok(done.rows_affected())
+    }
+}
+
+/// A duration as PostgreSQL counts it: microseconds, no days or months whose length depends on a calendar.
+pub(super) fn interval(duration: Duration) -> PgInterval {
+    let microseconds = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+    PgInterval { months: 0, days: 0, microseconds }
+}

@@ -1,0 +1,214 @@
+//! The one statement of [`Store::lease`] and what is made of its rows.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use collectors::{Credentials, Layout};
+use dlms::client::{Key, Password, SystemTitle};
+use jiff_sqlx::Timestamp as SqlTimestamp;
+use sqlx::FromRow;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use super::jobs::{Leased, LeasedJob, interval};
+use super::layouts::{obis, small};
+use super::{Error, JobKind, Security, Store, failed};
+
+/// Most jobs of one meter that one statement takes.
+const JOBS_PER_METER: i64 = 32;
+
+/// `picked` locks the meters and skips those that another owner is just taking. Everything after it sees only those.
+/// A job is checked again where it is updated, because a person may have called it off in between. The counter row is
+/// made with the first reservation.
+const LEASE: &str = "/* store::jobs::lease */
+WITH picked AS (
+    SELECT m.id FROM job j JOIN meter m ON m.id = j.meter_id
+    WHERE j.state = 'due' AND j.due_at <= now() AND m.state = 'active' AND (m.lease_owner IS NULL OR m.lease_owner = $1)
+    ORDER BY j.priority DESC, j.due_at LIMIT $2 FOR UPDATE OF m SKIP LOCKED),
+waiting AS (
+    SELECT j.id, row_number() OVER (PARTITION BY j.meter_id ORDER BY j.priority DESC, j.due_at, j.id) AS place
+    FROM job j WHERE j.meter_id IN (SELECT id FROM picked) AND j.state = 'due' AND j.due_at <= now()),
+taken AS (
+    UPDATE job j SET state = 'running', lease_owner = $1, started_at = now(), attempts = j.attempts + 1
+    FROM waiting w WHERE w.id = j.id AND w.place <= $3 AND j.state = 'due' RETURNING j.*),
+leased AS (
+    UPDATE meter m SET lease_owner = $1, lease_until = now() + $4
+    WHERE m.id IN (SELECT meter_id FROM taken) RETURNING m.*),
+wanted AS (
+    SELECT l.id, count(*) * $5 AS size FROM leased l JOIN taken t ON t.meter_id = l.id
+    WHERE l.security = 'gmac' GROUP BY l.id),
+reserved AS (
+    INSERT INTO meter_counter AS c (meter_id, next) SELECT id, 1 + size FROM wanted
+    ON CONFLICT (meter_id) DO UPDATE SET next = c.next + EXCLUDED.next - 1
+        WHERE c.next + EXCLUDED.next - 1 <= 4294967295
+    RETURNING c.meter_id, c.next)
+SELECT l.id AS meter, l.serial, l.model, l.address, l.server_sap, l.client_sap, l.zone, l.security, l.client_title,
+    s.password, s.encryption_key, s.authentication_key, r.next AS counters_end,
+    t.id AS job, t.kind, t.obis, t.from_ts, t.to_ts, t.priority, t.attempts,
+    p.last_ts, p.layout_id,
+    CASE WHEN p.layout_id <> ALL ($6) THEN layout_json(p.layout_id) END AS layout
+FROM leased l JOIN taken t ON t.meter_id = l.id
+LEFT JOIN reserved r ON r.meter_id = l.id
+LEFT JOIN meter_secret s ON s.meter_id = l.id
+LEFT JOIN meter_profile p ON t.kind = 'read_profile' AND p.meter_id = l.id AND p.obis = t.obis
+ORDER BY l.id, t.priority DESC, t.due_at, t.id";
+
+/// A row of that statement: a job, with its meter repeated.
+#[derive(FromRow)]
+struct Row {
+    meter: i32,
+    serial: String,
+    model: String,
+    address: String,
+    server_sap: i32,
+    client_sap: i32,
+    zone: String,
+    security: Security,
+    client_title: Option<Vec<u8>>,
+    password: Option<Vec<u8>>,
+    encryption_key: Option<Vec<u8>>,
+    authentication_key: Option<Vec<u8>>,
+    counters_end: Option<i64>,
+    job: i64,
+    kind: JobKind,
+    obis: Option<Vec<u8>>,
+    from_ts: Option<SqlTimestamp>,
+    to_ts: Option<SqlTimestamp>,
+    priority: i16,
+    attempts: i16,
+    last_ts: Option<SqlTimestamp>,
+    layout_id: Option<i32>,
+    layout: Option<String>,
+}
+
+pub(super) async fn lease(
+    store: &Store,
+    owner: Uuid,
+    meters: u32,
+    time: Duration,
+    counters: u32,
+) -> Result<Vec<Leased>, Error> {
+    // The cache may drop a layout while the statement runs; what is known is held on to until the rows are read.
+    let known: BTreeMap<i32, Arc<Layout>> = store.layouts.known();
+    let ids: Vec<i32> = known.keys().copied().collect();
+    let rows: Vec<Row> = sqlx::query_as(LEASE)
+        .bind(owner)
+        .bind(i64::from(meters))
+        .bind(JOBS_PER_METER)
+        .bind(interval(time))
+        .bind(i64::from(counters))
+        .bind(ids)
+        .fetch_all(&store.pool)
+        .await
+        .map_err(failed("store::jobs::lease"))?;
+    fold(store, rows, &known, counters)
+}
+
+/// Rows of one meter become one [`Leased`], whose block of counters is dealt out among its jobs.
+fn fold(
+    store: &Store,
+    rows: Vec<Row>,
+    known: &BTreeMap<i32, Arc<Layout>>,
+    counters: u32,
+) -> Result<Vec<Leased>, Error> {
+    let mut leased: Vec<Leased> = Vec::new();
+    let mut rest: Option<i64> = None;
+    let total = rows.iter().fold(BTreeMap::<i32, i64>::new(), |mut total, row| {
+        *total.entry(row.meter).or_default() += 1;
+        total
+    });
+    for row in rows {
+        if leased.last().is_none_or(|meter| meter.meter != row.meter) {
+            let size = total.get(&row.meter).copied().unwrap_or(0) * i64::from(counters);
+            rest = row.counters_end.map(|end| end - size);
+            leased.push(meter(&row)?);
+        }
+        let layout = match (row.layout_id, &row.layout) {
+            (Some(id), Some(json)) => Some(store.layouts.learn(id, json)?),
+            (Some(id), None) => known.get(&id).cloned(),
+            (None, _) => None,
+        };
+        let job = job(&row, layout, take(&mut rest, counters)?)?;
+        if let Some(meter) = leased.last_mut() {
+            meter.jobs.push(job);
+        }
+    }
+    Ok(leased)
+}
+
+/// Cuts the next piece off a block of counters.
+fn take(rest: &mut Option<i64>, size: u32) -> Result<Option<(u32, u32)>, Error> {
+    let Some(first) = *rest else { return Ok(None) };
+    let end = first + i64::from(size);
+    *rest = Some(end);
+    Ok(Some((small("invocation counter", first)?, small("invocation counter", end)?)))
+}
+
+fn meter(row: &Row) -> Result<Leased, Error> {
+    Ok(Leased {
+        meter: row.meter,
+        serial: row.serial.clone(),
+        model: row.model.clone(),
+        address: row.address.clone(),
+        server_sap: small("server address", row.server_sap)?,
+        client_sap: small("client address", row.client_sap)?,
+        zone: row.zone.clone(),
+        credentials: credentials(row)?,
+        jobs: Vec::new(),
+    })
+}
+
+fn job(row: &Row, layout: Option<Arc<Layout>>, counters: Option<(u32, u32)>) -> Result<LeasedJob, Error> {
+    Ok(LeasedJob {
+        id: row.job,
+        kind: row.kind,
+        obis: row.obis.as_deref().map(obis).transpose()?,
+        range: row.from_ts.zip(row.to_ts).map(|(from, to)| (from.to_jiff(), to.to_jiff())),
+        priority: row.priority,
+        attempts: row.attempts,
+        counters,
+        layout,
+        last_ts: row.last_ts.map(SqlTimestamp::to_jiff),
+    })
+}
+
+fn credentials(row: &Row) -> Result<Credentials, Error> {
+    let absent =
+        |what: &'static str| Error::Unreadable { what, detail: format!("none for meter {}", row.serial) };
+    match row.security {
+        Security::None => Ok(Credentials::None),
+        Security::Lls => {
+            let password = row.password.clone().ok_or_else(|| absent("password"))?;
+            Ok(Credentials::Lls { password: Password::new(password) })
+        }
+        Security::Gmac => Ok(Credentials::Gmac {
+            client_title: SystemTitle::new(
+                octets(row.client_title.as_deref()).ok_or_else(|| absent("client title"))?,
+            ),
+            encryption_key: Key::new(
+                *key(row.encryption_key.as_deref()).ok_or_else(|| absent("encryption key"))?,
+            ),
+            authentication_key: Key::new(
+                *key(row.authentication_key.as_deref()).ok_or_else(|| absent("authentication key"))?,
+            ),
+        }),
+    }
+}
+
+fn octets<const N: usize>(stored: Option<&[u8]>) -> Option<[u8; N]> {
+    stored?.try_into().ok()
+}
+
+fn key(stored: Option<&[u8]>) -> Option<Zeroizing<[u8; 16]>> {
+    octets(stored).map(Zeroizing::new)
+}
+
+impl Drop for Row {
+    fn drop(&mut self) {
+        use zeroize::Zeroize;
+        self.password.zeroize();
+        self.encryption_key.zeroize();
+        self.authentication_key.zeroize();
+    }
+}

@@ -1,0 +1,123 @@
+//! Everything that is kept, in PostgreSQL. No other module of the program contains SQL.
+//!
+//! One file for each family of tables: [`meters`], [`jobs`] (leases) and [`job_list`] (orders), [`planned`] (what the planner
+//! looks at), [`counters`], [`layouts`], [`captures`], [`profiles`] (high-water marks and coverage), [`registers`] and
+//! [`readings`]. [`batch`] puts what meters answered into one transaction over several of them. Each statement starts with the
+//! name of its function, so that the server's log can be read.
+
+pub mod batch;
+pub mod captures;
+pub mod counters;
+mod digest;
+mod ends;
+mod error;
+pub mod job_list;
+pub mod jobs;
+pub mod layouts;
+mod lease;
+mod log;
+pub mod meters;
+pub mod migrate;
+pub mod planned;
+pub mod profiles;
+pub mod readings;
+pub mod registers;
+mod words;
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use tracing::warn;
+
+use layouts::Layouts;
+
+pub use error::Error;
+pub(crate) use error::failed;
+pub use words::{JobKind, JobState, Security};
+
+/// How often a transaction is tried that others or the network disturbed.
+const ATTEMPTS: u32 = 4;
+
+/// How long to wait for a free connection.
+const ACQUIRE_LIMIT: Duration = Duration::from_secs(10);
+
+/// Limits of every connection, in milliseconds: a statement, a lock, a transaction that was left open.
+const CONNECTION_LIMITS: [(&str, &str); 3] = [
+    ("statement_timeout", "60000"),
+    ("lock_timeout", "15000"),
+    ("idle_in_transaction_session_timeout", "60000"),
+];
+
+/// Channel that tells of jobs: the payload is the id of a job that came due or ended.
+pub const JOB_CHANNEL: &str = "job";
+
+/// Channel that tells of readings: the payload is the id of a meter with new ones.
+pub const READING_CHANNEL: &str = "reading";
+
+/// The store. Cloning it is cheap; all clones share their connections.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: PgPool,
+    layouts: Arc<Layouts>,
+    /// Months whose partition is known to exist. There are at most as many as the calendar of a meter has.
+    months: Arc<Mutex<BTreeSet<i32>>>,
+}
+
+impl Store {
+    /// Opens the store. Connections are made when they are needed, so this succeeds while the server is away.
+    ///
+    /// `max_connections` counts those of this store and all its clones.
+    pub fn open(options: PgConnectOptions, max_connections: u32) -> Self {
+        let options = options.application_name("headend").options(CONNECTION_LIMITS);
+        let pool = PgPoolOptions::new()
+            .max_connections(max_connections)
+            .acquire_timeout(ACQUIRE_LIMIT)
+            .connect_lazy_with(options);
+        Self { pool, layouts: Arc::default(), months: Arc::default() }
+    }
+
+    /// The connections, for the files of this module and for tests.
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Listens to notifications, see [`JOB_CHANNEL`] and [`READING_CHANNEL`]. It connects again by itself after an outage;
+    /// what was notified in between is lost, so whoever listens has to look by himself from time to time.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the server is away.
+    pub async fn listen(&self, channels: &[&str]) -> Result<PgListener, Error> {
+        let mut listener = PgListener::connect_with(&self.pool).await.map_err(failed("store::listen"))?;
+        listener.listen_all(channels.iter().copied()).await.map_err(failed("store::listen"))?;
+        Ok(listener)
+    }
+
+    /// Closes all connections, after those in use are given back.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// Runs a transaction, again when others or the network disturbed it. Every body has to be safe to repeat, because a commit
+/// whose answer was lost may have happened.
+pub(crate) async fn repeat<T, F, Fut>(name: &'static str, mut body: F) -> Result<T, Error>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Result<T, Error>>,
+{
+    let mut attempt = 1;
+    loop {
+        match body().await {
+            Err(error) if error.is_transient() && attempt < ATTEMPTS => {
+                warn!(transaction = name, attempt, %error, "transaction is tried again");
+                tokio::time::sleep(Duration::from_millis(20) * 4_u32.pow(attempt - 1)).await;
+                attempt += 1;
+            }
+            outcome => return outcome,
+        }
+    }
+}

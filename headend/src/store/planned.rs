@@ -1,0 +1,133 @@
+//! What the planner looks at, and the jobs it makes.
+
+use std::collections::BTreeMap;
+
+use collectors::MeterId;
+use dlms::Obis;
+use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx as _};
+use sqlx::FromRow;
+
+use super::layouts::obis;
+use super::{Error, JOB_CHANNEL, JobKind, Store, failed};
+use crate::plan::{MeterState, PlannedJob, ProfileState};
+
+#[derive(FromRow)]
+struct MeterRow {
+    id: i32,
+    model: String,
+    identified_at: Option<SqlTimestamp>,
+    identify_tried_at: Option<SqlTimestamp>,
+    registers_tried_at: Option<SqlTimestamp>,
+}
+
+#[derive(FromRow)]
+struct ProfileRow {
+    meter_id: i32,
+    obis: Vec<u8>,
+    last_ts: Option<SqlTimestamp>,
+    read_at: Option<SqlTimestamp>,
+    tried_at: Option<SqlTimestamp>,
+    hole_tried_at: Option<SqlTimestamp>,
+    after: Vec<SqlTimestamp>,
+    until: Vec<SqlTimestamp>,
+}
+
+impl Store {
+    /// Active meters with an id above `after`, in order, at most `limit`, and how far their profiles have been read.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Contended`], [`Error::Unreadable`].
+    pub async fn planning_page(&self, after: MeterId, limit: u16) -> Result<Vec<MeterState>, Error> {
+        let failed = failed("store::planned::planning_page");
+        let meters: Vec<MeterRow> = sqlx::query_as(
+            "/* store::planned::planning_page */
+             SELECT id, model, identified_at, identify_tried_at, registers_tried_at FROM meter
+             WHERE id > $1 AND state = 'active' ORDER BY id LIMIT $2",
+        )
+        .bind(after)
+        .bind(i64::from(limit))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(&failed)?;
+        let rows: Vec<ProfileRow> = sqlx::query_as(
+            "/* store::planned::planning_page */
+             SELECT p.meter_id, p.obis, p.last_ts, p.read_at, p.tried_at, p.hole_tried_at, c.after, c.until
+             FROM meter_profile p CROSS JOIN LATERAL (
+                 SELECT coalesce(array_agg(lower(r) ORDER BY r), '{}') AS after,
+                        coalesce(array_agg(upper(r) ORDER BY r), '{}') AS until FROM unnest(p.coverage) AS r) AS c
+             WHERE p.meter_id = ANY ($1) ORDER BY p.meter_id",
+        )
+        .bind(meters.iter().map(|meter| meter.id).collect::<Vec<_>>())
+        .fetch_all(&self.pool)
+        .await
+        .map_err(&failed)?;
+        let mut profiles: BTreeMap<MeterId, BTreeMap<Obis, ProfileState>> = BTreeMap::new();
+        for row in rows {
+            profiles.entry(row.meter_id).or_default().insert(obis(&row.obis)?, row.state());
+        }
+        Ok(meters.into_iter().map(|meter| meter.state(&mut profiles)).collect())
+    }
+
+    /// Makes jobs of what was planned. What waits or runs already is not made again. Returns how many were made.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Contended`], [`Error::Refused`] for a meter that does not exist.
+    pub async fn insert_planned(&self, jobs: &[PlannedJob]) -> Result<u64, Error> {
+        if jobs.is_empty() {
+            return Ok(0);
+        }
+        let made: i64 = sqlx::query_scalar(
+            "/* store::planned::insert_planned */
+             WITH made AS (
+                 INSERT INTO job (meter_id, kind, obis, from_ts, to_ts, max_attempts)
+                 SELECT meter_id, kind, obis, from_ts, to_ts, max_attempts
+                 FROM unnest($1::int4[], $2::job_kind[], $3::bytea[], $4::timestamptz[], $5::timestamptz[], $6::int2[])
+                     AS p (meter_id, kind, obis, from_ts, to_ts, max_attempts)
+                 WHERE NOT EXISTS (
+                     SELECT FROM job j WHERE j.meter_id = p.meter_id AND j.kind = p.kind
+                         AND coalesce(j.obis, '') = coalesce(p.obis, '')
+                         AND j.state IN ('due', 'running') AND j.priority = 0)
+                 ON CONFLICT DO NOTHING RETURNING id),
+             told AS (SELECT pg_notify($7, min(id)::text) FROM made HAVING count(*) > 0)
+             SELECT (SELECT count(*) FROM made) + 0 * (SELECT count(*) FROM told)",
+        )
+        .bind(jobs.iter().map(|job| job.meter).collect::<Vec<_>>())
+        .bind(jobs.iter().map(|job| job.kind).collect::<Vec<JobKind>>())
+        .bind(jobs.iter().map(|job| job.obis.map(|obis| obis.octets().to_vec())).collect::<Vec<_>>())
+        .bind(jobs.iter().map(|job| job.range.map(|(from, _)| from.to_sqlx())).collect::<Vec<_>>())
+        .bind(jobs.iter().map(|job| job.range.map(|(_, to)| to.to_sqlx())).collect::<Vec<_>>())
+        .bind(jobs.iter().map(|job| job.max_attempts).collect::<Vec<_>>())
+        .bind(JOB_CHANNEL)
+        .fetch_one(&self.pool)
+        .await
+        .map_err(failed("store::planned::insert_planned"))?;
+        Ok(made.unsigned_abs())
+    }
+}
+
+impl MeterRow {
+    fn state(self, profiles: &mut BTreeMap<MeterId, BTreeMap<Obis, ProfileState>>) -> MeterState {
+        MeterState {
+            meter: self.id,
+            model: self.model,
+            identified_at: self.identified_at.map(SqlTimestamp::to_jiff),
+            identify_tried_at: self.identify_tried_at.map(SqlTimestamp::to_jiff),
+            registers_tried_at: self.registers_tried_at.map(SqlTimestamp::to_jiff),
+            profiles: profiles.remove(&self.id).unwrap_or_default(),
+        }
+    }
+}
+
+impl ProfileRow {
+    fn state(&self) -> ProfileState {
+        let coverage =
+            self.after.iter().zip(&self.until).map(|(after, until)| (after.to_jiff(), until.to_jiff()));
+        ProfileState {
+            last_ts: self.last_ts.map(SqlTimestamp::to_jiff),
+            read_at: self.read_at.map(SqlTimestamp::to_jiff),
+            tried_at: self.tried_at.map(SqlTimestamp::to_jiff),
+            hole_tried_at: self.hole_tried_at.map(SqlTimestamp::to_jiff),
+            coverage: coverage.collect(),
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! How far each profile of each meter has been read: layout, high-water mark and coverage.
+//!
+//! A covered range is `(after, until]`: a capture at the end of an interval covers that interval. A gap is a difference of
+//! ranges.
+
+use std::collections::BTreeMap;
+
+use collectors::MeterId;
+use dlms::Obis;
+use jiff::Timestamp;
+use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx as _};
+use sqlx::{FromRow, PgConnection};
+
+use super::layouts::{obis, small};
+use super::{Error, Store, failed};
+
+/// A profile of a meter.
+pub type ProfileKey = (MeterId, Obis);
+
+/// A range of time without its first instant and with its last.
+pub type Range = (Timestamp, Timestamp);
+
+/// What is known of a profile before a batch is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// High-water mark, in microseconds since 1970.
+    pub(super) last_ts: Option<i64>,
+    /// Capture period of its layout, in seconds.
+    pub(super) period_s: Option<u32>,
+}
+
+/// What a batch adds to a profile.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Advance {
+    /// Its columns now.
+    pub(super) layout: Option<i32>,
+    /// The latest capture.
+    pub(super) last_ts: Option<Timestamp>,
+    /// What is now covered.
+    pub(super) covered: Vec<Range>,
+    /// A read of it succeeded.
+    pub(super) read: bool,
+    /// A planned read of new captures ended.
+    pub(super) tried: bool,
+    /// A planned read of a hole ended.
+    pub(super) hole_tried: bool,
+}
+
+#[derive(FromRow)]
+struct MarkRow {
+    meter_id: i32,
+    obis: Vec<u8>,
+    last_ts: Option<SqlTimestamp>,
+    period_s: Option<i32>,
+}
+
+impl Store {
+    /// What is not covered of a profile between two instants, in order: exactly the difference of the ranges. All of it when
+    /// the profile was never read.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Contended`].
+    pub async fn gaps(
+        &self,
+        meter: MeterId,
+        profile: Obis,
+        after: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<Range>, Error> {
+        if after >= until {
+            return Ok(Vec::new());
+        }
+        let rows: Vec<(SqlTimestamp, SqlTimestamp)> = sqlx::query_as(
+            "/* store::profiles::gaps */
+             SELECT lower(gap), upper(gap) FROM unnest(tstzmultirange(tstzrange($3, $4, '(]')) - coalesce(
+                 (SELECT coverage FROM meter_profile WHERE meter_id = $1 AND obis = $2), '{}')) AS gap ORDER BY 1",
+        )
+        .bind(meter)
+        .bind(profile.octets().to_vec())
+        .bind(after.to_sqlx())
+        .bind(until.to_sqlx())
+        .fetch_all(&self.pool)
+        .await
+        .map_err(failed("store::profiles::gaps"))?;
+        Ok(rows.into_iter().map(|(after, until)| (after.to_jiff(), until.to_jiff())).collect())
+    }
+}
+
+/// Reads the marks of profiles and holds on to them until the transaction ends, so that two writers of one meter do not
+/// both believe that a capture is new.
+pub(super) async fn lock(
+    connection: &mut PgConnection,
+    profiles: &[ProfileKey],
+) -> Result<BTreeMap<ProfileKey, Mark>, Error> {
+    if profiles.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let (meters, names) = split(profiles);
+    let rows: Vec<MarkRow> = sqlx::query_as(
+        "/* store::profiles::lock */
+         SELECT p.meter_id, p.obis, p.last_ts, (SELECT period_s FROM profile_layout l WHERE l.id = p.layout_id) AS period_s
+         FROM meter_profile p
+         WHERE (p.meter_id, p.obis) IN (SELECT * FROM unnest($1::int4[], $2::bytea[]))
+         ORDER BY p.meter_id, p.obis FOR NO KEY UPDATE OF p",
+    )
+    .bind(meters)
+    .bind(names)
+    .fetch_all(connection)
+    .await
+    .map_err(failed("store::profiles::lock"))?;
+    rows.into_iter()
+        .map(|row| {
+            let last_ts = row.last_ts.map(|time| time.to_jiff().as_microsecond());
+            let period_s = row.period_s.map(|period| small("capture period", period)).transpose()?;
+            Ok(((row.meter_id, obis(&row.obis)?), Mark { last_ts, period_s }))
+        })
+        .collect()
+}
+
+/// Moves the marks on; the high-water mark never moves back.
+pub(super) async fn advance(
+    connection: &mut PgConnection,
+    advances: &BTreeMap<ProfileKey, Advance>,
+) -> Result<(), Error> {
+    if advances.is_empty() {
+        return Ok(());
+    }
+    let keys: Vec<ProfileKey> = advances.keys().copied().collect();
+    let (meters, names) = split(&keys);
+    let each = |value: fn(&Advance) -> bool| advances.values().map(value).collect::<Vec<bool>>();
+    let covered = || {
+        advances
+            .values()
+            .enumerate()
+            .flat_map(|(n, advance)| advance.covered.iter().map(move |range| (n, range)))
+    };
+    sqlx::query(
+        "/* store::profiles::advance */
+         INSERT INTO meter_profile AS p (meter_id, obis, layout_id, last_ts, coverage, read_at, tried_at, hole_tried_at)
+         SELECT a.meter_id, a.obis, a.layout_id, a.last_ts,
+             coalesce((SELECT range_agg(tstzrange(c.after, c.until, '(]'))
+                       FROM unnest($8::int4[], $9::timestamptz[], $10::timestamptz[]) AS c (n, after, until)
+                       WHERE c.n = a.n - 1), '{}'),
+             CASE WHEN a.read THEN now() END, CASE WHEN a.tried THEN now() END, CASE WHEN a.hole_tried THEN now() END
+         FROM unnest($1::int4[], $2::bytea[], $3::int4[], $4::timestamptz[], $5::bool[], $6::bool[], $7::bool[])
+             WITH ORDINALITY AS a (meter_id, obis, layout_id, last_ts, read, tried, hole_tried, n)
+         ORDER BY a.meter_id, a.obis
+         ON CONFLICT (meter_id, obis) DO UPDATE SET
+             layout_id = coalesce(EXCLUDED.layout_id, p.layout_id),
+             last_ts = greatest(EXCLUDED.last_ts, p.last_ts),
+             coverage = p.coverage + EXCLUDED.coverage,
+             read_at = coalesce(EXCLUDED.read_at, p.read_at),
+             tried_at = coalesce(EXCLUDED.tried_at, p.tried_at),
+             hole_tried_at = coalesce(EXCLUDED.hole_tried_at, p.hole_tried_at)",
+    )
+    .bind(meters)
+    .bind(names)
+    .bind(advances.values().map(|advance| advance.layout).collect::<Vec<_>>())
+    .bind(advances.values().map(|advance| advance.last_ts.map(|time| time.to_sqlx())).collect::<Vec<_>>())
+    .bind(each(|advance| advance.read))
+    .bind(each(|advance| advance.tried))
+    .bind(each(|advance| advance.hole_tried))
+    .bind(covered().map(|(n, _)| small("profile of a batch", n)).collect::<Result<Vec<i32>, Error>>()?)
+    .bind(covered().map(|(_, range)| range.0.to_sqlx()).collect::<Vec<_>>())
+    .bind(covered().map(|(_, range)| range.1.to_sqlx()).collect::<Vec<_>>())
+    .execute(connection)
+    .await
+    .map_err(failed("store::profiles::advance"))?;
+    Ok(())
+}
+
+fn split(profiles: &[ProfileKey]) -> (Vec<i32>, Vec<Vec<u8>>) {
+    profiles.iter().map(|(meter, profile)| (*meter, profile.octets().to_vec())).unzip()
+}

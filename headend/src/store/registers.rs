@@ -1,0 +1,114 @@
+//! Registers, clocks and identities: what is read on its own. Written by [`super::batch`], inside of its transaction.
+
+use collectors::{JobId, MeterId, RegisterValue};
+use jiff::Timestamp;
+use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx as _};
+use sqlx::PgConnection;
+
+use super::log::Changes;
+use super::{Error, failed};
+
+/// A register value and where it comes from.
+pub(super) type Register<'a> = (MeterId, JobId, &'a RegisterValue);
+
+/// What a meter's clock showed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Clock {
+    pub(super) meter: MeterId,
+    pub(super) job: JobId,
+    pub(super) shown: Timestamp,
+    pub(super) offset_min: Option<i16>,
+    pub(super) status: u8,
+    pub(super) read_at: Timestamp,
+    pub(super) delay_ms: u32,
+}
+
+/// Who a meter says it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity<'a> {
+    pub(super) meter: MeterId,
+    pub(super) logical_device_name: Option<&'a str>,
+    pub(super) firmware: Option<&'a str>,
+}
+
+/// Stores register values; one that is known already stays as it is. Returns how many are new and notes them in `changes`.
+pub(super) async fn insert(
+    connection: &mut PgConnection,
+    values: &[Register<'_>],
+    changes: &mut Changes,
+) -> Result<u64, Error> {
+    if values.is_empty() {
+        return Ok(0);
+    }
+    let made: Vec<(i32, SqlTimestamp)> = sqlx::query_as(
+        "/* store::registers::insert */
+         INSERT INTO register_row (meter_id, obis, attribute, ts, value, scaler, unit, job_id)
+         SELECT * FROM unnest($1::int4[], $2::bytea[], $3::int2[], $4::timestamptz[], $5::int8[], $6::int2[], $7::int2[],
+                              $8::int8[])
+         ON CONFLICT DO NOTHING RETURNING meter_id, ts",
+    )
+    .bind(values.iter().map(|(meter, ..)| *meter).collect::<Vec<_>>())
+    .bind(values.iter().map(|(.., value)| value.obis.octets().to_vec()).collect::<Vec<_>>())
+    .bind(values.iter().map(|(.., value)| i16::from(value.attribute)).collect::<Vec<_>>())
+    .bind(values.iter().map(|(.., value)| value.at.to_sqlx()).collect::<Vec<_>>())
+    .bind(values.iter().map(|(.., value)| value.value).collect::<Vec<_>>())
+    .bind(values.iter().map(|(.., value)| i16::from(value.scaler)).collect::<Vec<_>>())
+    .bind(values.iter().map(|(.., value)| i16::from(value.unit.0)).collect::<Vec<_>>())
+    .bind(values.iter().map(|(_, job, _)| *job).collect::<Vec<_>>())
+    .fetch_all(connection)
+    .await
+    .map_err(failed("store::registers::insert"))?;
+    for (meter, ts) in &made {
+        changes.note(*meter, None, ts.to_jiff().as_microsecond());
+    }
+    Ok(made.len() as u64)
+}
+
+/// Stores what clocks showed.
+pub(super) async fn insert_clocks(connection: &mut PgConnection, clocks: &[Clock]) -> Result<(), Error> {
+    if clocks.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "/* store::registers::insert_clocks */
+         INSERT INTO clock_reading (meter_id, read_at, meter_ts, offset_min, status, delay_ms, job_id)
+         SELECT * FROM unnest($1::int4[], $2::timestamptz[], $3::timestamptz[], $4::int2[], $5::int2[], $6::int8[],
+                              $7::int8[])
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(clocks.iter().map(|clock| clock.meter).collect::<Vec<_>>())
+    .bind(clocks.iter().map(|clock| clock.read_at.to_sqlx()).collect::<Vec<_>>())
+    .bind(clocks.iter().map(|clock| clock.shown.to_sqlx()).collect::<Vec<_>>())
+    .bind(clocks.iter().map(|clock| clock.offset_min).collect::<Vec<_>>())
+    .bind(clocks.iter().map(|clock| i16::from(clock.status)).collect::<Vec<_>>())
+    .bind(clocks.iter().map(|clock| i64::from(clock.delay_ms)).collect::<Vec<_>>())
+    .bind(clocks.iter().map(|clock| clock.job).collect::<Vec<_>>())
+    .execute(connection)
+    .await
+    .map_err(failed("store::registers::insert_clocks"))?;
+    Ok(())
+}
+
+/// Notes who meters say they are; what a meter does not say stays as it was.
+pub(super) async fn identify(
+    connection: &mut PgConnection,
+    identities: &[Identity<'_>],
+) -> Result<(), Error> {
+    if identities.is_empty() {
+        return Ok(());
+    }
+    let text = |value: Option<&str>| value.map(str::to_owned);
+    sqlx::query(
+        "/* store::registers::identify */
+         UPDATE meter m SET identified_at = now(), firmware = coalesce(i.firmware, m.firmware),
+             logical_device_name = coalesce(i.logical_device_name, m.logical_device_name)
+         FROM unnest($1::int4[], $2::text[], $3::text[]) AS i (id, logical_device_name, firmware) WHERE m.id = i.id",
+    )
+    .bind(identities.iter().map(|identity| identity.meter).collect::<Vec<_>>())
+    .bind(identities.iter().map(|identity| text(identity.logical_device_name)).collect::<Vec<_>>())
+    .bind(identities.iter().map(|identity| text(identity.firmware)).collect::<Vec<_>>())
+    .execute(connection)
+    .await
+    .map_err(failed("store::registers::identify"))?;
+    Ok(())
+}

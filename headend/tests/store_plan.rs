@@ -1,0 +1,278 @@
+//! From what is due to what people see: plan, lease, ingest, view. And the rules of planning by themselves.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests stand outside the test functions")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::{Database, at, captures, done, energy, layout, quarters};
+use headend::config;
+use headend::plan::{self, MeterState, PlannedJob, ProfileState};
+use headend::store::JobKind;
+use jiff::{SignedDuration, Timestamp};
+use models::Model;
+use uuid::Uuid;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn generic() -> Arc<Model> {
+    Arc::clone(&models::builtin().unwrap()["generic-dlms"])
+}
+
+/// A model with the quarter-hourly profile alone.
+fn only_energy() -> Model {
+    let mut model = (*generic()).clone();
+    model.profiles.retain(|profile| profile.obis == energy());
+    model.registers.clear();
+    model
+}
+
+fn now() -> Timestamp {
+    at("2024-06-15T10:07:30Z")
+}
+
+fn before(minutes: i64) -> Timestamp {
+    now() - SignedDuration::from_mins(minutes)
+}
+
+/// A meter that was just identified and whose energy profile is `state`.
+fn meter(state: ProfileState) -> MeterState {
+    MeterState {
+        meter: 7,
+        model: "generic-dlms".into(),
+        identified_at: Some(now()),
+        identify_tried_at: Some(now()),
+        registers_tried_at: Some(now()),
+        profiles: BTreeMap::from([(energy(), state)]),
+    }
+}
+
+fn range(jobs: &[PlannedJob]) -> Option<(Timestamp, Timestamp)> {
+    match jobs {
+        [] => None,
+        [job] => {
+            assert_eq!((job.kind, job.obis), (JobKind::ReadProfile, Some(energy())));
+            job.range
+        }
+        more => panic!("{more:?}"),
+    }
+}
+
+#[test]
+fn a_new_meter_is_asked_everything_at_once_as_far_back_as_the_horizon() {
+    let state = MeterState { meter: 7, model: "generic-dlms".into(), ..MeterState::default() };
+    let jobs = plan::due(&state, &generic(), now(), &config::Plan::default());
+    let kinds: Vec<_> = jobs.iter().map(|job| (job.kind, job.obis.map(|obis| obis.to_string()))).collect();
+    let profile = |obis: &str| (JobKind::ReadProfile, Some(obis.to_owned()));
+    assert_eq!(
+        kinds,
+        [
+            (JobKind::Identify, None),
+            (JobKind::ReadRegisters, None),
+            profile("1.0.99.1.0.255"),
+            profile("1.0.99.2.0.255"),
+            profile("1.0.98.1.0.255"),
+        ]
+    );
+    assert_eq!(jobs[2].range, Some((at("2024-05-16T10:00:00Z"), at("2024-06-15T10:00:00Z"))));
+    let near = config::Plan { horizon: Duration::from_secs(3600), ..config::Plan::default() };
+    assert_eq!(
+        plan::due(&state, &generic(), now(), &near)[2].range,
+        Some((at("2024-06-15T09:00:00Z"), at("2024-06-15T10:00:00Z")))
+    );
+    let far = config::Plan { horizon: Duration::from_secs(3650 * 86_400), ..config::Plan::default() };
+    let kept = plan::due(&state, &generic(), now(), &far)[2].range.unwrap().0;
+    assert_eq!(kept, at("2024-03-07T10:00:00Z"), "no further than the meter keeps 9600 quarters of an hour");
+}
+
+#[test]
+fn a_read_goes_on_after_the_mark_and_comes_once_an_hour() {
+    let (model, config) = (only_energy(), config::Plan::default());
+    let last = at("2024-06-15T08:45:00Z");
+    let covered = vec![(at("2024-05-16T10:00:00Z"), last)];
+    let state = |tried| ProfileState {
+        last_ts: Some(last),
+        tried_at: Some(tried),
+        coverage: covered.clone(),
+        ..ProfileState::default()
+    };
+    let due = plan::due(&meter(state(before(61))), &model, now(), &config);
+    assert_eq!(range(&due), Some((at("2024-06-15T09:00:00Z"), at("2024-06-15T10:00:00Z"))));
+    assert_eq!(plan::due(&meter(state(now())), &model, now(), &config), []);
+    // Looked at once a minute for a day, with each read ending at once, it comes 24 times whatever the meter.
+    for id in [1, 7, 8, 9_999] {
+        let mut times = Vec::new();
+        let mut tried = now();
+        for minute in 1..=24 * 60 {
+            let time = now() + SignedDuration::from_mins(minute);
+            let state = MeterState { meter: id, ..meter(state(tried)) };
+            if !plan::due(&state, &model, time, &config).iter().all(|job| job.kind != JobKind::ReadProfile) {
+                times.push(minute);
+                tried = time;
+            }
+        }
+        assert_eq!(times.len(), 24, "meter {id}: {times:?}");
+        assert!(times.windows(2).all(|pair| pair[1] - pair[0] == 60), "meter {id}: {times:?}");
+    }
+}
+
+#[test]
+fn a_fleet_spreads_over_the_hour() {
+    let config = config::Plan::default();
+    let (model, start) = (only_energy(), at("2024-06-15T00:00:00Z"));
+    let mut minutes = BTreeMap::<i64, u32>::new();
+    for id in 1..=6000 {
+        let hours = |n| SignedDuration::from_hours(n);
+        let coverage = vec![(start - hours(24 * 60), start)];
+        let read =
+            ProfileState { tried_at: Some(start), last_ts: Some(start), coverage, ..ProfileState::default() };
+        let state = MeterState { meter: id, registers_tried_at: Some(start - hours(24)), ..meter(read) };
+        let kinds = |minute: i64| {
+            let due = plan::due(&state, &model, start + SignedDuration::from_mins(minute), &config);
+            due.into_iter().map(|job| job.kind).collect::<Vec<_>>()
+        };
+        let minute = (1..=75).find(|minute| kinds(*minute).contains(&JobKind::ReadProfile)).unwrap();
+        assert!(minute > 14, "the first capture after the last one is not there before");
+        *minutes.entry(minute).or_default() += 1;
+    }
+    let (least, most) = (minutes.values().min().unwrap(), minutes.values().max().unwrap());
+    assert!(minutes.len() == 46 && *least > 50, "{minutes:?}");
+    assert!(*most < 6000 / 3, "a quarter of an hour has passed before anything is new: {minutes:?}");
+}
+
+#[test]
+fn a_hole_becomes_a_job_oldest_first_inside_of_what_the_meter_keeps() {
+    let (model, config) = (only_energy(), config::Plan::default());
+    let last = at("2024-06-15T10:00:00Z");
+    let state = |coverage: Vec<(Timestamp, Timestamp)>| ProfileState {
+        last_ts: Some(last),
+        read_at: Some(now()),
+        tried_at: Some(now()),
+        coverage,
+        ..ProfileState::default()
+    };
+    let start = at("2024-05-16T10:00:00Z");
+    let (a, b, c, d) = (
+        at("2024-06-01T00:00:00Z"),
+        at("2024-06-01T03:00:00Z"),
+        at("2024-06-10T00:00:00Z"),
+        at("2024-06-10T00:15:00Z"),
+    );
+    let holes = state(vec![(start, a), (b, c), (d, last)]);
+    let due = plan::due(&meter(holes.clone()), &model, now(), &config);
+    assert_eq!(range(&due), Some((at("2024-06-01T00:15:00Z"), b)));
+    let one = plan::due(&meter(state(vec![(start, c), (d, last)])), &model, now(), &config);
+    assert_eq!(range(&one), Some((d, d)), "a single capture");
+    assert_eq!(plan::due(&meter(state(vec![(start, last)])), &model, now(), &config), []);
+    assert_eq!(
+        plan::due(&meter(state(vec![(at("2024-01-01T00:00:00Z"), last)])), &model, now(), &config),
+        []
+    );
+    // Not again at once, and after a failure not before the next hour.
+    let paused = ProfileState { hole_tried_at: Some(now()), ..holes.clone() };
+    assert_eq!(plan::due(&meter(paused), &model, now() + SignedDuration::from_secs(30), &config), []);
+    let failed = ProfileState { read_at: Some(before(10)), hole_tried_at: Some(before(5)), ..holes.clone() };
+    assert_eq!(plan::due(&meter(failed), &model, now(), &config), []);
+    let long_ago = ProfileState { read_at: Some(before(90)), hole_tried_at: Some(before(61)), ..holes };
+    assert!(range(&plan::due(&meter(long_ago), &model, now(), &config)).is_some());
+}
+
+#[test]
+fn a_mark_in_the_future_does_not_stop_the_reads() {
+    let state = ProfileState {
+        last_ts: Some(at("2031-01-01T00:00:00Z")),
+        coverage: vec![
+            (at("2024-05-16T10:00:00Z"), at("2024-06-15T09:00:00Z")),
+            (at("2030-12-31T23:45:00Z"), at("2031-01-01T00:00:00Z")),
+        ],
+        ..ProfileState::default()
+    };
+    let due = plan::due(&meter(state), &only_energy(), now(), &config::Plan::default());
+    assert_eq!(range(&due), Some((at("2024-06-15T09:15:00Z"), at("2024-06-15T10:00:00Z"))));
+}
+
+#[tokio::test]
+async fn only_active_meters_of_known_models_are_planned_and_each_job_once() {
+    let database = Database::new().await;
+    database.meter("M1");
+    let (retired, unknown) = (database.meter("M2"), database.meter("M3"));
+    database.sql(&format!(
+        "UPDATE meter SET state = 'retired', retired_at = now() WHERE id = {retired};
+         UPDATE meter SET model = 'of-nobody' WHERE id = {unknown}"
+    ));
+    let models = BTreeMap::from([("generic-dlms".to_owned(), Arc::new(only_energy()))]);
+    let (store, config, now) = (&database.store, config::Plan::default(), Timestamp::now());
+    let planned = plan::pass(store, &models, &config, now).await.unwrap();
+    assert_eq!((planned.meters, planned.jobs, planned.unknown_model), (2, 2, 1));
+    assert_eq!(
+        plan::pass(store, &models, &config, now).await.unwrap().jobs,
+        0,
+        "what waits is not made again"
+    );
+    assert_eq!(store.lease(Uuid::new_v4(), 10, MINUTE, 10).await.unwrap()[0].jobs.len(), 2);
+    assert_eq!(plan::pass(store, &models, &config, now).await.unwrap().jobs, 0, "nor what runs");
+}
+
+#[tokio::test]
+async fn from_what_is_due_to_what_people_see() {
+    let database = Database::new().await;
+    let meter = database.meter("M1");
+    let models = BTreeMap::from([("generic-dlms".to_owned(), Arc::new(only_energy()))]);
+    let config = config::Plan { horizon: Duration::from_secs(3600), ..config::Plan::default() };
+    let (store, owner, now) = (&database.store, Uuid::new_v4(), Timestamp::now());
+    plan::pass(store, &models, &config, now).await.unwrap();
+    let leased = store.lease(owner, 10, MINUTE, 10).await.unwrap();
+    let of_kind = |kind| leased[0].jobs.iter().find(|job| job.kind == kind).unwrap();
+    let (identify, read) = (of_kind(JobKind::Identify), of_kind(JobKind::ReadProfile));
+    let (from, to) = read.range.unwrap();
+    let mut block = quarters(&layout(900, -3), from, 3, 1_000_001);
+    block.at[2] = to;
+    let end = done(meter, read.id, Some((from, to)));
+    let reports = [done(meter, identify.id, None), captures(meter, read.id, block), end];
+    let written = store.write(owner, &reports).await.unwrap();
+    assert_eq!((written.captures.inserted, written.done), (3, 2));
+    let again = plan::pass(store, &models, &config, Timestamp::now()).await.unwrap();
+    assert_eq!(again.jobs, 0, "all is read and covered");
+    assert_eq!(
+        database.sql("SELECT value, unit FROM reading WHERE obis = '1.0.1.8.0.255' ORDER BY ts"),
+        "1000.001|Wh\n1000.002|Wh\n1000.003|Wh"
+    );
+    let voltage = database.sql("SELECT value, unit FROM reading WHERE obis = '1.0.32.7.0.255' LIMIT 1");
+    assert_eq!(voltage, "230.1|V");
+    // An hour later the next read begins right after the last capture.
+    let later = now + SignedDuration::from_mins(61);
+    assert!(plan::pass(store, &models, &config, later).await.unwrap().jobs >= 1);
+    let next = database.sql("SELECT from_ts FROM job WHERE state = 'due' AND kind = 'read_profile'");
+    let expected = to + SignedDuration::from_mins(15);
+    assert_eq!(
+        database.sql(&format!("SELECT '{next}'::timestamptz = '{expected}'")),
+        "t",
+        "{next}, not {expected}"
+    );
+}
+
+#[tokio::test]
+async fn a_failed_read_waits_for_its_next_turn_and_old_jobs_are_deleted() {
+    let database = Database::new().await;
+    let meter = database.meter("M1");
+    let models = BTreeMap::from([("generic-dlms".to_owned(), Arc::new(only_energy()))]);
+    let config = config::Plan { max_attempts: 1, ..config::Plan::default() };
+    let (store, owner) = (&database.store, Uuid::new_v4());
+    plan::pass(store, &models, &config, Timestamp::now()).await.unwrap();
+    let leased = store.lease(owner, 10, MINUTE, 10).await.unwrap();
+    let failure = || collectors::Failure::new(collectors::Reason::NoRoute, "No answer.");
+    let ends: Vec<_> = leased[0]
+        .jobs
+        .iter()
+        .map(|job| collectors::Report { job: job.id, meter, event: collectors::Event::Ended(Err(failure())) })
+        .collect();
+    assert_eq!(store.write(owner, &ends).await.unwrap().failed, 2);
+    let planned = plan::pass(store, &models, &config, Timestamp::now()).await.unwrap();
+    assert_eq!(planned.jobs, 0, "a dead meter is not called again and again");
+    assert_eq!(store.purge_jobs(MINUTE).await, Ok(0));
+    database.sql("UPDATE job SET finished_at = now() - interval '2 minutes' WHERE kind = 'identify'");
+    assert_eq!(store.purge_jobs(MINUTE).await, Ok(1));
+}
