@@ -112,7 +112,7 @@ fn sentence(status: &Status, detail: Option<&ErrorDetail>) -> String {
     };
     match &detail.failure {
         Some(failure) if failure.reason().word().is_empty() => status.message().into(),
-        Some(failure) => format!("{} ({})", status.message(), failure.reason().word()),
+        Some(failure) => format!("{} ({})", status.message().trim_end_matches('.'), failure.reason().word()),
         None => status.message().into(),
     }
 }

@@ -24,6 +24,8 @@ pub(crate) trait Row: Serialize {
     const COLUMNS: &'static [&'static str];
     /// Columns that hold numbers: they are aligned to the right.
     const NUMBERS: &'static [&'static str];
+    /// Columns that a table shows; CSV and JSON have all of them.
+    const IN_TABLE: &'static [&'static str] = Self::COLUMNS;
 
     /// The cells, one for each column.
     fn cells(&self) -> Vec<String>;
@@ -93,12 +95,13 @@ impl<W: Write> Output<W> {
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
         if matches!(self.header, Header::Due) {
-            table.set_header(R::COLUMNS.iter().map(|name| aligned::<R>(name, name.to_uppercase())));
+            table.set_header(R::IN_TABLE.iter().map(|name| aligned::<R>(name, name.to_uppercase())));
         } else if rows.is_empty() {
             return Ok(());
         }
         for row in rows {
-            table.add_row(R::COLUMNS.iter().zip(row.cells()).map(|(name, cell)| aligned::<R>(name, cell)));
+            let cells = R::COLUMNS.iter().zip(row.cells()).filter(|(name, _)| R::IN_TABLE.contains(name));
+            table.add_row(cells.map(|(name, cell)| aligned::<R>(name, cell)));
         }
         for line in table.lines() {
             writeln!(self.to, "{}", line.trim_end())?;
@@ -109,12 +112,20 @@ impl<W: Write> Output<W> {
     fn csv<R: Row>(&mut self, rows: &[R]) -> Result<(), Error> {
         let mut writer = csv::Writer::from_writer(&mut self.to);
         if matches!(self.header, Header::Due) {
-            writer.write_record(R::COLUMNS).map_err(io::Error::from)?;
+            writer.write_record(R::COLUMNS).map_err(unwrapped)?;
         }
         for row in rows {
-            writer.write_record(row.cells()).map_err(io::Error::from)?;
+            writer.write_record(row.cells()).map_err(unwrapped)?;
         }
         Ok(writer.flush()?)
+    }
+}
+
+/// The error of the output itself, with its kind.
+fn unwrapped(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        kind => io::Error::other(format!("{kind:?}")),
     }
 }
 
@@ -176,6 +187,9 @@ mod tests {
         }
         for format in [Format::Table, Format::Csv, Format::Json] {
             assert_eq!(Output::new(Closed, format).page(&[A]), Err(Error::OutputClosed));
+            // More than any buffer holds, so that it is noticed in the middle.
+            let many: Vec<_> = (0..10_000).map(|_| A).collect();
+            assert_eq!(Output::new(Closed, format).page(&many), Err(Error::OutputClosed));
         }
     }
 }

@@ -21,7 +21,12 @@ macro_rules! word {
 }
 pub(crate) use word;
 
+/// A text that may be empty as something that may be absent: `null` in JSON.
+fn given(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
 /// A cell of something that may be absent.
-fn cell(value: Option<impl ToString>) -> String {
-    value.map(|value| value.to_string()).unwrap_or_default()
+fn cell(value: &Option<impl ToString>) -> String {
+    value.as_ref().map(ToString::to_string).unwrap_or_default()
 }

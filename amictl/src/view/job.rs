@@ -3,7 +3,7 @@
 use ami_proto::v1::{FailureReason, Job, JobCount, JobKind, JobState};
 use serde::Serialize;
 
-use super::word;
+use super::{cell, given, word};
 use crate::{output::Row, time};
 
 /// A job.
@@ -12,20 +12,20 @@ pub(crate) struct JobRow {
     id: i64,
     meter: String,
     kind: String,
-    obis: String,
-    from: String,
-    to: String,
+    obis: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
     priority: i32,
     state: String,
     due_at: String,
     attempts: i32,
     max_attempts: i32,
-    reason: String,
-    detail: String,
-    request_id: String,
+    reason: Option<String>,
+    detail: Option<String>,
+    request_id: Option<String>,
     created_at: String,
-    started_at: String,
-    finished_at: String,
+    started_at: Option<String>,
+    finished_at: Option<String>,
     captures: i64,
     bytes_on_wire: i64,
 }
@@ -34,14 +34,14 @@ impl JobRow {
     /// Every field with its name, for one job in full.
     pub(crate) fn fields(&self) -> Vec<(&'static str, String)> {
         let rest = [
-            ("from", self.from.clone()),
-            ("to", self.to.clone()),
+            ("from", cell(&self.from)),
+            ("to", cell(&self.to)),
             ("priority", self.priority.to_string()),
             ("attempts", format!("{} of {}", self.attempts, self.max_attempts)),
-            ("request_id", self.request_id.clone()),
+            ("request_id", cell(&self.request_id)),
             ("created_at", self.created_at.clone()),
-            ("started_at", self.started_at.clone()),
-            ("finished_at", self.finished_at.clone()),
+            ("started_at", cell(&self.started_at)),
+            ("finished_at", cell(&self.finished_at)),
             ("bytes_on_wire", self.bytes_on_wire.to_string()),
         ];
         Self::COLUMNS.iter().copied().zip(self.cells()).chain(rest).collect()
@@ -53,21 +53,21 @@ impl From<Job> for JobRow {
         Self {
             id: job.id,
             kind: word!(JobKind, job.kind),
-            from: time::text(job.from.as_ref()),
-            to: time::text(job.to.as_ref()),
+            from: given(time::text(job.from.as_ref())),
+            to: given(time::text(job.to.as_ref())),
             state: word!(JobState, job.state),
             due_at: time::text(job.due_at.as_ref()),
-            reason: word!(FailureReason, job.reason),
+            reason: given(word!(FailureReason, job.reason)),
             created_at: time::text(job.created_at.as_ref()),
-            started_at: time::text(job.started_at.as_ref()),
-            finished_at: time::text(job.finished_at.as_ref()),
+            started_at: given(time::text(job.started_at.as_ref())),
+            finished_at: given(time::text(job.finished_at.as_ref())),
             meter: job.meter_serial,
-            obis: job.obis,
+            obis: given(job.obis),
             priority: job.priority,
             attempts: job.attempts,
             max_attempts: job.max_attempts,
-            detail: job.detail,
-            request_id: job.request_id,
+            detail: given(job.detail),
+            request_id: given(job.request_id),
             captures: job.captures,
             bytes_on_wire: job.bytes_on_wire,
         }
@@ -84,12 +84,12 @@ impl Row for JobRow {
             self.id.to_string(),
             self.meter.clone(),
             self.kind.clone(),
-            self.obis.clone(),
+            cell(&self.obis),
             self.state.clone(),
             self.due_at.clone(),
             self.captures.to_string(),
-            self.reason.clone(),
-            self.detail.clone(),
+            cell(&self.reason),
+            cell(&self.detail),
         ]
     }
 }
@@ -99,7 +99,7 @@ impl Row for JobRow {
 pub(crate) struct CountRow {
     state: String,
     kind: String,
-    reason: String,
+    reason: Option<String>,
     jobs: i64,
     captures: i64,
 }
@@ -109,7 +109,7 @@ impl From<&JobCount> for CountRow {
         Self {
             state: word!(JobState, count.state),
             kind: word!(JobKind, count.kind),
-            reason: word!(FailureReason, count.reason),
+            reason: given(word!(FailureReason, count.reason)),
             jobs: count.jobs,
             captures: count.captures,
         }
@@ -121,8 +121,13 @@ impl Row for CountRow {
     const NUMBERS: &'static [&'static str] = &["jobs", "captures"];
 
     fn cells(&self) -> Vec<String> {
-        let words = [&self.state, &self.kind, &self.reason].into_iter().cloned();
-        words.chain([self.jobs.to_string(), self.captures.to_string()]).collect()
+        vec![
+            self.state.clone(),
+            self.kind.clone(),
+            cell(&self.reason),
+            self.jobs.to_string(),
+            self.captures.to_string(),
+        ]
     }
 }
 

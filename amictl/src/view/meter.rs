@@ -3,7 +3,7 @@
 use ami_proto::v1::{Meter, MeterState, ProfileState, SecurityLevel};
 use serde::Serialize;
 
-use super::word;
+use super::{cell, given, word};
 use crate::{output::Row, time};
 
 /// A meter.
@@ -18,10 +18,10 @@ pub(crate) struct MeterRow {
     security: String,
     state: String,
     created_at: String,
-    retired_at: String,
-    logical_device_name: String,
-    firmware: String,
-    identified_at: String,
+    retired_at: Option<String>,
+    logical_device_name: Option<String>,
+    firmware: Option<String>,
+    identified_at: Option<String>,
 }
 
 impl MeterRow {
@@ -31,9 +31,9 @@ impl MeterRow {
             ("server_sap", self.server_sap.to_string()),
             ("client_sap", self.client_sap.to_string()),
             ("created_at", self.created_at.clone()),
-            ("retired_at", self.retired_at.clone()),
-            ("logical_device_name", self.logical_device_name.clone()),
-            ("identified_at", self.identified_at.clone()),
+            ("retired_at", cell(&self.retired_at)),
+            ("logical_device_name", cell(&self.logical_device_name)),
+            ("identified_at", cell(&self.identified_at)),
         ];
         Self::COLUMNS.iter().copied().zip(self.cells()).chain(rest).collect()
     }
@@ -45,16 +45,16 @@ impl From<Meter> for MeterRow {
             security: word!(SecurityLevel, meter.security),
             state: word!(MeterState, meter.state),
             created_at: time::text(meter.created_at.as_ref()),
-            retired_at: time::text(meter.retired_at.as_ref()),
-            identified_at: time::text(meter.identified_at.as_ref()),
+            retired_at: given(time::text(meter.retired_at.as_ref())),
+            identified_at: given(time::text(meter.identified_at.as_ref())),
             serial: meter.serial,
             model: meter.model,
             address: meter.address,
             server_sap: meter.server_sap,
             client_sap: meter.client_sap,
             zone: meter.zone,
-            logical_device_name: meter.logical_device_name,
-            firmware: meter.firmware,
+            logical_device_name: given(meter.logical_device_name),
+            firmware: given(meter.firmware),
         }
     }
 }
@@ -65,16 +65,15 @@ impl Row for MeterRow {
     const NUMBERS: &'static [&'static str] = &[];
 
     fn cells(&self) -> Vec<String> {
-        let cells = [
-            &self.serial,
-            &self.model,
-            &self.address,
-            &self.zone,
-            &self.security,
-            &self.state,
-            &self.firmware,
-        ];
-        cells.into_iter().cloned().collect()
+        vec![
+            self.serial.clone(),
+            self.model.clone(),
+            self.address.clone(),
+            self.zone.clone(),
+            self.security.clone(),
+            self.state.clone(),
+            cell(&self.firmware),
+        ]
     }
 }
 
@@ -82,15 +81,15 @@ impl Row for MeterRow {
 #[derive(Debug, Serialize)]
 pub(crate) struct ProfileRow {
     profile: String,
-    last_at: String,
-    read_at: String,
+    last_at: Option<String>,
+    read_at: Option<String>,
 }
 
 impl From<ProfileState> for ProfileRow {
     fn from(state: ProfileState) -> Self {
         Self {
-            last_at: time::text(state.last_at.as_ref()),
-            read_at: time::text(state.read_at.as_ref()),
+            last_at: given(time::text(state.last_at.as_ref())),
+            read_at: given(time::text(state.read_at.as_ref())),
             profile: state.obis,
         }
     }
@@ -101,7 +100,7 @@ impl Row for ProfileRow {
     const NUMBERS: &'static [&'static str] = &[];
 
     fn cells(&self) -> Vec<String> {
-        vec![self.profile.clone(), self.last_at.clone(), self.read_at.clone()]
+        vec![self.profile.clone(), cell(&self.last_at), cell(&self.read_at)]
     }
 }
 

@@ -3,7 +3,7 @@
 use ami_proto::v1::{Reading, ReadingKind};
 use serde::Serialize;
 
-use super::{cell, word};
+use super::{cell, given, word};
 use crate::{decimal, output::Row, time};
 
 /// A reading; the value is text, so that no digit is lost to a float.
@@ -14,9 +14,9 @@ pub(crate) struct ReadingRow {
     obis: String,
     attribute: i32,
     value: String,
-    unit: String,
+    unit: Option<String>,
     kind: String,
-    profile: String,
+    profile: Option<String>,
     status: Option<u32>,
     clock_status: Option<u32>,
     clock_offset_minutes: Option<i32>,
@@ -32,8 +32,8 @@ impl From<Reading> for ReadingRow {
             meter: reading.meter_serial,
             obis: reading.obis,
             attribute: reading.attribute,
-            unit: reading.unit,
-            profile: reading.profile,
+            unit: given(reading.unit),
+            profile: given(reading.profile),
             status: reading.status,
             clock_status: reading.clock_status,
             clock_offset_minutes: reading.clock_offset_minutes,
@@ -60,6 +60,8 @@ impl Row for ReadingRow {
     const NUMBERS: &'static [&'static str] =
         &["attribute", "value", "status", "clock_status", "clock_offset_minutes", "job"];
 
+    const IN_TABLE: &'static [&'static str] = &["meter", "at", "obis", "value", "unit", "profile", "status"];
+
     fn cells(&self) -> Vec<String> {
         vec![
             self.meter.clone(),
@@ -67,12 +69,12 @@ impl Row for ReadingRow {
             self.obis.clone(),
             self.attribute.to_string(),
             self.value.clone(),
-            self.unit.clone(),
+            cell(&self.unit),
             self.kind.clone(),
-            self.profile.clone(),
-            cell(self.status),
-            cell(self.clock_status),
-            cell(self.clock_offset_minutes),
+            cell(&self.profile),
+            cell(&self.status),
+            cell(&self.clock_status),
+            cell(&self.clock_offset_minutes),
             self.job.to_string(),
         ]
     }
@@ -116,6 +118,13 @@ mod tests {
             "meter,at,obis,attribute,value,unit,kind,profile,status,clock_status,clock_offset_minutes,job\n\
              SIM00017,2026-01-01T00:15:00Z,1.0.1.8.0.255,2,12345.67,Wh,profile,1.0.99.1.0.255,4,0,,99\n"
         );
+    }
+
+    #[test]
+    fn a_table_fits_a_terminal() {
+        let expected = " METER     AT                    OBIS              VALUE  UNIT  PROFILE         STATUS\n \
+            SIM00017  2026-01-01T00:15:00Z  1.0.1.8.0.255  12345.67  Wh    1.0.99.1.0.255       4\n";
+        assert_eq!(written(Format::Table), expected);
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub(crate) enum Refusal {
     #[error("{field}: {problem}")]
     OverLimit { field: &'static str, problem: String },
     /// No meter has this serial number.
-    #[error("there is no meter {serial}: look for it with ListMeters")]
+    #[error("there is no meter {serial}: check the serial number")]
     MeterNotFound { serial: String },
     /// A meter with this serial number exists.
     #[error("there is a meter {serial} already")]
