@@ -45,10 +45,21 @@ pub struct Collector {
     owner: Uuid,
     models: Arc<BTreeMap<String, Arc<Model>>>,
     config: config::Collector,
-    reports: mpsc::Sender<Report>,
+    reports: Vec<mpsc::Sender<Report>>,
     lanes: BTreeMap<String, Lane>,
     /// Told by every channel that ends.
     ended: Arc<Notify>,
+}
+
+/// What a look at the queue found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// Work; there may be more.
+    Work,
+    /// Nothing that is due and free.
+    Nothing,
+    /// As many channels as may be.
+    NoRoom,
 }
 
 /// The channel to one address.
@@ -59,13 +70,14 @@ struct Lane {
 }
 
 impl Collector {
-    /// A collector that works as `owner`, one number for each start of the program, and hands what it reads to `reports`.
+    /// A collector that works as `owner`, one number for each start of the program, and hands what it reads to `reports`: one
+    /// queue for each writer, and what one address answers always goes to the same one, in order.
     pub fn new(
         store: Store,
         owner: Uuid,
         models: Arc<BTreeMap<String, Arc<Model>>>,
         config: config::Collector,
-        reports: mpsc::Sender<Report>,
+        reports: Vec<mpsc::Sender<Report>>,
     ) -> Self {
         Self { store, owner, models, config, reports, lanes: BTreeMap::new(), ended: Arc::default() }
     }
@@ -77,38 +89,38 @@ impl Collector {
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut listener = None;
         loop {
-            let more = self.lease().await;
-            let look_again = Instant::now() + if more { Duration::ZERO } else { LOOK_EVERY };
+            let found = self.lease().await;
+            let look_again = Instant::now() + if found == Found::Work { Duration::ZERO } else { LOOK_EVERY };
             tokio::select! {
                 () = stop.cancelled() => break,
                 _ = heartbeat.tick() => self.heartbeat().await,
-                () = woken(&self.store, &mut listener) => tokio::time::sleep(GATHER).await,
-                () = self.ended.notified() => tokio::time::sleep(GATHER).await,
+                () = woken(&self.store, &mut listener) => {}
+                () = self.ended.notified(), if found == Found::NoRoom => tokio::time::sleep(GATHER).await,
                 () = sleep_until(look_again) => {}
             }
         }
         self.stop().await;
     }
 
-    /// Fills the free places with due work. True when there may be more of it and room for it.
-    async fn lease(&mut self) -> bool {
+    /// Fills the free places with due work.
+    async fn lease(&mut self) -> Found {
         self.lanes.retain(|_, lane| !lane.task.is_finished());
         let room = (self.config.max_sessions as usize).saturating_sub(self.lanes.len()).min(MOST_AT_ONCE);
         if room == 0 {
-            return false;
+            return Found::NoRoom;
         }
         let meters = u32::try_from(room).unwrap_or(u32::MAX);
         match self.store.lease(self.owner, meters, self.config.lease, self.config.counters_per_lease).await {
+            Ok(leased) if leased.is_empty() => Found::Nothing,
             Ok(leased) => {
-                let more = !leased.is_empty();
                 for meter in leased {
                     self.dispatch(meter).await;
                 }
-                more
+                Found::Work
             }
             Err(error) => {
                 warn!(%error, "no work could be leased");
-                false
+                Found::Nothing
             }
         }
     }
@@ -119,7 +131,7 @@ impl Collector {
         let (works, refused) = work::from_lease(&leased, &self.models);
         for report in refused {
             // The receiver outlives the collector; without it nothing could be stored anyway.
-            let _ = self.reports.send(report).await;
+            let _ = self.writer(&leased.address).send(report).await;
         }
         for work in works {
             self.send(&leased.address, work).await;
@@ -136,12 +148,12 @@ impl Collector {
             None => work,
         };
         let before = self.lanes.remove(address).map(|lane| lane.task);
-        let lane = self.open(before, work).await;
+        let lane = self.open(address, before, work).await;
         self.lanes.insert(address.to_owned(), lane);
     }
 
     /// A channel that begins with `first` when the one `before` it has left the line.
-    async fn open(&self, before: Option<JoinHandle<()>>, first: Work) -> Lane {
+    async fn open(&self, address: &str, before: Option<JoinHandle<()>>, first: Work) -> Lane {
         let limits = Limits {
             connect_timeout: self.config.connect_timeout,
             response_timeout: self.config.response_timeout,
@@ -152,7 +164,7 @@ impl Collector {
         let (works, queue) = mpsc::channel(LANE_QUEUE);
         // Its receiver is here and it is empty: this neither fails nor waits. A channel that finds no work goes away.
         let _ = works.send(first).await;
-        let channel = Channel::with(limits, self.reports.clone(), Dialer::Tcp, Arc::new(SystemClock));
+        let channel = Channel::with(limits, self.writer(address).clone(), Dialer::Tcp, Arc::new(SystemClock));
         let ended = Arc::clone(&self.ended);
         let task = tokio::spawn(async move {
             if let Some(before) = before {
@@ -163,6 +175,13 @@ impl Collector {
             ended.notify_one();
         });
         Lane { works, task }
+    }
+
+    /// The queue of the writer that stores what this address answers.
+    fn writer(&self, address: &str) -> &mpsc::Sender<Report> {
+        let sum =
+            address.bytes().fold(0_usize, |sum, octet| sum.wrapping_mul(31).wrapping_add(usize::from(octet)));
+        &self.reports[sum % self.reports.len()]
     }
 
     async fn heartbeat(&self) {
@@ -203,6 +222,8 @@ async fn woken(store: &Store, listener: &mut Option<PgListener>) {
     };
     if connected.recv().await.is_err() {
         *listener = None;
-        std::future::pending::<()>().await;
+        return std::future::pending().await;
     }
+    tokio::time::sleep(GATHER).await;
+    while connected.next_buffered().is_some() {}
 }

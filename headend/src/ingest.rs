@@ -50,8 +50,7 @@ pub async fn run(
     let mut batch = Vec::new();
     while gather(&mut reports, &mut batch, &config).await {
         stats.batches += 1;
-        settle(&store, owner, &batch, &mut stats).await;
-        batch.clear();
+        settle(&store, owner, std::mem::take(&mut batch), &mut stats).await;
     }
     debug!(?stats, "everything that collectors reported is stored");
     stats
@@ -91,8 +90,8 @@ fn weight(report: &Report) -> usize {
 
 /// Writes a batch, whatever it takes. What the database refuses is narrowed down to the job that it belongs to, by halves, so that
 /// one bad report does not keep the others from being stored.
-async fn settle(store: &Store, owner: Uuid, batch: &[Report], stats: &mut Stats) {
-    let mut waiting: Vec<Vec<Report>> = vec![batch.to_vec()];
+async fn settle(store: &Store, owner: Uuid, batch: Vec<Report>, stats: &mut Stats) {
+    let mut waiting: Vec<Vec<Report>> = vec![batch];
     while let Some(part) = waiting.pop() {
         match persist(store, owner, &part, stats).await {
             Ok(written) => stats.written.add(written),
@@ -168,7 +167,7 @@ mod tests {
     }
 
     fn config(max_rows: usize, max_wait_ms: u64) -> config::Ingest {
-        config::Ingest { max_rows, max_wait: Duration::from_millis(max_wait_ms), queue: 16 }
+        config::Ingest { max_rows, max_wait: Duration::from_millis(max_wait_ms), queue: 16, writers: 1 }
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use models::Model;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -166,22 +166,15 @@ async fn roles(
     }
     if config.roles.planner {
         let planner = planner(store.clone(), Arc::clone(&models), config.plan.clone(), stop.clone());
-        running.push(("the planner", tokio::spawn(async { Ok(planner.await) })));
+        let planning = async {
+            planner.await;
+            Ok(())
+        };
+        running.push(("the planner", tokio::spawn(planning)));
     }
     if config.roles.collector {
-        let (reports, queue) = mpsc::channel(config.ingest.queue);
-        let collector = Collector::new(store.clone(), owner, models, config.collector.clone(), reports);
-        running.push((
-            "the collector",
-            tokio::spawn(collect(
-                collector,
-                store.clone(),
-                owner,
-                queue,
-                config.ingest.clone(),
-                stop.clone(),
-            )),
-        ));
+        let collecting = collect(config.clone(), store.clone(), owner, models, stop.clone());
+        running.push(("the collector", tokio::spawn(collecting)));
     }
     info!(%owner, roles = running.len(), "the head-end runs");
     let outcome = first_end(&mut running, &stop).await;
@@ -236,25 +229,30 @@ async fn start_api(
     Ok(tokio::spawn(async move { Ok(api::serve(listener, parts, stop).await?) }))
 }
 
-/// Collector and ingest of one process: what the first reports the second stores, before the leases go back.
+/// Collector and writers of one process: what the first reports the others store, before the leases go back.
 async fn collect(
-    collector: Collector,
+    config: Config,
     store: Store,
     owner: Uuid,
-    queue: mpsc::Receiver<collectors::Report>,
-    config: config::Ingest,
+    models: Arc<BTreeMap<String, Arc<Model>>>,
     stop: CancellationToken,
 ) -> Result<(), Error> {
-    let ingest = tokio::spawn(ingest::run(store.clone(), owner, queue, config));
-    collector.run(stop).await;
-    let stats = ingest.await.map_err(|_| Error::Role("ingest"))?;
+    let mut reports = Vec::new();
+    let mut writers = JoinSet::new();
+    for _ in 0..config.ingest.writers {
+        let (sender, queue) = mpsc::channel(config.ingest.queue);
+        reports.push(sender);
+        writers.spawn(ingest::run(store.clone(), owner, queue, config.ingest.clone()));
+    }
+    Collector::new(store.clone(), owner, models, config.collector, reports).run(stop).await;
+    let (mut captures, mut batches) = (0, 0);
+    while let Some(written) = writers.join_next().await {
+        let stats = written.map_err(|_| Error::Role("ingest"))?;
+        captures += stats.written.captures.sent;
+        batches += stats.batches;
+    }
     let returned = store.release(owner).await?;
-    info!(
-        captures = stats.written.captures.sent,
-        batches = stats.batches,
-        jobs_returned = returned,
-        "everything read is stored"
-    );
+    info!(captures, batches, jobs_returned = returned, "everything read is stored");
     Ok(())
 }
 

@@ -54,7 +54,7 @@ async fn a_killed_server_loses_nothing_that_was_acknowledged() {
     );
     run_sql(&socket, NAME, &meters);
     let (sender, receiver) = mpsc::channel(8);
-    let config = config::Ingest { max_rows: 400, max_wait: Duration::from_millis(5), queue: 8 };
+    let config = config::Ingest { max_rows: 400, max_wait: Duration::from_millis(5), queue: 8, writers: 1 };
     let ingest = tokio::spawn(ingest::run(store.clone(), Uuid::new_v4(), receiver, config));
     let enough = Arc::new(AtomicBool::new(false));
     let feed = tokio::spawn(feed(sender, Arc::clone(&enough)));

@@ -153,7 +153,7 @@ async fn everything_that_was_sent_is_stored_when_the_senders_are_gone() {
     let jobs: Vec<i64> = meters.iter().map(|meter| database.identify_job(*meter, 1)).collect();
     assert_eq!(database.store.lease(owner, 100, MINUTE, 10).await.unwrap().len(), 20);
     let (sender, receiver) = mpsc::channel(4);
-    let config = config::Ingest { max_rows: 500, max_wait: Duration::from_millis(20), queue: 4 };
+    let config = config::Ingest { max_rows: 500, max_wait: Duration::from_millis(20), queue: 4, writers: 1 };
     let ingest = tokio::spawn(ingest::run(database.store.clone(), owner, receiver, config));
     for (meter, job) in meters.iter().zip(&jobs) {
         for part in 0..4 {

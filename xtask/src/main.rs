@@ -1,6 +1,7 @@
-//! The project's own checks: what the compiler and clippy cannot know about the rules of this house.
+//! The project's own checks: what the compiler and clippy cannot know about the rules of this house, and its benchmarks.
 //!
 //! `cargo xtask tidy` reads the tree and names every line that breaks a rule, one line each, with what to do about it.
+//! `cargo xtask bench` measures (`bench`).
 //! Layers: `main` (command line) → `tidy` (which checks there are) → one file per check → `tree` and `rust_text`
 //! (the files, and Rust source told apart into code, strings and documentation).
 #![allow(clippy::print_stdout, reason = "a program at a terminal")]
@@ -11,6 +12,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod tidy;
 
 /// Checks of the house's own rules.
@@ -25,11 +27,18 @@ struct Arguments {
 enum Command {
     /// Holds the tree against the rules of CONTRIBUTING.md.
     Tidy,
+    /// Measures; every figure beside the limit that it is to be compared with.
+    #[command(subcommand)]
+    Bench(bench::Bench),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask has no folder above it")?;
     match Arguments::parse().command {
+        Command::Bench(bench) => {
+            bench::run(root, &bench)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Tidy => {
             let findings = tidy::run(root)?;
             for violation in &findings.violations {

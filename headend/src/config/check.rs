@@ -18,6 +18,7 @@ impl Config {
         self.check_collector()?;
         within("ingest.max_rows", self.ingest.max_rows, 1..=100_000)?;
         lasts("ingest.max_wait", self.ingest.max_wait, 0, 10_000)?;
+        within("ingest.writers", self.ingest.writers, 1..=16)?;
         within("ingest.queue", self.ingest.queue, 1..=1_000_000)?;
         lasts("plan.interval", self.plan.interval, 1_000, HOUR * 1_000)?;
         lasts("plan.horizon", self.plan.horizon, HOUR * 1_000, 3650 * DAY * 1_000)?;

@@ -16,6 +16,7 @@ use super::digest::{Digest, interval_start};
 use super::ends::{self, End};
 use super::log::Changes;
 use super::profiles::{Advance, Mark, ProfileKey};
+use super::tally::Tally;
 use super::{Error, JOB_CHANNEL, JobKind, JobState, READING_CHANNEL, Store};
 use super::{captures, counters, failed, log, profiles, registers};
 use crate::plan::grid_s;
@@ -90,8 +91,9 @@ impl Store {
 
     async fn attempt(&self, owner: Uuid, digest: &Digest<'_>, trust: Trust) -> Result<Written, Error> {
         let mut transaction = self.pool.begin().await.map_err(failed("store::batch::begin"))?;
-        let written = write_all(&mut transaction, owner, digest, trust).await?;
+        let written = write_all(&mut transaction, owner, digest, trust, &self.tally).await?;
         transaction.commit().await.map_err(failed("store::batch::commit"))?;
+        self.tally.committed(&digest.counts, digest.ends.keys());
         Ok(written)
     }
 }
@@ -110,6 +112,7 @@ async fn write_all(
     owner: Uuid,
     digest: &Digest<'_>,
     trust: Trust,
+    tally: &Tally,
 ) -> Result<Written, Error> {
     let ends = ends::decide(connection, owner, &digest.ends).await?;
     let mut keys: BTreeSet<ProfileKey> = digest.advances.keys().copied().collect();
@@ -139,8 +142,10 @@ async fn write_all(
         }
     }
     profiles::advance(connection, &advances).await?;
-    ends::count(connection, owner, &digest.counts).await?;
-    ends::write(connection, owner, &ends).await?;
+    ends::write(connection, owner, &ends, |job| {
+        tally.of(job) + digest.counts.get(&job).copied().unwrap_or(0)
+    })
+    .await?;
     counters::raise(connection, &digest.counters).await?;
     let meters: BTreeSet<MeterId> = digest.ends.values().map(|(meter, _)| *meter).collect();
     ends::give_back(connection, owner, meters.into_iter().collect()).await?;

@@ -131,21 +131,26 @@ fn end(job: JobId, running: Running, outcome: &Result<Covered, Failure>) -> End 
     End { job, running, state, wait, reason, detail, bytes_on_wire: None }
 }
 
-/// Writes the ends.
-pub(super) async fn write(connection: &mut PgConnection, owner: Uuid, ends: &[End]) -> Result<(), Error> {
+/// Writes the ends, and what each job brought in this attempt.
+pub(super) async fn write(
+    connection: &mut PgConnection,
+    owner: Uuid,
+    ends: &[End],
+    brought: impl Fn(JobId) -> i64,
+) -> Result<(), Error> {
     if ends.is_empty() {
         return Ok(());
     }
     sqlx::query(
         "/* store::ends::write */
-         UPDATE job j SET state = e.state, lease_owner = NULL, 
+         UPDATE job j SET state = e.state, lease_owner = NULL, captures = j.captures + e.captures,
              reason = coalesce(e.reason::failure_reason, j.reason), detail = coalesce(e.detail, j.detail),
              due_at = CASE WHEN e.state = 'due' THEN now() + e.wait ELSE j.due_at END,
              finished_at = CASE WHEN e.state = 'due' THEN NULL ELSE now() END,
              bytes_on_wire = coalesce(e.bytes_on_wire, j.bytes_on_wire)
-         FROM unnest($1::int8[], $2::job_state[], $3::text[], $4::text[], $5::interval[], $6::int8[])
-             AS e (id, state, reason, detail, wait, bytes_on_wire)
-         WHERE j.id = e.id AND j.state = 'running' AND j.lease_owner = $7",
+         FROM unnest($1::int8[], $2::job_state[], $3::text[], $4::text[], $5::interval[], $6::int8[], $7::int8[])
+             AS e (id, state, reason, detail, wait, bytes_on_wire, captures)
+         WHERE j.id = e.id AND j.state = 'running' AND j.lease_owner = $8",
     )
     .bind(ends.iter().map(|end| end.job).collect::<Vec<_>>())
     .bind(ends.iter().map(|end| end.state).collect::<Vec<_>>())
@@ -153,6 +158,7 @@ pub(super) async fn write(connection: &mut PgConnection, owner: Uuid, ends: &[En
     .bind(ends.iter().map(|end| end.detail.clone()).collect::<Vec<_>>())
     .bind(ends.iter().map(|end| jobs::interval(end.wait)).collect::<Vec<_>>())
     .bind(ends.iter().map(|end| end.bytes_on_wire).collect::<Vec<_>>())
+    .bind(ends.iter().map(|end| brought(end.job)).collect::<Vec<_>>())
     .bind(owner)
     .execute(&mut *connection)
     .await
@@ -184,29 +190,6 @@ async fn note_attempts(connection: &mut PgConnection, ends: &[End]) -> Result<()
     .execute(connection)
     .await
     .map_err(failed("store::ends::note_attempts"))?;
-    Ok(())
-}
-
-/// Counts what running jobs brought, whether they end in this batch or not.
-pub(super) async fn count(
-    connection: &mut PgConnection,
-    owner: Uuid,
-    counts: &BTreeMap<JobId, i64>,
-) -> Result<(), Error> {
-    if counts.is_empty() {
-        return Ok(());
-    }
-    sqlx::query(
-        "/* store::ends::count */
-         UPDATE job j SET captures = j.captures + c.captures FROM unnest($1::int8[], $2::int8[]) AS c (id, captures)
-         WHERE j.id = c.id AND j.state = 'running' AND j.lease_owner = $3",
-    )
-    .bind(counts.keys().copied().collect::<Vec<_>>())
-    .bind(counts.values().copied().collect::<Vec<_>>())
-    .bind(owner)
-    .execute(connection)
-    .await
-    .map_err(failed("store::ends::count"))?;
     Ok(())
 }
 

@@ -22,6 +22,7 @@ pub mod planned;
 pub mod profiles;
 pub mod readings;
 pub mod registers;
+mod tally;
 mod words;
 
 use std::collections::BTreeSet;
@@ -34,6 +35,7 @@ use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tracing::warn;
 
 use layouts::Layouts;
+use tally::Tally;
 
 pub use error::Error;
 pub(crate) use error::failed;
@@ -63,6 +65,7 @@ pub const READING_CHANNEL: &str = "reading";
 pub struct Store {
     pool: PgPool,
     layouts: Arc<Layouts>,
+    tally: Arc<Tally>,
     /// Months whose partition is known to exist. There are at most as many as the calendar of a meter has.
     months: Arc<Mutex<BTreeSet<i32>>>,
 }
@@ -77,7 +80,7 @@ impl Store {
             .max_connections(max_connections)
             .acquire_timeout(ACQUIRE_LIMIT)
             .connect_lazy_with(options);
-        Self { pool, layouts: Arc::default(), months: Arc::default() }
+        Self { pool, layouts: Arc::default(), tally: Arc::default(), months: Arc::default() }
     }
 
     /// The connections, for the files of this module and for tests.

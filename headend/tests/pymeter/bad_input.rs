@@ -1,7 +1,9 @@
 //! Each way to fail has its own name, in the API and in the list of jobs, and is never "no data".
 
 use ami_proto::v1::read_now_request::Target;
-use ami_proto::v1::{ClockTarget, FailureReason, IdentityTarget, JobState, PasswordCredentials, credentials::Level};
+use ami_proto::v1::{
+    ClockTarget, FailureReason, IdentityTarget, JobState, PasswordCredentials, credentials::Level,
+};
 
 use crate::head::{Head, failure, gmac};
 use crate::meter::Meter;

@@ -11,8 +11,8 @@ use ami_proto::v1::jobs_service_client::JobsServiceClient;
 use ami_proto::v1::read_now_request::Target;
 use ami_proto::v1::readings_service_client::ReadingsServiceClient;
 use ami_proto::v1::{
-    CreateMeterRequest, Credentials, ErrorDetail, FailureReason, GetJobRequest, GmacCredentials, Job, ListJobsRequest,
-    PasswordCredentials, ProfileTarget, ReadNowRequest, ReadNowResponse, credentials::Level,
+    CreateMeterRequest, Credentials, ErrorDetail, FailureReason, GetJobRequest, GmacCredentials, Job,
+    ListJobsRequest, PasswordCredentials, ProfileTarget, ReadNowRequest, ReadNowResponse, credentials::Level,
 };
 use tonic::transport::Channel;
 use tonic::{Code, Status};
@@ -34,7 +34,8 @@ impl Head {
     /// Starts the program with nothing but ordered work.
     pub(crate) async fn start() -> Self {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("pymeter-{}-{number}", std::process::id()));
+        let folder =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("pymeter-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         Self::run(folder).await
     }
@@ -58,7 +59,8 @@ impl Head {
             folder.join("data"),
         );
         std::fs::write(&config, text).unwrap();
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("headend.log")).unwrap();
+        let log =
+            std::fs::OpenOptions::new().create(true).append(true).open(folder.join("headend.log")).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_headend"))
             .args(["serve", "--config"])
             .arg(&config)
@@ -83,7 +85,9 @@ impl Head {
     pub(crate) async fn register(&self, meter: &Meter, security: &str, zone: &str) {
         let level = match security {
             "none" => None,
-            "lls" => Some(Level::Password(PasswordCredentials { password: meter.text("password").into_bytes() })),
+            "lls" => {
+                Some(Level::Password(PasswordCredentials { password: meter.text("password").into_bytes() }))
+            }
             _ => Some(gmac(&meter.text("encryption_key"), &meter.text("authentication_key"))),
         };
         self.create(&meter.text("serial"), &meter.address().to_string(), zone, level).await;
@@ -122,11 +126,22 @@ impl Head {
     }
 
     pub(crate) async fn job(&self, id: i64) -> Job {
-        JobsServiceClient::new(self.channel.clone()).get_job(GetJobRequest { id }).await.unwrap().into_inner().job.unwrap()
+        JobsServiceClient::new(self.channel.clone())
+            .get_job(GetJobRequest { id })
+            .await
+            .unwrap()
+            .into_inner()
+            .job
+            .unwrap()
     }
 
     pub(crate) async fn jobs(&self) -> Vec<Job> {
-        JobsServiceClient::new(self.channel.clone()).list_jobs(ListJobsRequest::default()).await.unwrap().into_inner().jobs
+        JobsServiceClient::new(self.channel.clone())
+            .list_jobs(ListJobsRequest::default())
+            .await
+            .unwrap()
+            .into_inner()
+            .jobs
     }
 
     /// The rows of the load profile in the table as `psql` shows them: unix time, status and the first `width` raw values.
@@ -167,7 +182,8 @@ impl Drop for Head {
 }
 
 pub(crate) fn gmac(encryption_key: &str, authentication_key: &str) -> Level {
-    let octets = |hex: &str| (0..16).map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap()).collect();
+    let octets =
+        |hex: &str| (0..16).map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap()).collect();
     Level::Gmac(GmacCredentials {
         client_title: b"HEADEND1".to_vec(),
         encryption_key: octets(encryption_key),

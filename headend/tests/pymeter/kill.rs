@@ -51,5 +51,7 @@ async fn until(head: &Head, enough: impl Fn(usize) -> bool) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), wait).await.unwrap_or_else(|_| panic!("no progress\n{}", head.log()));
+    tokio::time::timeout(Duration::from_secs(60), wait)
+        .await
+        .unwrap_or_else(|_| panic!("no progress\n{}", head.log()));
 }

@@ -6,7 +6,12 @@
 //!
 //! `PYMETER` names the script, `INTEROP_PYTHON` a Python with its requirements; `./test` sets both.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests stand outside the test functions")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests stand outside the test functions"
+)]
 
 mod bad_input;
 mod head;

@@ -38,7 +38,10 @@ impl Meter {
     }
 
     pub(crate) fn text(&self, key: &str) -> String {
-        self.description[key].as_str().unwrap_or_else(|| panic!("no {key} in {}", self.description)).to_owned()
+        self.description[key]
+            .as_str()
+            .unwrap_or_else(|| panic!("no {key} in {}", self.description))
+            .to_owned()
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

@@ -1,0 +1,22 @@
+//! Benchmarks: figures that are measured side by side in one run, so that a ratio means something on a noisy machine.
+
+mod fleet;
+mod machine;
+mod process;
+mod read;
+
+use clap::Subcommand;
+
+/// The benchmarks.
+#[derive(Subcommand)]
+pub(crate) enum Bench {
+    /// Reads load profiles of a simulated fleet into the store and compares with a raw `COPY BINARY` of the same rows.
+    Read(read::Arguments),
+}
+
+/// Runs a benchmark and prints what it measured.
+pub(crate) fn run(root: &std::path::Path, bench: &Bench) -> anyhow::Result<()> {
+    match bench {
+        Bench::Read(arguments) => read::run(root, arguments),
+    }
+}
