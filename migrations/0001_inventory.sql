@@ -5,7 +5,7 @@ CREATE TYPE security_level AS ENUM ('none', 'lls', 'gmac');
 
 CREATE TABLE meter (
     id                  int4 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    serial              text NOT NULL UNIQUE CHECK (length(serial) BETWEEN 1 AND 64),
+    serial              text COLLATE "C" NOT NULL UNIQUE CHECK (length(serial) BETWEEN 1 AND 64),
     model               text NOT NULL,
     address             text NOT NULL,
     server_sap          int4 NOT NULL CHECK (server_sap BETWEEN 0 AND 65535),

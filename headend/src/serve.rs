@@ -280,6 +280,9 @@ async fn planner(
 }
 
 async fn keep_house(store: &Store, config: &config::Plan) {
+    if let Err(error) = store.call_off_retired().await {
+        warn!(%error, "the work of retired meters could not be called off");
+    }
     if let Err(error) = store.purge_jobs(config.keep_jobs).await {
         warn!(%error, "old jobs could not be deleted");
     }

@@ -184,6 +184,19 @@ async fn the_owner_takes_more_work_of_a_meter_it_holds_and_keeps_it_until_the_la
 }
 
 #[tokio::test]
+async fn work_of_a_retired_meter_comes_to_its_end() {
+    let database = Database::new().await;
+    let (store, owner, meter) = (&database.store, Uuid::new_v4(), database.meter("M1"));
+    let job = database.identify_job(meter, 0);
+    store.lease(owner, 8, MINUTE, 0).await.unwrap();
+    database.sql(&format!("UPDATE meter SET state = 'retired', retired_at = now() WHERE id = {meter}"));
+    store.write(owner, &[failed(meter, job, Reason::Timeout, None)]).await.unwrap();
+    assert_eq!(store.call_off_retired().await, Ok(1));
+    assert_eq!(database.sql(&format!("SELECT state, reason FROM job WHERE id = {job}")), "cancelled|timeout");
+    assert_eq!(store.call_off_retired().await, Ok(0));
+}
+
+#[tokio::test]
 async fn a_job_that_was_called_off_or_belongs_to_a_retired_meter_is_not_taken() {
     let database = Database::new().await;
     let (kept, retired) = (database.meter("M1"), database.meter("M2"));

@@ -146,6 +146,23 @@ impl Store {
         Ok(done.rows_affected())
     }
 
+    /// Calls off what is due of retired meters: work that ran when its meter was retired, and was to be tried again. Returns how many.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Contended`].
+    pub async fn call_off_retired(&self) -> Result<u64, Error> {
+        let done = sqlx::query(
+            "/* store::jobs::call_off_retired */
+             UPDATE job j SET state = 'cancelled', finished_at = now(), reason = coalesce(j.reason, 'cancelled'),
+                 detail = 'The meter was retired before this was done.'
+             FROM meter m WHERE m.id = j.meter_id AND m.state = 'retired' AND j.state = 'due'",
+        )
+        .execute(&self.pool)
+        .await
+        .map_err(failed("store::jobs::call_off_retired"))?;
+        Ok(done.rows_affected())
+    }
+
     /// Deletes jobs that ended longer ago than `age`, at most 10000 a call. Returns how many.
     ///
     /// # Errors
