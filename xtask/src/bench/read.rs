@@ -12,7 +12,7 @@ use super::fleet::Set;
 use super::machine;
 use super::process::cpu_of_family;
 
-const POLL: Duration = Duration::from_millis(100);
+const POLL: Duration = Duration::from_millis(500);
 const LIMIT: Duration = Duration::from_secs(600);
 
 /// What is read.
