@@ -9,7 +9,8 @@
 //! - a session keeps the association with one meter warm and checks its serial number (`station.rs`), opens it
 //!   (`association.rs`) and uses the reserved invocation counters in ascending order (`counters.rs`);
 //! - `line/` has one file per way to reach a meter, chosen by a [`Dialer`];
-//! - `diagnosis.rs` turns what went wrong into what an operator is told, `time.rs` the meter's times into instants.
+//! - `diagnosis.rs` turns what went wrong into what an operator is told, `time.rs` the meter's times into
+//!   instants, `value.rs` single values into names and numbers.
 //!
 //! Absent on purpose: a database, gRPC, a spawned task (every function here is a future of its caller), and any clock but
 //! the [`Clock`] handed in and tokio's timers.
@@ -27,6 +28,7 @@ mod station;
 mod task;
 mod time;
 mod turn;
+mod value;
 mod work;
 
 pub use channel::Channel;

@@ -19,7 +19,7 @@ use crate::{
     counters::CounterPool,
     diagnosis::{Setback, Stage},
     line::{Line, LineError},
-    task::value,
+    value,
 };
 
 /// Longest wait for the answer to a release: nothing depends on it.

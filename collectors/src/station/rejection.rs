@@ -11,7 +11,7 @@ use super::{Open, Session};
 use crate::{
     Credentials, Failure, Reason, Station, association,
     diagnosis::{Setback, Stage},
-    task::value,
+    value,
 };
 
 impl Session {

@@ -1,7 +1,6 @@
 use dlms::Obis;
 
-use super::value;
-use crate::{Event, diagnosis::Setback, turn::Turn};
+use crate::{Event, diagnosis::Setback, turn::Turn, value};
 
 /// Reads serial number, logical device name and firmware version. A meter without the latter two is still identified.
 pub(super) async fn run(turn: &mut Turn<'_>) -> Result<(), Setback> {

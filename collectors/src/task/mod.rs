@@ -5,7 +5,7 @@ mod read_clock;
 mod read_layout;
 mod read_profile;
 mod read_registers;
-pub(crate) mod value;
+mod scaler_unit;
 
 use jiff::Timestamp;
 

@@ -2,8 +2,7 @@ use std::time::Duration;
 
 use dlms::AttributeDescriptor;
 
-use super::value;
-use crate::{Event, diagnosis::Setback, time::Resolver, turn::Turn};
+use crate::{Event, diagnosis::Setback, time::Resolver, turn::Turn, value};
 
 /// Interface class of the clock; attribute 2 is its time.
 const CLOCK: u16 = 8;

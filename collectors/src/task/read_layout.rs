@@ -3,12 +3,15 @@ use dlms::{
     profile::{Column, decode_list},
 };
 
-use super::value;
+use super::scaler_unit;
 use crate::{
-    Failure, Layout, Reason,
-    diagnosis::Setback,
-    layout::{LayoutColumn, MAX_VALUES},
-    turn::Turn,
+    value,
+    {
+        Failure, Layout, Reason,
+        diagnosis::Setback,
+        layout::{LayoutColumn, MAX_VALUES},
+        turn::Turn,
+    },
 };
 
 /// Interface class profile generic.
@@ -33,7 +36,7 @@ pub(super) async fn run(turn: &mut Turn<'_>, obis: Obis) -> Result<Layout, Setba
                     instance: capture.instance,
                     attribute: capture.attribute,
                 };
-                value::scaler_unit(turn, &value).await?
+                scaler_unit::read(turn, &value).await?
             }
             _ => ScalerUnit { scaler: 0, unit: Unit::NONE },
         };

@@ -1,7 +1,7 @@
 use dlms::axdr::Data;
 
-use super::value;
-use crate::{Event, Failure, Reason, RegisterRequest, RegisterValue, diagnosis::Setback, turn::Turn};
+use super::scaler_unit;
+use crate::{Event, Failure, Reason, RegisterRequest, RegisterValue, diagnosis::Setback, turn::Turn, value};
 
 /// Reads the registers one by one with their scalers. What could be read is reported even when some were refused.
 pub(super) async fn run(turn: &mut Turn<'_>, requests: &[RegisterRequest]) -> Result<(), Setback> {
@@ -39,7 +39,7 @@ async fn read(turn: &mut Turn<'_>, request: &RegisterRequest) -> Result<Register
         }
         None => return Err(value::unexpected(&descriptor, "a number")),
     };
-    let scaler_unit = value::scaler_unit(turn, &descriptor).await?;
+    let scaler_unit = scaler_unit::read(turn, &descriptor).await?;
     Ok(RegisterValue {
         obis: request.obis,
         attribute: request.attribute,

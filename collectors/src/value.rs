@@ -1,8 +1,8 @@
-//! What the tasks make of single values.
+//! What is made of single values.
 
-use dlms::{AttributeDescriptor, DateTime, Obis, ScalerUnit, Unit, axdr::Data};
+use dlms::{AttributeDescriptor, DateTime, Obis, axdr::Data};
 
-use crate::{Failure, Reason, diagnosis::Setback, turn::Turn};
+use crate::{Failure, Reason, diagnosis::Setback};
 
 /// Longest text that is believed to be a name, in octets.
 const TEXT_MAX: usize = 64;
@@ -50,7 +50,7 @@ pub(crate) fn integer(data: &Data) -> Option<i64> {
 }
 
 /// A time, in either of its two encodings.
-pub(super) fn date_time(data: &Data) -> Option<DateTime> {
+pub(crate) fn date_time(data: &Data) -> Option<DateTime> {
     match data {
         Data::OctetString(octets) => octets.as_slice().try_into().ok().map(DateTime::new),
         Data::DateTime(time) => Some(*time),
@@ -58,27 +58,8 @@ pub(super) fn date_time(data: &Data) -> Option<DateTime> {
     }
 }
 
-/// Scaler and unit of the attribute's value. An object that has none, or does not show it, counts: scaler 0, no unit.
-pub(super) async fn scaler_unit(
-    turn: &mut Turn<'_>,
-    value: &AttributeDescriptor,
-) -> Result<ScalerUnit, Setback> {
-    let plain = ScalerUnit { scaler: 0, unit: Unit::NONE };
-    let attribute = match value.class_id {
-        3 | 4 => 3,
-        5 => 4,
-        _ => return Ok(plain),
-    };
-    let descriptor = AttributeDescriptor { attribute, ..*value };
-    match turn.read_octets(&descriptor).await {
-        Ok(octets) => ScalerUnit::decode(&octets).map_err(|_| unexpected(&descriptor, "scaler and unit")),
-        Err(setback) if setback.is_absence() => Ok(plain),
-        Err(setback) => Err(setback),
-    }
-}
-
 /// The meter answered with another type than the object can have.
-pub(super) fn unexpected(descriptor: &AttributeDescriptor, expected: &str) -> Setback {
+pub(crate) fn unexpected(descriptor: &AttributeDescriptor, expected: &str) -> Setback {
     let AttributeDescriptor { class_id, instance, attribute } = descriptor;
     Setback::Final(Failure::new(
         Reason::MeterBrokeRules,
