@@ -23,7 +23,9 @@ impl Session {
         station: &Station,
         used: u32,
     ) -> Setback {
-        let Setback::Protocol(Stage::Opening, Error::Rejected { .. }) = &setback else { return setback };
+        let Setback::Protocol(Stage::Opening, Error::Rejected { .. } | Error::Confirmed(_)) = &setback else {
+            return setback;
+        };
         match self.last_counter(station).await {
             Ok(last) if last >= used => {
                 let expected = last.saturating_add(1);
