@@ -215,7 +215,9 @@ impl Session {
             let (octets, piece) = match reply.map_err(Setback::answer)? {
                 Reply::Data(octets) => (octets, Piece::Last),
                 Reply::Block(octets) => (octets, Piece::More),
-                Reply::Set | Reply::Action(_) | Reply::Released | Reply::Stale => continue,
+                Reply::BlockTaken | Reply::Set | Reply::Action(_) | Reply::Released | Reply::Stale => {
+                    continue;
+                }
             };
             self.answer.clear();
             self.answer.extend_from_slice(octets);

@@ -53,6 +53,10 @@ impl Conformance {
     pub const SELECTIVE_ACCESS: Self = Self::bit(21);
     /// Block transfer with GET.
     pub const BLOCK_GET: Self = Self::bit(11);
+    /// Block transfer with SET.
+    pub const BLOCK_SET: Self = Self::bit(12);
+    /// Block transfer with ACTION.
+    pub const BLOCK_ACTION: Self = Self::bit(13);
     /// Priority management.
     pub const PRIORITY: Self = Self::bit(9);
     /// What the client of this crate can do.
@@ -62,6 +66,8 @@ impl Conformance {
             | Self::ACTION.0
             | Self::SELECTIVE_ACCESS.0
             | Self::BLOCK_GET.0
+            | Self::BLOCK_SET.0
+            | Self::BLOCK_ACTION.0
             | Self::PRIORITY.0,
     );
 

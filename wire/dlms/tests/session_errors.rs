@@ -11,12 +11,13 @@ use common::{
 use dlms::acse::Aare;
 use dlms::axdr::Data;
 use dlms::client::{Counters, Opened, Opening, Password, Reply, Security};
+use dlms::profile::CaptureObject;
 use dlms::security::{Cipher, Envelope, SecurityControl, Wrapping};
-use dlms::selection::{EntrySelection, Selection};
+use dlms::selection::{EntrySelection, RangeSelection, Selection};
 use dlms::server::{Policy, Session};
 use dlms::{
-    ActionResult, AssociationResult, Conformance, DataAccessResult, Diagnostic, Error, ExceptionResponse,
-    ServiceError, StateError,
+    ActionResult, AssociationResult, Conformance, DataAccessResult, DateTime, Diagnostic, Error,
+    ExceptionResponse, Obis, ServiceError, StateError,
 };
 use proptest::prelude::*;
 
@@ -321,12 +322,16 @@ fn refusals_of_objects_arrive_as_they_are() {
 
 #[test]
 fn misuse_is_named() {
-    let mut pair = Pair::new(Level::None, 1024, 64);
+    let mut pair = Pair::new(Level::None, 1024, 40);
     let mut request = Vec::new();
     assert!(matches!(pair.client.next_block(&mut request), Err(Error::Misuse(_))));
-    let long = Data::OctetString(vec![0; 100]);
-    let set = pair.client.set(&attribute(1, "0.0.96.1.0.255", 2), &long, &mut request);
-    assert!(matches!(set, Err(Error::TooLong { limit: 64, .. })), "{set:?}");
+    let clock =
+        CaptureObject { class_id: 8, instance: Obis::new([0, 0, 1, 0, 0, 255]), attribute: 2, data_index: 0 };
+    let time = DateTime::from_unix(0, None, 0);
+    let long =
+        Selection::Range(RangeSelection { restricting: clock, from: time, to: time, columns: Vec::new() });
+    let get = pair.client.get(&attribute(7, "1.0.99.1.0.255", 2), Some(&long), &mut request);
+    assert!(matches!(get, Err(Error::TooLong { limit: 40, .. })), "{get:?}");
     assert!(request.is_empty());
 }
 

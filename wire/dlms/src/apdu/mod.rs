@@ -18,10 +18,14 @@ use crate::axdr::{Reader, skip, write_octets};
 
 /// Tags of the APDUs.
 pub mod tag {
+    /// Data-notification: a push.
+    pub const DATA_NOTIFICATION: u8 = 0x0F;
     /// GET request.
     pub const GET_REQUEST: u8 = 0xC0;
     /// SET request.
     pub const SET_REQUEST: u8 = 0xC1;
+    /// Event-notification request: a push of one attribute.
+    pub const EVENT_NOTIFICATION: u8 = 0xC2;
     /// ACTION request.
     pub const ACTION_REQUEST: u8 = 0xC3;
     /// GET response.
@@ -46,6 +50,21 @@ pub struct DataBlock<'a> {
 }
 
 impl<'a> DataBlock<'a> {
+    /// Whether it is the last one, and its number: what stands in front of the piece and its length.
+    const HEADER: usize = 5;
+
+    /// Octets of a value that fit into a block of at most `room` octets.
+    pub(crate) const fn capacity(room: usize) -> usize {
+        let room = room.saturating_sub(Self::HEADER);
+        // The length of the piece takes one octet below 128, two below 256, then three: at an edge, one octet stays free.
+        match room {
+            0 => 0,
+            1..=0x80 => room - 1,
+            0x81..=0x101 => room - 2,
+            _ => room - 3,
+        }
+    }
+
     fn encode(&self, out: &mut Vec<u8>) {
         out.push(u8::from(self.last));
         out.extend_from_slice(&self.number.to_be_bytes());

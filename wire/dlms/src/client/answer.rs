@@ -1,16 +1,15 @@
 //! Answers of the meter: what they are and whether they belong to the request under way.
 
-use super::association::{Association, Awaiting, Reply};
+use super::association::{Association, Awaiting, Reply, Service};
+use super::upload::Upload;
 use crate::acse::tag::RLRE;
 use crate::acse::{Release, ReleaseKind};
-use crate::apdu::{ActionResponse, GetResponse, InvokeId, SetResponse, tag};
+use crate::apdu::{ActionResponse, ActionReturn, DataBlock, GetResponse, InvokeId, SetResponse, tag};
 use crate::initiate::InitiateResponse;
 use crate::security::Envelope;
 use crate::{ActionResult, DataAccessResult, Error, ExceptionResponse};
 
 const SERVICE_ERROR: u8 = 0x0E;
-const DATA_NOTIFICATION: u8 = 0x0F;
-const EVENT_NOTIFICATION: u8 = 0xC2;
 /// Reason of a release response: the meter is not finished.
 const NOT_FINISHED: u8 = 1;
 
@@ -40,7 +39,7 @@ impl Association {
             tag::SET_RESPONSE => self.set_done(SetResponse::decode(plain)?),
             tag::ACTION_RESPONSE => self.action_done(ActionResponse::decode(plain)?),
             tag::EXCEPTION_RESPONSE => self.refused(plain),
-            EVENT_NOTIFICATION | DATA_NOTIFICATION => Ok(Reply::Stale),
+            tag::EVENT_NOTIFICATION | tag::DATA_NOTIFICATION => Ok(Reply::Stale),
             SERVICE_ERROR => {
                 self.awaiting = Awaiting::Nothing;
                 InitiateResponse::decode(plain).and(Err(Error::Unexpected { tag: SERVICE_ERROR }))
@@ -74,7 +73,8 @@ impl Association {
 
     /// Whether an answer with this invoke-id belongs to an earlier request.
     fn is_stale(&self, invoke: InvokeId) -> bool {
-        let nothing = matches!(self.awaiting, Awaiting::Nothing | Awaiting::NextBlock(_));
+        let nothing =
+            matches!(self.awaiting, Awaiting::Nothing | Awaiting::NextBlock(..) | Awaiting::NextUpload(_));
         nothing || invoke.id() != self.invoke.id()
     }
 
@@ -88,40 +88,51 @@ impl Association {
         }
         let awaiting = std::mem::replace(&mut self.awaiting, Awaiting::Nothing);
         match (awaiting, response) {
-            (Awaiting::Value, GetResponse::Normal { result: Ok(data), .. }) => Ok(Reply::Data(data)),
+            (Awaiting::Answer(Service::Get), GetResponse::Normal { result: Ok(data), .. }) => {
+                Ok(Reply::Data(data))
+            }
             (
-                Awaiting::Value | Awaiting::Block(_),
+                Awaiting::Answer(Service::Get) | Awaiting::Block(Service::Get, _),
                 GetResponse::Normal { result: Err(refusal), .. }
                 | GetResponse::Block { result: Err(refusal), .. },
             ) => Err(Error::Access(refusal)),
-            (Awaiting::Value, GetResponse::Block { last, number, result: Ok(octets), .. }) => {
-                // The first block is 1 by the standard; some meters begin with 0.
-                if number > 1 {
-                    return Err(Error::BlockNumber { expected: 1, got: number });
+            (
+                Awaiting::Answer(Service::Get) | Awaiting::Block(Service::Get, _),
+                GetResponse::Block { last, number, result: Ok(octets), .. },
+            ) => {
+                in_turn(awaiting, number)?;
+                if last {
+                    return Ok(Reply::Data(octets));
                 }
-                self.block(last, number, octets)
-            }
-            (Awaiting::Block(before), GetResponse::Block { last, number, result: Ok(octets), .. }) => {
-                let expected = before.wrapping_add(1);
-                if number != expected {
-                    return Err(Error::BlockNumber { expected, got: number });
-                }
-                self.block(last, number, octets)
+                self.block(Service::Get, number, octets)
             }
             _ => unexpected,
         }
     }
 
-    fn block<'a>(&mut self, last: bool, number: u32, octets: &'a [u8]) -> Result<Reply<'a>, Error> {
-        if last {
-            return Ok(Reply::Data(octets));
-        }
+    /// Takes a block that is not the last.
+    fn block<'a>(&mut self, service: Service, number: u32, octets: &'a [u8]) -> Result<Reply<'a>, Error> {
         if octets.is_empty() {
             // A transfer that does not get on would never end.
             return Err(Error::Value { what: "length of a block that is not the last", got: 0 });
         }
-        self.awaiting = Awaiting::NextBlock(number);
+        self.awaiting = Awaiting::NextBlock(service, number);
         Ok(Reply::Block(octets))
+    }
+
+    /// The meter says that it took block `number`, and it is not the last.
+    fn taken<'a>(&mut self, service: Service, number: u32) -> Result<Reply<'a>, Error> {
+        self.is_sent(number)?;
+        self.awaiting = Awaiting::NextUpload(service);
+        Ok(Reply::BlockTaken)
+    }
+
+    /// Whether `number` is that of the block sent last.
+    fn is_sent(&self, number: u32) -> Result<(), Error> {
+        match self.upload.as_ref().map(Upload::number) {
+            Some(expected) if expected != number => Err(Error::BlockNumber { expected, got: number }),
+            _ => Ok(()),
+        }
     }
 
     fn set_done<'a>(&mut self, response: SetResponse) -> Result<Reply<'a>, Error> {
@@ -134,8 +145,24 @@ impl Association {
         }
         let awaiting = std::mem::replace(&mut self.awaiting, Awaiting::Nothing);
         match (awaiting, response) {
-            (Awaiting::Set, SetResponse::Normal { result: DataAccessResult::Success, .. }) => Ok(Reply::Set),
-            (Awaiting::Set, SetResponse::Normal { result, .. }) => Err(Error::Access(result)),
+            (
+                Awaiting::Answer(Service::Set),
+                SetResponse::Normal { result: DataAccessResult::Success, .. },
+            ) => Ok(Reply::Set),
+            (
+                Awaiting::LastTaken,
+                SetResponse::LastBlock { result: DataAccessResult::Success, number, .. },
+            ) => {
+                self.is_sent(number)?;
+                Ok(Reply::Set)
+            }
+            (Awaiting::Taken(Service::Set), SetResponse::Block { number, .. }) => {
+                self.taken(Service::Set, number)
+            }
+            (
+                Awaiting::Answer(Service::Set) | Awaiting::Taken(Service::Set) | Awaiting::LastTaken,
+                SetResponse::Normal { result, .. } | SetResponse::LastBlock { result, .. },
+            ) if result != DataAccessResult::Success => Err(Error::Access(result)),
             _ => Err(Error::Unexpected { tag: tag::SET_RESPONSE }),
         }
     }
@@ -149,16 +176,70 @@ impl Association {
             return Ok(Reply::Stale);
         }
         let awaiting = std::mem::replace(&mut self.awaiting, Awaiting::Nothing);
-        let (Awaiting::Action, ActionResponse::Normal { returned, .. }) = (awaiting, response) else {
-            return Err(Error::Unexpected { tag: tag::ACTION_RESPONSE });
-        };
-        if returned.result != ActionResult::Success {
-            return Err(Error::Action(returned.result));
+        let unexpected = Err(Error::Unexpected { tag: tag::ACTION_RESPONSE });
+        match (awaiting, response) {
+            (Awaiting::Answer(Service::Action), ActionResponse::Normal { returned, .. }) => {
+                returned_value(&returned)
+            }
+            // An answer while parameters or blocks are still to come can only be a refusal.
+            (
+                Awaiting::Taken(Service::Action) | Awaiting::Block(Service::Action, _),
+                ActionResponse::Normal { returned, .. },
+            ) => returned_value(&returned).and(unexpected),
+            (Awaiting::Taken(Service::Action), ActionResponse::NextBlock { block, .. }) => {
+                self.taken(Service::Action, block)
+            }
+            (
+                Awaiting::Answer(Service::Action) | Awaiting::Block(Service::Action, _),
+                ActionResponse::Block { block: DataBlock { last, number, octets }, .. },
+            ) => {
+                in_turn(awaiting, number)?;
+                let is_first = awaiting == Awaiting::Answer(Service::Action);
+                let octets = if is_first { without_result(octets) } else { octets };
+                if last {
+                    return Ok(Reply::Action(Some(octets)));
+                }
+                self.block(Service::Action, number, octets)
+            }
+            _ => unexpected,
         }
-        match returned.returned {
-            None | Some(Err(DataAccessResult::Success)) => Ok(Reply::Action(None)),
-            Some(Ok(data)) => Ok(Reply::Action(Some(data))),
-            Some(Err(refusal)) => Err(Error::Access(refusal)),
-        }
+    }
+}
+
+/// What a method returned as a whole.
+fn returned_value<'a>(returned: &ActionReturn<'a>) -> Result<Reply<'a>, Error> {
+    if returned.result != ActionResult::Success {
+        return Err(Error::Action(returned.result));
+    }
+    match returned.returned {
+        None | Some(Err(DataAccessResult::Success)) => Ok(Reply::Action(None)),
+        Some(Ok(data)) => Ok(Reply::Action(Some(data))),
+        Some(Err(refusal)) => Err(Error::Access(refusal)),
+    }
+}
+
+/// Whether block `number` is the one that is due.
+fn in_turn(awaiting: Awaiting, number: u32) -> Result<(), Error> {
+    let expected = match awaiting {
+        Awaiting::Block(_, before) => before.wrapping_add(1),
+        // The first block is 1 by the standard; some meters begin with 0.
+        _ if number == 0 => 0,
+        _ => 1,
+    };
+    match number == expected {
+        true => Ok(()),
+        false => Err(Error::BlockNumber { expected, got: number }),
+    }
+}
+
+/// The first block of what a method returned, without the result in front of it.
+///
+/// Some meters put the value alone into their blocks, some with `01 00` (there is a value) in front of it, some with the
+/// result, too. As the beginning of a value that has more octets, neither can be anything else: null-data and an empty
+/// array end there.
+fn without_result(octets: &[u8]) -> &[u8] {
+    match octets {
+        [0, 1, 0, rest @ ..] | [1, 0, rest @ ..] if !rest.is_empty() => rest,
+        _ => octets,
     }
 }

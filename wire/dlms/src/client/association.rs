@@ -1,6 +1,7 @@
 use super::Counters;
+use super::upload::Upload;
 use crate::acse::{Release, ReleaseKind};
-use crate::apdu::{ActionRequest, GetRequest, InvokeId, SetRequest};
+use crate::apdu::{ActionRequest, DataBlock, GetRequest, InvokeId, SetRequest};
 use crate::axdr::Data;
 use crate::initiate::{Conformance, InitiateRequest};
 use crate::security::{Envelope, SealAs, Shield, SystemTitle};
@@ -9,6 +10,12 @@ use crate::{AttributeDescriptor, Error, MethodDescriptor};
 
 /// Room for the requests of a block transfer; longer ones grow it once.
 const SCRATCH: usize = 128;
+/// Octets of a SET or ACTION request in front of the value, or of its first block: tag, choice,
+/// invoke-id, descriptor, and the flag of the access selection or of the parameters. The first block of an ACTION has
+/// no such flag; its octet stays free.
+const HEADER: usize = 3 + 9 + 1;
+/// Octets in front of a further block: tag, choice, invoke-id.
+const BLOCK_HEADER: usize = 3;
 
 /// What client and meter agreed on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,9 +35,12 @@ pub enum Reply<'a> {
     Data(&'a [u8]),
     /// A piece of the value asked for, cut anywhere; [`Association::next_block`] asks for the next.
     Block(&'a [u8]),
+    /// The meter took a block of what is sent to it; [`Association::next_block`] sends the next.
+    BlockTaken,
     /// The attribute is set.
     Set,
-    /// The method was invoked; the encoded `Data` that it returned, if any.
+    /// The method was invoked; the encoded `Data` that it returned, if any, or its end, when
+    /// [`Reply::Block`] came before.
     Action(Option<&'a [u8]>),
     /// The association is released.
     Released,
@@ -39,18 +49,30 @@ pub enum Reply<'a> {
     Stale,
 }
 
+/// A service whose values may be longer than one APDU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Service {
+    Get,
+    Set,
+    Action,
+}
+
 /// What the next answer must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Awaiting {
     Nothing,
-    /// A value or its first block.
-    Value,
+    /// The answer to a whole request, or its first block.
+    Answer(Service),
     /// The block behind the one with this number.
-    Block(u32),
+    Block(Service, u32),
     /// Nothing: it is up to the caller to ask for the block behind the one with this number.
-    NextBlock(u32),
-    Set,
-    Action,
+    NextBlock(Service, u32),
+    /// That the block sent last was taken; it was not the last one.
+    Taken(Service),
+    /// Nothing: it is up to the caller to send the next block.
+    NextUpload(Service),
+    /// That the last block was taken, and what came of the attribute.
+    LastTaken,
     Release,
 }
 
@@ -65,6 +87,8 @@ pub struct Association {
     initiate: InitiateRequest,
     pub(super) awaiting: Awaiting,
     pub(super) invoke: InvokeId,
+    /// What is on its way to the meter in blocks.
+    pub(super) upload: Option<Upload>,
     scratch: Vec<u8>,
 }
 
@@ -82,7 +106,8 @@ impl Association {
         initiate: InitiateRequest,
     ) -> Self {
         let (scratch, invoke) = (Vec::with_capacity(SCRATCH), InvokeId::confirmed(15));
-        Self { protection, negotiated, initiate, awaiting: Awaiting::Nothing, invoke, scratch }
+        let awaiting = Awaiting::Nothing;
+        Self { protection, negotiated, initiate, awaiting, invoke, upload: None, scratch }
     }
 
     /// What client and meter agreed on.
@@ -111,30 +136,40 @@ impl Association {
             encoded
         });
         let (attribute, selection) = (*attribute, selection.as_deref());
-        self.request(Awaiting::Value, out, |invoke, plain| {
+        self.request(Awaiting::Answer(Service::Get), out, |invoke, plain| {
             GetRequest::Normal { invoke, attribute, selection }.encode(plain);
         })
     }
 
-    /// Asks for the next block, after a [`Reply::Block`].
+    /// Asks for the next block, after a [`Reply::Block`]; sends the next one, after a [`Reply::BlockTaken`].
     ///
     /// # Errors
-    /// [`Error::Misuse`] when no block came last; [`Error::CountersSpent`].
+    /// [`Error::Misuse`] when no block came last and none was taken; [`Error::CountersSpent`].
     pub fn next_block(&mut self, out: &mut Vec<u8>) -> Result<(), Error> {
-        let Awaiting::NextBlock(block) = self.awaiting else {
-            return Err(Error::Misuse("no block has come that another one could follow"));
-        };
+        let invoke = self.invoke;
         self.scratch.clear();
-        GetRequest::Next { invoke: self.invoke, block }.encode(&mut self.scratch);
+        let next = match self.awaiting {
+            Awaiting::NextBlock(Service::Action, block) => {
+                ActionRequest::NextBlock { invoke, block }.encode(&mut self.scratch);
+                Awaiting::Block(Service::Action, block)
+            }
+            Awaiting::NextBlock(service, block) => {
+                GetRequest::Next { invoke, block }.encode(&mut self.scratch);
+                Awaiting::Block(service, block)
+            }
+            Awaiting::NextUpload(service) => return self.send_block(service, out),
+            _ => return Err(Error::Misuse("no block has come or been taken that another one could follow")),
+        };
         self.send(out)?;
-        self.awaiting = Awaiting::Block(block);
+        self.awaiting = next;
         Ok(())
     }
 
-    /// Sets an attribute. The value must fit into one APDU.
+    /// Sets an attribute. A value that does not fit into one APDU goes in blocks when the meter
+    /// takes them: until it is sent, answers are [`Reply::BlockTaken`].
     ///
     /// # Errors
-    /// [`Error::CountersSpent`]; [`Error::TooLong`] when the meter would not accept the request.
+    /// [`Error::CountersSpent`]; [`Error::TooLong`] when the meter accepts neither the whole request nor blocks.
     pub fn set(
         &mut self,
         attribute: &AttributeDescriptor,
@@ -144,15 +179,21 @@ impl Association {
         let (attribute, selection) = (*attribute, None);
         let mut encoded = Vec::new();
         value.encode(&mut encoded);
-        self.request(Awaiting::Set, out, |invoke, plain| {
-            SetRequest::Normal { invoke, attribute, selection, value: &encoded }.encode(plain);
+        if self.fits(HEADER + encoded.len()) || !self.offers(Conformance::BLOCK_SET) {
+            return self.request(Awaiting::Answer(Service::Set), out, |invoke, plain| {
+                SetRequest::Normal { invoke, attribute, selection, value: &encoded }.encode(plain);
+            });
+        }
+        self.upload(Service::Set, encoded, out, |invoke, block, plain| {
+            SetRequest::FirstBlock { invoke, attribute, selection, block }.encode(plain);
         })
     }
 
-    /// Invokes a method. The parameters must fit into one APDU.
+    /// Invokes a method. Parameters that do not fit into one APDU go in blocks when the meter takes
+    /// them: until they are sent, answers are [`Reply::BlockTaken`].
     ///
     /// # Errors
-    /// [`Error::CountersSpent`]; [`Error::TooLong`] when the meter would not accept the request.
+    /// [`Error::CountersSpent`]; [`Error::TooLong`] when the meter accepts neither the whole request nor blocks.
     pub fn action(
         &mut self,
         method: &MethodDescriptor,
@@ -160,14 +201,18 @@ impl Association {
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
         let method = *method;
-        let parameters = parameters.map(|parameters| {
-            let mut encoded = Vec::new();
+        let mut encoded = Vec::new();
+        if let Some(parameters) = parameters {
             parameters.encode(&mut encoded);
-            encoded
-        });
-        let parameters = parameters.as_deref();
-        self.request(Awaiting::Action, out, |invoke, plain| {
-            ActionRequest::Normal { invoke, method, parameters }.encode(plain);
+        }
+        if self.fits(HEADER + encoded.len()) || !self.offers(Conformance::BLOCK_ACTION) {
+            return self.request(Awaiting::Answer(Service::Action), out, |invoke, plain| {
+                let parameters = parameters.map(|_| &encoded[..]);
+                ActionRequest::Normal { invoke, method, parameters }.encode(plain);
+            });
+        }
+        self.upload(Service::Action, encoded, out, |invoke, block, plain| {
+            ActionRequest::FirstBlock { invoke, method, block }.encode(plain);
         })
     }
 
@@ -199,17 +244,80 @@ impl Association {
         self.scratch.clear();
         encode(invoke, &mut self.scratch);
         self.send(out)?;
-        (self.invoke, self.awaiting) = (invoke, awaiting);
+        (self.invoke, self.awaiting, self.upload) = (invoke, awaiting, None);
         Ok(())
+    }
+
+    /// Begins to send a value in blocks.
+    fn upload(
+        &mut self,
+        service: Service,
+        value: Vec<u8>,
+        out: &mut Vec<u8>,
+        encode: impl FnOnce(InvokeId, DataBlock<'_>, &mut Vec<u8>),
+    ) -> Result<(), Error> {
+        let mut upload = Upload::new(value);
+        let block = upload.due(self.room().saturating_sub(HEADER));
+        let length = block.octets.len();
+        if length == 0 {
+            return Err(Error::TooLong { what: "request", limit: self.limit() });
+        }
+        self.request(Awaiting::Taken(service), out, |invoke, plain| encode(invoke, block, plain))?;
+        upload.advance(length);
+        self.upload = Some(upload);
+        Ok(())
+    }
+
+    /// Sends the block that is due.
+    fn send_block(&mut self, service: Service, out: &mut Vec<u8>) -> Result<(), Error> {
+        let (invoke, room) = (self.invoke, self.room().saturating_sub(BLOCK_HEADER));
+        let Some(upload) = &self.upload else { return Err(Error::Misuse("nothing is being sent")) };
+        let block = upload.due(room);
+        let (length, last) = (block.octets.len(), block.last);
+        match service {
+            Service::Action => ActionRequest::Block { invoke, block }.encode(&mut self.scratch),
+            Service::Set | Service::Get => SetRequest::Block { invoke, block }.encode(&mut self.scratch),
+        }
+        self.send(out)?;
+        if let Some(upload) = &mut self.upload {
+            upload.advance(length);
+        }
+        self.awaiting = match (last, service) {
+            (false, _) => Awaiting::Taken(service),
+            (true, Service::Action) => Awaiting::Answer(service),
+            (true, _) => Awaiting::LastTaken,
+        };
+        Ok(())
+    }
+
+    fn offers(&self, service: Conformance) -> bool {
+        self.negotiated.conformance.contains(service)
+    }
+
+    /// Longest APDU that may be sent. The wrapper carries no more than the highest limit either.
+    fn limit(&self) -> usize {
+        usize::from(match self.negotiated.max_send_pdu {
+            0 => u16::MAX,
+            limit => limit,
+        })
+    }
+
+    /// Longest plain APDU that may be sent.
+    fn room(&self) -> usize {
+        match self.protection {
+            Some(_) => Envelope::room(self.limit()),
+            None => self.limit(),
+        }
+    }
+
+    fn fits(&self, plain: usize) -> bool {
+        plain <= self.room()
     }
 
     /// Protects the scratch when the association is ciphered and appends it to `out`.
     fn send(&mut self, out: &mut Vec<u8>) -> Result<(), Error> {
-        let length = self.scratch.len();
-        let length = if self.protection.is_some() { Envelope::sealed_length(length) } else { length };
-        let limit = usize::from(self.negotiated.max_send_pdu);
-        if limit != 0 && length > limit {
-            return Err(Error::TooLong { what: "request", limit });
+        if !self.fits(self.scratch.len()) {
+            return Err(Error::TooLong { what: "request", limit: self.limit() });
         }
         match &mut self.protection {
             None => out.extend_from_slice(&self.scratch),

@@ -45,6 +45,17 @@ impl Envelope {
         1 + length + inside
     }
 
+    /// Longest APDU whose own `glo-` APDU, authenticated and encrypted, has at most `limit` octets.
+    pub const fn room(limit: usize) -> usize {
+        let bare = limit.saturating_sub(1 + 5 + TAG_LENGTH);
+        // From the shortest form of the length to the longest.
+        let mut length = 1;
+        while length < 3 && Self::sealed_length(bare.saturating_sub(length)) > limit {
+            length += 1;
+        }
+        bare.saturating_sub(length)
+    }
+
     /// Whether an APDU that starts with `tag` is one that [`read`](Self::read) takes apart.
     pub fn is_tag(tag: u8) -> bool {
         matches!(tag, GENERAL_GLOBAL | GENERAL_DEDICATED) || plain_tag(tag).is_some()

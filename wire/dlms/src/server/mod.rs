@@ -2,14 +2,18 @@
 //!
 //! One [`Session`] per connection and client SAP. [`Session::handle`] takes a request and appends
 //! the answer; the meter's data are behind [`Objects`]. `session` unwraps, dispatches and wraps,
-//! `opening` is AARQ, HLS proof and RLRQ, `services` are GET, SET and ACTION, `transfer` a long
-//! value on its way. Like the client it knows no time and no randomness.
+//! `opening` is AARQ, HLS proof and RLRQ, `services` finds the service and is GET, `set` and `action`
+//! are the other two, `transfer` is a long value on its way out and `incoming` one on its way in (at
+//! most 64 KiB). Like the client it knows no time and no randomness.
 //!
-//! Absent on purpose: services with list, SET and ACTION in blocks, dedicated keys.
+//! Absent on purpose: services with list, dedicated keys.
 
+mod action;
+mod incoming;
 mod opening;
 mod services;
 mod session;
+mod set;
 mod transfer;
 
 pub use session::Session;

@@ -1,23 +1,17 @@
-//! GET, SET and ACTION.
+//! Which service a request asks for, and GET (Green Book, 9.3.6).
 
 use super::Objects;
 use super::opening::BLOCK_HEADER;
 use super::session::{Agreed, MALFORMED, NOT_POSSIBLE, Session, Stage, UNKNOWN};
-use super::transfer::Transfer;
-use crate::apdu::{
-    ActionRequest, ActionResponse, ActionReturn, GetRequest, GetResponse, InvokeId, SetRequest, SetResponse,
-    tag,
-};
-use crate::axdr::{Data, Reader};
+use super::transfer::{Sending, Transfer};
+use crate::apdu::{ActionRequest, GetRequest, GetResponse, InvokeId, SetRequest, tag};
+use crate::axdr::Reader;
 use crate::security::Envelope;
 use crate::selection::Selection;
-use crate::{
-    ActionResult, AttributeDescriptor, Conformance, DataAccessResult, Error, ExceptionResponse,
-    MethodDescriptor,
-};
+use crate::{AttributeDescriptor, Conformance, DataAccessResult, Error, ExceptionResponse};
 
 /// Octets of a GET or ACTION response in front of the value.
-const HEADER: usize = 6;
+pub(super) const HEADER: usize = 6;
 
 impl Session {
     /// Appends the answer to a plain request to `out`.
@@ -35,22 +29,22 @@ impl Session {
         match tag {
             tag::GET_REQUEST if conformance.contains(Conformance::GET) => {
                 let request = GetRequest::decode(request).map_err(|_| MALFORMED)?;
+                self.incoming = None;
                 self.get(&request, objects, out)
             }
             tag::SET_REQUEST if conformance.contains(Conformance::SET) => {
                 self.abort_transfer();
-                set(&SetRequest::decode(request).map_err(|_| MALFORMED)?, objects, out)
+                self.set(&SetRequest::decode(request).map_err(|_| MALFORMED)?, objects, out)
             }
             tag::ACTION_REQUEST if conformance.contains(Conformance::ACTION) => {
-                self.abort_transfer();
-                action(&ActionRequest::decode(request).map_err(|_| MALFORMED)?, self.room(), objects, out)
+                self.action(&ActionRequest::decode(request).map_err(|_| MALFORMED)?, objects, out)
             }
             _ => Err(UNKNOWN),
         }
     }
 
     /// Longest plain APDU that the client accepts.
-    fn room(&self) -> usize {
+    pub(super) fn room(&self) -> usize {
         // The wrapper cannot carry more either.
         let limit = if self.agreed.max_pdu == 0 { u16::MAX } else { self.agreed.max_pdu };
         let overhead = if self.shield.is_some() { Envelope::OVERHEAD } else { 0 };
@@ -70,7 +64,7 @@ impl Session {
                 value.clear();
                 match self.read(&attribute, selection, objects, &mut value) {
                     Ok(()) if HEADER + value.len() > self.room() => {
-                        self.transfer = Some(Transfer::new(value, invoke.id()));
+                        self.transfer = Some(Transfer::new(Sending::Value, value, invoke.id()));
                         self.send_block(invoke, out);
                         return Ok(());
                     }
@@ -81,13 +75,13 @@ impl Session {
                 Ok(())
             }
             GetRequest::Next { invoke, block } => {
-                let refusal = match &self.transfer {
+                let refusal = match self.continues(Sending::Value, invoke, block) {
                     None => DataAccessResult::NoLongGetInProgress,
-                    Some(transfer) if transfer.continues(invoke.id(), block) => {
+                    Some(true) => {
                         self.send_block(invoke, out);
                         return Ok(());
                     }
-                    Some(_) => DataAccessResult::DataBlockNumberInvalid,
+                    Some(false) => DataAccessResult::DataBlockNumberInvalid,
                 };
                 self.abort_transfer();
                 GetResponse::Block { invoke, last: true, number: block, result: Err(refusal) }.encode(out);
@@ -127,8 +121,15 @@ impl Session {
         }
     }
 
+    /// Whether a client that received block `number` of `what` under this invoke-id may have the next one; `None` when
+    /// nothing of the kind is under way.
+    pub(super) fn continues(&self, what: Sending, invoke: InvokeId, number: u32) -> Option<bool> {
+        let transfer = self.transfer.as_ref().filter(|transfer| transfer.sending() == what)?;
+        Some(transfer.continues(invoke.id(), number))
+    }
+
     /// Ends a transfer and keeps its memory for the next value.
-    fn abort_transfer(&mut self) {
+    pub(super) fn abort_transfer(&mut self) {
         if let Some(transfer) = self.transfer.take() {
             self.value = transfer.into_buffer();
         }
@@ -140,56 +141,4 @@ fn parse(selection: &[u8]) -> Result<Selection, Error> {
     let selection = Selection::read(&mut reader)?;
     reader.finish()?;
     Ok(selection)
-}
-
-fn set(
-    request: &SetRequest<'_>,
-    objects: &mut impl Objects,
-    out: &mut Vec<u8>,
-) -> Result<(), ExceptionResponse> {
-    let SetRequest::Normal { invoke, attribute, selection, value } = *request else { return Err(UNKNOWN) };
-    let result = match (selection, Data::decode(value)) {
-        (Some(_), _) => Err(DataAccessResult::ScopeOfAccessViolated),
-        (None, Err(_)) => Err(DataAccessResult::TypeUnmatched),
-        (None, Ok(value)) => objects.set(&attribute, &value),
-    };
-    let result = result.err().unwrap_or(DataAccessResult::Success);
-    SetResponse::Normal { invoke, result }.encode(out);
-    Ok(())
-}
-
-fn action(
-    request: &ActionRequest<'_>,
-    room: usize,
-    objects: &mut impl Objects,
-    out: &mut Vec<u8>,
-) -> Result<(), ExceptionResponse> {
-    let ActionRequest::Normal { invoke, method, parameters } = *request else { return Err(UNKNOWN) };
-    let mut encoded = Vec::new();
-    let returned = match invoke_method(&method, parameters, objects) {
-        Ok(Some(data)) => {
-            data.encode(&mut encoded);
-            match HEADER + encoded.len() <= room {
-                true => ActionReturn { result: ActionResult::Success, returned: Some(Ok(&encoded)) },
-                // Answers in blocks are not served; the method has been invoked all the same.
-                false => ActionReturn {
-                    result: ActionResult::Success,
-                    returned: Some(Err(DataAccessResult::OtherReason)),
-                },
-            }
-        }
-        Ok(None) => ActionReturn { result: ActionResult::Success, returned: None },
-        Err(result) => ActionReturn { result, returned: None },
-    };
-    ActionResponse::Normal { invoke, returned }.encode(out);
-    Ok(())
-}
-
-fn invoke_method(
-    method: &MethodDescriptor,
-    parameters: Option<&[u8]>,
-    objects: &mut impl Objects,
-) -> Result<Option<Data>, ActionResult> {
-    let parameters = parameters.map(Data::decode).transpose().map_err(|_| ActionResult::TypeUnmatched)?;
-    objects.action(method, parameters.as_ref())
 }

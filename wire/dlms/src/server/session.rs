@@ -1,3 +1,4 @@
+use super::incoming::Incoming;
 use super::transfer::Transfer;
 use super::{Objects, Policy, Security};
 use crate::initiate::Conformance;
@@ -34,7 +35,10 @@ pub struct Session {
     pub(super) agreed: Agreed,
     /// Present in a ciphered association.
     pub(super) shield: Option<Shield>,
+    /// What goes to the client in blocks.
     pub(super) transfer: Option<Transfer>,
+    /// What comes from the client in blocks.
+    pub(super) incoming: Option<Incoming>,
     /// Memory for the plain answer and for values, kept from request to request.
     pub(super) plain: Vec<u8>,
     pub(super) value: Vec<u8>,
@@ -49,6 +53,7 @@ impl Session {
             agreed: Agreed { conformance: Conformance::new([0; 3]), max_pdu: 0 },
             shield: None,
             transfer: None,
+            incoming: None,
             plain: Vec::new(),
             value: Vec::new(),
         }
@@ -92,7 +97,9 @@ impl Session {
         out: &mut Vec<u8>,
     ) -> Result<(), ExceptionResponse> {
         let tag = *apdu.first().ok_or(NOT_POSSIBLE)?;
-        if self.policy.max_pdu != 0 && apdu.len() > usize::from(self.policy.max_pdu) {
+        // The limit is told in the answer to the AARQ and concerns services (Green Book, 9.4.3).
+        let limit = usize::from(self.policy.max_pdu);
+        if limit != 0 && apdu.len() > limit && !matches!(tag, AARQ | RLRQ) {
             return Err(refusal(StateError::ServiceNotAllowed, ServiceError::PduTooLong));
         }
         match tag {
@@ -144,6 +151,7 @@ impl Session {
         self.stage = Stage::Closed;
         self.shield = None;
         self.transfer = None;
+        self.incoming = None;
     }
 }
 

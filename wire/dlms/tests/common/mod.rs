@@ -177,6 +177,57 @@ impl Pair {
         }
         panic!("the value does not end");
     }
+
+    /// Sets a value, block by block; also says how many exchanges it took and the longest request.
+    pub(crate) fn write(
+        &mut self,
+        attribute: &AttributeDescriptor,
+        value: &Data,
+    ) -> Result<(usize, usize), Error> {
+        let mut request = Vec::new();
+        self.client.set(attribute, value, &mut request)?;
+        let mut longest = 0;
+        for exchanges in 1..100_000 {
+            longest = longest.max(request.len());
+            let mut answer = self.answer(&request);
+            request.clear();
+            match self.client.handle(&mut answer)? {
+                Reply::BlockTaken => self.client.next_block(&mut request)?,
+                Reply::Set => return Ok((exchanges, longest)),
+                other => panic!("{other:?} in answer to a SET"),
+            }
+        }
+        panic!("the value does not end");
+    }
+
+    /// Invokes a method, both ways block by block; also says the longest APDU of either side.
+    pub(crate) fn invoke(
+        &mut self,
+        method: &MethodDescriptor,
+        parameters: Option<&Data>,
+    ) -> Result<(Option<Vec<u8>>, usize, usize), Error> {
+        let (mut request, mut value) = (Vec::new(), Vec::new());
+        self.client.action(method, parameters, &mut request)?;
+        let (mut asked, mut answered) = (0, 0);
+        for _ in 1..100_000 {
+            asked = asked.max(request.len());
+            let mut answer = self.answer(&request);
+            answered = answered.max(answer.len());
+            request.clear();
+            match self.client.handle(&mut answer)? {
+                Reply::BlockTaken => {}
+                Reply::Block(piece) => value.extend_from_slice(piece),
+                Reply::Action(None) => return Ok((None, asked, answered)),
+                Reply::Action(Some(piece)) => {
+                    value.extend_from_slice(piece);
+                    return Ok((Some(value), asked, answered));
+                }
+                other => panic!("{other:?} in answer to an ACTION"),
+            }
+            self.client.next_block(&mut request)?;
+        }
+        panic!("the value does not end");
+    }
 }
 
 pub(crate) fn attribute(class_id: u16, name: &str, attribute: i8) -> AttributeDescriptor {
