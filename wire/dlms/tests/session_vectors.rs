@@ -9,7 +9,8 @@ mod store;
 
 use common::{Level, Meter, Pair, attribute, exchange};
 use dlms::acse::Aare;
-use dlms::apdu::GetRequest;
+use dlms::apdu::{GetRequest, SetRequest};
+use dlms::axdr::Data;
 use dlms::client::{Counters, Key, Opened, Opening, Parameters, Reply, Security, SystemTitle};
 use dlms::security::{Cipher, Envelope, SecurityControl, Wrapping};
 use dlms::server::{self, Policy, Session};
@@ -208,6 +209,44 @@ fn play(id: &str) {
 fn recorded_block_transfers_are_understood() {
     play("DV202");
     play("DV204");
+}
+
+/// Plays a recorded SET in blocks: our requests must be theirs, and our server answers as their meter did.
+fn play_set(id: &str) {
+    let vector = vector(id);
+    let apdus = vector.context["apdus"].as_array().unwrap().iter();
+    let apdus: Vec<Vec<u8>> = apdus.map(|apdu| store::octets(apdu.as_str().unwrap())).collect();
+    let SetRequest::FirstBlock { attribute, .. } = SetRequest::decode(&apdus[0]).unwrap() else {
+        panic!("{id} begins with another request")
+    };
+    let value = store::octets(vector.expected["concatenated-raw-data"].as_str().unwrap());
+    // The longest recorded request has 129 octets; the first one has the invoke-id 1.
+    let mut pair = Pair::new(Level::None, 1024, 129);
+    let key = (attribute.class_id, attribute.instance, attribute.attribute);
+    pair.meter.values.insert(key, Vec::new());
+    pair.client.get(&attribute, None, &mut Vec::new()).unwrap();
+    let mut request = Vec::new();
+    pair.client.set(&attribute, &Data::decode(&value).unwrap(), &mut request).unwrap();
+    for (at, exchange) in apdus.chunks(2).enumerate() {
+        assert_eq!(request, exchange[0], "{id}");
+        assert_eq!(pair.answer(&request), exchange[1], "{id}");
+        let mut answer = exchange[1].clone();
+        let reply = pair.client.handle(&mut answer);
+        if at + 1 == apdus.len() / 2 {
+            assert_eq!(reply, Ok(Reply::Set), "{id}");
+            break;
+        }
+        assert_eq!(reply, Ok(Reply::BlockTaken), "{id}");
+        request.clear();
+        pair.client.next_block(&mut request).unwrap();
+    }
+    assert_eq!(pair.meter.values[&key], value, "{id}");
+}
+
+#[test]
+fn recorded_block_transfers_to_a_meter_are_repeated() {
+    play_set("DV205");
+    play_set("DV207");
 }
 
 /// A client that has just asked for a value under invoke-id 0, or for the block behind `blocks`.
