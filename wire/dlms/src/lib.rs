@@ -2,7 +2,7 @@
 //!
 //! No socket, no clock, no randomness, no task: times, challenges and invocation counters are arguments. From the wire upwards:
 //! [`wrapper`] frames APDUs on TCP; [`axdr`] is the encoding of values; [`acse`] and [`initiate`] open and release an association;
-//! [`security`] protects APDUs; [`apdu`] are the services GET, SET and ACTION; [`selection`] asks for a part of a profile and [`profile`] turns
+//! [`security`] protects APDUs; [`apdu`] are the services GET, SET and ACTION and the notifications, which [`push`] takes in; [`selection`] asks for a part of a profile and [`profile`] turns
 //! its buffer into columns; [`client`] and [`server`] put all of it together.
 
 pub mod acse;
@@ -15,6 +15,7 @@ mod error;
 pub mod initiate;
 mod obis;
 pub mod profile;
+pub mod push;
 pub mod security;
 pub mod selection;
 pub mod server;

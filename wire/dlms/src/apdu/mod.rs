@@ -1,4 +1,5 @@
-//! The services with logical names (Green Book, 9.3 and 9.5): GET, SET and ACTION, and the exception-response.
+//! The services with logical names (Green Book, 9.3 and 9.5): GET, SET and ACTION, the exception-response, and what a
+//! meter sends unasked.
 //!
 //! Requests and answers borrow what they carry; an encoded `Data` stays encoded until somebody wants it.
 
@@ -6,11 +7,13 @@ pub mod action;
 mod exception;
 pub mod get;
 mod invoke;
+mod notification;
 pub mod set;
 
 pub use action::{ActionRequest, ActionResponse, ActionReturn};
 pub use get::{GetRequest, GetResponse};
 pub use invoke::InvokeId;
+pub use notification::{DataNotification, EventNotification, LongInvokeId};
 pub use set::{SetRequest, SetResponse};
 
 use crate::Error;

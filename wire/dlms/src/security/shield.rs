@@ -45,15 +45,7 @@ impl Shield {
     ///
     /// The counter is judged after the tag, so only an authentic APDU moves it.
     pub(crate) fn open<'a>(&mut self, apdu: &'a mut [u8]) -> Result<&'a [u8], Error> {
-        let tag = *apdu.first().ok_or(Error::Truncated)?;
-        let (envelope, body) = Envelope::read(apdu)?;
-        if matches!(envelope.wrapping, Wrapping::Dedicated(_) | Wrapping::GeneralDedicated(_)) {
-            return Err(Error::Unexpected { tag });
-        }
-        let expected = SecurityControl::AUTHENTICATED_ENCRYPTED;
-        if envelope.control != expected {
-            return Err(Error::Protection { expected: expected.octet(), got: envelope.control.octet() });
-        }
+        let (envelope, body) = Envelope::read_demanding(apdu)?;
         let plain = envelope.open(&self.cipher, &self.peer, body)?;
         if let Some(last) = self.last
             && envelope.counter <= last

@@ -2,13 +2,13 @@
 
 use dlms::acse::{Aare, Aarq, ApplicationContext, Mechanism, Release, ReleaseKind};
 use dlms::apdu::{
-    ActionRequest, ActionResponse, ActionReturn, DataBlock, GetRequest, GetResponse, InvokeId, SetRequest,
-    SetResponse,
+    ActionRequest, ActionResponse, ActionReturn, DataBlock, DataNotification, EventNotification, GetRequest,
+    GetResponse, InvokeId, LongInvokeId, SetRequest, SetResponse,
 };
 use dlms::initiate::{Conformance, InitiateRequest, InitiateResponse};
 use dlms::{
-    AttributeDescriptor, ConfirmedServiceError, DataAccessResult, Diagnostic, Error, ExceptionResponse,
-    MethodDescriptor, ServiceError,
+    AttributeDescriptor, ConfirmedServiceError, DataAccessResult, DateTime, Diagnostic, Error,
+    ExceptionResponse, MethodDescriptor, ServiceError,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -168,6 +168,14 @@ proptest! {
         check(&Apdu::ActionResponse(ActionResponse::Block { invoke: id, block: DataBlock { last, number, octets: &piece } }))?;
         check(&Apdu::ActionResponse(ActionResponse::WithList { invoke: id, returned: all }))?;
         check(&Apdu::ActionResponse(ActionResponse::NextBlock { invoke: id, block: number }))?;
+    }
+
+    #[test]
+    fn notifications(number in any::<u32>(), time in option::of(any::<[u8; 12]>()), attribute in attribute(), value in encoded()) {
+        let time = time.map(DateTime::new);
+        let invoke = LongInvokeId::new(number);
+        check(&Apdu::DataNotification(DataNotification { invoke, time, body: &value }))?;
+        check(&Apdu::EventNotification(EventNotification { time, attribute, value: &value }))?;
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! Any plain APDU by its tag: decoded without a context, encoded again.
 
 use dlms::acse::{self, Aare, Aarq, Release, ReleaseKind};
-use dlms::apdu::{self, ActionRequest, ActionResponse, GetRequest, GetResponse, SetRequest, SetResponse};
+use dlms::apdu::{
+    self, ActionRequest, ActionResponse, DataNotification, EventNotification, GetRequest, GetResponse,
+    SetRequest, SetResponse,
+};
 use dlms::initiate::{InitiateRequest, InitiateResponse};
 use dlms::{Error, ExceptionResponse};
 
@@ -21,6 +24,8 @@ pub(crate) enum Apdu<'a> {
     ActionRequest(ActionRequest<'a>),
     ActionResponse(ActionResponse<'a>),
     Exception(ExceptionResponse),
+    DataNotification(DataNotification<'a>),
+    EventNotification(EventNotification<'a>),
 }
 
 impl<'a> Apdu<'a> {
@@ -40,6 +45,8 @@ impl<'a> Apdu<'a> {
             apdu::tag::ACTION_REQUEST => Self::ActionRequest(ActionRequest::decode(octets)?),
             apdu::tag::ACTION_RESPONSE => Self::ActionResponse(ActionResponse::decode(octets)?),
             apdu::tag::EXCEPTION_RESPONSE => Self::Exception(ExceptionResponse::decode(octets)?),
+            apdu::tag::DATA_NOTIFICATION => Self::DataNotification(DataNotification::decode(octets)?),
+            apdu::tag::EVENT_NOTIFICATION => Self::EventNotification(EventNotification::decode(octets)?),
             tag => return Err(Error::Unexpected { tag }),
         })
     }
@@ -60,6 +67,8 @@ impl<'a> Apdu<'a> {
             Self::ActionRequest(apdu) => apdu.encode(&mut out),
             Self::ActionResponse(apdu) => apdu.encode(&mut out),
             Self::Exception(apdu) => apdu.encode(&mut out),
+            Self::DataNotification(apdu) => apdu.encode(&mut out),
+            Self::EventNotification(apdu) => apdu.encode(&mut out),
         }
         out
     }

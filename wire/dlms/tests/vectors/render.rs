@@ -2,8 +2,8 @@
 
 use dlms::acse::{Aare, Aarq, ApplicationContext, Mechanism, Release};
 use dlms::apdu::{
-    ActionRequest, ActionResponse, ActionReturn, DataBlock, GetRequest, GetResponse, InvokeId, SetRequest,
-    SetResponse,
+    ActionRequest, ActionResponse, ActionReturn, DataBlock, DataNotification, EventNotification, GetRequest,
+    GetResponse, InvokeId, SetRequest, SetResponse,
 };
 use dlms::axdr::{Data, TypeDescription};
 use dlms::initiate::{InitiateRequest, InitiateResponse};
@@ -88,6 +88,8 @@ pub(crate) fn apdu(apdu: &Apdu<'_>) -> Value {
         Apdu::ActionRequest(request) => action_request(request),
         Apdu::ActionResponse(response) => action_response(response),
         Apdu::Exception(response) => exception(response),
+        Apdu::DataNotification(notification) => data_notification(notification),
+        Apdu::EventNotification(notification) => event_notification(notification),
     }
 }
 
@@ -307,6 +309,30 @@ fn invoke(id: InvokeId) -> Value {
         "self-descriptive": id.octet() & 0x10 != 0,
         "raw": hex(&[id.octet()]),
     })
+}
+
+fn data_notification(notification: &DataNotification<'_>) -> Value {
+    let id = notification.invoke;
+    json!({ "data-notification": {
+        "long-invoke-id": id.id(),
+        "self-descriptive": id.is_self_descriptive(),
+        "processing-option": if id.breaks_on_error() { "break-on-error" } else { "continue-on-error" },
+        "service-class": if id.is_confirmed() { "confirmed" } else { "unconfirmed" },
+        "priority": if id.is_high() { "high" } else { "normal" },
+        "raw": hex(&id.number().to_be_bytes()),
+        "date-time": notification.time.map(date_time),
+        "body": encoded(notification.body),
+    }})
+}
+
+fn event_notification(notification: &EventNotification<'_>) -> Value {
+    let EventNotification { time, attribute, value } = notification;
+    let mut fields = json!({
+        "class": attribute.class_id, "obis": attribute.instance.to_string(), "attribute": attribute.attribute,
+        "value": encoded(value),
+    });
+    insert(&mut fields, "time", time.map(date_time));
+    json!({ "event-notification-request": fields })
 }
 
 fn selected(attribute: &AttributeDescriptor, selection: Option<&[u8]>) -> Value {

@@ -1,0 +1,234 @@
+//! Ciphered pushes against byte vectors, and what is refused: another key, another sender, damage, a weaker protection.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests stand outside the test functions")]
+
+#[allow(dead_code, reason = "shared with tests/vectors.rs, which uses the rest")]
+#[path = "vectors/apdu.rs"]
+mod apdu;
+#[allow(dead_code, reason = "shared with tests/vectors.rs, which uses the rest")]
+#[path = "vectors/render.rs"]
+mod render;
+#[path = "vectors/store.rs"]
+mod store;
+
+use apdu::Apdu;
+use dlms::apdu::{DataNotification, EventNotification, LongInvokeId};
+use dlms::push::{self, Push};
+use dlms::security::{Cipher, Envelope, Key, SecurityControl, SystemTitle, Wrapping};
+use dlms::{AttributeDescriptor, DateTime, Error, Fault};
+use proptest::prelude::*;
+use serde_json::Value;
+use store::Vector;
+
+/// Vectors of the group whose octets are not a push that is taken, and why.
+const IN_PART: [(&str, &str); 2] = [
+    ("DV164", "HDLC is not spoken: the APDU is taken as it is put together beside the frames"),
+    ("DV277", "suite 1, not authenticated: refused by its security control octet"),
+];
+
+const METER: SystemTitle = SystemTitle::new(*b"MMM\0\0\xBC\x61\x4E");
+const OTHER: SystemTitle = SystemTitle::new(*b"MMM\0\0\xBC\x61\x4F");
+const FULL: SecurityControl = SecurityControl::AUTHENTICATED_ENCRYPTED;
+
+/// A ciphered push, and the keys to it.
+struct Sealed {
+    id: String,
+    cipher: Cipher,
+    title: SystemTitle,
+    octets: Vec<u8>,
+    expected: Value,
+}
+
+fn hex(value: &Value) -> Vec<u8> {
+    store::octets(value.as_str().unwrap())
+}
+
+fn sealed(vector: Vector) -> Sealed {
+    let key = |name: &str| Key::new(hex(&vector.context[name]).try_into().unwrap());
+    let (octets, outer) = match vector.kind.as_str() {
+        "ciphered-apdu" => (vector.octets.clone(), &vector.expected["outer"]),
+        "hdlc-frames" => (hex(&vector.expected["reassembled-apdu"]), &vector.expected["apdu"]),
+        other => panic!("{} is of kind {other}", vector.id),
+    };
+    Sealed {
+        cipher: Cipher::new(&key("encryption-key"), &key("authentication-key")),
+        title: SystemTitle::try_from(&hex(&outer["general-glo-ciphering"]["system-title"])[..]).unwrap(),
+        octets,
+        expected: vector.expected.clone(),
+        id: vector.id,
+    }
+}
+
+/// The vectors that are opened.
+fn all() -> Vec<Sealed> {
+    let group = store::all().into_iter().filter(|vector| vector.group == "push-ciphered");
+    let all: Vec<Sealed> = group.filter(|vector| vector.id != "DV277").map(sealed).collect();
+    assert_eq!(all.len(), 4, "vectors are missing");
+    all
+}
+
+#[test]
+fn vectors_open_and_seal_to_the_same_octets() {
+    for vector in all() {
+        let id = &vector.id;
+        let plain = hex(&vector.expected["plaintext"]);
+        let mut octets = vector.octets.clone();
+        let opened = push::open(&vector.cipher, &vector.title, &mut octets).unwrap();
+        assert_eq!(opened.push, Push::decode(&plain).unwrap(), "{id}");
+        let decoded = Apdu::decode(&plain).unwrap();
+        assert_eq!(render::apdu(&decoded), vector.expected["inner"], "{id}");
+        let outer = vector.expected.get("outer").unwrap_or(&vector.expected["apdu"]);
+        assert_eq!(opened.counter, outer["general-glo-ciphering"]["invocation-counter"], "{id}");
+
+        let mut again = Vec::new();
+        opened.push.encode(&mut again);
+        assert_eq!(again, plain, "{id}");
+        let wrapping = Wrapping::GeneralGlobal(Some(vector.title));
+        let envelope = Envelope { wrapping, control: FULL, counter: opened.counter };
+        let mut out = Vec::new();
+        envelope.seal(&vector.cipher, &vector.title, &again, &mut out).unwrap();
+        assert_eq!(out, vector.octets, "{id}");
+    }
+}
+
+#[test]
+fn a_push_of_another_suite_is_refused_by_name() {
+    assert_eq!(IN_PART.map(|(id, _)| id), ["DV164", "DV277"]);
+    let mut vector = sealed(store::all().into_iter().find(|vector| vector.id == "DV277").unwrap());
+    let refused = Error::Protection { expected: 0x30, got: 0x21 };
+    assert_eq!(push::open(&vector.cipher, &vector.title, &mut vector.octets), Err(refused));
+}
+
+#[test]
+fn every_truncation_and_every_flipped_bit_is_refused() {
+    for vector in all() {
+        for end in 0..vector.octets.len() {
+            let cut = push::open(&vector.cipher, &vector.title, &mut vector.octets[..end].to_vec()).err();
+            assert_eq!(cut, Some(Error::Truncated), "{} cut at {end}", vector.id);
+        }
+        for bit in 0..vector.octets.len() * 8 {
+            let mut flipped = vector.octets.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(
+                push::open(&vector.cipher, &vector.title, &mut flipped).is_err(),
+                "{} bit {bit}",
+                vector.id
+            );
+        }
+    }
+}
+
+fn cipher() -> Cipher {
+    Cipher::new(&Key::new([0xE1; 16]), &Key::new([0xA1; 16]))
+}
+
+fn event(time: Option<DateTime>) -> EventNotification<'static> {
+    let attribute =
+        AttributeDescriptor { class_id: 1, instance: "0.0.97.98.0.255".parse().unwrap(), attribute: 2 };
+    EventNotification { time, attribute, value: &[6, 0, 0, 0, 1] }
+}
+
+fn data() -> DataNotification<'static> {
+    let time = Some(DateTime::from_unix(1_700_000_000, Some(-60), 0));
+    DataNotification { invoke: LongInvokeId::new(0x4000_0001), time, body: &[2, 2, 17, 1, 17, 2] }
+}
+
+/// What the meter sends.
+fn from_meter(wrapping: Wrapping, control: SecurityControl, push: &Push<'_>) -> Vec<u8> {
+    let (mut plain, mut out) = (Vec::new(), Vec::new());
+    push.encode(&mut plain);
+    Envelope { wrapping, control, counter: 7 }.seal(&cipher(), &METER, &plain, &mut out).unwrap();
+    out
+}
+
+#[test]
+fn each_push_is_taken_in_each_envelope_that_it_may_have() {
+    let (data, event) = (Push::Data(data()), Push::Event(event(None)));
+    for (wrapping, push, first) in [
+        (Wrapping::GeneralGlobal(Some(METER)), data, 0xDB),
+        (Wrapping::GeneralGlobal(None), data, 0xDB),
+        (Wrapping::GeneralGlobal(Some(METER)), event, 0xDB),
+        (Wrapping::Global(0xC2), event, 0xCA),
+    ] {
+        let mut octets = from_meter(wrapping, FULL, &push);
+        assert_eq!(octets[0], first);
+        assert_eq!(push::open(&cipher(), &METER, &mut octets), Ok(push::Opened { push, counter: 7 }));
+    }
+}
+
+#[test]
+fn what_is_not_a_fully_protected_push_of_this_sender_is_refused_by_name() {
+    let (push, general) = (Push::Event(event(None)), Wrapping::GeneralGlobal(Some(METER)));
+    let open = |octets: &[u8]| push::open(&cipher(), &METER, &mut octets.to_vec()).err();
+    for control in [SecurityControl::AUTHENTICATED, SecurityControl::ENCRYPTED] {
+        let refused = Error::Protection { expected: 0x30, got: control.octet() };
+        assert_eq!(open(&from_meter(general, control, &push)), Some(refused));
+    }
+    for (wrapping, tag) in
+        [(Wrapping::Dedicated(0xC2), 0xD2), (Wrapping::GeneralDedicated(Some(METER)), 0xDC)]
+    {
+        assert_eq!(open(&from_meter(wrapping, FULL, &push)), Some(Error::Unexpected { tag }));
+    }
+    let titled = from_meter(Wrapping::GeneralGlobal(Some(OTHER)), FULL, &push);
+    assert_eq!(open(&titled), Some(Error::WrongTitle { expected: METER, got: OTHER }));
+    // Without a title in it, the wrong sender shows in the tag.
+    let mut untitled = from_meter(Wrapping::Global(0xC2), FULL, &push);
+    assert_eq!(push::open(&cipher(), &OTHER, &mut untitled), Err(Error::TagMismatch));
+    let wrong = Cipher::new(&Key::new([0xE2; 16]), &Key::new([0xA1; 16]));
+    assert_eq!(push::open(&wrong, &METER, &mut from_meter(general, FULL, &push)), Err(Error::TagMismatch));
+    // In the clear, and an answer instead of a push.
+    let mut plain = Vec::new();
+    push.encode(&mut plain);
+    assert_eq!(open(&plain), Some(Error::Unexpected { tag: 0xC2 }));
+    let mut answer = Vec::new();
+    let envelope = Envelope { wrapping: general, control: FULL, counter: 7 };
+    envelope.seal(&cipher(), &METER, &[0xC4, 1, 0xC1, 0, 17, 1], &mut answer).unwrap();
+    assert_eq!(open(&answer), Some(Error::Unexpected { tag: 0xC4 }));
+    assert_eq!(Error::Unexpected { tag: 0xC4 }.fault(), Fault::PeerBroke);
+}
+
+#[test]
+fn a_time_that_has_not_twelve_octets_is_refused() {
+    let length = |got| Error::Length { what: "time of a notification", expected: 12, got };
+    let mut octets = [&[0x0F, 0, 0, 0, 1, 5][..], &[0; 20]].concat();
+    assert_eq!(Push::decode(&octets), Err(length(5)));
+    octets[5] = 13;
+    assert_eq!(Push::decode(&octets), Err(length(13)));
+    assert_eq!(Push::decode(&[0xC2, 1, 0, 0, 1, 0, 0, 97, 98, 0, 255, 2, 0]), Err(length(0)));
+    let mut timed = Vec::new();
+    let time = DateTime::from_unix(1_700_000_000, None, 0);
+    event(Some(time)).encode(&mut timed);
+    assert_eq!(timed[..3], [0xC2, 1, 12]);
+    assert_eq!(Push::decode(&timed), Ok(Push::Event(event(Some(time)))));
+}
+
+#[test]
+fn the_parts_of_a_long_invoke_id_are_where_the_standard_has_them() {
+    let parts = |number| {
+        let id = LongInvokeId::new(number);
+        (id.id(), id.is_self_descriptive(), id.breaks_on_error(), id.is_confirmed(), id.is_high())
+    };
+    assert_eq!(parts(0x0F12_3456), (0x0012_3456, false, false, false, false));
+    assert_eq!(parts(0x1000_0000), (0, true, false, false, false));
+    assert_eq!(parts(0x2000_0000), (0, false, true, false, false));
+    assert_eq!(parts(0x4000_0000), (0, false, false, true, false));
+    assert_eq!(parts(0x8000_0001), (1, false, false, false, true));
+}
+
+proptest! {
+    #[test]
+    fn random_octets_never_panic(
+        tag in prop::sample::select(vec![0x0F_u8, 0xC2, 0xCA, 0xDB, 0x00]),
+        tail in prop::collection::vec(any::<u8>(), 0..80),
+    ) {
+        let octets = [&[tag], tail.as_slice()].concat();
+        let _ = Push::decode(&octets);
+        prop_assert!(push::open(&cipher(), &METER, &mut octets.clone()).is_err());
+        // As an authentic sender would protect them.
+        let mut sealed = Vec::new();
+        let envelope = Envelope { wrapping: Wrapping::GeneralGlobal(None), control: FULL, counter: 7 };
+        envelope.seal(&cipher(), &METER, &octets, &mut sealed).unwrap();
+        let opened = push::open(&cipher(), &METER, &mut sealed).map(|opened| opened.push);
+        prop_assert_eq!(opened, Push::decode(&octets));
+    }
+}
