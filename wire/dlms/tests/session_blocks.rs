@@ -126,6 +126,16 @@ fn without_block_transfer_a_long_value_is_refused_before_it_is_sent() {
     assert_eq!(pair.answer(&[0xC3, 2, 0xC1, 0, 0, 0, 1]), unknown);
 }
 
+#[test]
+fn what_is_sent_is_not_shown() {
+    for length in [40, 100] {
+        let mut client = pair(Level::None, 1024, 64).client;
+        client.set(&table(), &Data::OctetString(vec![222; length]), &mut Vec::new()).unwrap();
+        let shown = format!("{client:?}");
+        assert!(!shown.contains("222") && shown.contains("awaiting"), "{shown}");
+    }
+}
+
 /// A client that has sent `blocks` blocks of a long SET under invoke-id 0 and waits for the answer to the last of them.
 fn setting(blocks: u32) -> Association {
     let mut client = pair(Level::None, 1024, 64).client;

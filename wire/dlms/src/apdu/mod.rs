@@ -56,7 +56,7 @@ impl<'a> DataBlock<'a> {
     /// Whether it is the last one, and its number: what stands in front of the piece and its length.
     const HEADER: usize = 5;
 
-    /// Octets of a value that fit into a block of at most `room` octets.
+    /// Octets of a value that fit into a block of at most `room` octets; no APDU has more than 65,535.
     pub(crate) const fn capacity(room: usize) -> usize {
         let room = room.saturating_sub(Self::HEADER);
         // The length of the piece takes one octet below 128, two below 256, then three: at an edge, one octet stays free.
@@ -130,4 +130,21 @@ fn begin(expected: u8, reader: &mut Reader<'_>) -> Result<(u8, InvokeId), Error>
 
 const fn no_choice(what: &'static str, choice: u8) -> Error {
     Error::Value { what, got: choice as u32 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::DataBlock;
+
+    #[test]
+    fn a_block_fills_its_room_but_for_the_octet_at_an_edge() {
+        for room in 7..=usize::from(u16::MAX) {
+            let octets = vec![0; DataBlock::capacity(room)];
+            let mut out = Vec::new();
+            DataBlock { last: true, number: 1, octets: &octets }.encode(&mut out);
+            let edge = matches!(octets.len(), 0x7F | 0xFF);
+            assert!(out.len() == room || (edge && out.len() + 1 == room), "{room}: {}", out.len());
+        }
+        assert_eq!([0, 5, 6].map(DataBlock::capacity), [0, 0, 0]);
+    }
 }

@@ -122,17 +122,9 @@ impl Association {
 
     /// The meter says that it took block `number`, and it is not the last.
     fn taken<'a>(&mut self, service: Service, number: u32) -> Result<Reply<'a>, Error> {
-        self.is_sent(number)?;
+        same(self.upload.as_ref().map_or(0, Upload::number), number)?;
         self.awaiting = Awaiting::NextUpload(service);
         Ok(Reply::BlockTaken)
-    }
-
-    /// Whether `number` is that of the block sent last.
-    fn is_sent(&self, number: u32) -> Result<(), Error> {
-        match self.upload.as_ref().map(Upload::number) {
-            Some(expected) if expected != number => Err(Error::BlockNumber { expected, got: number }),
-            _ => Ok(()),
-        }
     }
 
     fn set_done<'a>(&mut self, response: SetResponse) -> Result<Reply<'a>, Error> {
@@ -150,17 +142,17 @@ impl Association {
                 SetResponse::Normal { result: DataAccessResult::Success, .. },
             ) => Ok(Reply::Set),
             (
-                Awaiting::LastTaken,
+                Awaiting::LastTaken(sent),
                 SetResponse::LastBlock { result: DataAccessResult::Success, number, .. },
             ) => {
-                self.is_sent(number)?;
+                same(sent, number)?;
                 Ok(Reply::Set)
             }
             (Awaiting::Taken(Service::Set), SetResponse::Block { number, .. }) => {
                 self.taken(Service::Set, number)
             }
             (
-                Awaiting::Answer(Service::Set) | Awaiting::Taken(Service::Set) | Awaiting::LastTaken,
+                Awaiting::Answer(Service::Set) | Awaiting::Taken(Service::Set) | Awaiting::LastTaken(_),
                 SetResponse::Normal { result, .. } | SetResponse::LastBlock { result, .. },
             ) if result != DataAccessResult::Success => Err(Error::Access(result)),
             _ => Err(Error::Unexpected { tag: tag::SET_RESPONSE }),
@@ -226,10 +218,11 @@ fn in_turn(awaiting: Awaiting, number: u32) -> Result<(), Error> {
         _ if number == 0 => 0,
         _ => 1,
     };
-    match number == expected {
-        true => Ok(()),
-        false => Err(Error::BlockNumber { expected, got: number }),
-    }
+    same(expected, number)
+}
+
+fn same(expected: u32, got: u32) -> Result<(), Error> {
+    if got == expected { Ok(()) } else { Err(Error::BlockNumber { expected, got }) }
 }
 
 /// The first block of what a method returned, without the result in front of it.

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use super::Counters;
 use super::upload::Upload;
 use crate::acse::{Release, ReleaseKind};
@@ -71,8 +73,8 @@ pub(super) enum Awaiting {
     Taken(Service),
     /// Nothing: it is up to the caller to send the next block.
     NextUpload(Service),
-    /// That the last block was taken, and what came of the attribute.
-    LastTaken,
+    /// That the last block, with this number, was taken, and what came of the attribute.
+    LastTaken(u32),
     Release,
 }
 
@@ -80,7 +82,6 @@ pub(super) enum Awaiting {
 ///
 /// A request replaces the one before: an answer to that one is [`Reply::Stale`] from then on. When a
 /// request fails, `out` is as it was before.
-#[derive(Debug)]
 pub struct Association {
     pub(super) protection: Option<Protection>,
     negotiated: Negotiated,
@@ -90,6 +91,19 @@ pub struct Association {
     /// What is on its way to the meter in blocks.
     pub(super) upload: Option<Upload>,
     scratch: Vec<u8>,
+}
+
+/// The request written last may hold a secret, for example a new password, and is not shown.
+impl fmt::Debug for Association {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Association")
+            .field("protection", &self.protection)
+            .field("negotiated", &self.negotiated)
+            .field("awaiting", &self.awaiting)
+            .field("invoke", &self.invoke)
+            .field("upload", &self.upload)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a ciphered association needs: keys and counters.
@@ -273,20 +287,21 @@ impl Association {
         let (invoke, room) = (self.invoke, self.room().saturating_sub(BLOCK_HEADER));
         let Some(upload) = &self.upload else { return Err(Error::Misuse("nothing is being sent")) };
         let block = upload.due(room);
-        let (length, last) = (block.octets.len(), block.last);
+        let (length, last, number) = (block.octets.len(), block.last, block.number);
         match service {
             Service::Action => ActionRequest::Block { invoke, block }.encode(&mut self.scratch),
             Service::Set | Service::Get => SetRequest::Block { invoke, block }.encode(&mut self.scratch),
         }
         self.send(out)?;
-        if let Some(upload) = &mut self.upload {
-            upload.advance(length);
-        }
         self.awaiting = match (last, service) {
             (false, _) => Awaiting::Taken(service),
             (true, Service::Action) => Awaiting::Answer(service),
-            (true, _) => Awaiting::LastTaken,
+            (true, _) => Awaiting::LastTaken(number),
         };
+        match &mut self.upload {
+            Some(upload) if !last => upload.advance(length),
+            _ => self.upload = None,
+        }
         Ok(())
     }
 
