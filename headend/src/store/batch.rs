@@ -21,6 +21,9 @@ use super::{Error, JOB_CHANNEL, JobKind, JobState, READING_CHANNEL, Store};
 use super::{captures, counters, failed, log, profiles, registers};
 use crate::plan::grid_s;
 
+/// Microseconds of a day.
+const DAY: i64 = 86_400_000_000;
+
 /// What a batch changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Written {
@@ -63,8 +66,10 @@ impl Store {
         let digest = Digest::of(reports, |layout| {
             layouts.iter().find(|(known, _)| *known == layout).map(|(_, id)| *id)
         });
-        let times = digest.rows.iter().filter_map(|row| Timestamp::from_microsecond(row.ts).ok());
-        self.ensure_partitions(times).await?;
+        // Partitions are whole days of UTC, and thousands of captures lie in a few of them.
+        let days: BTreeSet<i64> = digest.rows.iter().map(|row| row.ts.div_euclid(DAY)).collect();
+        let days = days.into_iter().filter_map(|day| Timestamp::from_microsecond(day * DAY).ok());
+        self.ensure_partitions(days).await?;
         match super::repeat("store::batch::write", || self.attempt(owner, &digest, Trust::Marks)).await {
             Err(error) if error.is_duplicate() => {
                 warn!(%error, "a capture beyond the high-water mark was known; the batch is written with care");
@@ -125,7 +130,7 @@ async fn write_all(
     };
     let mut changes = Changes::default();
     let mut written = Written {
-        captures: captures::write(connection, digest.rows.clone(), is_new, &mut changes).await?,
+        captures: captures::write(connection, &digest.rows, is_new, &mut changes).await?,
         registers: registers::insert(connection, &digest.registers, &mut changes).await?,
         lost: (digest.ends.len() - ends.len()) as u64,
         ..Written::default()

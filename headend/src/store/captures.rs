@@ -95,11 +95,11 @@ impl Stored {
 /// false.
 pub(super) async fn write(
     connection: &mut PgConnection,
-    rows: Vec<Row>,
+    rows: &[Row],
     is_new: impl Fn(&Row) -> bool,
     changes: &mut Changes,
 ) -> Result<Stored, Error> {
-    let (fresh, known): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(is_new);
+    let (fresh, known): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| is_new(row));
     let (round, same, later) = rounds(fresh);
     let mut stored = Stored { sent: same, identical: same, ..Stored::default() };
     if !round.is_empty() {
@@ -126,17 +126,17 @@ pub(super) fn instant(microseconds: i64) -> Result<SqlTimestamp, Error> {
 
 /// Sorts rows by key and keeps the first of each: returns these, the number of repetitions with the same content, and the
 /// repetitions that say something else, in the order they came.
-fn rounds(mut rows: Vec<Row>) -> (Vec<Row>, u64, Vec<Row>) {
+fn rounds(mut rows: Vec<&Row>) -> (Vec<&Row>, u64, Vec<&Row>) {
     // The sort is stable, so of two rows with one key the earlier comes first.
-    rows.sort_by_key(Row::key);
-    let mut round: Vec<Row> = Vec::with_capacity(rows.len());
+    rows.sort_by_key(|row| row.key());
+    let mut round: Vec<&Row> = Vec::with_capacity(rows.len());
     let (mut same, mut later) = (0, Vec::new());
     for row in rows {
         match round.last() {
             Some(last)
                 if last.key() == row.key()
-                    && last.says_the_same(&row)
-                    && later.last().is_none_or(|l: &Row| l.key() != row.key()) =>
+                    && last.says_the_same(row)
+                    && later.last().is_none_or(|l: &&Row| l.key() != row.key()) =>
             {
                 same += 1;
             }
@@ -197,11 +197,11 @@ mod tests {
 
     #[test]
     fn repetitions_are_counted_and_contradictions_wait_for_the_next_round() {
-        let rows = vec![row(2, 5, 1), row(1, 7, 1), row(2, 5, 2), row(2, 6, 3), row(2, 5, 4), row(1, 7, 5)];
-        let (round, same, later) = rounds(rows);
-        assert_eq!(round, [row(1, 7, 1), row(2, 5, 1)]);
+        let rows = [row(2, 5, 1), row(1, 7, 1), row(2, 5, 2), row(2, 6, 3), row(2, 5, 4), row(1, 7, 5)];
+        let (round, same, later) = rounds(rows.iter().collect());
+        assert_eq!(round, [&row(1, 7, 1), &row(2, 5, 1)]);
         assert_eq!(same, 2, "one of ts 1, one of ts 2 before the contradiction");
-        assert_eq!(later, [row(2, 6, 3), row(2, 5, 4)], "back to the first content is a change again");
+        assert_eq!(later, [&row(2, 6, 3), &row(2, 5, 4)], "back to the first content is a change again");
     }
 
     #[test]

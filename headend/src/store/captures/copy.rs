@@ -25,7 +25,7 @@ const EPOCH: i64 = 946_684_800_000_000;
 /// Writes rows whose keys are new and differ from each other.
 pub(super) async fn copy(
     connection: &mut PgConnection,
-    rows: &[Row],
+    rows: &[&Row],
     changes: &mut Changes,
 ) -> Result<Stored, Error> {
     let failed = failed("store::captures::copy");

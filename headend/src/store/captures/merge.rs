@@ -91,7 +91,7 @@ struct Changed {
 /// Writes rows whose keys differ from each other.
 pub(super) async fn merge(
     connection: &mut PgConnection,
-    rows: &[Row],
+    rows: &[&Row],
     changes: &mut Changes,
 ) -> Result<Stored, Error> {
     let sent = rows.len() as u64;
@@ -111,7 +111,7 @@ pub(super) async fn merge(
 }
 
 /// Compares rows with what is stored and puts those that differ in its place. Returns how many did.
-async fn revise(connection: &mut PgConnection, rows: &[Row], changes: &mut Changes) -> Result<u64, Error> {
+async fn revise(connection: &mut PgConnection, rows: &[&Row], changes: &mut Changes) -> Result<u64, Error> {
     let failed = failed("store::captures::revise");
     // On a hypertable with compressed chunks a nested loop is 2000 times slower than a hash join.
     sqlx::query(
@@ -156,7 +156,7 @@ async fn revise(connection: &mut PgConnection, rows: &[Row], changes: &mut Chang
 /// Binds the 23 arrays that both statements begin with.
 fn bind_all<O>(
     mut query: QueryAs<'static, Postgres, O, PgArguments>,
-    rows: &[Row],
+    rows: &[&Row],
 ) -> Result<QueryAs<'static, Postgres, O, PgArguments>, Error> {
     let times: Vec<SqlTimestamp> = rows.iter().map(|row| instant(row.ts)).collect::<Result<_, _>>()?;
     query = query
