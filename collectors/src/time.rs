@@ -58,6 +58,13 @@ impl Resolver {
         Self { zone, period_s, after, previous: None, ignores_summer_bit: false }
     }
 
+    /// Makes ready for another answer of the same meter, which begins after the given instant.
+    pub(crate) fn restart(&mut self, after: Timestamp) {
+        // What is known about the summer bit stays: an answer that begins in the repeated hour does not show it.
+        self.after = Some(after);
+        self.previous = None;
+    }
+
     /// The instant of the next row; `None` stands for a time implied by the period.
     pub(crate) fn resolve(&mut self, time: Option<&DateTime>) -> Result<Moment, TimeError> {
         let moment = match time {
@@ -252,6 +259,17 @@ mod tests {
         assert_eq!(resolve_all(&[sent(second, false, Some(0xFF))], None), [first]);
         let asked = Some(at("2026-10-25T00:45:00Z"));
         assert_eq!(resolve_all(&[sent(second, false, Some(0xFF))], asked), [second]);
+    }
+
+    #[test]
+    fn a_second_answer_goes_by_what_the_first_showed_of_the_summer_bit() {
+        let (before, first) = (at("2026-10-24T23:45:00Z"), at("2026-10-25T00:00:00Z"));
+        let mut resolver = Resolver::new(berlin(), 900, None);
+        resolver.resolve(Some(&sent(before, false, Some(0)))).unwrap();
+        resolver.restart(before);
+        assert_eq!(resolver.resolve(Some(&sent(first, false, Some(0)))).unwrap().at, first);
+        resolver.restart(first);
+        assert_eq!(resolver.resolve(None), Err(TimeError::FirstImplied));
     }
 
     #[test]

@@ -34,7 +34,8 @@ pub(super) async fn run(
             layout
         }
     };
-    let mut progress = Progress { next: range.from, outside: 0 };
+    let resolver = Resolver::new(turn.station().zone.clone(), layout.period_s, None);
+    let mut progress = Progress { next: range.from, outside: 0, resolver };
     while progress.next <= range.to {
         let part = (progress.next, part_end(turn, &layout, (progress.next, range.to)));
         match read_part(turn, &layout, part, &mut progress).await {
@@ -63,6 +64,8 @@ struct Progress {
     next: Timestamp,
     /// Rows that nobody asked for.
     outside: u64,
+    /// Turns the times of all parts into instants.
+    resolver: Resolver,
 }
 
 /// The end of the longest part of the range that the meter answers at once.
@@ -89,12 +92,12 @@ async fn read_part(
     };
     let columns = layout.columns.iter().map(|column| column.column).collect();
     let mut decoder = RowDecoder::new(columns, null_rule);
-    let mut resolver = Resolver::new(turn.station().zone.clone(), layout.period_s, Some(start - SECOND));
+    progress.resolver.restart(start - SECOND);
     let mut rows = Rows::default();
     let mut piece = turn.get(&buffer, &selection).await?;
     loop {
         decoder.push(turn.answer(), &mut rows).map_err(Setback::row)?;
-        let captures = resolve(layout, &rows, &mut resolver, part, progress)?;
+        let captures = resolve(layout, &rows, part, progress)?;
         rows.clear();
         if !captures.at.is_empty() {
             let last = captures.at.iter().max().copied();
@@ -134,7 +137,6 @@ fn select(
 fn resolve(
     layout: &Arc<Layout>,
     rows: &Rows,
-    resolver: &mut Resolver,
     (from, to): (Timestamp, Timestamp),
     progress: &mut Progress,
 ) -> Result<Captures, Setback> {
@@ -148,7 +150,8 @@ fn resolve(
         values: Vec::with_capacity(rows.values.len()),
     };
     for (index, clock) in rows.clocks.iter().enumerate() {
-        let moment = resolver.resolve(clock.as_ref()).map_err(|error| Setback::time(layout.obis, &error))?;
+        let moment =
+            progress.resolver.resolve(clock.as_ref()).map_err(|error| Setback::time(layout.obis, &error))?;
         if moment.at < from || moment.at > to {
             progress.outside += 1;
             continue;
