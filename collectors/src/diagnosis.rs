@@ -249,19 +249,9 @@ fn common(error: &Error) -> Failure {
 fn exception(exception: &ExceptionResponse) -> Failure {
     match exception.service {
         ServiceError::InvocationCounterError => {
-            let expected = exception
-                .expected_counter
-                .map_or_else(String::new, |counter| format!(" and expects {counter}"));
-            Failure {
-                expected_counter: exception.expected_counter,
-                ..Failure::new(
-                    Reason::CounterRejected,
-                    format!(
-                        "The meter refused the invocation counter{expected}; the next attempt uses a higher one. If this \
-                         repeats, another client uses the same keys."
-                    ),
-                )
-            }
+            let expected = exception.expected_counter;
+            let named = expected.map_or_else(String::new, |counter| format!(" and expects {counter}"));
+            counter_rejected(expected, &format!("The meter refused the invocation counter{named}"))
         }
         ServiceError::DecipheringError => wrong_key(&Error::Exception(*exception)),
         ServiceError::ServiceNotSupported | ServiceError::PduTooLong => Failure::new(
@@ -277,6 +267,14 @@ fn exception(exception: &ExceptionResponse) -> Failure {
             format!("The meter refused the request ({exception}); check the rights of the client address."),
         ),
     }
+}
+
+/// The meter wants a higher invocation counter, `expected` if it says so; `what` happened opens the sentence.
+pub(crate) fn counter_rejected(expected: Option<u32>, what: &str) -> Failure {
+    let detail = format!(
+        "{what}; the next attempt uses a higher one. If this repeats, another client uses the same keys."
+    );
+    Failure { expected_counter: expected, ..Failure::new(Reason::CounterRejected, detail) }
 }
 
 fn wrong_key(error: &Error) -> Failure {

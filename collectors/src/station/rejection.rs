@@ -10,7 +10,7 @@ use dlms::{Error, axdr::Data, client::Security};
 use super::{Open, Session};
 use crate::{
     Credentials, Failure, Reason, Station, association,
-    diagnosis::{Setback, Stage},
+    diagnosis::{Setback, Stage, counter_rejected},
     value,
 };
 
@@ -28,15 +28,8 @@ impl Session {
         };
         match self.last_counter(station).await {
             Ok(last) if last >= used => {
-                let expected = last.saturating_add(1);
-                let detail = format!(
-                    "The meter has accepted invocation counter {last} and refused {used}; the next attempt uses a higher one. If this \
-                     repeats, another client uses the same keys."
-                );
-                Setback::Final(Failure {
-                    expected_counter: Some(expected),
-                    ..Failure::new(Reason::CounterRejected, detail)
-                })
+                let what = format!("The meter has accepted invocation counter {last} and refused {used}");
+                Setback::Final(counter_rejected(Some(last.saturating_add(1)), &what))
             }
             Ok(last) => Setback::Final(Failure::new(
                 Reason::WrongKey,

@@ -8,8 +8,6 @@ const RESPONDING_TITLE: u8 = 0xA4;
 const REQUIREMENTS: u8 = 0x88;
 const MECHANISM: u8 = 0x89;
 const AUTHENTICATION: u8 = 0xAA;
-const CHARACTERS: u8 = 0x80;
-const AUTHENTICATION_UNIT: [u8; 2] = [0x07, 0x80];
 const SERVICE_USER: u8 = 0xA1;
 const SERVICE_PROVIDER: u8 = 0xA2;
 
@@ -49,13 +47,13 @@ impl<'a> Aare<'a> {
             ber::nested(RESPONDING_TITLE, ber::OCTET_STRING, title, &mut fields);
         }
         if self.requirements {
-            ber::field(REQUIREMENTS, &AUTHENTICATION_UNIT, &mut fields);
+            ber::field(REQUIREMENTS, &ber::AUTHENTICATION_UNIT, &mut fields);
         }
         if let Some(mechanism) = self.mechanism {
             mechanism.encode(MECHANISM, &mut fields);
         }
         if let Some(challenge) = self.authentication {
-            ber::nested(AUTHENTICATION, CHARACTERS, challenge, &mut fields);
+            ber::nested(AUTHENTICATION, ber::CHARACTERS, challenge, &mut fields);
         }
         if let Some(octets) = self.user_information {
             ber::user_information(octets, &mut fields);
@@ -78,9 +76,9 @@ impl<'a> Aare<'a> {
                 RESULT => result = Some(number(contents)?.into()),
                 DIAGNOSTIC => diagnostic = Some(read_diagnostic(contents)?),
                 RESPONDING_TITLE => responding_title = Some(ber::inside(contents, ber::OCTET_STRING)?),
-                REQUIREMENTS => requirements = contents == AUTHENTICATION_UNIT,
+                REQUIREMENTS => requirements = contents == ber::AUTHENTICATION_UNIT,
                 MECHANISM => mechanism = Some(Mechanism::read(contents)?),
-                AUTHENTICATION => authentication = Some(ber::inside(contents, CHARACTERS)?),
+                AUTHENTICATION => authentication = Some(ber::inside(contents, ber::CHARACTERS)?),
                 _ if ber::is_user_information(tag) => {
                     user_information = Some(ber::read_user_information(contents)?)
                 }

@@ -7,9 +7,6 @@ const CALLING_TITLE: u8 = 0xA6;
 const REQUIREMENTS: u8 = 0x8A;
 const MECHANISM: u8 = 0x8B;
 const AUTHENTICATION: u8 = 0xAC;
-const CHARACTERS: u8 = 0x80;
-/// ACSE requirements: authentication functional unit, one bit.
-const AUTHENTICATION_UNIT: [u8; 2] = [0x07, 0x80];
 
 /// Association request. Fields that DLMS does not need are passed over.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,13 +34,13 @@ impl<'a> Aarq<'a> {
             ber::nested(CALLING_TITLE, ber::OCTET_STRING, title, &mut fields);
         }
         if self.requirements {
-            ber::field(REQUIREMENTS, &AUTHENTICATION_UNIT, &mut fields);
+            ber::field(REQUIREMENTS, &ber::AUTHENTICATION_UNIT, &mut fields);
         }
         if let Some(mechanism) = self.mechanism {
             mechanism.encode(MECHANISM, &mut fields);
         }
         if let Some(value) = self.authentication {
-            ber::nested(AUTHENTICATION, CHARACTERS, value, &mut fields);
+            ber::nested(AUTHENTICATION, ber::CHARACTERS, value, &mut fields);
         }
         ber::user_information(self.user_information, &mut fields);
         ber::wrap(tag::AARQ, &fields, out);
@@ -62,9 +59,9 @@ impl<'a> Aarq<'a> {
                 PROTOCOL_VERSION => {}
                 CONTEXT => context = Some(ApplicationContext::read(contents)?),
                 CALLING_TITLE => calling_title = Some(ber::inside(contents, ber::OCTET_STRING)?),
-                REQUIREMENTS => requirements = contents == AUTHENTICATION_UNIT,
+                REQUIREMENTS => requirements = contents == ber::AUTHENTICATION_UNIT,
                 MECHANISM => mechanism = Some(Mechanism::read(contents)?),
-                AUTHENTICATION => authentication = Some(ber::inside(contents, CHARACTERS)?),
+                AUTHENTICATION => authentication = Some(ber::inside(contents, ber::CHARACTERS)?),
                 _ if ber::is_user_information(tag) => {
                     user_information = Some(ber::read_user_information(contents)?)
                 }

@@ -7,6 +7,10 @@ pub(super) const INTEGER: u8 = 0x02;
 pub(super) const OCTET_STRING: u8 = 0x04;
 pub(super) const OBJECT_IDENTIFIER: u8 = 0x06;
 const USER_INFORMATION: u8 = 0xBE;
+/// The choice `charstring` of an authentication value: passwords and challenges.
+pub(super) const CHARACTERS: u8 = 0x80;
+/// ACSE requirements: authentication functional unit, one bit.
+pub(super) const AUTHENTICATION_UNIT: [u8; 2] = [0x07, 0x80];
 
 /// Appends one field.
 pub(super) fn field(tag: u8, contents: &[u8], out: &mut Vec<u8>) {
