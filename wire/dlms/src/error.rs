@@ -2,6 +2,7 @@
 
 mod codes;
 
+pub(crate) use codes::codes;
 pub use codes::{
     ActionResult, AssociationResult, ConfirmedServiceError, DataAccessResult, Diagnostic, ExceptionResponse,
     ServiceError, StateError,

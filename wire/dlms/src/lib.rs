@@ -3,12 +3,13 @@
 //! No socket, no clock, no randomness, no task: times, challenges and invocation counters are arguments. From the wire upwards:
 //! [`wrapper`] frames APDUs on TCP; [`axdr`] is the encoding of values; [`acse`] and [`initiate`] open and release an association;
 //! [`security`] protects APDUs; [`apdu`] are the services GET, SET and ACTION and the notifications, which [`push`] takes in; [`selection`] asks for a part of a profile and [`profile`] turns
-//! its buffer into columns; [`client`] and [`server`] put all of it together.
+//! its buffer into columns; [`cosem`] gives the attributes and methods of single classes their meaning; [`client`] and [`server`] put all of it together.
 
 pub mod acse;
 pub mod apdu;
 pub mod axdr;
 pub mod client;
+pub mod cosem;
 mod datetime;
 mod descriptor;
 mod error;

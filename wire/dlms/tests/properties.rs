@@ -5,6 +5,8 @@
 #[allow(dead_code, reason = "shared with tests/vectors.rs, which uses the rest")]
 #[path = "vectors/apdu.rs"]
 mod apdu;
+#[path = "properties/classes.rs"]
+mod classes;
 #[path = "properties/octets.rs"]
 mod octets;
 #[path = "properties/services.rs"]

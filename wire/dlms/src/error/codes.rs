@@ -50,6 +50,8 @@ macro_rules! codes {
     };
 }
 
+pub(crate) use codes;
+
 codes! {
     /// Data-Access-Result (Green Book, 9.5): why an attribute was not given or taken.
     DataAccessResult {
