@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
 use dlms::profile::{CaptureObject, Column};
 
-use crate::{ColumnSpec, Error, Model, Profile, Register};
+use crate::{ColumnSpec, Error, Firmware, Model, Profile, Register};
 
 const NAME_LIMIT: usize = 32;
 const PROFILES_LIMIT: usize = 16;
@@ -20,6 +21,9 @@ const DAY_S: u32 = 86_400;
 const DEPTH_LIMIT: u32 = 10 * 366 * 1440;
 const READ_EVERY_MIN: Duration = Duration::from_secs(60);
 const MAX_PDU_MIN: u16 = 64;
+const BLOCK_SIZES: RangeInclusive<u32> = 16..=65_536;
+/// Verifying or activating an image.
+const IMAGE_STEP: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(6 * 60 * 60);
 
 /// Refuses a model that no meter can be, naming file and key.
 pub(crate) fn check(file: &str, model: &Model) -> Result<(), Error> {
@@ -54,7 +58,7 @@ pub(crate) fn check(file: &str, model: &Model) -> Result<(), Error> {
         check.unique(&mut logical_names, &register.obis, &format!("{key}.obis"))?;
         check.register(&key, register)?;
     }
-    Ok(())
+    model.firmware.as_ref().map_or(Ok(()), |firmware| check.firmware(firmware))
 }
 
 type Unique = BTreeSet<String>;
@@ -121,6 +125,20 @@ impl Check<'_> {
             format!("is {class_id}, must be 1 (data), 3 (register), 4 (extended) or 5 (demand)")
         })?;
         self.read_every(key, register.read_every)
+    }
+
+    fn firmware(&self, firmware: &Firmware) -> Result<(), Error> {
+        let block_size = firmware.max_block_size;
+        self.that(BLOCK_SIZES.contains(&block_size), "firmware.max_block_size", || {
+            format!("is {block_size}, must be {} to {} octets", BLOCK_SIZES.start(), BLOCK_SIZES.end())
+        })?;
+        let steps =
+            [("verify_within", firmware.verify_within), ("activate_within", firmware.activate_within)];
+        steps.into_iter().try_for_each(|(name, within)| {
+            self.that(IMAGE_STEP.contains(&within), &format!("firmware.{name}"), || {
+                format!("is {within:?}, must be {:?} to {:?}", IMAGE_STEP.start(), IMAGE_STEP.end())
+            })
+        })
     }
 
     fn read_every(&self, key: &str, every: Duration) -> Result<(), Error> {

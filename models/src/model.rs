@@ -5,6 +5,8 @@ use std::time::Duration;
 use dlms::{Obis, Unit};
 use serde::{Deserialize, Deserializer, de};
 
+use crate::Firmware;
+
 /// What a type of meter can do.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,6 +32,9 @@ pub struct Model {
     /// Registers that are read on their own; may be empty, at most 64.
     #[serde(default)]
     pub registers: Vec<Register>,
+    /// How it takes new firmware. Default: it does not.
+    #[serde(default)]
+    pub firmware: Option<Firmware>,
     /// Where the meter differs from the standard.
     #[serde(default)]
     pub quirks: Quirks,

@@ -5,7 +5,7 @@
 use std::fs;
 use std::time::Duration;
 
-use models::{Error, NullRule, RangeDeviation, builtin, load_dir, parse};
+use models::{Error, NullRule, RangeDeviation, SecondInitiate, builtin, load_dir, parse};
 
 const SMALL: &str = r#"
 name = "small"
@@ -161,6 +161,31 @@ fn what_no_meter_can_be_is_refused_with_its_key() {
         "profiles[0].columns[1].obis"
     );
     assert_eq!(key_of("class_id = 3\nread", "class_id = 7\nread"), "registers[0].class_id");
+}
+
+#[test]
+fn firmware_is_a_capability_of_its_own() {
+    assert_eq!(parse("small.toml", SMALL).unwrap().firmware, None);
+    let with = |section: &str| format!("{SMALL}\n[firmware]\nimage_transfer = \"0.0.44.0.0.255\"\n{section}");
+    let firmware = parse("small.toml", &with("")).unwrap().firmware.unwrap();
+    assert_eq!(
+        (firmware.activation_schedule, firmware.max_block_size, firmware.second_initiate),
+        (None, 2048, SecondInitiate::DiscardsBlocks)
+    );
+    assert_eq!(firmware.verify_within, Duration::from_secs(600));
+    let key = |section: &str| match parse("small.toml", &with(section)).unwrap_err() {
+        Error::Invalid { key, .. } => key,
+        other => panic!("expected a refused key, got {other}"),
+    };
+    assert_eq!(key("max_block_size = 15"), "firmware.max_block_size");
+    assert_eq!(key("max_block_size = 65537"), "firmware.max_block_size");
+    assert_eq!(key("verify_within = \"0s\""), "firmware.verify_within");
+    assert_eq!(key("activate_within = \"7h\""), "firmware.activate_within");
+    let unknown = parse("small.toml", &with("second_initiate = \"explodes\"")).unwrap_err().to_string();
+    assert!(unknown.contains("unknown variant `explodes`"), "{unknown}");
+    let models = builtin().unwrap();
+    assert!(models["sed302"].firmware.as_ref().unwrap().activation_schedule.is_some());
+    assert!(models["generic-dlms"].firmware.as_ref().unwrap().activation_schedule.is_none());
 }
 
 #[test]
