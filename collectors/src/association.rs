@@ -3,10 +3,12 @@ use dlms::{
     client::{Association, Counters, Opened, Opening, Parameters, Security},
 };
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use crate::{
     Credentials, Limits, Station,
     diagnosis::{Setback, Stage},
+    exchange::{self, Subject},
     line::Line,
 };
 
@@ -29,31 +31,52 @@ pub(crate) async fn open(
     limits: &Limits,
     (scratch, exchanges): (&mut Scratch, &mut u32),
 ) -> Result<Association, Setback> {
-    let broken = |error| Setback::Line(Stage::Opening, error);
     let refused = |error| Setback::Protocol(Stage::Opening, error);
     let max_receive_pdu = station.model.association.max_pdu;
     let parameters = Parameters { security, conformance: Conformance::CLIENT, max_receive_pdu };
-    let (ours, theirs) = (station.client_sap, station.server_sap);
     scratch.request.clear();
     let mut opening = Opening::start(parameters, &mut scratch.request).map_err(refused)?;
+    let mut subject = Subject::ASSOCIATE;
     loop {
-        let limit = limits.response_timeout;
-        line.send((ours, theirs), &scratch.request, &mut scratch.frame, limit).await.map_err(broken)?;
-        let deadline = Instant::now() + limit;
-        let mut strangers = 0;
-        while line.receive(&mut scratch.apdu, deadline).await.map_err(broken)? != (theirs, ours) {
-            strangers += 1;
-            if strangers > limits.stale_answers {
-                return Err(Setback::Flooded);
-            }
-        }
-        *exchanges = exchanges.saturating_add(1);
-        scratch.request.clear();
-        opening = match opening.handle(&mut scratch.apdu, &mut scratch.request).map_err(refused)? {
-            Opened::Send(next) => next,
-            Opened::Established(association) => return Ok(association),
+        let span = subject.span();
+        let request = scratch.request.len();
+        let step = async {
+            ask(line, station, limits, scratch).await?;
+            *exchanges = exchanges.saturating_add(1);
+            scratch.request.clear();
+            opening.handle(&mut scratch.apdu, &mut scratch.request).map_err(refused)
         };
+        let outcome = step.instrument(span.clone()).await;
+        let reason = |setback: &Setback| setback.failure(station, limits).reason.as_str();
+        exchange::record(&span, (request, scratch.apdu.len()), &outcome, reason);
+        match outcome? {
+            Opened::Send(next) => opening = next,
+            Opened::Established(association) => return Ok(association),
+        }
+        subject = Subject::PROVE;
     }
+}
+
+/// Sends the request and waits for an answer to us.
+async fn ask(
+    line: &mut Line,
+    station: &Station,
+    limits: &Limits,
+    scratch: &mut Scratch,
+) -> Result<(), Setback> {
+    let broken = |error| Setback::Line(Stage::Opening, error);
+    let (ours, theirs) = (station.client_sap, station.server_sap);
+    let limit = limits.response_timeout;
+    line.send((ours, theirs), &scratch.request, &mut scratch.frame, limit).await.map_err(broken)?;
+    let deadline = Instant::now() + limit;
+    let mut strangers = 0;
+    while line.receive(&mut scratch.apdu, deadline).await.map_err(broken)? != (theirs, ours) {
+        strangers += 1;
+        if strangers > limits.stale_answers {
+            return Err(Setback::Flooded);
+        }
+    }
+    Ok(())
 }
 
 /// The protection of the next association. `challenge` is the work's; no two associations get the same.

@@ -8,6 +8,7 @@
 //! - `task/` has one file per thing that can be asked of a meter;
 //! - a session keeps the association with one meter warm and checks its serial number (`station.rs`), opens it
 //!   (`association.rs`) and uses the reserved invocation counters in ascending order (`counters.rs`);
+//! - `exchange.rs` shows each request and its answer to those who look on;
 //! - `line/` has one file per way to reach a meter, chosen by a [`Dialer`];
 //! - `diagnosis.rs` turns what went wrong into what an operator is told, `time.rs` the meter's times into
 //!   instants, `value.rs` single values into names and numbers.
@@ -20,6 +21,7 @@ mod channel;
 mod clock;
 mod counters;
 mod diagnosis;
+mod exchange;
 mod failure;
 mod layout;
 mod limits;

@@ -12,12 +12,14 @@ use dlms::{
     selection::Selection,
 };
 use tokio::time::{Instant, sleep_until, timeout};
+use tracing::Instrument as _;
 
 use crate::{
     Clock, Credentials, Dialer, Failure, Limits, MeterId, Reason, Station, Work,
     association::{self, Scratch},
     counters::CounterPool,
     diagnosis::{Setback, Stage},
+    exchange::{self, Subject},
     line::{Line, LineError},
     value,
 };
@@ -38,6 +40,8 @@ pub(crate) struct Session {
     pools: BTreeMap<MeterId, CounterPool>,
     scratch: Scratch,
     answer: Vec<u8>,
+    /// What was asked for last.
+    subject: Subject,
     blocks: u32,
     bytes_closed: u64,
     exchanges: u32,
@@ -72,6 +76,7 @@ impl Session {
             pools: BTreeMap::new(),
             scratch: Scratch::default(),
             answer: Vec::new(),
+            subject: Subject::ASSOCIATE,
             blocks: 0,
             bytes_closed: 0,
             exchanges: 0,
@@ -174,6 +179,7 @@ impl Session {
         selection: Option<&Selection>,
     ) -> Result<Piece, Setback> {
         self.blocks = 0;
+        self.subject = Subject::get(descriptor);
         self.exchange(|association, out| association.get(descriptor, selection, out)).await
     }
 
@@ -183,11 +189,30 @@ impl Session {
         if self.blocks > self.limits.blocks_per_answer {
             return Err(Setback::Flooded);
         }
+        self.subject = self.subject.next_block();
         self.exchange(|association, out| association.next_block(out)).await
     }
 
-    /// Sends one request and waits for its answer; answers to earlier requests are ignored.
+    /// Sends one request about the subject and waits for its answer, in a span.
     async fn exchange(
+        &mut self,
+        write: impl FnOnce(&mut Association, &mut Vec<u8>) -> Result<(), Error>,
+    ) -> Result<Piece, Setback> {
+        let span = self.subject.span();
+        let outcome = self.ask(write).instrument(span.clone()).await;
+        let octets = (self.scratch.request.len(), self.scratch.apdu.len());
+        exchange::record(&span, octets, &outcome, |setback| self.reason(setback));
+        outcome
+    }
+
+    /// What a setback of the open association comes to.
+    fn reason(&self, setback: &Setback) -> &'static str {
+        let station = self.open.as_ref().map(|open| &open.station);
+        station.map_or(Reason::LineCut, |station| setback.failure(station, &self.limits).reason).as_str()
+    }
+
+    /// Sends one request and waits for its answer; answers to earlier requests are ignored.
+    async fn ask(
         &mut self,
         write: impl FnOnce(&mut Association, &mut Vec<u8>) -> Result<(), Error>,
     ) -> Result<Piece, Setback> {
@@ -281,6 +306,7 @@ impl Session {
                 open.line.send((ours, theirs), request, frame, limit).await?;
                 open.line.receive(apdu, Instant::now() + limit).await
             };
+            let farewell = farewell.instrument(Subject::RELEASE.span());
             if !matches!(timeout(limit, farewell).await, Ok(Ok(_))) {
                 tracing::debug!("the meter did not answer the release");
             }
