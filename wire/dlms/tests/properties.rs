@@ -14,6 +14,8 @@ mod services;
 #[allow(dead_code, reason = "shared with tests/vectors.rs, which uses the rest")]
 #[path = "vectors/store.rs"]
 mod store;
+#[path = "properties/tariffs.rs"]
+mod tariffs;
 #[path = "properties/times.rs"]
 mod times;
 #[path = "properties/values.rs"]

@@ -1,11 +1,29 @@
 //! Interface classes (Blue Book, 4): what their attributes and methods mean, between a [`Data`] and a value that says it.
 //!
 //! One file for each class that somebody uses. Nothing here speaks with a meter.
+//!
+//! Decoding takes what meters send: names as any kind of string, numbers of any width, dates and times as octet-strings or as typed values.
+//! Encoding writes the standard's own types, dates and times in the [`Form`] that the meter itself used.
 
+pub mod activity_calendar;
+mod difference;
 pub mod image_transfer;
+pub mod special_days;
 
-use crate::Error;
+pub use difference::Difference;
+
 use crate::axdr::Data;
+use crate::{Error, Obis};
+
+/// How a meter writes the dates and times inside an attribute. What is set is written as it was read: some meters refuse the other form.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// As octet-string, which the Blue Book asks for.
+    #[default]
+    Octets,
+    /// As date-time, date or time.
+    Typed,
+}
 
 /// The elements of a structure that must have exactly `N`.
 fn structure<'a, const N: usize>(data: &'a Data, what: &'static str) -> Result<&'a [Data; N], Error> {
@@ -36,6 +54,36 @@ fn octets<'a>(data: &'a Data, what: &'static str) -> Result<&'a [u8], Error> {
         Data::OctetString(octets) => Ok(octets),
         other => Err(unexpected(other, what)),
     }
+}
+
+/// The octets of a string of any kind.
+fn text<'a>(data: &'a Data, what: &'static str) -> Result<&'a [u8], Error> {
+    match data {
+        Data::OctetString(octets) | Data::VisibleString(octets) | Data::Utf8String(octets) => Ok(octets),
+        other => Err(unexpected(other, what)),
+    }
+}
+
+/// An octet-string of exactly `N` octets.
+fn fixed<const N: usize>(data: &Data, what: &'static str) -> Result<[u8; N], Error> {
+    let octets = octets(data, what)?;
+    octets.try_into().map_err(|_| Error::Length { what, expected: N, got: octets.len() })
+}
+
+/// The logical name of another object.
+fn logical_name(data: &Data) -> Result<Obis, Error> {
+    fixed(data, "logical name").map(Obis::new)
+}
+
+/// A number without sign, of any width, that fits `T`.
+fn number<T: TryFrom<u32>>(data: &Data, what: &'static str) -> Result<T, Error> {
+    let number = match data {
+        Data::Unsigned(number) | Data::Enum(number) => u32::from(*number),
+        Data::LongUnsigned(number) => u32::from(*number),
+        Data::DoubleLongUnsigned(number) => *number,
+        other => return Err(unexpected(other, what)),
+    };
+    T::try_from(number).map_err(|_| Error::Value { what, got: number })
 }
 
 /// Another type came than the one that `what` names.
