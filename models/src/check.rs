@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use dlms::profile::{CaptureObject, Column};
 
-use crate::{ColumnSpec, Error, Firmware, Model, Profile, Register};
+use crate::{ColumnSpec, Error, Firmware, Model, Profile, Register, Tariff};
 
 const NAME_LIMIT: usize = 32;
 const PROFILES_LIMIT: usize = 16;
@@ -22,6 +22,10 @@ const DEPTH_LIMIT: u32 = 10 * 366 * 1440;
 const READ_EVERY_MIN: Duration = Duration::from_secs(60);
 const MAX_PDU_MIN: u16 = 64;
 const BLOCK_SIZES: RangeInclusive<u32> = 16..=65_536;
+/// Parts of a calendar: days are numbered with one octet, and nothing of a calendar is larger.
+const CALENDAR_PARTS: RangeInclusive<u16> = 1..=255;
+const SPECIAL_DAYS_LIMIT: u16 = 1000;
+const TARIFF_NAME: RangeInclusive<u16> = 1..=64;
 /// Verifying or activating an image.
 const IMAGE_STEP: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(6 * 60 * 60);
 
@@ -58,7 +62,8 @@ pub(crate) fn check(file: &str, model: &Model) -> Result<(), Error> {
         check.unique(&mut logical_names, &register.obis, &format!("{key}.obis"))?;
         check.register(&key, register)?;
     }
-    model.firmware.as_ref().map_or(Ok(()), |firmware| check.firmware(firmware))
+    model.firmware.as_ref().map_or(Ok(()), |firmware| check.firmware(firmware))?;
+    model.tariff.as_ref().map_or(Ok(()), |tariff| check.tariff(tariff))
 }
 
 type Unique = BTreeSet<String>;
@@ -138,6 +143,27 @@ impl Check<'_> {
             self.that(IMAGE_STEP.contains(&within), &format!("firmware.{name}"), || {
                 format!("is {within:?}, must be {:?} to {:?}", IMAGE_STEP.start(), IMAGE_STEP.end())
             })
+        })
+    }
+
+    fn tariff(&self, tariff: &Tariff) -> Result<(), Error> {
+        let parts = [
+            ("rates", tariff.rates, CALENDAR_PARTS),
+            ("seasons", tariff.seasons, CALENDAR_PARTS),
+            ("weeks", tariff.weeks, CALENDAR_PARTS),
+            ("day_types", tariff.day_types, CALENDAR_PARTS),
+            ("switches_per_day", tariff.switches_per_day, CALENDAR_PARTS),
+            ("special_days", tariff.special_days, 0..=SPECIAL_DAYS_LIMIT),
+            ("name_octets", tariff.name_octets, TARIFF_NAME),
+        ];
+        for (name, value, range) in parts {
+            self.that(range.contains(&value), &format!("tariff.{name}"), || {
+                format!("is {value}, must be {} to {}", range.start(), range.end())
+            })?;
+        }
+        let has_table = tariff.special_days_table.is_some();
+        self.that(has_table == (tariff.special_days > 0), "tariff.special_days", || {
+            "must be more than 0 exactly when there is a `special_days_table`".into()
         })
     }
 

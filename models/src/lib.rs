@@ -7,7 +7,7 @@
 //! From the outside in:
 //! - [`builtin`] and [`load_dir`] (`source.rs`) find the files and give back models by name;
 //! - [`Model`] and its parts (`model.rs`) are the manual of the file: each field says meaning, unit and limits;
-//! - a capability that not every meter has is a section with a file of its own (`firmware.rs`);
+//! - a capability that not every meter has is a section with a file of its own (`firmware.rs`, `tariff.rs`);
 //! - `check.rs` refuses what the types alone cannot (a profile twice, a first column that is no clock, …);
 //! - [`Error`] names the file and the key or line, so that whoever wrote the file can mend it.
 //!
@@ -20,6 +20,7 @@ mod error;
 mod firmware;
 mod model;
 mod source;
+mod tariff;
 
 pub use error::Error;
 pub use firmware::{Firmware, SecondInitiate};
@@ -27,3 +28,4 @@ pub use model::{
     AssociationSpec, ColumnSpec, Identity, Model, NullRule, Profile, Quirks, RangeDeviation, Register,
 };
 pub use source::{builtin, load_dir, parse};
+pub use tariff::Tariff;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use dlms::{Obis, Unit};
 use serde::{Deserialize, Deserializer, de};
 
-use crate::Firmware;
+use crate::{Firmware, Tariff};
 
 /// What a type of meter can do.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -35,6 +35,9 @@ pub struct Model {
     /// How it takes new firmware. Default: it does not.
     #[serde(default)]
     pub firmware: Option<Firmware>,
+    /// How it takes a tariff. Default: it does not.
+    #[serde(default)]
+    pub tariff: Option<Tariff>,
     /// Where the meter differs from the standard.
     #[serde(default)]
     pub quirks: Quirks,

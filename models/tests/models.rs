@@ -5,6 +5,7 @@
 use std::fs;
 use std::time::Duration;
 
+use dlms::cosem::Form;
 use models::{Error, NullRule, RangeDeviation, SecondInitiate, builtin, load_dir, parse};
 
 const SMALL: &str = r#"
@@ -186,6 +187,32 @@ fn firmware_is_a_capability_of_its_own() {
     let models = builtin().unwrap();
     assert!(models["sed302"].firmware.as_ref().unwrap().activation_schedule.is_some());
     assert!(models["generic-dlms"].firmware.as_ref().unwrap().activation_schedule.is_none());
+}
+
+#[test]
+fn a_tariff_is_a_capability_of_its_own() {
+    assert_eq!(parse("small.toml", SMALL).unwrap().tariff, None);
+    let with = |from: &str, to: &str| {
+        let section = "[tariff]\ncalendar = \"0.0.13.0.0.255\"\nscript_table = \"0.0.10.0.100.255\"\nrates = 4\n\
+                       seasons = 4\nweeks = 4\nday_types = 4\nswitches_per_day = 8\nname_octets = 8\n";
+        assert!(section.contains(from), "`{from}` is not in the section");
+        parse("small.toml", &format!("{SMALL}\n{}", section.replacen(from, to, 1)))
+    };
+    let tariff = with("", "").unwrap().tariff.unwrap();
+    assert_eq!((tariff.special_days_table, tariff.special_days, tariff.dates), (None, 0, Form::Octets));
+    let typed = with("name_octets", "dates = \"typed\"\nname_octets").unwrap().tariff.unwrap();
+    assert_eq!(typed.dates, Form::Typed);
+    let key = |from: &str, to: &str| match with(from, to).unwrap_err() {
+        Error::Invalid { key, .. } => key,
+        other => panic!("expected a refused key, got {other}"),
+    };
+    assert_eq!(key("rates = 4", "rates = 0"), "tariff.rates");
+    assert_eq!(key("day_types = 4", "day_types = 256"), "tariff.day_types");
+    assert_eq!(key("name_octets = 8", "name_octets = 65"), "tariff.name_octets");
+    assert_eq!(key("rates = 4", "special_days = 10\nrates = 4"), "tariff.special_days");
+    let table = "special_days_table = \"0.0.11.0.0.255\"\nrates = 4";
+    assert_eq!(key("rates = 4", table), "tariff.special_days");
+    assert!(builtin().unwrap().values().all(|model| model.tariff.is_some()));
 }
 
 #[test]

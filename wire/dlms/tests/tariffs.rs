@@ -52,7 +52,7 @@ fn encoded(data: &Data) -> Vec<u8> {
 fn with(at: usize, recorded: Data) -> (Calendar, Forms) {
     let mut values = Calendar::default().encode(Forms::default());
     values[at] = recorded;
-    Calendar::decode(&values).unwrap()
+    Calendar::decode(&values, Form::Octets).unwrap()
 }
 
 fn small() -> Calendar {
@@ -75,7 +75,7 @@ fn action(hour: u8, selector: u16) -> Action {
 #[test]
 fn recorded_special_days_read_and_set() {
     for id in ["DV204", "DV205"] {
-        let (days, form) = special_days::decode(&data(id)).unwrap();
+        let (days, form) = special_days::decode(&data(id), Form::Typed).unwrap();
         assert_eq!((days.len(), form), (36, Form::Octets), "{id}");
         assert_eq!(days[0], SpecialDay { index: 0, date: [0xFF, 0xFF, 1, 1, 3], day: 7 });
         assert_eq!(days[35], SpecialDay { index: 35, date: [0xFF, 0xFF, 12, 31, 4], day: 7 });
@@ -124,8 +124,16 @@ fn typed_times_stay_typed() {
     let Data::Array(seasons) = &sent[1] else { panic!("seasons are no array") };
     let Data::Structure(season) = &seasons[0] else { panic!("a season is no structure") };
     assert!(matches!(season[1], Data::DateTime(_)));
-    let (back, forms) = Calendar::decode(&sent).unwrap();
+    let (back, forms) = Calendar::decode(&sent, Form::Octets).unwrap();
     assert_eq!((back, forms), (small(), Forms { seasons: Form::Typed, days: Form::Typed }));
+}
+
+#[test]
+fn where_nothing_shows_it_the_model_says_how_times_are_written() {
+    let empty = Calendar::default().encode(Forms::default());
+    let (_, forms) = Calendar::decode(&empty, Form::Typed).unwrap();
+    assert_eq!(forms, Forms { seasons: Form::Typed, days: Form::Typed });
+    assert_eq!(special_days::decode(&Data::Array(Vec::new()), Form::Typed), Ok((Vec::new(), Form::Typed)));
 }
 
 #[test]
@@ -135,7 +143,7 @@ fn long_lengths_other_strings_and_wider_numbers_are_understood() {
         0x01, 0x82, 0x00, 0x01, 0x02, 0x03, 0x12, 0x00, 0x01, 0x09, 0x82, 0x00, 0x05, 0x07, 0xEB, 0x0C, 0x19,
         0xFF, 0x12, 0x00, 0x02,
     ];
-    let (days, _) = special_days::decode(&Data::decode(&octets).unwrap()).unwrap();
+    let (days, _) = special_days::decode(&Data::decode(&octets).unwrap(), Form::Octets).unwrap();
     assert_eq!(days, [SpecialDay { index: 1, date: [0x07, 0xEB, 12, 25, 0xFF], day: 2 }]);
     let (calendar, _) = with(0, Data::VisibleString(b"TOU".to_vec()));
     assert_eq!(calendar.name, b"TOU");
@@ -146,7 +154,7 @@ fn what_is_no_tariff_is_refused() {
     let decode = |at: usize, wrong: Data| {
         let mut values = small().encode(Forms::default());
         values[at] = wrong;
-        Calendar::decode(&values).unwrap_err()
+        Calendar::decode(&values, Form::Octets).unwrap_err()
     };
     assert_eq!(decode(0, Data::NullData), Error::DataType { expected: "calendar name", got: 0 });
     assert_eq!(decode(1, Data::Unsigned(1)), Error::DataType { expected: "seasons", got: 17 });

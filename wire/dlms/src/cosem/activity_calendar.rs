@@ -111,12 +111,12 @@ pub const fn activate(instance: Obis) -> MethodDescriptor {
 }
 
 impl Calendar {
-    /// Decodes the attributes of one side, in the order of [`Side::attributes`], and tells how the meter writes times. A form that the
-    /// attributes do not show, because they are empty, is the standard's.
+    /// Decodes the attributes of one side, in the order of [`Side::attributes`], and tells how the meter writes times; where they show
+    /// none, because they are empty, that is `otherwise`.
     ///
     /// # Errors
     /// [`Error::DataType`], [`Error::Length`] or [`Error::Value`] when an attribute is anything else.
-    pub fn decode([name, seasons, weeks, days]: &[Data; 4]) -> Result<(Self, Forms), Error> {
+    pub fn decode([name, seasons, weeks, days]: &[Data; 4], otherwise: Form) -> Result<(Self, Forms), Error> {
         let (mut season_form, mut day_form) = (None, None);
         let calendar = Self {
             name: text(name, "calendar name")?.to_vec(),
@@ -124,7 +124,7 @@ impl Calendar {
             weeks: list(weeks, "weeks", week)?,
             days: list(days, "days", |data| day(data, &mut day_form))?,
         };
-        let forms = Forms { seasons: season_form.unwrap_or_default(), days: day_form.unwrap_or_default() };
+        let forms = Forms { seasons: season_form.unwrap_or(otherwise), days: day_form.unwrap_or(otherwise) };
         Ok((calendar, forms))
     }
 

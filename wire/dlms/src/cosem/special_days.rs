@@ -24,11 +24,11 @@ pub const fn entries(instance: Obis) -> AttributeDescriptor {
     AttributeDescriptor { class_id: CLASS_ID, instance, attribute: 2 }
 }
 
-/// Decodes the entries and tells how the meter writes dates; the standard's form when there is no entry to see.
+/// Decodes the entries and tells how the meter writes dates; where there is no entry to see it, that is `otherwise`.
 ///
 /// # Errors
 /// [`Error::DataType`], [`Error::Length`] or [`Error::Value`] when the attribute is anything else.
-pub fn decode(data: &Data) -> Result<(Vec<SpecialDay>, Form), Error> {
+pub fn decode(data: &Data, otherwise: Form) -> Result<(Vec<SpecialDay>, Form), Error> {
     let mut form = None;
     let mut entry = |data: &Data| {
         let [index, date, day] = structure(data, "special day")?;
@@ -40,7 +40,7 @@ pub fn decode(data: &Data) -> Result<(Vec<SpecialDay>, Form), Error> {
         Ok(SpecialDay { index: number(index, "entry number")?, date, day: number(day, "day number")? })
     };
     let days = array(data, "special days")?.iter().map(&mut entry).collect::<Result<_, Error>>()?;
-    Ok((days, form.unwrap_or_default()))
+    Ok((days, form.unwrap_or(otherwise)))
 }
 
 /// The entries as an attribute.
