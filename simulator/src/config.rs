@@ -1,11 +1,12 @@
 //! What a fleet is made of.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use models::Model;
 
-use crate::{Clock, Error, FaultRule};
+use crate::{Clock, Error, FaultRule, SwitchConfig};
 
 /// Meters in one fleet at most: one port each, and ports end at 65535.
 pub const METERS_LIMIT: u32 = 60_000;
@@ -13,6 +14,8 @@ pub const METERS_LIMIT: u32 = 60_000;
 pub const CONNECTIONS_PER_METER: usize = 4;
 /// Days of history at most.
 const HISTORY_LIMIT_DAYS: u32 = 10 * 366;
+/// The control modes of the Blue Book end here.
+const CONTROL_MODE_LIMIT: u64 = 6;
 /// Serial numbers fit five octets of the system title.
 const SERIAL_LIMIT: u64 = 1 << 40;
 
@@ -39,8 +42,14 @@ pub struct FleetConfig {
     pub zone: TimeZone,
     /// Age of the oldest capture in days when the fleet starts; a profile keeps no more than its depth. Default 30.
     pub history_days: u32,
+    /// How the load switches behave.
+    pub switch: SwitchConfig,
     /// What is wrong with whom. Default: nothing.
     pub faults: Vec<FaultRule>,
+    /// File to which everything that happens to the meters is appended, a JSON object on each line:
+    /// `{"at":"2026-03-01T00:00:00Z","meter":3,"event":"relay","closed":false}`; [`Event`](crate::Event) lists the events.
+    /// Default: none.
+    pub ledger: Option<PathBuf>,
 }
 
 /// The security of the meters of a fleet.
@@ -81,7 +90,9 @@ impl FleetConfig {
             clock: Clock::wall(),
             zone: TimeZone::UTC,
             history_days: 30,
+            switch: SwitchConfig::default(),
             faults: Vec::new(),
+            ledger: None,
         }
     }
 
@@ -98,6 +109,7 @@ impl FleetConfig {
         if self.base_port != 0 {
             limit("the last port", u64::from(self.base_port) + u64::from(self.count) - 1, u16::MAX.into())?;
         }
+        limit("the control mode", self.switch.control_mode.into(), CONTROL_MODE_LIMIT)?;
         limit("days of history", self.history_days.into(), HISTORY_LIMIT_DAYS.into())?;
         limit("the serial number", self.serial_base.saturating_add(self.count.into()), SERIAL_LIMIT)
     }

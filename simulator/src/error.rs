@@ -1,6 +1,7 @@
 //! Why a fleet does not start.
 
 use std::io::ErrorKind;
+use std::path::PathBuf;
 
 /// What is wrong with a fleet, its configuration or a question about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +32,14 @@ pub enum Error {
     Port {
         /// The port; 0 for any.
         port: u16,
+        /// What the operating system answered.
+        kind: ErrorKind,
+    },
+    /// The file for the ledger cannot be opened.
+    #[error("the ledger {path} cannot be written ({kind})", path = path.display())]
+    Ledger {
+        /// The file.
+        path: PathBuf,
         /// What the operating system answered.
         kind: ErrorKind,
     },

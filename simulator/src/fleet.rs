@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use crate::config::{CONNECTIONS_PER_METER, FleetConfig};
 use crate::meter::{Capture, Meter, Shared};
 use crate::serve::serve;
-use crate::{Clock, Error};
+use crate::{Clock, Counts, Error};
 
 /// How long a meter waits before it accepts again when the process has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -32,10 +32,9 @@ impl Fleet {
     /// Opens a port on 127.0.0.1 for each meter; when it returns, all of them accept connections.
     ///
     /// # Errors
-    /// A limit that is exceeded, or [`Error::Port`].
+    /// A limit that is exceeded, [`Error::Port`] or [`Error::Ledger`].
     pub async fn start(config: FleetConfig) -> Result<Self, Error> {
-        config.check()?;
-        let shared = Arc::new(Shared::new(config));
+        let shared = Arc::new(Shared::new(config)?);
         let mut fleet = Self { shared, meters: Vec::new(), addresses: Vec::new(), tasks: JoinSet::new() };
         for number in 0..fleet.shared.config.count {
             fleet.add(number).await?;
@@ -73,6 +72,13 @@ impl Fleet {
         let index = usize::try_from(number).unwrap_or(usize::MAX);
         let missing = Error::NoMeter { number, count: self.shared.config.count };
         self.meters.get(index).ok_or(missing)?.expected(profile, from, to)
+    }
+
+    /// What happened to all meters together.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        self.meters.iter().for_each(|meter| counts += meter.counts());
+        counts
     }
 
     /// Closes all ports and connections and waits until every task has ended.

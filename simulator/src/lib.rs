@@ -8,12 +8,13 @@
 //! - `noise.rs` hashes, `energy.rs` makes registers that never fall in closed form, `quantity.rs` says what stands behind
 //!   an OBIS code, `plan.rs` prepares a [`models::Model`] with it;
 //! - `local.rs` and `schedule.rs` know zones and when profiles capture; [`Clock`] is the time that meters believe in;
-//! - [`Meter`] is one meter: identity, keys, captures, and the counters that it remembers;
-//! - `buffer.rs` and `objects.rs` answer requests for attributes;
+//! - [`Meter`] is one meter: identity, keys, captures, and what it remembers; `switch.rs` is its load switch;
+//! - `buffer.rs` and `objects/` answer requests, a file for each group of objects;
+//! - [`Ledger`] is what really happened to a meter, whatever its answers said;
 //! - `serve.rs` is one connection, [`Fleet`] all of them; [`FaultRule`] says what is wrong with whom;
 //! - [`inventory`] lists a fleet as the head-end imports it.
 //!
-//! Deliberately absent: HDLC and serial lines, SET requests, block transfer of requests, push, event logs.
+//! Deliberately absent: HDLC and serial lines, services with list, push, event logs. Meters forget when the program ends.
 
 mod buffer;
 mod clock;
@@ -23,6 +24,7 @@ mod error;
 mod fault;
 mod fleet;
 mod inventory;
+mod ledger;
 mod local;
 mod meter;
 mod noise;
@@ -31,11 +33,14 @@ mod plan;
 mod quantity;
 mod schedule;
 mod serve;
+mod switch;
 
 pub use clock::Clock;
 pub use config::{CONNECTIONS_PER_METER, FleetConfig, METERS_LIMIT, Security, SecurityLevel};
 pub use error::Error;
-pub use fault::{Affected, Fault, FaultRule};
+pub use fault::{Affected, Fault, FaultRule, Often};
 pub use fleet::Fleet;
 pub use inventory::inventory;
+pub use ledger::{Access, Counts, Event, LEDGER_RECORDS, Ledger, Record};
 pub use meter::{Capture, Meter, Secrets};
+pub use switch::{ControlState, SwitchConfig};

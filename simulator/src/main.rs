@@ -1,18 +1,18 @@
 //! The simulator program: serves a fleet of meters, or prints what a correct reader must have stored.
 #![allow(clippy::print_stdout, reason = "the program's output goes to the terminal")]
 
-use std::collections::BTreeMap;
+mod args;
+
 use std::io::{self, Write as _};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
-use models::Model;
-use simulator::{Clock, FaultRule, Fleet, FleetConfig, Meter, Security, inventory};
+use simulator::{Fleet, FleetConfig, Meter, inventory};
 use tokio::signal::unix::{SignalKind, signal};
+
+use crate::args::FleetArgs;
 
 /// Simulated DLMS meters over TCP (wrapper), on 127.0.0.1 only.
 #[derive(Debug, Parser)]
@@ -24,7 +24,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve a fleet until SIGINT or SIGTERM; prints one line when all meters accept connections
+    /// Serve a fleet until SIGINT or SIGTERM; prints one line when all meters accept connections, and at the end one
+    /// that says what happened to them
     Serve {
         #[command(flatten)]
         fleet: FleetArgs,
@@ -34,6 +35,9 @@ enum Command {
         /// Write the list of meters with addresses and keys to this file, as CSV
         #[arg(long)]
         inventory: Option<PathBuf>,
+        /// Append everything that happens to the meters to this file, a JSON object on each line
+        #[arg(long)]
+        ledger: Option<PathBuf>,
     },
     /// Print the rows that a meter of such a fleet holds of a profile, as CSV
     Expect {
@@ -54,46 +58,6 @@ enum Command {
     },
 }
 
-/// What a fleet is made of; the same arguments give the same meters.
-#[derive(Debug, Args)]
-struct FleetArgs {
-    /// Name of the model
-    #[arg(long, default_value = "sed302")]
-    model: String,
-    /// Folder with further models
-    #[arg(long)]
-    models: Option<PathBuf>,
-    /// Number of meters
-    #[arg(long, default_value_t = 1)]
-    count: u32,
-    /// Everything that looks random comes from it
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// What the meters demand of readers
-    #[arg(long, value_enum, default_value = "gmac")]
-    security: SecurityArg,
-    /// Age of the oldest capture, in days
-    #[arg(long, default_value_t = 30)]
-    days: u32,
-    /// Zone of the meters' clocks
-    #[arg(long, default_value = "UTC")]
-    zone: String,
-    /// The meters' time at the start; it runs on from there. Without it, the clock of this computer
-    #[arg(long)]
-    now: Option<Timestamp>,
-    /// What is wrong with whom: silent:0.01, slow=250ms:0.1, cut=4:#3, tag=1:0.05, serial:#2, layout=<instant>:#1
-    #[arg(long)]
-    fault: Vec<FaultRule>,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum SecurityArg {
-    None,
-    Lls,
-    Gmac,
-    Mixed,
-}
-
 // The meters share one thread with room to spare; a second one would only take it from what is being tested.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
@@ -102,7 +66,9 @@ async fn main() -> anyhow::Result<()> {
         .with_writer(io::stderr)
         .init();
     match Cli::parse().command {
-        Command::Serve { fleet, port, inventory } => serve(fleet.config(port)?, inventory).await,
+        Command::Serve { fleet, port, inventory, ledger } => {
+            serve(FleetConfig { ledger, ..fleet.config(port)? }, inventory).await
+        }
         Command::Expect { fleet, meter, profile, from, to } => {
             expect(&fleet.config(0)?, meter, &profile, from, to)
         }
@@ -127,6 +93,7 @@ async fn serve(config: FleetConfig, file: Option<PathBuf>) -> anyhow::Result<()>
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
+    println!("{}", fleet.counts());
     fleet.shutdown().await;
     Ok(())
 }
@@ -154,42 +121,4 @@ fn expect(
         writeln!(out)?;
     }
     Ok(())
-}
-
-impl FleetArgs {
-    fn config(self, port: u16) -> anyhow::Result<FleetConfig> {
-        let mut models = models::builtin()?;
-        if let Some(folder) = &self.models {
-            models.extend(models::load_dir(folder)?);
-        }
-        let mut config = FleetConfig::new(model(&models, &self.model)?);
-        config.count = self.count;
-        config.base_port = port;
-        config.seed = self.seed;
-        config.security = self.security.into();
-        config.clock = self.now.map_or_else(Clock::wall, Clock::starting_at);
-        config.zone = TimeZone::get(&self.zone)?;
-        config.history_days = self.days;
-        config.faults = self.fault;
-        Ok(config)
-    }
-}
-
-fn model(models: &BTreeMap<String, Arc<Model>>, name: &str) -> anyhow::Result<Arc<Model>> {
-    let Some(model) = models.get(name) else {
-        let known: Vec<&str> = models.keys().map(String::as_str).collect();
-        bail!("there is no model `{name}`; known are {}", known.join(", "));
-    };
-    Ok(Arc::clone(model))
-}
-
-impl From<SecurityArg> for Security {
-    fn from(security: SecurityArg) -> Self {
-        match security {
-            SecurityArg::None => Self::None,
-            SecurityArg::Lls => Self::Lls,
-            SecurityArg::Gmac => Self::Gmac,
-            SecurityArg::Mixed => Self::Mixed,
-        }
-    }
 }

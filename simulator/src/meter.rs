@@ -1,29 +1,30 @@
 //! One meter: who it is, what it has captured, and the little that it remembers.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use dlms::Obis;
 use dlms::profile::CaptureObject;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::Error;
 use crate::config::{FleetConfig, SecurityLevel};
-use crate::fault::Faults;
+use crate::fault::{Faults, Occasions, Trouble};
+use crate::ledger::{Book, Journal, Ledger};
 use crate::local::{Offsets, timestamp};
 use crate::noise::Noise;
 use crate::plan::{Cell, Plan, ProfilePlan};
 use crate::quantity::Moment;
 use crate::schedule::Captures;
+use crate::switch::{ControlState, Switch};
+use crate::{Counts, Error, Event};
 
 /// Bit of the status column that is set in summer time (AMR profile status of the IDIS companion specification).
 const STATUS_SUMMER: u8 = 0x08;
 /// Day that the history is counted in.
 const DAY_S: i64 = 86_400;
 
-/// A simulated meter. Its data are a pure function of seed, serial number and time; it remembers invocation counters
-/// and whether its load switch is closed, nothing else.
+/// A simulated meter. What it measures is a pure function of seed, serial number and time; what it is told, it remembers.
 pub struct Meter {
     fleet: Arc<Shared>,
     number: u32,
@@ -38,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) plan: Plan,
     /// When the meters were put up (seconds since 1970): there is no older capture.
     pub(crate) history_from: i64,
+    journal: Option<Arc<Journal>>,
 }
 
 /// What a meter remembers between associations.
@@ -47,8 +49,9 @@ pub(crate) struct State {
     pub(crate) client_counter: Option<u32>,
     /// Next invocation counter of the meter's own answers.
     pub(crate) own_counter: u32,
-    /// The load switch is closed.
-    pub(crate) connected: bool,
+    pub(crate) switch: Switch,
+    pub(crate) book: Book,
+    occasions: Occasions,
 }
 
 /// One row of a profile, as a correct reader must have stored it.
@@ -74,10 +77,21 @@ pub struct Secrets {
 }
 
 impl Shared {
-    pub(crate) fn new(config: FleetConfig) -> Self {
+    pub(crate) fn new(config: FleetConfig) -> Result<Self, Error> {
+        config.check()?;
         let plan = Plan::new(Arc::clone(&config.model));
         let history_from = config.clock.seconds() - i64::from(config.history_days) * DAY_S;
-        Self { config, plan, history_from }
+        let journal = config.ledger.as_deref().map(Journal::open).transpose()?.map(Arc::new);
+        Ok(Self { config, plan, history_from, journal })
+    }
+}
+
+impl State {
+    /// Does what is due.
+    fn settle(&mut self, now: Timestamp) {
+        if let Some((at, closed)) = self.switch.settle(now) {
+            self.book.note(at, Event::Relay { closed });
+        }
     }
 }
 
@@ -87,16 +101,25 @@ impl Meter {
     /// # Errors
     /// What [`Fleet::start`](crate::Fleet::start) refuses, and [`Error::NoMeter`].
     pub fn offline(config: FleetConfig, number: u32) -> Result<Self, Error> {
-        config.check()?;
-        if number >= config.count {
-            return Err(Error::NoMeter { number, count: config.count });
+        let fleet = Shared::new(config)?;
+        if number >= fleet.config.count {
+            return Err(Error::NoMeter { number, count: fleet.config.count });
         }
-        Ok(Self::new(Arc::new(Shared::new(config)), number))
+        Ok(Self::new(Arc::new(fleet), number))
     }
 
     pub(crate) fn new(fleet: Arc<Shared>, number: u32) -> Self {
         let noise = Noise::of(fleet.config.seed, fleet.config.serial_base + u64::from(number));
-        let state = Mutex::new(State { client_counter: None, own_counter: 1, connected: true });
+        let faults = Faults::of(&fleet.config.faults, fleet.config.seed, number);
+        let mut switch = Switch::new(fleet.config.switch, faults.welded);
+        if faults.tampered {
+            // Before the fleet started: what came of it is no news.
+            switch.tamper(Timestamp::MIN);
+            switch.settle(Timestamp::MAX);
+        }
+        let book = Book::new(number, fleet.journal.clone());
+        let occasions = Occasions::default();
+        let state = Mutex::new(State { client_counter: None, own_counter: 1, switch, book, occasions });
         Self { fleet, number, noise, state }
     }
 
@@ -169,9 +192,40 @@ impl Meter {
             .collect())
     }
 
-    /// Whether the load switch is closed.
+    /// Whether the relay of the load switch is closed.
     pub fn connected(&self) -> bool {
-        self.state().connected
+        self.act(|state, _| state.switch.closed())
+    }
+
+    /// What the meter says of its load switch.
+    pub fn control_state(&self) -> ControlState {
+        self.act(|state, _| state.switch.control())
+    }
+
+    /// Presses the button of the meter, which closes a relay that is ready for reconnection and, in control modes 1, 2 and
+    /// 5, opens a closed one.
+    pub fn press_button(&self) {
+        self.act(|state, now| state.switch.press_button(now));
+    }
+
+    /// Tampers with the meter: the relay opens and is locked until data object 1.0.94.98.69.255 is set to 0.
+    pub fn tamper(&self) {
+        self.act(|state, now| state.switch.tamper(now));
+    }
+
+    /// What happened to the meter since the fleet started.
+    pub fn ledger(&self) -> Ledger {
+        self.act(|state, _| state.book.ledger().clone())
+    }
+
+    /// How often what happened to the meter since the fleet started.
+    pub fn counts(&self) -> Counts {
+        self.act(|state, _| state.book.ledger().counts)
+    }
+
+    /// The highest invocation counter that the meter accepted from a client.
+    pub fn highest_client_counter(&self) -> Option<u32> {
+        self.act(|state, _| state.client_counter)
     }
 
     /// The serial number that the meter gives when it is asked.
@@ -231,9 +285,22 @@ impl Meter {
         view
     }
 
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+    /// Does something with what the meter remembers. What is due by now is done before, and what falls due through it
+    /// afterwards.
+    pub(crate) fn act<T>(&self, what: impl FnOnce(&mut State, Timestamp) -> T) -> T {
         // No code that holds the lock can leave the state half written.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.fleet.config.clock.now();
+        state.settle(now);
+        let done = what(&mut state, now);
+        state.settle(now);
+        done
+    }
+
+    /// Whether a fault that strikes now and then strikes now.
+    pub(crate) fn strikes(&self, trouble: Trouble) -> bool {
+        let faults = self.faults();
+        self.act(|state, _| state.occasions.strikes(trouble, &faults, self.noise))
     }
 
     fn serial_number(&self) -> u64 {

@@ -4,18 +4,18 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dlms::Conformance;
 use dlms::client::{Counters, Key, Password, SystemTitle};
 use dlms::server::{Policy, Security, Session};
 use dlms::wrapper::{self, Splitter};
+use dlms::{Conformance, ExceptionResponse, ServiceError};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use crate::Meter;
 use crate::config::SecurityLevel;
-use crate::fault::Faults;
+use crate::fault::{Faults, Trouble};
 use crate::objects::{Access, ClientView};
+use crate::{Event, Meter};
 
 /// A connection on which nothing comes for so long is closed.
 const IDLE_LIMIT: Duration = Duration::from_secs(900);
@@ -42,10 +42,11 @@ pub(crate) async fn serve(mut stream: TcpStream, meter: Arc<Meter>) -> io::Resul
             if faults.delay > Duration::ZERO {
                 sleep(faults.delay).await;
             }
-            if answer == Answer::Cut {
-                return Ok(());
+            match answer {
+                Answer::Send => stream.write_all(&talk.out).await?,
+                Answer::Drop => {}
+                Answer::Cut => return Ok(()),
             }
-            stream.write_all(&talk.out).await?;
         }
     }
     Ok(())
@@ -56,6 +57,8 @@ pub(crate) async fn serve(mut stream: TcpStream, meter: Arc<Meter>) -> io::Resul
 enum Answer {
     /// It stands in the output.
     Send,
+    /// It is forgotten.
+    Drop,
     /// The connection ends instead.
     Cut,
 }
@@ -111,12 +114,15 @@ impl<'a> Talk<'a> {
             }
             // IEC 62056-47: what is addressed to nobody is not answered.
             let Some((client_sap, session)) = &mut self.session else { continue };
-            let mut view = ClientView { meter: self.meter, access: access(self.meter, *client_sap) };
+            let access = access(self.meter, *client_sap);
+            let mut view = ClientView { meter: self.meter, access, cut: false };
             self.apdu.clear();
+            let before = session.last_client_counter();
             session.handle(request, &mut view, &mut self.apdu);
-            if let Some(last) = session.last_client_counter() {
-                let mut state = self.meter.state();
-                state.client_counter = state.client_counter.max(Some(last));
+            let cut = view.cut;
+            watch_counter(self.meter, before, session.last_client_counter(), &self.apdu);
+            if cut {
+                return Ok(Some(Answer::Cut));
             }
             if !self.apdu.is_empty() {
                 let client_sap = *client_sap;
@@ -130,6 +136,9 @@ impl<'a> Talk<'a> {
         if self.faults.cut_after.is_some_and(|after| self.answers >= after) {
             return Ok(Answer::Cut);
         }
+        if self.meter.strikes(Trouble::Dropped) {
+            return Ok(Answer::Drop);
+        }
         self.answers += 1;
         if self.apdu.first().is_some_and(|tag| CIPHERED.contains(tag)) {
             if self.faults.wrong_tag_after.is_some_and(|after| self.ciphered >= after) {
@@ -142,6 +151,20 @@ impl<'a> Talk<'a> {
         wrapper::frame(server_sap, client_sap, &self.apdu, &mut self.out).map_err(io::Error::other)?;
         Ok(Answer::Send)
     }
+}
+
+/// Notes the invocation counter that a session has seen last, and whether a client used one that is not above the highest.
+fn watch_counter(meter: &Meter, before: Option<u32>, after: Option<u32>, answer: &[u8]) {
+    let refused = ExceptionResponse::decode(answer)
+        .is_ok_and(|exception| exception.service == ServiceError::InvocationCounterError);
+    let taken = after.filter(|_| after != before);
+    meter.act(|state, now| {
+        // Another connection of the same client may have gone further.
+        if refused || taken.is_some_and(|taken| Some(taken) <= state.client_counter) {
+            state.book.note(now, Event::CounterRepeated);
+        }
+        state.client_counter = state.client_counter.max(taken);
+    });
 }
 
 /// What a client address may do; the association itself is checked by the session.
@@ -164,16 +187,18 @@ fn open(meter: &Meter, client_sap: u16) -> Option<Session> {
             Security::Lls { password: Password::new(secrets.password) }
         }
         SecurityLevel::Gmac if client_sap == association.client_sap_gmac => {
-            let mut state = meter.state();
-            let first = state.own_counter;
-            state.own_counter = first.saturating_add(COUNTERS_PER_SESSION);
+            let (first, end, last_client_counter) = meter.act(|state, _| {
+                let first = state.own_counter;
+                state.own_counter = first.saturating_add(COUNTERS_PER_SESSION);
+                (first, state.own_counter, state.client_counter)
+            });
             Security::Gmac {
                 server_title: SystemTitle::new(meter.system_title()),
                 encryption_key: Key::new(secrets.encryption_key),
                 authentication_key: Key::new(secrets.authentication_key),
                 challenge: meter.challenge(first),
-                counters: Counters::new(first, state.own_counter),
-                last_client_counter: state.client_counter,
+                counters: Counters::new(first, end),
+                last_client_counter,
             }
         }
         _ => return None,

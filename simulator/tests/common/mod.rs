@@ -1,5 +1,7 @@
 //! A reader for tests: the client of the protocol crate on a socket, with the wrapper written out by hand.
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -154,12 +156,49 @@ impl Reader {
 
     /// A method, with the parameter of those that need none: integer 0.
     pub(crate) async fn invoke(&mut self, class_id: u16, name: &str, method: i8) -> Result<(), Failure> {
-        let mut association = self.association.take().expect("an open association");
+        self.invoke_with(class_id, name, method, &Data::Integer(0)).await
+    }
+
+    /// A method with its parameter, in blocks when it is long.
+    pub(crate) async fn invoke_with(
+        &mut self,
+        class_id: u16,
+        name: &str,
+        method: i8,
+        parameter: &Data,
+    ) -> Result<(), Failure> {
         let descriptor = MethodDescriptor { class_id, instance: name.parse().unwrap(), method };
+        self.upload(|association, request| association.action(&descriptor, Some(parameter), request)).await
+    }
+
+    /// Sets an attribute, in blocks when the value is long.
+    pub(crate) async fn set(
+        &mut self,
+        class_id: u16,
+        name: &str,
+        attribute: i8,
+        value: &Data,
+    ) -> Result<(), Failure> {
+        let descriptor = AttributeDescriptor { class_id, instance: name.parse().unwrap(), attribute };
+        self.upload(|association, request| association.set(&descriptor, value, request)).await
+    }
+
+    async fn upload(
+        &mut self,
+        start: impl FnOnce(&mut Association, &mut Vec<u8>) -> Result<(), Error>,
+    ) -> Result<(), Failure> {
+        let mut association = self.association.take().expect("an open association");
         let mut request = Vec::new();
-        association.action(&descriptor, Some(&Data::Integer(0)), &mut request).map_err(Failure::Protocol)?;
-        let mut answer = self.exchange(&request).await?;
-        let done = association.handle(&mut answer).map(|_| ()).map_err(Failure::Protocol);
+        start(&mut association, &mut request).map_err(Failure::Protocol)?;
+        let done = loop {
+            let mut answer = self.exchange(&request).await?;
+            request.clear();
+            match association.handle(&mut answer) {
+                Ok(Reply::BlockTaken) => association.next_block(&mut request).map_err(Failure::Protocol)?,
+                Ok(_) => break Ok(()),
+                Err(refused) => break Err(Failure::Protocol(refused)),
+            }
+        };
         self.association = Some(association);
         done
     }

@@ -1,15 +1,17 @@
 //! What can be wrong with a simulated meter, and which meters of a fleet have it.
 
-use std::str::FromStr;
+mod text;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::Error;
 use crate::noise::Noise;
 
 /// Everything, in parts per million.
 const WHOLE_PPM: u32 = 1_000_000;
+/// Streams of chance, one for each [`Trouble`], begin here.
+const TROUBLES: u64 = 0xF000;
 
 /// One thing that is wrong with a meter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +38,33 @@ pub enum Fault {
         /// When the capture objects change.
         from: Timestamp,
     },
+    /// The connection is closed instead of executing a SET or ACTION.
+    Unexecuted(Often),
+    /// The connection is closed after a SET or ACTION was executed: its answer is lost.
+    Unanswered(Often),
+    /// An answer is not sent; the connection stays open.
+    Dropped(Often),
+    /// The contacts of the relay are welded: the meter says that it switched, and its output state stays as it is.
+    Welded,
+    /// Somebody has tampered with the meter before the fleet started: the relay is open and locked.
+    Tampered,
+}
+
+/// How often a fault strikes on the occasions that it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Often {
+    /// On the first so many.
+    First(u32),
+    /// On about so many of a million, chosen by the fleet's seed.
+    SharePpm(u32),
+}
+
+/// A fault that strikes on some occasions and not on others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    Unexecuted,
+    Unanswered,
+    Dropped,
 }
 
 /// A fault and the meters that have it.
@@ -65,6 +94,10 @@ pub(crate) struct Faults {
     pub(crate) wrong_tag_after: Option<u32>,
     pub(crate) wrong_serial: bool,
     pub(crate) other_layout_from: Option<i64>,
+    pub(crate) welded: bool,
+    pub(crate) tampered: bool,
+    /// By the number of the [`Trouble`].
+    troubles: [Option<Often>; Trouble::COUNT],
 }
 
 impl Faults {
@@ -87,8 +120,41 @@ impl Faults {
             Fault::WrongTag { after } => self.wrong_tag_after = Some(after),
             Fault::WrongSerial => self.wrong_serial = true,
             Fault::OtherLayout { from } => self.other_layout_from = Some(from.as_second()),
+            Fault::Unexecuted(often) => self.trouble(Trouble::Unexecuted, often),
+            Fault::Unanswered(often) => self.trouble(Trouble::Unanswered, often),
+            Fault::Dropped(often) => self.trouble(Trouble::Dropped, often),
+            Fault::Welded => self.welded = true,
+            Fault::Tampered => self.tampered = true,
         }
     }
+
+    fn trouble(&mut self, trouble: Trouble, often: Often) {
+        self.troubles[trouble as usize] = Some(often);
+    }
+}
+
+/// How many occasions of each [`Trouble`] a meter has had.
+#[derive(Debug, Default)]
+pub(crate) struct Occasions([u32; Trouble::COUNT]);
+
+impl Occasions {
+    /// Whether a trouble strikes this time.
+    pub(crate) fn strikes(&mut self, trouble: Trouble, faults: &Faults, noise: Noise) -> bool {
+        let Some(often) = faults.troubles[trouble as usize] else { return false };
+        let occasion = &mut self.0[trouble as usize];
+        let index = *occasion;
+        *occasion = index.saturating_add(1);
+        match often {
+            Often::First(count) => index < count,
+            Often::SharePpm(share) => {
+                noise.below(TROUBLES + trouble as u64, index.into(), WHOLE_PPM.into()) < share.into()
+            }
+        }
+    }
+}
+
+impl Trouble {
+    const COUNT: usize = 3;
 }
 
 impl Affected {
@@ -103,63 +169,10 @@ impl Affected {
     }
 }
 
-/// `kind[=parameter]:whom`, where whom is a share such as `0.1` or meters such as `#3,#17`; for example `slow=250ms:0.1`,
-/// `cut=5:#0`, `tag=1:0.05`, `silent:0.01`, `serial:#2`, `layout=2026-03-01T00:00:00Z:#1`.
-impl FromStr for FaultRule {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let wrong = |expected: &str| Error::Fault { text: text.to_owned(), expected: expected.to_owned() };
-        let (what, whom) = text.rsplit_once(':').ok_or_else(|| wrong("kind[=parameter]:share"))?;
-        let (kind, parameter) = match what.split_once('=') {
-            Some((kind, parameter)) => (kind, Some(parameter)),
-            None => (what, None),
-        };
-        let number = |default: u32| parameter.map_or(Some(default), |text| text.parse().ok());
-        let fault = match kind {
-            "silent" => Some(Fault::Silent),
-            "slow" => milliseconds(parameter.unwrap_or("1000ms")).map(Fault::Slow),
-            "cut" => number(4).map(|after| Fault::Cut { after }),
-            "tag" => number(1).map(|after| Fault::WrongTag { after }),
-            "serial" => Some(Fault::WrongSerial),
-            "layout" => parameter.and_then(|at| at.parse().ok()).map(|from| Fault::OtherLayout { from }),
-            _ => {
-                return Err(wrong(
-                    "one of silent, slow=250ms, cut=4, tag=1, serial, layout=2026-03-01T00:00:00Z",
-                ));
-            }
-        };
-        let fault =
-            fault.ok_or_else(|| wrong("another parameter: slow=250ms, cut=4, tag=1, layout=<instant>"))?;
-        let meters = affected(whom)
-            .ok_or_else(|| wrong("a share from 0 to 1 such as 0.1, or meters such as #3,#17"))?;
-        Ok(Self { fault, meters })
-    }
-}
-
-fn milliseconds(text: &str) -> Option<Duration> {
-    text.strip_suffix("ms")?.parse().ok().map(Duration::from_millis)
-}
-
-fn affected(text: &str) -> Option<Affected> {
-    if text.starts_with('#') {
-        let numbers: Option<Vec<u32>> =
-            text.split(',').map(|one| one.strip_prefix('#')?.parse().ok()).collect();
-        return numbers.map(Affected::Numbers);
-    }
-    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
-    if decimals.len() > 6 || !decimals.bytes().all(|digit| digit.is_ascii_digit()) {
-        return None;
-    }
-    let whole: u32 = whole.parse().ok()?;
-    let parts: u32 = format!("{decimals:0<6}").parse().ok()?;
-    let share = whole.checked_mul(WHOLE_PPM)?.checked_add(parts)?;
-    (share <= WHOLE_PPM).then_some(Affected::SharePpm(share))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Error;
 
     fn rule(text: &str) -> FaultRule {
         text.parse().unwrap()
@@ -174,6 +187,10 @@ mod tests {
         let cut = Fault::Cut { after: 7 };
         assert_eq!(rule("cut=7:#3,#17"), FaultRule { fault: cut, meters: Affected::Numbers(vec![3, 17]) });
         assert_eq!(rule("tag:0.000001"), FaultRule { fault: Fault::WrongTag { after: 1 }, meters: share(1) });
+        let fault = Fault::Unanswered(Often::SharePpm(200_000));
+        assert_eq!(rule("unanswered=0.2:1"), FaultRule { fault, meters: share(1_000_000) });
+        let fault = Fault::Unexecuted(Often::First(2));
+        assert_eq!(rule("unexecuted=2x:1"), FaultRule { fault, meters: share(1_000_000) });
         let from = "2026-03-01T00:00:00Z".parse().unwrap();
         let layout = FaultRule { fault: Fault::OtherLayout { from }, meters: Affected::Numbers(vec![1]) };
         assert_eq!(rule("layout=2026-03-01T00:00:00Z:#1"), layout);
@@ -181,11 +198,34 @@ mod tests {
 
     #[test]
     fn wrong_rules_are_refused_with_what_was_expected() {
-        for text in
-            ["silent", "noise:1", "slow=fast:1", "cut=x:1", "silent:1.1", "silent:-1", "silent:#", "silent:"]
-        {
+        for text in [
+            "silent",
+            "noise:1",
+            "slow=fast:1",
+            "cut=x:1",
+            "drop=x:1",
+            "drop=2:1",
+            "silent:1.1",
+            "silent:-1",
+            "silent:#",
+            "silent:",
+        ] {
             assert!(matches!(text.parse::<FaultRule>(), Err(Error::Fault { .. })), "{text}");
         }
+    }
+
+    #[test]
+    fn troubles_strike_the_first_times_or_by_chance() {
+        let strikes = |text: &str| {
+            let faults = Faults::of(&[rule(text)], 7, 5);
+            let mut occasions = Occasions::default();
+            (0..1000).filter(|_| occasions.strikes(Trouble::Dropped, &faults, Noise::of(7, 5))).count()
+        };
+        assert_eq!(
+            ["drop:1", "drop=3x:1", "drop=0:1", "drop=1:1", "drop:#6"].map(strikes),
+            [1, 3, 0, 1000, 0]
+        );
+        assert!((150..250).contains(&strikes("drop=0.2:1")));
     }
 
     #[test]

@@ -1,0 +1,120 @@
+//! What the command line says of a fleet.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::bail;
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use models::Model;
+use simulator::{Clock, FaultRule, FleetConfig, Security, SwitchConfig};
+
+/// What a fleet is made of; the same arguments give the same meters.
+#[derive(Debug, Args)]
+pub(crate) struct FleetArgs {
+    /// Name of the model
+    #[arg(long, default_value = "sed302")]
+    model: String,
+    /// Folder with further models
+    #[arg(long)]
+    models: Option<PathBuf>,
+    /// Number of meters
+    #[arg(long, default_value_t = 1)]
+    count: u32,
+    /// Everything that looks random comes from it
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// What the meters demand of readers
+    #[arg(long, value_enum, default_value = "gmac")]
+    security: SecurityArg,
+    /// Age of the oldest capture, in days
+    #[arg(long, default_value_t = 30)]
+    days: u32,
+    /// Zone of the meters' clocks
+    #[arg(long, default_value = "UTC")]
+    zone: String,
+    /// The meters' time at the start; it runs on from there. Without it, the clock of this computer
+    #[arg(long)]
+    now: Option<Timestamp>,
+    #[command(flatten)]
+    switch: SwitchArgs,
+    /// What is wrong with whom: silent:0.01, slow=250ms:0.1, cut=4:#3, tag=1:0.05, serial:#2, layout=<instant>:#1,
+    /// welded:#4, tampered:#5; and how often: unexecuted=3x:1, unanswered=0.2:1, drop=0.1:1
+    #[arg(long)]
+    fault: Vec<FaultRule>,
+}
+
+/// How the load switches behave.
+#[derive(Debug, Args)]
+struct SwitchArgs {
+    /// Control mode of the load switches, 0 to 6
+    #[arg(long, default_value_t = 4)]
+    control_mode: u8,
+    /// Milliseconds from a command until the relay has moved
+    #[arg(long, default_value_t = 0)]
+    relay_delay_ms: u64,
+    /// Let a remote reconnect release a tamper lock, too
+    #[arg(long)]
+    reconnect_releases_tamper_lock: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum SecurityArg {
+    None,
+    Lls,
+    Gmac,
+    Mixed,
+}
+
+impl FleetArgs {
+    /// The configuration of a fleet that listens from a port on.
+    pub(crate) fn config(self, port: u16) -> anyhow::Result<FleetConfig> {
+        let mut models = models::builtin()?;
+        if let Some(folder) = &self.models {
+            models.extend(models::load_dir(folder)?);
+        }
+        let mut config = FleetConfig::new(model(&models, &self.model)?);
+        config.count = self.count;
+        config.base_port = port;
+        config.seed = self.seed;
+        config.security = self.security.into();
+        config.clock = self.now.map_or_else(Clock::wall, Clock::starting_at);
+        config.zone = TimeZone::get(&self.zone)?;
+        config.history_days = self.days;
+        config.switch = self.switch.into();
+        config.faults = self.fault;
+        Ok(config)
+    }
+}
+
+fn model(models: &BTreeMap<String, Arc<Model>>, name: &str) -> anyhow::Result<Arc<Model>> {
+    let Some(model) = models.get(name) else {
+        let known: Vec<&str> = models.keys().map(String::as_str).collect();
+        bail!("there is no model `{name}`; known are {}", known.join(", "));
+    };
+    Ok(Arc::clone(model))
+}
+
+impl From<SecurityArg> for Security {
+    fn from(security: SecurityArg) -> Self {
+        match security {
+            SecurityArg::None => Self::None,
+            SecurityArg::Lls => Self::Lls,
+            SecurityArg::Gmac => Self::Gmac,
+            SecurityArg::Mixed => Self::Mixed,
+        }
+    }
+}
+
+impl From<SwitchArgs> for SwitchConfig {
+    fn from(args: SwitchArgs) -> Self {
+        Self {
+            control_mode: args.control_mode,
+            delay: Duration::from_millis(args.relay_delay_ms),
+            reconnect_releases_tamper_lock: args.reconnect_releases_tamper_lock,
+        }
+    }
+}

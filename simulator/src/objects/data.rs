@@ -1,0 +1,67 @@
+//! Data, class 1: names, firmware, counter, status, and the lock of a tampered meter.
+
+use dlms::axdr::Data;
+use dlms::{AttributeDescriptor, DataAccessResult, Obis};
+
+use super::{ClientView, logical_name, octets};
+use crate::local::Offsets;
+use crate::meter::status;
+
+/// What holds the load switch open after tampering. Long-unsigned 0 releases it and closes the load switch, as Sensemi
+/// writes it; 0 is read while there is no lock.
+const TAMPER_LOCK: Obis = Obis::new([1, 0, 94, 98, 69, 255]);
+const FIRMWARE: &str = "SIM-1.0";
+
+impl ClientView<'_> {
+    pub(super) fn data(&self, attribute: &AttributeDescriptor) -> Result<Data, DataAccessResult> {
+        let model = &self.meter.fleet().plan.model;
+        let name = attribute.instance;
+        let value = if name == model.identity.serial {
+            octets(&self.meter.shown_serial())
+        } else if name == model.identity.logical_device_name {
+            octets(&format!("SIM{}", self.meter.serial()))
+        } else if name == model.identity.firmware {
+            octets(FIRMWARE)
+        } else if name == model.invocation_counter {
+            Data::DoubleLongUnsigned(self.meter.act(|state, _| state.client_counter).unwrap_or(0))
+        } else {
+            self.full()?;
+            self.guarded(name)?
+        };
+        match attribute.attribute {
+            1 => Ok(logical_name(name)),
+            2 => Ok(value),
+            _ => Err(DataAccessResult::ObjectUndefined),
+        }
+    }
+
+    pub(super) fn set_data(
+        &self,
+        attribute: &AttributeDescriptor,
+        value: &Data,
+    ) -> Result<(), DataAccessResult> {
+        if (attribute.instance, attribute.attribute) != (TAMPER_LOCK, 2) {
+            return Err(DataAccessResult::ReadWriteDenied);
+        }
+        match value {
+            Data::LongUnsigned(0) => {
+                self.meter.act(|state, now| state.switch.release_tamper_lock(now));
+                Ok(())
+            }
+            Data::LongUnsigned(_) => Err(DataAccessResult::OtherReason),
+            _ => Err(DataAccessResult::TypeUnmatched),
+        }
+    }
+
+    /// What the public client does not see.
+    fn guarded(&self, name: Obis) -> Result<Data, DataAccessResult> {
+        if name == TAMPER_LOCK {
+            let locked = self.meter.act(|state, _| state.switch.tamper_locked());
+            return Ok(Data::LongUnsigned(u16::from(locked)));
+        }
+        if !self.meter.fleet().plan.statuses.contains(&name) {
+            return Err(DataAccessResult::ObjectUndefined);
+        }
+        Ok(Data::Unsigned(status(Offsets::new(self.meter.zone()).at(self.meter.now()).summer)))
+    }
+}

@@ -1,0 +1,121 @@
+//! The objects of a meter, as the server of the protocol asks for them. Each group of objects has its file; here is what
+//! they share: who may do what, and what becomes of a request that a fault strikes.
+
+mod clock;
+mod data;
+mod load_switch;
+mod profile;
+mod register;
+
+use dlms::axdr::Data;
+use dlms::selection::Selection;
+use dlms::server::Objects;
+use dlms::{ActionResult, AttributeDescriptor, DataAccessResult, MethodDescriptor, Obis};
+
+use crate::fault::Trouble;
+use crate::local::{Offsets, date_time};
+use crate::meter::Meter;
+use crate::{Access as Done, Event};
+
+/// A meter as one client sees it.
+#[derive(Debug)]
+pub(crate) struct ClientView<'a> {
+    pub(crate) meter: &'a Meter,
+    pub(crate) access: Access,
+    /// A fault ends the connection instead of the answer.
+    pub(crate) cut: bool,
+}
+
+/// What a client may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Clock, names and invocation counter: the public client of a meter that demands more.
+    Public,
+    /// Everything.
+    Full,
+}
+
+impl Objects for ClientView<'_> {
+    fn get(
+        &mut self,
+        attribute: &AttributeDescriptor,
+        selection: Option<&Selection>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), DataAccessResult> {
+        if attribute.class_id == 7 {
+            return self.profile(attribute, selection, out);
+        }
+        if selection.is_some() {
+            return Err(DataAccessResult::ScopeOfAccessViolated);
+        }
+        let value = match attribute.class_id {
+            1 => self.data(attribute),
+            3..=5 => self.register(attribute),
+            8 => self.clock(attribute),
+            70 => self.load_switch(attribute),
+            _ => Err(DataAccessResult::ObjectUndefined),
+        }?;
+        value.encode(out);
+        Ok(())
+    }
+
+    fn set(&mut self, attribute: &AttributeDescriptor, value: &Data) -> Result<(), DataAccessResult> {
+        self.full()?;
+        if self.meter.strikes(Trouble::Unexecuted) {
+            self.cut = true;
+            return Err(DataAccessResult::OtherReason);
+        }
+        let result = match attribute.class_id {
+            1 => self.set_data(attribute, value),
+            _ => Err(DataAccessResult::ReadWriteDenied),
+        };
+        let code = result.err().unwrap_or(DataAccessResult::Success).code();
+        self.executed(attribute.class_id, attribute.instance, Done::Set(attribute.attribute), code);
+        result
+    }
+
+    fn action(&mut self, method: &MethodDescriptor, _: Option<&Data>) -> Result<Option<Data>, ActionResult> {
+        if self.access == Access::Public {
+            return Err(ActionResult::ReadWriteDenied);
+        }
+        if self.meter.strikes(Trouble::Unexecuted) {
+            self.cut = true;
+            return Err(ActionResult::OtherReason);
+        }
+        let result = match method.class_id {
+            70 => self.switch(method),
+            _ => Err(ActionResult::ReadWriteDenied),
+        };
+        let code = result.err().unwrap_or(ActionResult::Success).code();
+        self.executed(method.class_id, method.instance, Done::Action(method.method), code);
+        result.map(|()| None)
+    }
+}
+
+impl ClientView<'_> {
+    /// Notes a request that was executed, and whether its answer gets lost.
+    fn executed(&mut self, class_id: u16, object: Obis, access: Done, result: u8) {
+        self.meter.act(|state, at| state.book.note(at, Event::Executed { class_id, object, access, result }));
+        self.cut = self.meter.strikes(Trouble::Unanswered);
+    }
+
+    fn full(&self) -> Result<(), DataAccessResult> {
+        match self.access {
+            Access::Full => Ok(()),
+            Access::Public => Err(DataAccessResult::ReadWriteDenied),
+        }
+    }
+
+    fn time(&self, at: i64) -> Data {
+        let octets = date_time(&mut Offsets::new(self.meter.zone()), at).octets();
+        Data::OctetString(octets.to_vec())
+    }
+}
+
+fn octets(text: &str) -> Data {
+    Data::OctetString(text.as_bytes().to_vec())
+}
+
+fn logical_name(name: Obis) -> Data {
+    Data::OctetString(name.octets().to_vec())
+}

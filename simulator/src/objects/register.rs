@@ -1,0 +1,34 @@
+//! Register, extended register and demand register: classes 3, 4 and 5.
+
+use dlms::axdr::Data;
+use dlms::{AttributeDescriptor, DataAccessResult, ScalerUnit};
+
+use super::{ClientView, logical_name};
+
+const DEMAND_PERIOD_S: u32 = 900;
+const DEMAND_PERIODS: u16 = 3;
+
+impl ClientView<'_> {
+    pub(super) fn register(&self, attribute: &AttributeDescriptor) -> Result<Data, DataAccessResult> {
+        self.full()?;
+        let key = (attribute.class_id, attribute.instance);
+        let plan = self.meter.fleet().plan.registers.get(&key).ok_or(DataAccessResult::ObjectUndefined)?;
+        let now = self.meter.moment(self.meter.now());
+        match (attribute.class_id, attribute.attribute) {
+            (_, 1) => Ok(logical_name(attribute.instance)),
+            (_, 2) => Ok(plan.value.data(now)),
+            (3 | 4, 3) | (5, 4) => Ok(scaler_unit(plan.scaler_unit)),
+            (4, 4) | (5, 5) => Ok(Data::Unsigned(0)),
+            (4, 5) | (5, 6) => Ok(self.time(plan.value.since(now))),
+            (5, 3) => Ok(plan.last.data(now)),
+            (5, 7) => Ok(self.time(now.at - now.at.rem_euclid(i64::from(DEMAND_PERIOD_S)))),
+            (5, 8) => Ok(Data::DoubleLongUnsigned(DEMAND_PERIOD_S)),
+            (5, 9) => Ok(Data::LongUnsigned(DEMAND_PERIODS)),
+            _ => Err(DataAccessResult::ObjectUndefined),
+        }
+    }
+}
+
+fn scaler_unit(ScalerUnit { scaler, unit }: ScalerUnit) -> Data {
+    Data::Structure(vec![Data::Integer(scaler), Data::Enum(unit.0)])
+}
