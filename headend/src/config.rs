@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::api::access::Role;
+
 /// Why a configuration can not be used. Each names the key, or the place in the file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -85,9 +87,12 @@ pub struct Database {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Api {
-    /// Address and port to listen on. Default `127.0.0.1:50051`. There is no encryption and no log-in yet: keep it on the
-    /// loopback interface, or behind something that has both.
+    /// Address and port to listen on. Default `127.0.0.1:50051`.
     pub listen: SocketAddr,
+    /// Serve without encryption, on a loopback address only: every program on this machine may call, with this role (`viewer`,
+    /// `operator` or `engineer`), under the name `loopback`. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plaintext_role: Option<Role>,
 }
 
 /// `[roles]`: what this process does. Roles meet only in the database, so several processes may share the work. Default: all.
@@ -252,7 +257,7 @@ impl Default for Database {
 
 impl Default for Api {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 50051)) }
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 50051)), plaintext_role: None }
     }
 }
 

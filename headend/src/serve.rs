@@ -4,6 +4,7 @@
 //! stored, leases go back, the interface closes, the connections close, the private database stops.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,11 +19,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 use uuid::Uuid;
 
+use crate::api::{self, Entrance, Limits};
 use crate::cluster::{self, Cluster};
 use crate::collect::Collector;
 use crate::config::{self, Config};
 use crate::store::{self, Store};
-use crate::{api, ingest, plan};
+use crate::{ingest, plan};
 
 /// How often old jobs and old entries of the log of readings are deleted.
 const HOUSEKEEPING: Duration = Duration::from_secs(600);
@@ -49,10 +51,13 @@ pub enum Error {
     #[error("api.listen {address} cannot be used: {detail}")]
     Listen {
         /// The address.
-        address: std::net::SocketAddr,
+        address: SocketAddr,
         /// What the operating system said.
         detail: String,
     },
+    /// Nobody could call the interface.
+    #[error("nobody could call the API: ask for plaintext on a loopback address with api.plaintext_role")]
+    NoEntrance,
     /// The interface.
     #[error(transparent)]
     Api(#[from] api::Error),
@@ -126,11 +131,12 @@ impl Database {
 /// Every [`Error`]; the database is closed whatever happened.
 pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Error> {
     let models = Arc::new(load_models(&config.models)?);
+    let entrance = entrance(&config)?;
     let database = Database::open(&config.database).await?;
     let outcome = match database.prepare().await {
         Ok(()) => {
             tokio::select! {
-                outcome = roles(&config, &database.store, models, stop.clone()) => outcome,
+                outcome = roles(&config, &database.store, models, entrance, stop.clone()) => outcome,
                 ended = database.ended() => Err(ended),
             }
         }
@@ -153,16 +159,30 @@ pub fn load_models(config: &config::Models) -> Result<BTreeMap<String, Arc<Model
     Ok(models)
 }
 
+/// Who may call the interface; `None` where it is not served.
+///
+/// # Errors
+/// [`Error::NoEntrance`].
+pub fn entrance(config: &Config) -> Result<Option<Entrance>, Error> {
+    if !config.roles.api {
+        return Ok(None);
+    }
+    config.api.plaintext_role.map(|role| Some(Entrance::Plaintext(role))).ok_or(Error::NoEntrance)
+}
+
 async fn roles(
     config: &Config,
     store: &Store,
     models: Arc<BTreeMap<String, Arc<Model>>>,
+    entrance: Option<Entrance>,
     stop: CancellationToken,
 ) -> Result<(), Error> {
     let owner = Uuid::new_v4();
     let mut running = Vec::new();
-    if config.roles.api {
-        running.push(("the interface", start_api(config, store, Arc::clone(&models), stop.clone()).await?));
+    if let Some(entrance) = entrance {
+        let parts =
+            api::Parts { store: store.clone(), models: models.clone(), limits: Limits::default(), entrance };
+        running.push(("the interface", start_api(config.api.listen, parts, stop.clone()).await?));
     }
     if config.roles.planner {
         let planner = planner(store.clone(), Arc::clone(&models), config.plan.clone(), stop.clone());
@@ -215,17 +235,10 @@ fn ended(
     outcome.unwrap_or(Err(Error::Role(role)))
 }
 
-async fn start_api(
-    config: &Config,
-    store: &Store,
-    models: Arc<BTreeMap<String, Arc<Model>>>,
-    stop: CancellationToken,
-) -> Result<Role, Error> {
-    let address = config.api.listen;
+async fn start_api(address: SocketAddr, parts: api::Parts, stop: CancellationToken) -> Result<Role, Error> {
     let unusable = |error: std::io::Error| Error::Listen { address, detail: error.to_string() };
     let listener = TcpListener::bind(address).await.map_err(unusable)?;
     info!(address = %listener.local_addr().map_err(unusable)?, "the interface listens");
-    let parts = api::Parts { store: store.clone(), models, limits: api::Limits::default() };
     Ok(tokio::spawn(async move { Ok(api::serve(listener, parts, stop).await?) }))
 }
 

@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::info;
 
+use super::access::Principal;
 use super::check::{Draft, DraftSecrets};
 use super::status::Refusal;
 use super::{Limits, Models, Parts, check, convert, token};
@@ -40,7 +41,7 @@ impl Inventory {
         }
     }
 
-    async fn create(&self, request: CreateMeterRequest) -> Result<Meter, Refusal> {
+    async fn create(&self, principal: &Principal, request: CreateMeterRequest) -> Result<Meter, Refusal> {
         let meter = check::meter(draft(request), &self.models).map_err(|problems| {
             match problems.into_iter().next() {
                 Some(first) => Refusal::field(path(first.field), first.problem),
@@ -49,7 +50,7 @@ impl Inventory {
         })?;
         let serial = meter.serial.clone();
         match self.store.add_meters(&[meter]).await? {
-            Added::All => info!(serial, "meter added"),
+            Added::All => info!(serial, by = principal.name, "meter added"),
             Added::Taken(_) => return Err(Refusal::MeterExists { serial }),
         }
         self.find(&serial).await
@@ -95,12 +96,12 @@ impl Inventory {
         Ok(GetMeterResponse { meter: Some(convert::meter(meter)), profiles })
     }
 
-    async fn retire(&self, serial: &str) -> Result<Meter, Refusal> {
+    async fn retire(&self, principal: &Principal, serial: &str) -> Result<Meter, Refusal> {
         check::serial("serial", serial)?;
         if !self.store.retire_meter(serial).await? {
             return Err(Refusal::MeterNotFound { serial: serial.into() });
         }
-        info!(serial, "meter retired");
+        info!(serial, by = principal.name, "meter retired");
         self.find(serial).await
     }
 
@@ -116,7 +117,8 @@ impl InventoryService for Inventory {
         &self,
         request: Request<CreateMeterRequest>,
     ) -> Result<Response<CreateMeterResponse>, Status> {
-        let meter = self.create(request.into_inner()).await?;
+        let principal = Principal::of(&request)?;
+        let meter = self.create(&principal, request.into_inner()).await?;
         Ok(Response::new(CreateMeterResponse { meter: Some(convert::meter(meter)) }))
     }
 
@@ -148,7 +150,8 @@ impl InventoryService for Inventory {
         &self,
         request: Request<RetireMeterRequest>,
     ) -> Result<Response<RetireMeterResponse>, Status> {
-        let meter = self.retire(&request.into_inner().serial).await?;
+        let principal = Principal::of(&request)?;
+        let meter = self.retire(&principal, &request.into_inner().serial).await?;
         Ok(Response::new(RetireMeterResponse { meter: Some(convert::meter(meter)) }))
     }
 }

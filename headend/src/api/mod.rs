@@ -1,10 +1,13 @@
 //! The public interface: gRPC services over the store.
 //!
-//! `inventory`, `readings` and `jobs` are the services of `ami.v1`. Around them: `request_id` names every request, `status` is the
-//! one place where a refusal becomes a gRPC status, `check` holds the rules of what comes in, `convert` the shapes of what goes
-//! out, `token` the opaque tokens, `notices` one connection that hears what the database tells.
+//! `inventory`, `readings` and `jobs` are the services of `ami.v1`. Around them: `connection` lets callers in, [`access`] says who
+//! may call what, `request_id` names every request, `status` is the one place where a refusal becomes a gRPC status, `check` holds
+//! the rules of what comes in, `convert` the shapes of what goes out, `token` the opaque tokens, `notices` one connection that
+//! hears what the database tells.
 
+pub mod access;
 mod check;
+mod connection;
 mod convert;
 mod inventory;
 mod jobs;
@@ -25,7 +28,6 @@ use ami_proto::v1::readings_service_server::{self, ReadingsServiceServer};
 use models::Model;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
@@ -34,6 +36,8 @@ use tonic_health::server::{HealthReporter, health_reporter};
 use tracing::{info, warn};
 
 use crate::store::Store;
+use access::AccessLayer;
+pub use connection::Entrance;
 use inventory::Inventory;
 use jobs::Jobs;
 use notices::{Hub, Notices};
@@ -109,6 +113,8 @@ pub struct Parts {
     pub models: Arc<Models>,
     /// What a client may ask for at once.
     pub limits: Limits,
+    /// Who may connect, and as whom.
+    pub entrance: Entrance,
 }
 
 /// Serves the API on `listener` until `shutdown` is cancelled; open calls get 10 s to end then.
@@ -123,10 +129,14 @@ pub async fn serve(listener: TcpListener, parts: Parts, shutdown: CancellationTo
     let address = listener.local_addr().map_err(|error| Error::Serve(error.to_string()))?;
     let server = Server::builder()
         .layer(RequestIdLayer)
+        .layer(AccessLayer)
         .max_concurrent_streams(CALLS_PER_CONNECTION)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .add_routes(routes)
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), shutdown.clone().cancelled_owned());
+        .serve_with_incoming_shutdown(
+            connection::incoming(listener, parts.entrance.clone()),
+            shutdown.clone().cancelled_owned(),
+        );
     info!(%address, "API serves");
     let grace = async {
         shutdown.cancelled().await;

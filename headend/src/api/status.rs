@@ -4,6 +4,7 @@ use ami_proto::v1::{ErrorDetail, ErrorReason, FailureReason, JobFailure};
 use tonic::{Code, Status};
 use tracing::{error, warn};
 
+use super::access::Role;
 use crate::store;
 
 /// Why a request is refused; the text goes to the caller.
@@ -54,6 +55,17 @@ pub(crate) enum Refusal {
     /// An on-demand read did not end in time.
     #[error("meter {serial} was not read in time; job {} goes on: look at it later", failure.job_id)]
     ReadPending { serial: String, failure: JobFailure },
+    /// The role does not have the permission.
+    #[error(
+        "{principal} is {role}, but only {allowed} may call {call}: ask one of them, or have the role changed"
+    )]
+    NotPermitted { principal: String, role: Role, call: String, allowed: String },
+    /// An rpc that the rules do not list.
+    #[error("there is no call {call} that anybody may make: use a client of the server's version")]
+    NoRule { call: String },
+    /// A call that came past the listener that names its caller.
+    #[error("nobody stands behind this call: connect to the address that the server listens on")]
+    Nameless,
     /// The database does not answer.
     #[error("the database does not answer: try again later")]
     StoreUnavailable,
@@ -88,6 +100,10 @@ impl Refusal {
             Self::TooManyWaiting { .. } => (Code::ResourceExhausted, ErrorReason::TooManyWaiting),
             Self::ReadFailed { failure, .. } => (read_failed(failure.reason()), ErrorReason::ReadFailed),
             Self::ReadPending { .. } => (Code::DeadlineExceeded, ErrorReason::ReadPending),
+            Self::NotPermitted { .. } | Self::NoRule { .. } => {
+                (Code::PermissionDenied, ErrorReason::PermissionDenied)
+            }
+            Self::Nameless => (Code::Unauthenticated, ErrorReason::Unauthenticated),
             Self::StoreUnavailable => (Code::Unavailable, ErrorReason::StoreUnavailable),
             Self::ShuttingDown => (Code::Unavailable, ErrorReason::ShuttingDown),
             Self::Internal => (Code::Internal, ErrorReason::Internal),

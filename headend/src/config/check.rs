@@ -15,6 +15,7 @@ impl Config {
     pub(super) fn check(&self) -> Result<(), Error> {
         within("database.max_connections", self.database.max_connections, 4..=500)?;
         self.check_url()?;
+        self.check_api()?;
         self.check_collector()?;
         within("ingest.max_rows", self.ingest.max_rows, 1..=100_000)?;
         lasts("ingest.max_wait", self.ingest.max_wait, 0, 10_000)?;
@@ -31,6 +32,15 @@ impl Config {
         }
         if self.roles.collector && !self.roles.ingest {
             return Err(out_of_range("roles.ingest", "false", "true where roles.collector is true"));
+        }
+        Ok(())
+    }
+
+    fn check_api(&self) -> Result<(), Error> {
+        if self.api.plaintext_role.is_some() && !self.api.listen.ip().is_loopback() {
+            let expected =
+                "a loopback address where api.plaintext_role is set: passwords and keys of meters pass here";
+            return Err(out_of_range("api.listen", self.api.listen, expected));
         }
         Ok(())
     }
@@ -107,7 +117,7 @@ mod tests {
                 assert!(place.is_some(), "{section}.{key} is missing in the sample");
             }
         }
-        for optional in ["# url = ", "# bin_dir = ", "# dir = "] {
+        for optional in ["# url = ", "# bin_dir = ", "# dir = ", "# plaintext_role = "] {
             assert!(SAMPLE.contains(optional), "{optional} is missing in the sample");
         }
     }
@@ -131,6 +141,7 @@ mod tests {
         let cases = [
             ("[database]\nmax_connections = 1", "database.max_connections"),
             ("[database]\nurl = 'mysql://x'", "database.url"),
+            ("[api]\nlisten = '0.0.0.0:50051'\nplaintext_role = 'viewer'", "api.listen"),
             ("[collector]\nmax_sessions = 0", "collector.max_sessions"),
             ("[collector]\nlease = '1s'", "collector.lease"),
             ("[collector]\ncounters_per_lease = 1", "collector.counters_per_lease"),

@@ -53,7 +53,7 @@ impl Head {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let config = folder.join("headend.toml");
         let text = format!(
-            "[database]\ndata_dir = {:?}\n[api]\nlisten = \"127.0.0.1:{port}\"\n[roles]\nplanner = false\n\
+            "[database]\ndata_dir = {:?}\n[api]\nlisten = \"127.0.0.1:{port}\"\nplaintext_role = \"engineer\"\n[roles]\nplanner = false\n\
              [collector]\nresponse_timeout = \"2s\"\nconnect_timeout = \"2s\"\nline_retries = 12\nlease = \"5s\"\n\
              [log]\nlevel = \"info,headend=debug,collectors=debug\"\n",
             folder.join("data"),

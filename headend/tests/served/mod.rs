@@ -14,7 +14,8 @@ use ami_proto::v1::inventory_service_client::InventoryServiceClient;
 use ami_proto::v1::jobs_service_client::JobsServiceClient;
 use ami_proto::v1::readings_service_client::ReadingsServiceClient;
 use ami_proto::v1::{CreateMeterRequest, Credentials, ErrorDetail, ErrorReason, credentials::Level};
-use headend::api::{self, Limits, Parts};
+use headend::api::access::Role;
+use headend::api::{self, Entrance, Limits, Parts};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -37,12 +38,22 @@ impl Served {
     }
 
     pub(crate) async fn with(limits: Limits) -> Self {
+        Self::serve(limits, Role::Engineer).await
+    }
+
+    /// Whoever calls has this role.
+    pub(crate) async fn to(role: Role) -> Self {
+        Self::serve(Limits::default(), role).await
+    }
+
+    async fn serve(limits: Limits, role: Role) -> Self {
         let database = Database::new().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         let models = Arc::new(models::builtin().unwrap());
-        let parts = Parts { store: database.store.clone(), models, limits };
+        let entrance = Entrance::Plaintext(role);
+        let parts = Parts { store: database.store.clone(), models, limits, entrance };
         let server = tokio::spawn(api::serve(listener, parts, stop.clone()));
         let endpoint = Channel::from_shared(format!("http://{address}")).unwrap();
         let channel = endpoint.connect().await.expect("the API answers");

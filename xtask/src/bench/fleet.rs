@@ -33,7 +33,7 @@ impl Set {
         let simulator = Process::start("simulator", &binaries.join("simulator"), &arguments, &folder)?;
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let config = format!(
-            "[database]\ndata_dir = \"data\"\n[api]\nlisten = \"{address}\"\n[plan]\ninterval = \"1s\"\n[log]\nlevel = \"warn\"\n"
+            "[database]\ndata_dir = \"data\"\n[api]\nlisten = \"{address}\"\nplaintext_role = \"engineer\"\n[plan]\ninterval = \"1s\"\n[log]\nlevel = \"warn\"\n"
         );
         fs::write(folder.join("headend.toml"), config)?;
         let arguments = ["serve", "--config", "headend.toml"];
