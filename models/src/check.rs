@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use dlms::profile::{CaptureObject, Column};
 
-use crate::{ColumnSpec, Error, Firmware, Model, Profile, Register, Tariff};
+use crate::{
+    Alarms, ColumnSpec, Error, Firmware, KEYS, Model, Profile, Register, Severity, TEST_KEY, Tariff,
+};
 
 const NAME_LIMIT: usize = 32;
 const PROFILES_LIMIT: usize = 16;
@@ -21,6 +23,13 @@ const DAY_S: u32 = 86_400;
 const DEPTH_LIMIT: u32 = 10 * 366 * 1440;
 const READ_EVERY_MIN: Duration = Duration::from_secs(60);
 const MAX_PDU_MIN: u16 = 64;
+const EVENTS_LIMIT: usize = 1024;
+const BITS_LIMIT: usize = 512;
+const BIT_MAX: u8 = 63;
+const OBJECTS_LIMIT: usize = 64;
+/// Keys that no other meter has begin so.
+const VENDOR: &str = "vendor.";
+const KEY_LIMIT: usize = 48;
 const BLOCK_SIZES: RangeInclusive<u32> = 16..=65_536;
 /// Parts of a calendar: days are numbered with one octet, and nothing of a calendar is larger.
 const CALENDAR_PARTS: RangeInclusive<u16> = 1..=255;
@@ -63,7 +72,8 @@ pub(crate) fn check(file: &str, model: &Model) -> Result<(), Error> {
         check.register(&key, register)?;
     }
     model.firmware.as_ref().map_or(Ok(()), |firmware| check.firmware(firmware))?;
-    model.tariff.as_ref().map_or(Ok(()), |tariff| check.tariff(tariff))
+    model.tariff.as_ref().map_or(Ok(()), |tariff| check.tariff(tariff))?;
+    check.alarms(&model.alarms)
 }
 
 type Unique = BTreeSet<String>;
@@ -164,6 +174,54 @@ impl Check<'_> {
         let has_table = tariff.special_days_table.is_some();
         self.that(has_table == (tariff.special_days > 0), "tariff.special_days", || {
             "must be more than 0 exactly when there is a `special_days_table`".into()
+        })
+    }
+
+    fn alarms(&self, alarms: &Alarms) -> Result<(), Error> {
+        for (name, count, limit) in [
+            ("events", alarms.events.len(), EVENTS_LIMIT),
+            ("bits", alarms.bits.len(), BITS_LIMIT),
+            ("objects", alarms.objects.len(), OBJECTS_LIMIT),
+        ] {
+            self.that(count <= limit, &format!("alarms.{name}"), || {
+                format!("has {count} entries, at most {limit} are allowed")
+            })?;
+        }
+        let mut sources = Unique::new();
+        for (index, event) in alarms.events.iter().enumerate() {
+            let key = format!("alarms.events[{index}]");
+            self.unique(&mut sources, &format!("{}/{}", event.log, event.code), &format!("{key}.code"))?;
+            self.meaning(&key, &event.key, event.severity, event.phase)?;
+        }
+        let mut sources = Unique::new();
+        for (index, alarm) in alarms.bits.iter().enumerate() {
+            let key = format!("alarms.bits[{index}]");
+            self.that(alarm.bit <= BIT_MAX, &format!("{key}.bit"), || {
+                format!("is {}, must be 0 to {BIT_MAX}", alarm.bit)
+            })?;
+            self.unique(&mut sources, &format!("{}/{}", alarm.register, alarm.bit), &format!("{key}.bit"))?;
+            self.meaning(&key, &alarm.key, alarm.severity, alarm.phase)?;
+        }
+        let mut sources = Unique::new();
+        for (index, alarm) in alarms.objects.iter().enumerate() {
+            let key = format!("alarms.objects[{index}]");
+            self.unique(&mut sources, &alarm.object, &format!("{key}.object"))?;
+            self.meaning(&key, &alarm.key, alarm.severity, alarm.phase)?;
+        }
+        Ok(())
+    }
+
+    fn meaning(&self, at: &str, key: &str, severity: Severity, phase: Option<u8>) -> Result<(), Error> {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '.';
+        let own = key.strip_prefix(VENDOR).is_some_and(|name| !name.is_empty() && name.chars().all(plain));
+        self.that(KEYS.contains(&key) || (own && key.len() <= KEY_LIMIT), &format!("{at}.key"), || {
+            format!("`{key}` is no canonical key; a key of one's own begins with `{VENDOR}`")
+        })?;
+        self.that(key != TEST_KEY || severity == Severity::Info, &format!("{at}.severity"), || {
+            "must be info: a test is no alarm".into()
+        })?;
+        self.that(phase.is_none_or(|phase| (1..=3).contains(&phase)), &format!("{at}.phase"), || {
+            "must be 1 to 3".into()
         })
     }
 

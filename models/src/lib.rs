@@ -1,12 +1,13 @@
 //! Meter models: what a type of meter can do, as data.
 //!
 //! A model is one TOML file: the associations a meter offers, the names of its identity objects, its profiles with
-//! their capture objects, its registers, and the few habits in which it differs from the standard. Nothing about a
+//! their capture objects, its registers, what its events mean, and the few habits in which it differs from the standard. Nothing about a
 //! vendor is written in code; the collector and the simulator both work from what is said here.
 //!
 //! From the outside in:
 //! - [`builtin`] and [`load_dir`] (`source.rs`) find the files and give back models by name;
 //! - [`Model`] and its parts (`model.rs`) are the manual of the file: each field says meaning, unit and limits;
+//! - [`Alarms`] (`alarm.rs`) turns the codes and bits of the meter into the keys that all meters share;
 //! - a capability that not every meter has is a section with a file of its own (`firmware.rs`, `tariff.rs`);
 //! - `check.rs` refuses what the types alone cannot (a profile twice, a first column that is no clock, …);
 //! - [`Error`] names the file and the key or line, so that whoever wrote the file can mend it.
@@ -15,6 +16,7 @@
 //! the datasheet leaves open is marked as assumed) and `generic-dlms.toml` (the common minimum, for meters whose type
 //! is not known).
 
+mod alarm;
 mod check;
 mod error;
 mod firmware;
@@ -22,6 +24,7 @@ mod model;
 mod source;
 mod tariff;
 
+pub use alarm::{AlarmBit, AlarmObject, Alarms, EventCode, KEYS, Meaning, Severity, Source, TEST_KEY};
 pub use error::Error;
 pub use firmware::{Firmware, SecondInitiate};
 pub use model::{

@@ -5,7 +5,7 @@ use std::time::Duration;
 use dlms::{Obis, Unit};
 use serde::{Deserialize, Deserializer, de};
 
-use crate::{Firmware, Tariff};
+use crate::{Alarms, Firmware, Tariff};
 
 /// What a type of meter can do.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -38,6 +38,9 @@ pub struct Model {
     /// How it takes a tariff. Default: it does not.
     #[serde(default)]
     pub tariff: Option<Tariff>,
+    /// What events and alarms of the meter mean. Default: nothing is known of them.
+    #[serde(default)]
+    pub alarms: Alarms,
     /// Where the meter differs from the standard.
     #[serde(default)]
     pub quirks: Quirks,

@@ -6,7 +6,7 @@ use std::fs;
 use std::time::Duration;
 
 use dlms::cosem::Form;
-use models::{Error, NullRule, RangeDeviation, SecondInitiate, builtin, load_dir, parse};
+use models::{Error, NullRule, RangeDeviation, SecondInitiate, Severity, Source, builtin, load_dir, parse};
 
 const SMALL: &str = r#"
 name = "small"
@@ -248,4 +248,67 @@ fn a_folder_is_read_by_name_and_its_errors_name_the_file() {
     fs::remove_dir_all(&folder).unwrap();
     assert!(error.contains("zz.toml, line 1"), "{error}");
     assert!(matches!(load_dir(&folder), Err(Error::Unreadable { .. })));
+}
+
+#[test]
+fn the_two_last_gasps_are_told_apart_by_every_builtin_model() {
+    let obis = |text: &str| text.parse().unwrap();
+    for model in builtin().unwrap().values() {
+        let meaning = |source| {
+            let meaning = model.alarms.meaning(source).unwrap();
+            (meaning.key, meaning.severity)
+        };
+        for register in ["0.0.97.98.2.255", "0.3.25.9.0.255"].map(obis) {
+            let bit = |bit| meaning(Source::Bit { register, bit });
+            assert_eq!(bit(0), ("power.last_gasp", Severity::Critical), "{}", model.name);
+            assert_eq!(bit(1), ("power.last_gasp_test", Severity::Info), "{}", model.name);
+        }
+        let event = |code| meaning(Source::Event { log: obis("0.0.99.98.0.255"), code });
+        assert_eq!(event(99), ("power.last_gasp", Severity::Critical), "{}", model.name);
+        assert_eq!(event(25), ("power.last_gasp_test", Severity::Info), "{}", model.name);
+        assert_eq!(model.alarms.meaning(Source::Object(obis("1.0.1.8.0.255"))), None);
+        assert!(model.alarms.source("power.last_gasp").is_some());
+    }
+}
+
+#[test]
+fn one_number_means_different_things_in_different_logs() {
+    let generic = &builtin().unwrap()["generic-dlms"];
+    let key = |log: &str, code| {
+        let meaning = generic.alarms.meaning(Source::Event { log: log.parse().unwrap(), code })?;
+        Some((meaning.key, meaning.phase))
+    };
+    assert_eq!(key("0.0.99.98.0.255", 49), Some(("security.decrypt", None)));
+    assert_eq!(key("0.0.99.98.1.255", 49), Some(("tamper.module_cover_open", None)));
+    assert_eq!(key("0.0.99.98.4.255", 83), Some(("phase.fail", Some(2))));
+    assert_eq!(key("0.0.99.98.4.255", 99), None);
+}
+
+#[test]
+fn a_meaning_that_no_alarm_can_have_is_refused_with_its_key() {
+    let with = |section: &str| format!("{SMALL}\n[alarms]\n{section}");
+    let event = |text: &str| with(&format!("events = [{{ log = \"0.0.99.98.0.255\", code = 1, {text} }}]"));
+    assert!(parse("small.toml", &event("key = \"vendor.door\", severity = \"info\"")).is_ok());
+    let key = |text: &str| match parse("small.toml", text).unwrap_err() {
+        Error::Invalid { key, .. } => key,
+        other => panic!("expected a refused key, got {other}"),
+    };
+    assert_eq!(key(&event("key = \"power.donw\", severity = \"info\"")), "alarms.events[0].key");
+    assert_eq!(key(&event("key = \"vendor.\", severity = \"info\"")), "alarms.events[0].key");
+    assert_eq!(
+        key(&event("key = \"power.last_gasp_test\", severity = \"warning\"")),
+        "alarms.events[0].severity"
+    );
+    assert_eq!(key(&event("key = \"phase.fail\", severity = \"info\", phase = 4")), "alarms.events[0].phase");
+    let bit = "{ register = \"0.0.97.98.0.255\", bit = 1, key = \"power.up\", severity = \"info\" }";
+    assert_eq!(key(&with(&format!("bits = [{bit}, {bit}]"))), "alarms.bits[1].bit");
+    assert_eq!(key(&with(&format!("bits = [{}]", bit.replace("bit = 1", "bit = 64")))), "alarms.bits[0].bit");
+    let object = "{ object = \"0.0.96.1.1.255\", key = \"comm.online\", severity = \"info\" }";
+    assert_eq!(key(&with(&format!("objects = [{object}, {object}]"))), "alarms.objects[1].object");
+    assert!(
+        parse("small.toml", &event("key = \"power.up\", severity = \"grave\""))
+            .unwrap_err()
+            .to_string()
+            .contains("unknown variant `grave`")
+    );
 }

@@ -96,8 +96,13 @@ impl Splitter {
         Ok(Some((header, apdu)))
     }
 
-    /// Octets that were received and not handed out yet.
+    /// How many octets were received and not handed out yet.
     pub fn pending(&self) -> usize {
-        self.received.len() - self.used
+        self.rest().len()
+    }
+
+    /// The octets that were received and not handed out yet.
+    pub fn rest(&self) -> &[u8] {
+        &self.received[self.used..]
     }
 }

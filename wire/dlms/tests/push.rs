@@ -12,8 +12,8 @@ mod render;
 mod store;
 
 use apdu::Apdu;
-use dlms::apdu::{DataNotification, EventNotification, LongInvokeId};
-use dlms::push::{self, Push};
+use dlms::apdu::{DataNotification, DataNotificationConfirm, EventNotification, LongInvokeId};
+use dlms::push::{self, Push, TextContent, TextPush};
 use dlms::security::{Cipher, Envelope, Key, SecurityControl, SystemTitle, Wrapping};
 use dlms::{AttributeDescriptor, DateTime, Error, Fault};
 use proptest::prelude::*;
@@ -213,6 +213,88 @@ fn the_parts_of_a_long_invoke_id_are_where_the_standard_has_them() {
     assert_eq!(parts(0x2000_0000), (0, false, true, false, false));
     assert_eq!(parts(0x4000_0000), (0, false, false, true, false));
     assert_eq!(parts(0x8000_0001), (1, false, false, false, true));
+}
+
+/// Wrapped last gasp and wake-up of Iskraemeco modules: the time stands behind the type of an octet-string.
+#[test]
+fn a_time_behind_a_type_is_taken() {
+    for (frame, time, object, id) in [
+        (
+            "000100670066002AC2090C07E70706040A362600FF888000018080808080000209104B413650303035303339303231313130",
+            "07E70706040A362600FF8880",
+            "128.128.128.128.128.0",
+            "KA6P005039021110",
+        ),
+        (
+            "000100670066002AC2090C07E70A19030B122900FF888000010000600101FF0209104B414C37303035303838313136373132",
+            "07E70A19030B122900FF8880",
+            "0.0.96.1.1.255",
+            "KAL7005088116712",
+        ),
+    ] {
+        let frame = store::octets(frame);
+        let Push::Event(event) = Push::decode(&frame[8..]).unwrap() else { panic!("an event notification") };
+        assert_eq!(event.time.unwrap().octets()[..], store::octets(time)[..]);
+        assert_eq!((event.attribute.class_id, event.attribute.attribute), (1, 2));
+        assert_eq!(event.attribute.instance, object.parse().unwrap());
+        assert_eq!(&event.value[2..], id.as_bytes());
+    }
+    let flag = Error::Value { what: "usage flag", got: 2 };
+    assert_eq!(Push::decode(&[0xC2, 2, 0, 1, 0, 0, 96, 1, 1, 255, 2, 0]), Err(flag));
+}
+
+#[test]
+fn a_text_is_an_identifier_and_an_alarm_or_an_object() {
+    let identifier = "E0026000123456789";
+    let alarm = TextPush { identifier, content: TextContent::Alarm(0x0000_2002) };
+    let object = TextPush { identifier, content: TextContent::Object("0.0.96.1.1.255".parse().unwrap()) };
+    for (content, expected) in [
+        (&[0, 0, 0x20, 2][..], alarm),
+        (b"00002002", alarm),
+        (&[0, 0, 96, 1, 1, 255], object),
+        (b"0000600101fF", object),
+    ] {
+        let octets = [identifier.as_bytes(), b",", content].concat();
+        assert_eq!(Push::decode(&octets), Ok(Push::Text(expected)));
+    }
+    let mut octets = Vec::new();
+    Push::Text(alarm).encode(&mut octets);
+    assert_eq!(octets, b"E0026000123456789,\0\0\x20\x02");
+    let no_push = Err(Error::Unexpected { tag: b'E' });
+    for other in [
+        &b"E0026000123456789;\0\0\x20\x02"[..],
+        b"E0026000123456789,",
+        b"E0026000123456789,\0\0\x20\x02\0",
+        b"E002600012345678 ,\0\0\x20\x02",
+        b"E0026000123456789,0000200g",
+        b"E0026",
+    ] {
+        assert_eq!(Push::decode(other), no_push, "{other:02X?}");
+    }
+}
+
+#[test]
+fn a_confirmation_names_the_notification() {
+    let invoke = LongInvokeId::new(0x4000_0007);
+    for time in [None, Some(DateTime::from_unix(1_700_000_000, Some(-60), 0))] {
+        let confirm = DataNotificationConfirm { invoke, time };
+        let mut octets = Vec::new();
+        confirm.encode(&mut octets);
+        assert_eq!(DataNotificationConfirm::decode(&octets), Ok(confirm));
+        for end in 0..octets.len() {
+            assert_eq!(
+                DataNotificationConfirm::decode(&octets[..end]),
+                Err(Error::Truncated),
+                "cut at {end}"
+            );
+        }
+        octets.push(0);
+        assert_eq!(DataNotificationConfirm::decode(&octets), Err(Error::Trailing { left: 1 }));
+    }
+    let mut plain = Vec::new();
+    DataNotificationConfirm { invoke, time: None }.encode(&mut plain);
+    assert_eq!(plain, [0x10, 0x40, 0, 0, 7, 0]);
+    assert_eq!(DataNotificationConfirm::decode(&[0x0F, 0, 0, 0, 1, 0]), Err(Error::Unexpected { tag: 0x0F }));
 }
 
 proptest! {

@@ -13,7 +13,7 @@ pub mod set;
 pub use action::{ActionRequest, ActionResponse, ActionReturn};
 pub use get::{GetRequest, GetResponse};
 pub use invoke::InvokeId;
-pub use notification::{DataNotification, EventNotification, LongInvokeId};
+pub use notification::{DataNotification, DataNotificationConfirm, EventNotification, LongInvokeId};
 pub use set::{SetRequest, SetResponse};
 
 use crate::Error;
@@ -23,6 +23,8 @@ use crate::axdr::{Reader, skip, write_octets};
 pub mod tag {
     /// Data-notification: a push.
     pub const DATA_NOTIFICATION: u8 = 0x0F;
+    /// Data-notification-confirm: the answer to a push that asked for one.
+    pub const DATA_NOTIFICATION_CONFIRM: u8 = 0x10;
     /// GET request.
     pub const GET_REQUEST: u8 = 0xC0;
     /// SET request.

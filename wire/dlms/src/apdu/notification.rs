@@ -1,7 +1,8 @@
-//! What a meter sends unasked: DataNotification (Green Book, 9.3.10) and EventNotification (Green Book, 9.3.9).
+//! What a meter sends unasked: DataNotification (Green Book, 9.3.10) with its confirmation, and EventNotification (Green
+//! Book, 9.3.9).
 
 use super::{tag, value};
-use crate::axdr::{Reader, write_octets};
+use crate::axdr::{Reader, tag as data, write_octets};
 use crate::{AttributeDescriptor, DateTime, Error};
 
 /// Octets of a date-time.
@@ -69,10 +70,7 @@ impl<'a> DataNotification<'a> {
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.push(tag::DATA_NOTIFICATION);
         out.extend_from_slice(&self.invoke.number().to_be_bytes());
-        match &self.time {
-            Some(time) => write_octets(&time.octets(), out),
-            None => out.push(0),
-        }
+        write_time(self.time.as_ref(), out);
         out.extend_from_slice(self.body);
     }
 
@@ -84,15 +82,42 @@ impl<'a> DataNotification<'a> {
     pub fn decode(octets: &'a [u8]) -> Result<Self, Error> {
         let mut reader = begin(tag::DATA_NOTIFICATION, octets)?;
         let invoke = LongInvokeId::new(reader.u32()?);
-        let time = if reader.peek()? == 0 {
-            reader.u8()?;
-            None
-        } else {
-            Some(time(&mut reader)?)
-        };
+        let time = time_or_none(&mut reader)?;
         let body = value(&mut reader)?;
         reader.finish()?;
         Ok(Self { invoke, time, body })
+    }
+}
+
+/// Data-Notification-Confirm (IEC 62056-5-3:2023): the answer to a notification that [asked for
+/// one](LongInvokeId::is_confirmed).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataNotificationConfirm {
+    /// Which notification, as it came.
+    pub invoke: LongInvokeId,
+    /// When it was taken, if that is said.
+    pub time: Option<DateTime>,
+}
+
+impl DataNotificationConfirm {
+    /// Appends the APDU.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.push(tag::DATA_NOTIFICATION_CONFIRM);
+        out.extend_from_slice(&self.invoke.number().to_be_bytes());
+        write_time(self.time.as_ref(), out);
+    }
+
+    /// Decodes the APDU.
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`]; [`Error::Length`] for a date-time that has neither 12 octets nor none; [`Error::Truncated`];
+    /// [`Error::Trailing`].
+    pub fn decode(octets: &[u8]) -> Result<Self, Error> {
+        let mut reader = begin(tag::DATA_NOTIFICATION_CONFIRM, octets)?;
+        let invoke = LongInvokeId::new(reader.u32()?);
+        let time = time_or_none(&mut reader)?;
+        reader.finish()?;
+        Ok(Self { invoke, time })
     }
 }
 
@@ -118,14 +143,21 @@ impl<'a> EventNotification<'a> {
         out.extend_from_slice(self.value);
     }
 
-    /// Decodes the APDU.
+    /// Decodes the APDU. Some meters put the type of an octet-string (9) in the place of the usage flag of the time; that is
+    /// taken, too.
     ///
     /// # Errors
-    /// [`Error::Unexpected`]; [`Error::Length`] for a time that has not 12 octets; those of the elements;
-    /// [`Error::Trailing`].
+    /// [`Error::Unexpected`]; [`Error::Value`] for another usage flag; [`Error::Length`] for a time that has not 12 octets;
+    /// those of the elements; [`Error::Trailing`].
     pub fn decode(octets: &'a [u8]) -> Result<Self, Error> {
         let mut reader = begin(tag::EVENT_NOTIFICATION, octets)?;
-        let time = if reader.flag()? { Some(time(&mut reader)?) } else { None };
+        let time = match reader.peek()? {
+            data::OCTET_STRING => {
+                reader.u8()?;
+                Some(time(&mut reader)?)
+            }
+            _ => reader.flag()?.then(|| time(&mut reader)).transpose()?,
+        };
         let attribute = AttributeDescriptor::read(&mut reader)?;
         let value = value(&mut reader)?;
         reader.finish()?;
@@ -138,6 +170,22 @@ fn begin(expected: u8, octets: &[u8]) -> Result<Reader<'_>, Error> {
     match reader.u8()? {
         tag if tag == expected => Ok(reader),
         tag => Err(Error::Unexpected { tag }),
+    }
+}
+
+/// A date-time behind its length, which is 0 when there is none.
+fn time_or_none(reader: &mut Reader<'_>) -> Result<Option<DateTime>, Error> {
+    if reader.peek()? == 0 {
+        reader.u8()?;
+        return Ok(None);
+    }
+    time(reader).map(Some)
+}
+
+fn write_time(time: Option<&DateTime>, out: &mut Vec<u8>) {
+    match time {
+        Some(time) => write_octets(&time.octets(), out),
+        None => out.push(0),
     }
 }
 
