@@ -3,7 +3,7 @@
 //! What is due becomes jobs ([`plan`]), the collector leases and runs them ([`collect`]), what meters answered is stored in batches ([`ingest`];
 //! what becomes of a failed job: [`retry`]), and [`api`] gives it out. PostgreSQL is store and queue in one ([`store`]); on a
 //! machine without a database the program runs a private one ([`cluster`]). [`config`] is the manual of the configuration,
-//! [`telemetry`] the log.
+//! [`telemetry`] the log, [`tariff`] the form of a tariff and its rules.
 
 pub mod api;
 pub mod cluster;
@@ -14,4 +14,5 @@ pub mod plan;
 pub mod retry;
 pub mod serve;
 pub mod store;
+pub mod tariff;
 pub mod telemetry;
