@@ -9,8 +9,8 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use models::Model;
-use simulator::{Clock, FaultRule, FleetConfig, Security, SwitchConfig};
+use models::{Model, SecondInitiate};
+use simulator::{Clock, FaultRule, FirmwareConfig, FleetConfig, Security, SwitchConfig};
 
 /// What a fleet is made of; the same arguments give the same meters.
 #[derive(Debug, Args)]
@@ -41,8 +41,11 @@ pub(crate) struct FleetArgs {
     now: Option<Timestamp>,
     #[command(flatten)]
     switch: SwitchArgs,
+    #[command(flatten)]
+    firmware: FirmwareArgs,
     /// What is wrong with whom: silent:0.01, slow=250ms:0.1, cut=4:#3, tag=1:0.05, serial:#2, layout=<instant>:#1,
-    /// welded:#4, tampered:#5; and how often: unexecuted=3x:1, unanswered=0.2:1, drop=0.1:1
+    /// welded:#4, tampered:#5, stuck-block=7:#6, wrong-image:#7; and how often: unexecuted=3x:1, unanswered=0.2:1,
+    /// drop=0.1:1, lost-block=0.05:1, verify-busy=2x:1, activate-busy=2x:1
     #[arg(long)]
     fault: Vec<FaultRule>,
 }
@@ -59,6 +62,23 @@ struct SwitchArgs {
     /// Let a remote reconnect release a tamper lock, too
     #[arg(long)]
     reconnect_releases_tamper_lock: bool,
+}
+
+/// How the meters take new firmware.
+#[derive(Debug, Args)]
+struct FirmwareArgs {
+    /// Octets of an image block
+    #[arg(long, default_value_t = 512)]
+    block_size: u32,
+    /// Milliseconds that verifying an image takes
+    #[arg(long, default_value_t = 0)]
+    verify_ms: u64,
+    /// Milliseconds that activating an image takes
+    #[arg(long, default_value_t = 0)]
+    activate_ms: u64,
+    /// Whether initiating the same image again keeps its blocks; otherwise what the model says
+    #[arg(long)]
+    keeps_blocks: Option<bool>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -85,6 +105,7 @@ impl FleetArgs {
         config.zone = TimeZone::get(&self.zone)?;
         config.history_days = self.days;
         config.switch = self.switch.into();
+        config.firmware = self.firmware.into();
         config.faults = self.fault;
         Ok(config)
     }
@@ -115,6 +136,18 @@ impl From<SwitchArgs> for SwitchConfig {
             control_mode: args.control_mode,
             delay: Duration::from_millis(args.relay_delay_ms),
             reconnect_releases_tamper_lock: args.reconnect_releases_tamper_lock,
+        }
+    }
+}
+
+impl From<FirmwareArgs> for FirmwareConfig {
+    fn from(args: FirmwareArgs) -> Self {
+        let second = |keeps| if keeps { SecondInitiate::KeepsBlocks } else { SecondInitiate::DiscardsBlocks };
+        Self {
+            block_size: args.block_size,
+            verify_takes: Duration::from_millis(args.verify_ms),
+            activate_takes: Duration::from_millis(args.activate_ms),
+            second_initiate: args.keeps_blocks.map(second),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use models::Model;
 
-use crate::{Clock, Error, FaultRule, SwitchConfig};
+use crate::{Clock, Error, FaultRule, FirmwareConfig, SwitchConfig};
 
 /// Meters in one fleet at most: one port each, and ports end at 65535.
 pub const METERS_LIMIT: u32 = 60_000;
@@ -16,6 +16,8 @@ pub const CONNECTIONS_PER_METER: usize = 4;
 const HISTORY_LIMIT_DAYS: u32 = 10 * 366;
 /// The control modes of the Blue Book end here.
 const CONTROL_MODE_LIMIT: u64 = 6;
+/// Octets of an image block at most.
+const BLOCK_SIZE_LIMIT: u64 = 65_536;
 /// Serial numbers fit five octets of the system title.
 const SERIAL_LIMIT: u64 = 1 << 40;
 
@@ -44,6 +46,8 @@ pub struct FleetConfig {
     pub history_days: u32,
     /// How the load switches behave.
     pub switch: SwitchConfig,
+    /// How the meters take new firmware, where the model says that they do.
+    pub firmware: FirmwareConfig,
     /// What is wrong with whom. Default: nothing.
     pub faults: Vec<FaultRule>,
     /// File to which everything that happens to the meters is appended, a JSON object on each line:
@@ -91,6 +95,7 @@ impl FleetConfig {
             zone: TimeZone::UTC,
             history_days: 30,
             switch: SwitchConfig::default(),
+            firmware: FirmwareConfig::default(),
             faults: Vec::new(),
             ledger: None,
         }
@@ -110,6 +115,10 @@ impl FleetConfig {
             limit("the last port", u64::from(self.base_port) + u64::from(self.count) - 1, u16::MAX.into())?;
         }
         limit("the control mode", self.switch.control_mode.into(), CONTROL_MODE_LIMIT)?;
+        limit("the size of an image block", self.firmware.block_size.into(), BLOCK_SIZE_LIMIT)?;
+        if self.firmware.block_size == 0 {
+            return Err(Error::NoBlocks);
+        }
         limit("days of history", self.history_days.into(), HISTORY_LIMIT_DAYS.into())?;
         limit("the serial number", self.serial_base.saturating_add(self.count.into()), SERIAL_LIMIT)
     }

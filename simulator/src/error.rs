@@ -9,6 +9,9 @@ pub enum Error {
     /// A fleet needs at least one meter.
     #[error("a fleet needs at least one meter")]
     Empty,
+    /// Image blocks have at least one octet.
+    #[error("image blocks have at least one octet")]
+    NoBlocks,
     /// A limit is exceeded; ask for less.
     #[error("{what}: {got} is more than the limit of {limit}")]
     Limit {

@@ -20,7 +20,7 @@ pub const LEDGER_RECORDS: usize = 10_000;
 /// What happened to one meter since the fleet started, connections notwithstanding.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ledger {
-    /// The last [`LEDGER_RECORDS`] of what happened, oldest first.
+    /// The last [`LEDGER_RECORDS`] of what happened, oldest first. Blocks of images are only counted.
     pub records: VecDeque<Record>,
     /// How often it happened.
     pub counts: Counts,
@@ -56,6 +56,20 @@ pub enum Event {
         /// Data-access-result or action-result; 0 is success.
         result: u8,
     },
+    /// A block of an image was acknowledged. It stands for the ACTION that brought it.
+    Block {
+        /// Its number.
+        number: u32,
+        /// Its octets.
+        octets: usize,
+        /// The meter did not have it before, and has it now.
+        new: bool,
+    },
+    /// An image was activated: its firmware runs.
+    ImageActivated {
+        /// The identifier with which it was initiated.
+        identifier: String,
+    },
     /// A client used an invocation counter that is not above the highest one that it had used.
     CounterRepeated,
 }
@@ -77,8 +91,16 @@ pub struct Counts {
     pub relay_moves: u64,
     /// SET requests executed.
     pub sets: u64,
-    /// ACTION requests executed.
+    /// ACTION requests executed, those with blocks of images left out.
     pub actions: u64,
+    /// Blocks of images acknowledged.
+    pub blocks: u64,
+    /// Those among them that the meter did not have before.
+    pub new_blocks: u64,
+    /// Octets of all blocks acknowledged.
+    pub block_octets: u64,
+    /// Images activated.
+    pub images_activated: u64,
     /// Invocation counters that were not above the highest one, refused or not.
     pub counters_repeated: u64,
 }
@@ -94,6 +116,9 @@ impl Ledger {
 
     fn note(&mut self, at: Timestamp, event: Event) {
         self.counts.count(&event);
+        if matches!(event, Event::Block { .. }) {
+            return;
+        }
         if self.records.len() == LEDGER_RECORDS {
             self.records.pop_front();
         }
@@ -107,6 +132,12 @@ impl Counts {
             Event::Relay { .. } => self.relay_moves += 1,
             Event::Executed { access: Access::Set(_), .. } => self.sets += 1,
             Event::Executed { access: Access::Action(_), .. } => self.actions += 1,
+            Event::Block { octets, new, .. } => {
+                self.blocks += 1;
+                self.new_blocks += u64::from(*new);
+                self.block_octets += u64::try_from(*octets).unwrap_or(u64::MAX);
+            }
+            Event::ImageActivated { .. } => self.images_activated += 1,
             Event::CounterRepeated => self.counters_repeated += 1,
         }
     }
@@ -114,10 +145,16 @@ impl Counts {
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { relay_moves, sets, actions, counters_repeated } = self;
         write!(
             f,
-            "{actions} actions, {sets} sets, {relay_moves} relay movements, {counters_repeated} repeated counters"
+            "{} actions, {} sets, {} relay movements, {} image blocks ({} new), {} images activated, {} repeated counters",
+            self.actions,
+            self.sets,
+            self.relay_moves,
+            self.blocks,
+            self.new_blocks,
+            self.images_activated,
+            self.counters_repeated
         )
     }
 }
@@ -127,6 +164,10 @@ impl AddAssign for Counts {
         self.relay_moves += other.relay_moves;
         self.sets += other.sets;
         self.actions += other.actions;
+        self.blocks += other.blocks;
+        self.new_blocks += other.new_blocks;
+        self.block_octets += other.block_octets;
+        self.images_activated += other.images_activated;
         self.counters_repeated += other.counters_repeated;
     }
 }

@@ -8,7 +8,8 @@
 //! - `noise.rs` hashes, `energy.rs` makes registers that never fall in closed form, `quantity.rs` says what stands behind
 //!   an OBIS code, `plan.rs` prepares a [`models::Model`] with it;
 //! - `local.rs` and `schedule.rs` know zones and when profiles capture; [`Clock`] is the time that meters believe in;
-//! - [`Meter`] is one meter: identity, keys, captures, and what it remembers; `switch.rs` is its load switch;
+//! - [`Meter`] is one meter: identity, keys, captures, and what it remembers; `switch.rs` is its load switch,
+//!   `image.rs` its firmware;
 //! - `buffer.rs` and `objects/` answer requests, a file for each group of objects;
 //! - [`Ledger`] is what really happened to a meter, whatever its answers said;
 //! - `serve.rs` is one connection, [`Fleet`] all of them; [`FaultRule`] says what is wrong with whom;
@@ -23,6 +24,7 @@ mod energy;
 mod error;
 mod fault;
 mod fleet;
+mod image;
 mod inventory;
 mod ledger;
 mod local;
@@ -40,6 +42,7 @@ pub use config::{CONNECTIONS_PER_METER, FleetConfig, METERS_LIMIT, Security, Sec
 pub use error::Error;
 pub use fault::{Affected, Fault, FaultRule, Often};
 pub use fleet::Fleet;
+pub use image::FirmwareConfig;
 pub use inventory::inventory;
 pub use ledger::{Access, Counts, Event, LEDGER_RECORDS, Ledger, Record};
 pub use meter::{Capture, Meter, Secrets};

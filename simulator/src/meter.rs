@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 
 use crate::config::{FleetConfig, SecurityLevel};
 use crate::fault::{Faults, Occasions, Trouble};
+use crate::image::Image;
 use crate::ledger::{Book, Journal, Ledger};
 use crate::local::{Offsets, timestamp};
 use crate::noise::Noise;
@@ -50,6 +51,7 @@ pub(crate) struct State {
     /// Next invocation counter of the meter's own answers.
     pub(crate) own_counter: u32,
     pub(crate) switch: Switch,
+    pub(crate) image: Image,
     pub(crate) book: Book,
     occasions: Occasions,
 }
@@ -92,6 +94,9 @@ impl State {
         if let Some((at, closed)) = self.switch.settle(now) {
             self.book.note(at, Event::Relay { closed });
         }
+        if let Some((at, event)) = self.image.settle(now) {
+            self.book.note(at, event);
+        }
     }
 }
 
@@ -117,9 +122,12 @@ impl Meter {
             switch.tamper(Timestamp::MIN);
             switch.settle(Timestamp::MAX);
         }
+        let second_initiate = fleet.config.model.firmware.as_ref().map(|firmware| firmware.second_initiate);
+        let image = Image::new(fleet.config.firmware, second_initiate.unwrap_or_default(), &faults);
         let book = Book::new(number, fleet.journal.clone());
         let occasions = Occasions::default();
-        let state = Mutex::new(State { client_counter: None, own_counter: 1, switch, book, occasions });
+        let state =
+            Mutex::new(State { client_counter: None, own_counter: 1, switch, image, book, occasions });
         Self { fleet, number, noise, state }
     }
 
@@ -211,6 +219,16 @@ impl Meter {
     /// Tampers with the meter: the relay opens and is locked until data object 1.0.94.98.69.255 is set to 0.
     pub fn tamper(&self) {
         self.act(|state, now| state.switch.tamper(now));
+    }
+
+    /// The firmware that runs: what the meter was made with, or the identifier of the image that was activated last.
+    pub fn firmware(&self) -> String {
+        self.act(|state, _| String::from_utf8_lossy(state.image.version()).into_owned())
+    }
+
+    /// The octets of the image that was transferred last, with zeros where blocks are missing; empty when there was none.
+    pub fn image(&self) -> Vec<u8> {
+        self.act(|state, _| state.image.octets().to_vec())
     }
 
     /// What happened to the meter since the fleet started.

@@ -167,7 +167,10 @@ async fn the_ledger_survives_connections_and_names_everything_that_was_executed(
         executed(70, SWITCH, Access::Set(4), 3),
     ];
     assert_eq!(events, expected);
-    assert_eq!(fleet.counts().to_string(), "1 actions, 2 sets, 1 relay movements, 0 repeated counters");
+    assert_eq!(
+        fleet.counts().to_string(),
+        "1 actions, 2 sets, 1 relay movements, 0 image blocks (0 new), 0 images activated, 0 repeated counters"
+    );
 
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::remove_file(&file).unwrap();

@@ -46,6 +46,16 @@ pub enum Fault {
     Dropped(Often),
     /// The contacts of the relay are welded: the meter says that it switched, and its output state stays as it is.
     Welded,
+    /// A block of an image is acknowledged and not kept.
+    LostBlocks(Often),
+    /// The block of this number is acknowledged and never kept: the meter reports it as missing for ever.
+    StuckBlock(u32),
+    /// A verified image is shown under another identification than the one that was initiated.
+    WrongImage,
+    /// Verifying an image answers temporary-failure, and nothing begins.
+    VerifyBusy(Often),
+    /// Activating an image answers temporary-failure, and nothing begins.
+    ActivateBusy(Often),
     /// Somebody has tampered with the meter before the fleet started: the relay is open and locked.
     Tampered,
 }
@@ -65,6 +75,9 @@ pub(crate) enum Trouble {
     Unexecuted,
     Unanswered,
     Dropped,
+    LostBlock,
+    VerifyBusy,
+    ActivateBusy,
 }
 
 /// A fault and the meters that have it.
@@ -96,6 +109,8 @@ pub(crate) struct Faults {
     pub(crate) other_layout_from: Option<i64>,
     pub(crate) welded: bool,
     pub(crate) tampered: bool,
+    pub(crate) stuck_block: Option<u32>,
+    pub(crate) wrong_image: bool,
     /// By the number of the [`Trouble`].
     troubles: [Option<Often>; Trouble::COUNT],
 }
@@ -124,6 +139,11 @@ impl Faults {
             Fault::Unanswered(often) => self.trouble(Trouble::Unanswered, often),
             Fault::Dropped(often) => self.trouble(Trouble::Dropped, often),
             Fault::Welded => self.welded = true,
+            Fault::LostBlocks(often) => self.trouble(Trouble::LostBlock, often),
+            Fault::StuckBlock(number) => self.stuck_block = Some(number),
+            Fault::WrongImage => self.wrong_image = true,
+            Fault::VerifyBusy(often) => self.trouble(Trouble::VerifyBusy, often),
+            Fault::ActivateBusy(often) => self.trouble(Trouble::ActivateBusy, often),
             Fault::Tampered => self.tampered = true,
         }
     }
@@ -154,7 +174,7 @@ impl Occasions {
 }
 
 impl Trouble {
-    const COUNT: usize = 3;
+    const COUNT: usize = 6;
 }
 
 impl Affected {

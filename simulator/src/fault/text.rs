@@ -7,12 +7,14 @@ use super::{Affected, Fault, FaultRule, Often, WHOLE_PPM};
 use crate::Error;
 
 const KINDS: &str = "one of silent, slow=250ms, cut=4, tag=1, serial, layout=2026-03-01T00:00:00Z, unexecuted=3x, \
-                     unanswered=0.2, drop=0.2, welded, tampered";
+                     unanswered=0.2, drop=0.2, welded, tampered, lost-block=0.1, stuck-block=7, wrong-image, \
+                     verify-busy=3x, activate-busy=3x";
 
 /// `kind[=parameter]:whom`, where whom is a share such as `0.1` or meters such as `#3,#17`; for example `slow=250ms:0.1`,
-/// `cut=5:#0`, `tag=1:0.05`, `silent:0.01`, `serial:#2`, `layout=2026-03-01T00:00:00Z:#1`, `welded:#4`, `tampered:#5`.
+/// `cut=5:#0`, `tag=1:0.05`, `silent:0.01`, `serial:#2`, `layout=2026-03-01T00:00:00Z:#1`, `welded:#4`, `tampered:#5`,
+/// `stuck-block=7:#6`, `wrong-image:#7`.
 ///
-/// `unexecuted`, `unanswered` and `drop` take how often they strike: a share of the occasions such as `unanswered=0.2:1`,
+/// `unexecuted`, `unanswered`, `drop`, `lost-block`, `verify-busy` and `activate-busy` take how often they strike: a share of the occasions such as `unanswered=0.2:1`,
 /// or the first few such as `drop=3x:#1`; without it, the first time.
 impl FromStr for FaultRule {
     type Err = Error;
@@ -37,6 +39,11 @@ impl FromStr for FaultRule {
             "unanswered" => often().map(Fault::Unanswered),
             "drop" => often().map(Fault::Dropped),
             "welded" => Some(Fault::Welded),
+            "lost-block" => often().map(Fault::LostBlocks),
+            "stuck-block" => number(0).map(Fault::StuckBlock),
+            "wrong-image" => Some(Fault::WrongImage),
+            "verify-busy" => often().map(Fault::VerifyBusy),
+            "activate-busy" => often().map(Fault::ActivateBusy),
             "tampered" => Some(Fault::Tampered),
             _ => return Err(wrong(KINDS)),
         };

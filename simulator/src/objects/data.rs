@@ -10,7 +10,6 @@ use crate::meter::status;
 /// What holds the load switch open after tampering. Long-unsigned 0 releases it and closes the load switch, as Sensemi
 /// writes it; 0 is read while there is no lock.
 const TAMPER_LOCK: Obis = Obis::new([1, 0, 94, 98, 69, 255]);
-const FIRMWARE: &str = "SIM-1.0";
 
 impl ClientView<'_> {
     pub(super) fn data(&self, attribute: &AttributeDescriptor) -> Result<Data, DataAccessResult> {
@@ -21,7 +20,7 @@ impl ClientView<'_> {
         } else if name == model.identity.logical_device_name {
             octets(&format!("SIM{}", self.meter.serial()))
         } else if name == model.identity.firmware {
-            octets(FIRMWARE)
+            Data::OctetString(self.meter.act(|state, _| state.image.version().to_vec()))
         } else if name == model.invocation_counter {
             Data::DoubleLongUnsigned(self.meter.act(|state, _| state.client_counter).unwrap_or(0))
         } else {

@@ -3,11 +3,13 @@
 
 mod clock;
 mod data;
+mod image;
 mod load_switch;
 mod profile;
 mod register;
 
 use dlms::axdr::Data;
+use dlms::cosem::image_transfer;
 use dlms::selection::Selection;
 use dlms::server::Objects;
 use dlms::{ActionResult, AttributeDescriptor, DataAccessResult, MethodDescriptor, Obis};
@@ -52,6 +54,7 @@ impl Objects for ClientView<'_> {
             1 => self.data(attribute),
             3..=5 => self.register(attribute),
             8 => self.clock(attribute),
+            image_transfer::CLASS => self.image(attribute),
             70 => self.load_switch(attribute),
             _ => Err(DataAccessResult::ObjectUndefined),
         }?;
@@ -67,6 +70,7 @@ impl Objects for ClientView<'_> {
         }
         let result = match attribute.class_id {
             1 => self.set_data(attribute, value),
+            image_transfer::CLASS => self.set_image(attribute, value),
             _ => Err(DataAccessResult::ReadWriteDenied),
         };
         let code = result.err().unwrap_or(DataAccessResult::Success).code();
@@ -74,7 +78,11 @@ impl Objects for ClientView<'_> {
         result
     }
 
-    fn action(&mut self, method: &MethodDescriptor, _: Option<&Data>) -> Result<Option<Data>, ActionResult> {
+    fn action(
+        &mut self,
+        method: &MethodDescriptor,
+        parameter: Option<&Data>,
+    ) -> Result<Option<Data>, ActionResult> {
         if self.access == Access::Public {
             return Err(ActionResult::ReadWriteDenied);
         }
@@ -83,6 +91,7 @@ impl Objects for ClientView<'_> {
             return Err(ActionResult::OtherReason);
         }
         let result = match method.class_id {
+            image_transfer::CLASS => self.update(method, parameter.unwrap_or(&Data::NullData)),
             70 => self.switch(method),
             _ => Err(ActionResult::ReadWriteDenied),
         };
@@ -95,7 +104,12 @@ impl Objects for ClientView<'_> {
 impl ClientView<'_> {
     /// Notes a request that was executed, and whether its answer gets lost.
     fn executed(&mut self, class_id: u16, object: Obis, access: Done, result: u8) {
-        self.meter.act(|state, at| state.book.note(at, Event::Executed { class_id, object, access, result }));
+        // A block that was taken is in the ledger already, as what it is.
+        let taken_block = (class_id, access, result) == (image_transfer::CLASS, Done::Action(2), 0);
+        if !taken_block {
+            let event = Event::Executed { class_id, object, access, result };
+            self.meter.act(|state, at| state.book.note(at, event));
+        }
         self.cut = self.meter.strikes(Trouble::Unanswered);
     }
 
