@@ -4,9 +4,8 @@ use dlms::axdr::write_length;
 use dlms::profile::CaptureObject;
 use dlms::selection::Selection;
 use dlms::{DataAccessResult, DateTime};
-use jiff::tz::TimeZone;
 
-use crate::local::{Offsets, date_time, timestamp};
+use crate::local::{Offsets, date_time, instant};
 use crate::meter::{Meter, View, status};
 use crate::plan::Cell;
 
@@ -81,14 +80,6 @@ fn chosen(view: &View<'_>, wanted: &[CaptureObject]) -> Result<Vec<Cell>, DataAc
         Some(view.cells()[at])
     };
     wanted.iter().map(|wanted| cell(wanted).ok_or(DataAccessResult::ScopeOfAccessViolated)).collect()
-}
-
-/// Seconds since 1970; a limit without deviation is meant in the meter's local time.
-fn instant(limit: &DateTime, zone: &TimeZone) -> Option<i64> {
-    limit.unix_seconds().or_else(|| {
-        let civil = TimeZone::UTC.to_datetime(timestamp(limit.local_seconds()?));
-        Some(zone.to_timestamp(civil).ok()?.as_second())
-    })
 }
 
 /// How many elements to skip and to take for a range counted from 1, in which 0 as the end means the last one.

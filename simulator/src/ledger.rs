@@ -70,6 +70,11 @@ pub enum Event {
         /// The identifier with which it was initiated.
         identifier: String,
     },
+    /// The passive calendar became the active one.
+    TariffActivated {
+        /// Its name.
+        name: String,
+    },
     /// A client used an invocation counter that is not above the highest one that it had used.
     CounterRepeated,
 }
@@ -99,6 +104,8 @@ pub struct Counts {
     pub new_blocks: u64,
     /// Octets of all blocks acknowledged.
     pub block_octets: u64,
+    /// Calendars activated.
+    pub tariffs_activated: u64,
     /// Images activated.
     pub images_activated: u64,
     /// Invocation counters that were not above the highest one, refused or not.
@@ -137,6 +144,7 @@ impl Counts {
                 self.new_blocks += u64::from(*new);
                 self.block_octets += u64::try_from(*octets).unwrap_or(u64::MAX);
             }
+            Event::TariffActivated { .. } => self.tariffs_activated += 1,
             Event::ImageActivated { .. } => self.images_activated += 1,
             Event::CounterRepeated => self.counters_repeated += 1,
         }
@@ -147,10 +155,12 @@ impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} actions, {} sets, {} relay movements, {} image blocks ({} new), {} images activated, {} repeated counters",
+            "{} actions, {} sets, {} relay movements, {} tariffs activated, \
+             {} image blocks ({} new), {} images activated, {} repeated counters",
             self.actions,
             self.sets,
             self.relay_moves,
+            self.tariffs_activated,
             self.blocks,
             self.new_blocks,
             self.images_activated,
@@ -167,6 +177,7 @@ impl AddAssign for Counts {
         self.blocks += other.blocks;
         self.new_blocks += other.new_blocks;
         self.block_octets += other.block_octets;
+        self.tariffs_activated += other.tariffs_activated;
         self.images_activated += other.images_activated;
         self.counters_repeated += other.counters_repeated;
     }

@@ -9,7 +9,7 @@
 //!   an OBIS code, `plan.rs` prepares a [`models::Model`] with it;
 //! - `local.rs` and `schedule.rs` know zones and when profiles capture; [`Clock`] is the time that meters believe in;
 //! - [`Meter`] is one meter: identity, keys, captures, and what it remembers; `switch.rs` is its load switch,
-//!   `image.rs` its firmware;
+//!   `image.rs` its firmware, `calendar.rs` its tariff;
 //! - `buffer.rs` and `objects/` answer requests, a file for each group of objects;
 //! - [`Ledger`] is what really happened to a meter, whatever its answers said;
 //! - `serve.rs` is one connection, [`Fleet`] all of them; [`FaultRule`] says what is wrong with whom;
@@ -18,6 +18,7 @@
 //! Deliberately absent: HDLC and serial lines, services with list, push, event logs. Meters forget when the program ends.
 
 mod buffer;
+mod calendar;
 mod clock;
 mod config;
 mod energy;

@@ -56,6 +56,14 @@ pub(crate) fn date_time(offsets: &mut Offsets<'_>, at: i64) -> DateTime {
     DateTime::from_unix(at, Some(-offset.minutes), offset.clock_status())
 }
 
+/// Seconds since 1970 of what a client means; a time without deviation is meant in the meter's local time.
+pub(crate) fn instant(time: &DateTime, zone: &TimeZone) -> Option<i64> {
+    time.unix_seconds().or_else(|| {
+        let civil = TimeZone::UTC.to_datetime(timestamp(time.local_seconds()?));
+        Some(zone.to_timestamp(civil).ok()?.as_second())
+    })
+}
+
 /// The instant of whole seconds since 1970; out of range gives the nearest that exists.
 pub(crate) fn timestamp(seconds: i64) -> Timestamp {
     let nearest = seconds.clamp(Timestamp::MIN.as_second(), Timestamp::MAX.as_second());

@@ -4,10 +4,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dlms::Obis;
+use dlms::cosem::activity_calendar::Calendar;
 use dlms::profile::CaptureObject;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::calendar::Tariffs;
 use crate::config::{FleetConfig, SecurityLevel};
 use crate::fault::{Faults, Occasions, Trouble};
 use crate::image::Image;
@@ -52,6 +54,7 @@ pub(crate) struct State {
     pub(crate) own_counter: u32,
     pub(crate) switch: Switch,
     pub(crate) image: Image,
+    pub(crate) tariffs: Tariffs,
     pub(crate) book: Book,
     occasions: Occasions,
 }
@@ -89,14 +92,34 @@ impl Shared {
 }
 
 impl State {
+    fn new(fleet: &Shared, number: u32) -> Self {
+        let config = &fleet.config;
+        let faults = Faults::of(&config.faults, config.seed, number);
+        let mut switch = Switch::new(config.switch, faults.welded);
+        if faults.tampered {
+            // Before the fleet started: what came of it is no news.
+            switch.tamper(Timestamp::MIN);
+            switch.settle(Timestamp::MAX);
+        }
+        let second_initiate = config.model.firmware.as_ref().map(|firmware| firmware.second_initiate);
+        Self {
+            client_counter: None,
+            own_counter: 1,
+            switch,
+            image: Image::new(config.firmware, second_initiate.unwrap_or_default(), &faults),
+            tariffs: Tariffs::new(Arc::clone(&fleet.plan.calendar), faults.tariff_not_kept),
+            book: Book::new(number, fleet.journal.clone()),
+            occasions: Occasions::default(),
+        }
+    }
+
     /// Does what is due.
     fn settle(&mut self, now: Timestamp) {
         if let Some((at, closed)) = self.switch.settle(now) {
             self.book.note(at, Event::Relay { closed });
         }
-        if let Some((at, event)) = self.image.settle(now) {
-            self.book.note(at, event);
-        }
+        let activated = [self.image.settle(now), self.tariffs.settle(now)];
+        activated.into_iter().flatten().for_each(|(at, event)| self.book.note(at, event));
     }
 }
 
@@ -115,19 +138,7 @@ impl Meter {
 
     pub(crate) fn new(fleet: Arc<Shared>, number: u32) -> Self {
         let noise = Noise::of(fleet.config.seed, fleet.config.serial_base + u64::from(number));
-        let faults = Faults::of(&fleet.config.faults, fleet.config.seed, number);
-        let mut switch = Switch::new(fleet.config.switch, faults.welded);
-        if faults.tampered {
-            // Before the fleet started: what came of it is no news.
-            switch.tamper(Timestamp::MIN);
-            switch.settle(Timestamp::MAX);
-        }
-        let second_initiate = fleet.config.model.firmware.as_ref().map(|firmware| firmware.second_initiate);
-        let image = Image::new(fleet.config.firmware, second_initiate.unwrap_or_default(), &faults);
-        let book = Book::new(number, fleet.journal.clone());
-        let occasions = Occasions::default();
-        let state =
-            Mutex::new(State { client_counter: None, own_counter: 1, switch, image, book, occasions });
+        let state = Mutex::new(State::new(&fleet, number));
         Self { fleet, number, noise, state }
     }
 
@@ -229,6 +240,11 @@ impl Meter {
     /// The octets of the image that was transferred last, with zeros where blocks are missing; empty when there was none.
     pub fn image(&self) -> Vec<u8> {
         self.act(|state, _| state.image.octets().to_vec())
+    }
+
+    /// The calendar in force; empty where the model takes no tariff.
+    pub fn calendar(&self) -> Calendar {
+        self.act(|state, _| state.tariffs.active().clone())
     }
 
     /// What happened to the meter since the fleet started.

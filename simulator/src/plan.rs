@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use dlms::cosem::activity_calendar::Calendar;
 use dlms::profile::{CaptureObject, Column};
 use dlms::{Obis, ScalerUnit};
 use models::{ColumnSpec, Model};
 
 use crate::Error;
+use crate::calendar::first_calendar;
 use crate::quantity::{Quantity, natural};
 use crate::schedule::Schedule;
 
@@ -21,6 +23,8 @@ pub(crate) struct Plan {
     pub(crate) registers: BTreeMap<(u16, Obis), RegisterPlan>,
     /// Status objects that profiles capture.
     pub(crate) statuses: BTreeSet<Obis>,
+    /// The calendar that meters are made with; empty where the model takes no tariff.
+    pub(crate) calendar: Arc<Calendar>,
 }
 
 /// A prepared profile.
@@ -82,7 +86,8 @@ impl Plan {
                 cells: profile.columns.iter().map(|column| Cell::of(column, profile.period_s)).collect(),
             })
             .collect();
-        Self { model, profiles, registers, statuses }
+        let calendar = Arc::new(model.tariff.as_ref().map(first_calendar).unwrap_or_default());
+        Self { model, profiles, registers, statuses, calendar }
     }
 
     /// Index of a profile by its name in the model.

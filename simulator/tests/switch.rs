@@ -169,7 +169,8 @@ async fn the_ledger_survives_connections_and_names_everything_that_was_executed(
     assert_eq!(events, expected);
     assert_eq!(
         fleet.counts().to_string(),
-        "1 actions, 2 sets, 1 relay movements, 0 image blocks (0 new), 0 images activated, 0 repeated counters"
+        "1 actions, 2 sets, 1 relay movements, 0 tariffs activated, 0 image blocks (0 new), 0 images activated, \
+         0 repeated counters"
     );
 
     let text = std::fs::read_to_string(&file).unwrap();

@@ -56,6 +56,8 @@ pub enum Fault {
     VerifyBusy(Often),
     /// Activating an image answers temporary-failure, and nothing begins.
     ActivateBusy(Often),
+    /// What is written to the passive calendar or the special days is acknowledged and not kept.
+    TariffNotKept,
     /// Somebody has tampered with the meter before the fleet started: the relay is open and locked.
     Tampered,
 }
@@ -111,6 +113,7 @@ pub(crate) struct Faults {
     pub(crate) tampered: bool,
     pub(crate) stuck_block: Option<u32>,
     pub(crate) wrong_image: bool,
+    pub(crate) tariff_not_kept: bool,
     /// By the number of the [`Trouble`].
     troubles: [Option<Often>; Trouble::COUNT],
 }
@@ -144,6 +147,7 @@ impl Faults {
             Fault::WrongImage => self.wrong_image = true,
             Fault::VerifyBusy(often) => self.trouble(Trouble::VerifyBusy, often),
             Fault::ActivateBusy(often) => self.trouble(Trouble::ActivateBusy, often),
+            Fault::TariffNotKept => self.tariff_not_kept = true,
             Fault::Tampered => self.tampered = true,
         }
     }

@@ -7,9 +7,10 @@ mod image;
 mod load_switch;
 mod profile;
 mod register;
+mod tariff;
 
 use dlms::axdr::Data;
-use dlms::cosem::image_transfer;
+use dlms::cosem::{activity_calendar, image_transfer, special_days};
 use dlms::selection::Selection;
 use dlms::server::Objects;
 use dlms::{ActionResult, AttributeDescriptor, DataAccessResult, MethodDescriptor, Obis};
@@ -54,7 +55,9 @@ impl Objects for ClientView<'_> {
             1 => self.data(attribute),
             3..=5 => self.register(attribute),
             8 => self.clock(attribute),
+            special_days::CLASS_ID => self.special_days(attribute),
             image_transfer::CLASS => self.image(attribute),
+            activity_calendar::CLASS_ID => self.calendar(attribute),
             70 => self.load_switch(attribute),
             _ => Err(DataAccessResult::ObjectUndefined),
         }?;
@@ -70,7 +73,9 @@ impl Objects for ClientView<'_> {
         }
         let result = match attribute.class_id {
             1 => self.set_data(attribute, value),
+            special_days::CLASS_ID => self.set_special_days(attribute, value),
             image_transfer::CLASS => self.set_image(attribute, value),
+            activity_calendar::CLASS_ID => self.set_calendar(attribute, value),
             _ => Err(DataAccessResult::ReadWriteDenied),
         };
         let code = result.err().unwrap_or(DataAccessResult::Success).code();
@@ -90,8 +95,11 @@ impl Objects for ClientView<'_> {
             self.cut = true;
             return Err(ActionResult::OtherReason);
         }
+        let parameter = parameter.unwrap_or(&Data::NullData);
         let result = match method.class_id {
-            image_transfer::CLASS => self.update(method, parameter.unwrap_or(&Data::NullData)),
+            special_days::CLASS_ID => self.change_special_days(method, parameter),
+            image_transfer::CLASS => self.update(method, parameter),
+            activity_calendar::CLASS_ID => self.activate_calendar(method),
             70 => self.switch(method),
             _ => Err(ActionResult::ReadWriteDenied),
         };
