@@ -4,6 +4,7 @@
 //! outside its extremes. Every key may be left out. `deploy/headend.toml` shows all of them.
 
 mod check;
+mod telemetry;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -13,6 +14,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::api::access::Role;
+
+pub use telemetry::Telemetry;
 
 /// Why a configuration can not be used. Each names the key, or the place in the file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -63,6 +66,8 @@ pub struct Config {
     pub models: Models,
     /// What the program says about itself.
     pub log: Log,
+    /// Traces.
+    pub telemetry: Telemetry,
 }
 
 /// `[database]`: PostgreSQL 14 or later. Without a `url` the program runs a private server of its own.

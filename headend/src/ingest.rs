@@ -10,7 +10,7 @@ use std::time::Duration;
 use collectors::{Event, Failure, JobId, MeterId, Reason, Report};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
-use tracing::{debug, error, warn};
+use tracing::{Instrument as _, debug, error, info_span, warn};
 use uuid::Uuid;
 
 use crate::config;
@@ -107,7 +107,8 @@ async fn settle(store: &Store, owner: Uuid, batch: Vec<Report>, stats: &mut Stat
 async fn persist(store: &Store, owner: Uuid, part: &[Report], stats: &mut Stats) -> Result<Written, Error> {
     let mut wait = FIRST_WAIT;
     loop {
-        match store.write(owner, part).await {
+        let span = info_span!("batch", reports = part.len());
+        match store.write(owner, part).instrument(span).await {
             Err(outage) if outage.is_transient() => {
                 stats.outages += 1;
                 warn!(reports = part.len(), wait_ms = wait.as_millis(), %outage, "readings wait for the database");

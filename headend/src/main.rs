@@ -66,19 +66,22 @@ fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Serve(file) => {
             let config = file.load()?;
-            telemetry::start(&config.log)?;
             runtime()?.block_on(async {
+                let telemetry = telemetry::start(&config.log, &config.telemetry)?;
                 let stop = stop_on_signal()?;
-                Ok(serve::run(config, stop).await?)
+                let served = serve::run(config, stop).await;
+                telemetry.stop().await;
+                Ok(served?)
             })
         }
         Command::Migrate(file) => {
             let config = file.load()?;
-            telemetry::start(&config.log)?;
             runtime()?.block_on(async {
+                let telemetry = telemetry::start(&config.log, &config.telemetry)?;
                 let database = serve::Database::open(&config.database).await?;
                 let migrated = database.store.migrate().await;
                 database.close().await?;
+                telemetry.stop().await;
                 Ok(migrated?)
             })
         }

@@ -1,14 +1,26 @@
-//! What the program says about itself: one subscriber, written to standard error.
+//! What the program tells about itself while it runs: a log on standard error and, where the configuration says so, traces.
+//!
+//! `traces` sends spans over OTLP; `context` carries a trace through the database, from the call that ordered something to the work
+//! that does it. Without an endpoint nothing is sent, and a span costs what the log makes of it.
+
+mod context;
+mod traces;
 
 use std::io::IsTerminal as _;
 
-use tracing_subscriber::EnvFilter;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing::warn;
+use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::fmt;
-use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::layer::{Layer, SubscriberExt as _};
+use tracing_subscriber::registry::Registry;
 
-use crate::config::{Log, LogFormat};
+pub use context::{follow, link, trace_parent};
 
-/// Why the log could not be started.
+use crate::config::{self, Log, LogFormat};
+
+/// Why the telemetry could not be started.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The filter is not understood.
@@ -19,23 +31,64 @@ pub enum Error {
         /// What the filter said.
         detail: String,
     },
+    /// The endpoint can not be used.
+    #[error("telemetry.otlp_endpoint {endpoint} can not be used: {detail}")]
+    Endpoint {
+        /// What was given.
+        endpoint: String,
+        /// What the exporter said.
+        detail: String,
+    },
     /// A log is running already.
     #[error("the log was started twice")]
     Twice,
 }
 
-/// Starts the log for the whole process.
+/// What runs beside the log and has to be stopped.
+#[derive(Debug)]
+#[must_use = "what was not sent yet is lost unless it is stopped"]
+pub struct Telemetry {
+    traces: Option<SdkTracerProvider>,
+}
+
+/// Starts the log for the whole process, and what `config` asks for. Has to be called inside the runtime, which sends it.
 ///
 /// # Errors
-/// [`Error::Level`] for a filter that is not understood, [`Error::Twice`] on a second call.
-pub fn start(log: &Log) -> Result<(), Error> {
+/// [`Error::Level`] for a filter that is not understood, [`Error::Endpoint`], [`Error::Twice`] on a second call.
+pub fn start(log: &Log, config: &config::Telemetry) -> Result<Telemetry, Error> {
     let filter = EnvFilter::try_new(&log.level)
         .map_err(|error| Error::Level { level: log.level.clone(), detail: error.to_string() })?;
-    let builder =
-        fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
-    let started = match log.format {
-        LogFormat::Text => builder.finish().try_init(),
-        LogFormat::Json => builder.json().finish().try_init(),
-    };
-    started.map_err(|_| Error::Twice)
+    let traces = config.otlp_endpoint.as_deref().map(|to| traces::provider(to, config)).transpose()?;
+    let subscriber = tracing_subscriber::registry()
+        .with(written(log).with_filter(filter))
+        .with(traces.as_ref().map(traces::layer));
+    // Not `try_init`: it takes in the records of the crate `log`, and where one of those is only asked about, as before each statement
+    // to the database, filters of single layers lose the next span or event.
+    tracing::subscriber::set_global_default(subscriber).map_err(|_| Error::Twice)?;
+    Ok(Telemetry { traces })
+}
+
+impl Telemetry {
+    /// Sends what was not sent yet, for a few seconds at most.
+    pub async fn stop(self) {
+        let stopped = tokio::task::spawn_blocking(move || self.traces.map(|traces| traces.shutdown()));
+        if let Ok(Some(Err(error))) = stopped.await {
+            warn!(%error, "not all traces were sent");
+        }
+    }
+}
+
+/// The log in the shape that is asked for.
+fn written(log: &Log) -> Box<dyn Layer<Registry> + Send + Sync> {
+    let layer = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    match log.format {
+        LogFormat::Text => layer.boxed(),
+        LogFormat::Json => layer.json().boxed(),
+    }
+}
+
+/// Who sends.
+fn resource(config: &config::Telemetry) -> Resource {
+    let version = opentelemetry::KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
+    Resource::builder().with_service_name(config.service_name.clone()).with_attribute(version).build()
 }

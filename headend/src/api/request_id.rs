@@ -1,5 +1,6 @@
 //! A name for every request: taken from the metadata `x-request-id` when it is a UUID there, made otherwise; in every log line
-//! of the request, on the jobs that it orders, and in the metadata of the answer.
+//! of the request, on the jobs that it orders, and in the metadata of the answer. Its span goes on with the trace of the caller, if
+//! the metadata `traceparent` name one.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -8,6 +9,8 @@ use tonic::codegen::{Service, http};
 use tower_layer::Layer;
 use tracing::{Instrument as _, info_span};
 use uuid::Uuid;
+
+use crate::telemetry;
 
 /// The metadata key.
 pub(crate) const HEADER: &str = "x-request-id";
@@ -57,7 +60,10 @@ where
     fn call(&mut self, mut request: http::Request<I>) -> Self::Future {
         let given = request.headers().get(HEADER).and_then(|value| value.to_str().ok());
         let id = given.and_then(|text| Uuid::try_parse(text).ok()).unwrap_or_else(Uuid::now_v7);
-        let span = info_span!("request", call = request.uri().path(), request_id = %id);
+        let call = request.uri().path();
+        let span = info_span!("request", otel.name = call, otel.kind = "server", call, request_id = %id);
+        let place = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+        telemetry::follow(&span, place);
         request.extensions_mut().insert(RequestId(id));
         let answer = span.in_scope(|| self.inner.call(request));
         let named = async move {

@@ -7,10 +7,11 @@ use collectors::{Event, Failure, ProfileRange, Reason, RegisterRequest, Report, 
 use dlms::client::Counters;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use models::Model;
-use tracing::info_span;
+use tracing::{Span, info_span};
 
 use crate::store::JobKind;
 use crate::store::jobs::{Leased, LeasedJob};
+use crate::telemetry;
 
 /// Attribute of a register or a data object that holds its value (Blue Book, 4.3.1 and 4.3.2).
 const VALUE: i8 = 2;
@@ -57,8 +58,21 @@ fn work(station: &Arc<Station>, job: &LeasedJob) -> Result<Work, Failure> {
         challenge: challenge()?,
         task: task(&station.model, job)?,
         priority: job.priority,
-        span: info_span!("job", job = job.id, attempt = job.attempts),
+        span: span(station, job),
     })
+}
+
+/// The span of an attempt, in the trace of the call that ordered the job.
+fn span(station: &Station, job: &LeasedJob) -> Span {
+    let span = info_span!(
+        "job",
+        job = job.id,
+        attempt = job.attempts,
+        serial = station.serial,
+        request_id = job.request_id.map(tracing::field::display),
+    );
+    telemetry::follow(&span, job.trace_parent.as_deref());
+    span
 }
 
 fn task(model: &Model, job: &LeasedJob) -> Result<Task, Failure> {
@@ -151,6 +165,8 @@ mod tests {
             counters: None,
             layout: None,
             last_ts: last_ts.map(at),
+            request_id: None,
+            trace_parent: None,
         }
     }
 

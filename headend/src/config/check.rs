@@ -30,6 +30,7 @@ impl Config {
         if self.log.level.trim().is_empty() {
             return Err(out_of_range("log.level", "empty", "a level, for example info"));
         }
+        self.check_telemetry()?;
         if self.roles.collector && !self.roles.ingest {
             return Err(out_of_range("roles.ingest", "false", "true where roles.collector is true"));
         }
@@ -54,6 +55,19 @@ impl Config {
         within("collector.line_retries", collector.line_retries, 0..=20)?;
         lasts("collector.lease", collector.lease, 5_000, HOUR * 1_000)?;
         within("collector.counters_per_lease", collector.counters_per_lease, 10..=100_000)
+    }
+
+    fn check_telemetry(&self) -> Result<(), Error> {
+        let telemetry = &self.telemetry;
+        if let Some(endpoint) = &telemetry.otlp_endpoint
+            && !endpoint.starts_with("http://")
+        {
+            return Err(out_of_range("telemetry.otlp_endpoint", endpoint, "http://host:port"));
+        }
+        if telemetry.service_name.trim().is_empty() {
+            return Err(out_of_range("telemetry.service_name", "empty", "a name, for example headend"));
+        }
+        within("telemetry.sample_per_mille", telemetry.sample_per_mille, 0..=1000)
     }
 
     /// The value itself is not repeated: it may hold a password.
@@ -117,7 +131,8 @@ mod tests {
                 assert!(place.is_some(), "{section}.{key} is missing in the sample");
             }
         }
-        for optional in ["# url = ", "# bin_dir = ", "# dir = ", "# plaintext_role = "] {
+        for optional in ["# url = ", "# bin_dir = ", "# dir = ", "# plaintext_role = ", "# otlp_endpoint = "]
+        {
             assert!(SAMPLE.contains(optional), "{optional} is missing in the sample");
         }
     }
@@ -151,6 +166,9 @@ mod tests {
             ("[plan]\nmax_attempts = 0", "plan.max_attempts"),
             ("[log]\nlevel = ' '", "log.level"),
             ("[roles]\ningest = false", "roles.ingest"),
+            ("[telemetry]\notlp_endpoint = 'https://x:4317'", "telemetry.otlp_endpoint"),
+            ("[telemetry]\nservice_name = ''", "telemetry.service_name"),
+            ("[telemetry]\nsample_per_mille = 1001", "telemetry.sample_per_mille"),
         ];
         for (text, expected) in cases {
             match Config::parse(text) {

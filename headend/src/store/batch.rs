@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use collectors::{Event, JobId, Layout, MeterId, Report};
 use jiff::Timestamp;
 use sqlx::PgConnection;
-use tracing::warn;
+use tracing::{Span, warn};
 use uuid::Uuid;
 
 use super::captures::{Row, Stored};
@@ -20,6 +20,7 @@ use super::tally::Tally;
 use super::{Error, JOB_CHANNEL, JobKind, JobState, READING_CHANNEL, Store};
 use super::{captures, counters, failed, log, profiles, registers};
 use crate::plan::grid_s;
+use crate::telemetry;
 
 /// Microseconds of a day.
 const DAY: i64 = 86_400_000_000;
@@ -139,6 +140,7 @@ async fn write_all(
     registers::identify(connection, &digest.identities).await?;
     let mut advances = digest.advances.clone();
     for end in &ends {
+        telemetry::link(&Span::current(), end.running.trace_parent.as_deref());
         conclude(&mut advances, digest, &marks, end);
         match end.state {
             JobState::Done => written.done += 1,

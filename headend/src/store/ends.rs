@@ -25,6 +25,8 @@ pub(super) struct Running {
     pub(super) planned: bool,
     pub(super) attempts: i16,
     pub(super) max_attempts: i16,
+    /// Place of the request that ordered it in its trace.
+    pub(super) trace_parent: Option<String>,
 }
 
 /// What becomes of it.
@@ -57,6 +59,7 @@ struct Stored {
     priority: i16,
     attempts: i16,
     max_attempts: i16,
+    trace_parent: Option<String>,
 }
 
 /// Finds and locks those of the jobs that `owner` runs, and decides what becomes of each. The others were taken from us or
@@ -71,7 +74,7 @@ pub(super) async fn decide(
     }
     let rows: Vec<Stored> = sqlx::query_as(
         "/* store::ends::decide */
-         SELECT id, meter_id, kind, obis, to_ts, priority, attempts, max_attempts FROM job
+         SELECT id, meter_id, kind, obis, to_ts, priority, attempts, max_attempts, trace_parent FROM job
          WHERE id = ANY ($1) AND state = 'running' AND lease_owner = $2 ORDER BY id FOR UPDATE",
     )
     .bind(outcomes.keys().copied().collect::<Vec<_>>())
@@ -102,6 +105,7 @@ impl Stored {
             planned: self.priority == 0,
             attempts: self.attempts,
             max_attempts: self.max_attempts,
+            trace_parent: self.trace_parent,
         })
     }
 }

@@ -97,6 +97,8 @@ pub struct Order {
     pub max_attempts: i16,
     /// The request that orders it.
     pub request_id: Uuid,
+    /// Place of that request in its trace.
+    pub trace_parent: Option<String>,
 }
 
 impl Store {
@@ -110,16 +112,16 @@ impl Store {
             "/* store::order_job */ WITH target AS (
                  SELECT id FROM meter WHERE id = $1 AND state = 'active' FOR SHARE),
              new AS (
-                 INSERT INTO job (meter_id, kind, obis, from_ts, to_ts, priority, max_attempts, request_id)
-                 SELECT id, $2, $3, $4, $5, $6, $7, $8 FROM target RETURNING id)
-             SELECT id FROM new, pg_notify($9, new.id::text)",
+                 INSERT INTO job (meter_id, kind, obis, from_ts, to_ts, priority, max_attempts, request_id, trace_parent)
+                 SELECT id, $2, $3, $4, $5, $6, $7, $8, $9 FROM target RETURNING id)
+             SELECT id FROM new, pg_notify($10, new.id::text)",
         );
         let query = query.bind(order.meter).bind(order.kind).bind(order.obis.map(Vec::from));
         let query = query
             .bind(order.range.map(|(from, _)| from.to_sqlx()))
             .bind(order.range.map(|(_, to)| to.to_sqlx()));
-        let query =
-            query.bind(order.priority).bind(order.max_attempts).bind(order.request_id).bind(JOB_CHANNEL);
+        let query = query.bind(order.priority).bind(order.max_attempts).bind(order.request_id);
+        let query = query.bind(&order.trace_parent).bind(JOB_CHANNEL);
         query.fetch_optional(self.pool()).await.map_err(failed("store::order_job"))
     }
 

@@ -61,6 +61,10 @@ pub struct LeasedJob {
     pub layout: Option<Arc<Layout>>,
     /// High-water mark of the profile: no stored capture is later.
     pub last_ts: Option<Timestamp>,
+    /// The request that ordered it; `None` for planned work.
+    pub request_id: Option<Uuid>,
+    /// Place of that request in its trace.
+    pub trace_parent: Option<String>,
 }
 
 impl Store {

@@ -45,7 +45,7 @@ reserved AS (
     RETURNING c.meter_id, c.next)
 SELECT l.id AS meter, l.serial, l.model, l.address, l.server_sap, l.client_sap, l.zone, l.security, l.client_title,
     s.password, s.encryption_key, s.authentication_key, r.next AS counters_end,
-    t.id AS job, t.kind, t.obis, t.from_ts, t.to_ts, t.priority, t.attempts,
+    t.id AS job, t.kind, t.obis, t.from_ts, t.to_ts, t.priority, t.attempts, t.request_id, t.trace_parent,
     p.last_ts, p.layout_id,
     CASE WHEN p.layout_id <> ALL ($6) THEN layout_json(p.layout_id) END AS layout
 FROM leased l JOIN taken t ON t.meter_id = l.id
@@ -77,6 +77,8 @@ struct Row {
     to_ts: Option<SqlTimestamp>,
     priority: i16,
     attempts: i16,
+    request_id: Option<Uuid>,
+    trace_parent: Option<String>,
     last_ts: Option<SqlTimestamp>,
     layout_id: Option<i32>,
     layout: Option<String>,
@@ -170,6 +172,8 @@ fn job(row: &Row, layout: Option<Arc<Layout>>, counters: Option<(u32, u32)>) -> 
         counters,
         layout,
         last_ts: row.last_ts.map(SqlTimestamp::to_jiff),
+        request_id: row.request_id,
+        trace_parent: row.trace_parent.clone(),
     })
 }
 

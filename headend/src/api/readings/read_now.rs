@@ -19,6 +19,7 @@ use super::expand::{clock_status, register};
 use crate::store::job_list::{Job, Order};
 use crate::store::meters::Meter;
 use crate::store::{JobKind, JobState};
+use crate::telemetry;
 
 /// Ahead of planned work, which has 0.
 const PRIORITY: i16 = 10;
@@ -98,6 +99,7 @@ impl Readings {
             priority: PRIORITY,
             max_attempts: MAX_ATTEMPTS,
             request_id: id.0,
+            trace_parent: telemetry::trace_parent(),
         })
     }
 

@@ -1,0 +1,126 @@
+//! The program `headend` as a process of its own, with a private database, and a client of its API.
+
+#![allow(dead_code, reason = "every test binary uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests stand outside the test functions")]
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use ami_proto::v1::inventory_service_client::InventoryServiceClient;
+use ami_proto::v1::{
+    CreateMeterRequest, Credentials, GmacCredentials, PasswordCredentials, credentials::Level,
+};
+use simulator::{Fleet, SecurityLevel};
+use tonic::transport::{Channel, Endpoint};
+
+static COUNT: AtomicU32 = AtomicU32::new(0);
+const LIMIT: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(50);
+
+/// A running head-end that does nothing but what is ordered; dropping it kills it, and its database with it.
+pub(crate) struct Program {
+    child: Child,
+    folder: PathBuf,
+    pub(crate) channel: Channel,
+}
+
+impl Program {
+    /// Starts the program with these further sections in its configuration.
+    pub(crate) async fn start(sections: &str) -> Self {
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("program-{}-{number}", std::process::id());
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let port = free_port();
+        let config = folder.join("headend.toml");
+        let text = format!(
+            "[database]\ndata_dir = {:?}\n[api]\nlisten = \"127.0.0.1:{port}\"\nplaintext_role = \"engineer\"\n[roles]\nplanner = false\n{sections}",
+            folder.join("data"),
+        );
+        std::fs::write(&config, text).unwrap();
+        let log = std::fs::File::create(folder.join("headend.log")).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_headend"))
+            .args(["serve", "--config"])
+            .arg(&config)
+            .stdin(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let endpoint = Endpoint::from_shared(format!("http://127.0.0.1:{port}")).unwrap();
+        let begun = Instant::now();
+        let channel = loop {
+            match endpoint.connect().await {
+                Ok(channel) => break channel,
+                Err(error) => assert!(begun.elapsed() < LIMIT, "{error}"),
+            }
+            tokio::time::sleep(POLL).await;
+        };
+        Self { child, folder, channel }
+    }
+
+    /// Registers meter `number` of a fleet with its true secrets and returns its serial number.
+    pub(crate) async fn register(&self, fleet: &Fleet, number: usize) -> String {
+        let meter = &fleet.meters()[number];
+        let secrets = meter.secrets();
+        let level = match meter.security() {
+            SecurityLevel::None => None,
+            SecurityLevel::Lls => {
+                Some(Level::Password(PasswordCredentials { password: secrets.password.clone().into_bytes() }))
+            }
+            SecurityLevel::Gmac => Some(Level::Gmac(GmacCredentials {
+                client_title: b"HEADEND1".to_vec(),
+                encryption_key: secrets.encryption_key.to_vec(),
+                authentication_key: secrets.authentication_key.to_vec(),
+            })),
+        };
+        let request = CreateMeterRequest {
+            serial: meter.serial(),
+            model: "sed302".into(),
+            address: fleet.addresses()[number].to_string(),
+            zone: "UTC".into(),
+            credentials: level.map(|level| Credentials { level: Some(level) }),
+            ..Default::default()
+        };
+        InventoryServiceClient::new(self.channel.clone()).create_meter(request).await.unwrap();
+        meter.serial()
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.join("headend.log")).unwrap()
+    }
+
+    /// Asks the program to stop, waits until it has, and returns its log.
+    pub(crate) fn stop(mut self) -> String {
+        let asked = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
+        assert!(asked.success());
+        let begun = Instant::now();
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(begun.elapsed() < LIMIT, "{}", self.log());
+            std::thread::sleep(POLL);
+        }
+        self.log()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _already_gone = self.child.kill();
+        let _ = self.child.wait();
+        // After a failure it is kept to be looked at.
+        if !std::thread::panicking() {
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+/// A port of the loopback interface that nobody listens on.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
