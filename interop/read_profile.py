@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """Reads a meter over TCP with a DLMS client that this project did not write.
 
-A program of its own: it imports gurux-dlms (PyPI, GPL-2.0), which nothing else here may do. It prints CSV, one record a
-line, the kind of record first:
+A program of its own (see meter_client.py). It prints CSV, one record a line, the kind of record first:
 
     serial,30000000
     name,SIM30000000
@@ -14,121 +13,41 @@ Exit code 0: everything was read. Otherwise a line on standard error says what w
 """
 
 import argparse
-import contextlib
 import datetime
-import socket
-import sys
 
-from gurux_dlms import GXByteBuffer, GXReplyData
-from gurux_dlms.enums import Authentication, DataType, InterfaceType, Security
-from gurux_dlms.objects import GXDLMSClock, GXDLMSData, GXDLMSProfileGeneric
-from gurux_dlms.secure import GXDLMSSecureClient
+from gurux_dlms.enums import DataType
+from gurux_dlms.objects import GXDLMSClock, GXDLMSProfileGeneric
 
-ANSWER_LIMIT_S = 10
-LEVELS = {"none": Authentication.NONE, "lls": Authentication.LOW, "gmac": Authentication.HIGH_GMAC}
+from meter_client import add_arguments, open_association, print_record, run
 
 
-class Association:
-    """One application association with a meter, on a connection of its own."""
-
-    def __init__(self, address, client_sap, server_sap, level, secrets=None):
-        host, port = address.rsplit(":", 1)
-        password = secrets.password if level == "lls" else None
-        self.client = GXDLMSSecureClient(
-            True, client_sap, server_sap, LEVELS[level], password, InterfaceType.WRAPPER
-        )
-        if level == "gmac":
-            self.cipher_with(secrets)
-        if secrets and secrets.max_pdu:
-            self.client.maxReceivePDUSize = secrets.max_pdu
-        self.level = level
-        self.line = socket.create_connection((host, int(port)), ANSWER_LIMIT_S)
-
-    def cipher_with(self, secrets):
-        cipher = self.client.ciphering
-        cipher.security = Security.AUTHENTICATION_ENCRYPTION
-        cipher.systemTitle = bytearray.fromhex(secrets.client_title)
-        cipher.blockCipherKey = bytearray.fromhex(secrets.encryption_key)
-        cipher.authenticationKey = bytearray.fromhex(secrets.authentication_key)
-        cipher.invocationCounter = secrets.counter
-        # A meter that ciphers its association wants its release ciphered, too.
-        self.client.useProtectedRelease = True
-
-    def __enter__(self):
-        self.client.parseAareResponse(self.ask(self.client.aarqRequest()).data)
-        if self.level == "gmac":
-            proof = self.ask(self.client.getApplicationAssociationRequest())
-            self.client.parseApplicationAssociationResponse(proof.data)
-        return self
-
-    def __exit__(self, kind, error, trace):
-        if kind is None:
-            self.ask(self.client.releaseRequest())
-        self.line.close()
-
-    def ask(self, frames):
-        """Sends a request and gathers its answer, block by block."""
-        reply = GXReplyData()
-        for frame in frames if isinstance(frames, list) else [frames]:
-            reply.clear()
-            self.exchange(frame, reply)
-            while reply.isMoreData():
-                self.exchange(self.client.receiverReady(reply), reply)
-        return reply
-
-    def exchange(self, frame, reply):
-        self.line.sendall(bytes(frame))
-        received = GXByteBuffer()
-        while not self.client.getData(received, reply, GXReplyData()):
-            octets = self.line.recv(65536)
-            if not octets:
-                raise ConnectionError("the meter closed the connection")
-            received.set(octets)
-        if reply.error:
-            raise ValueError(f"the meter refused: {reply.getErrorMessage()}")
-
-    def value(self, item, attribute):
-        return self.ask(self.client.read(item, attribute)[0]).value
-
-    def text(self, name):
-        return bytes(self.value(GXDLMSData(name), 2)).decode("ascii")
-
-    def seconds(self, octets):
-        moment = self.client.changeType(octets, DataType.DATETIME)
-        return int(moment.value.timestamp())
-
-    def profile(self, name, start, end):
-        """Columns and rows of a profile between two instants."""
-        profile = GXDLMSProfileGeneric(name)
-        self.client.updateValue(profile, 3, self.value(profile, 3))
-        columns = [(item, capture.attributeIndex) for item, capture in profile.captureObjects]
-        request = self.client.readRowsByRange(profile, start, end)
-        return columns, self.ask(request).value or []
-
-    def cell(self, column, value):
-        return self.seconds(value) if isinstance(column[0], GXDLMSClock) else int(value)
+def seconds(meter, octets):
+    moment = meter.client.changeType(octets, DataType.DATETIME)
+    return int(moment.value.timestamp())
 
 
-def print_record(*fields):
-    print(",".join(str(field) for field in fields), file=sys.__stdout__)
+def profile(meter, name, start, end):
+    """Columns and rows of a profile between two instants."""
+    item = GXDLMSProfileGeneric(name)
+    meter.client.updateValue(item, 3, meter.value(item, 3))
+    columns = [(item, capture.attributeIndex) for item, capture in item.captureObjects]
+    request = meter.client.readRowsByRange(item, start, end)
+    return columns, meter.ask(request).value or []
+
+
+def cell(meter, column, value):
+    return seconds(meter, value) if isinstance(column[0], GXDLMSClock) else int(value)
 
 
 def read(arguments):
-    if arguments.security == "gmac":
-        public = Association(arguments.address, arguments.public_sap, arguments.server_sap, "none")
-        with public as meter:
-            arguments.counter = meter.value(GXDLMSData(arguments.counter_object), 2) + 1
-    association = Association(
-        arguments.address, arguments.client_sap, arguments.server_sap, arguments.security, arguments
-    )
-    with association as meter:
+    with open_association(arguments) as meter:
         print_record("serial", meter.text("0.0.96.1.0.255"))
         print_record("name", meter.text("0.0.42.0.0.255"))
-        print_record("clock", meter.seconds(meter.value(GXDLMSClock("0.0.1.0.0.255"), 2)))
-        columns, rows = meter.profile(arguments.profile, arguments.start, arguments.end)
+        print_record("clock", seconds(meter, meter.value(GXDLMSClock("0.0.1.0.0.255"), 2)))
+        columns, rows = profile(meter, arguments.profile, arguments.start, arguments.end)
         print_record("columns", *(f"{int(i.objectType)}/{i.logicalName}/{a}" for i, a in columns))
         for row in rows:
-            print_record("row", *(meter.cell(column, value) for column, value in zip(columns, row)))
+            print_record("row", *(cell(meter, column, value) for column, value in zip(columns, row)))
 
 
 def instant(text):
@@ -140,27 +59,12 @@ def instant(text):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--address", required=True, metavar="HOST:PORT")
-    parser.add_argument("--client-sap", type=int, required=True)
-    parser.add_argument("--public-sap", type=int, default=16, help="who may read the invocation counter")
-    parser.add_argument("--server-sap", type=int, default=1)
-    parser.add_argument("--security", choices=LEVELS, required=True)
-    parser.add_argument("--password", default="")
-    parser.add_argument("--client-title", default="", help="hexadecimal, as the keys")
-    parser.add_argument("--encryption-key", default="")
-    parser.add_argument("--authentication-key", default="")
-    parser.add_argument("--counter-object", default="0.0.43.1.0.255")
-    parser.add_argument("--max-pdu", type=int, help="longest answer in one piece, in octets")
+    add_arguments(parser)
     parser.add_argument("--profile", default="1.0.99.1.0.255")
     parser.add_argument("--from", dest="start", type=instant, required=True)
     parser.add_argument("--to", dest="end", type=instant, required=True)
     arguments = parser.parse_args()
-    try:
-        # The library talks to itself on standard output, which belongs to the records.
-        with contextlib.redirect_stdout(sys.stderr):
-            read(arguments)
-    except Exception as error:  # the library raises whatever it likes
-        sys.exit(f"read_profile: {type(error).__name__}: {' '.join(str(error).split())}")
+    run("read_profile", lambda: read(arguments))
 
 
 if __name__ == "__main__":

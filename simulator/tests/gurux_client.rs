@@ -1,5 +1,6 @@
-//! A client that this project did not write reads the simulator: `interop/read_profile.py` drives the gurux-dlms client as
-//! a separate program. Needs a Python with that package, named by `INTEROP_PYTHON`; `./test` makes one.
+//! A client that this project did not write reads the simulator, switches it and gives it a tariff and firmware: the
+//! programs in `interop/` drive the gurux-dlms client. They need a Python with that package, named by `INTEROP_PYTHON`;
+//! `./test` makes one.
 
 #![allow(
     clippy::unwrap_used,
@@ -65,6 +66,59 @@ async fn a_wrong_key_is_refused() {
     fleet.shutdown().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a Python with gurux-dlms: ./test makes one and sets INTEROP_PYTHON"]
+async fn it_switches_the_meter_off_and_on() {
+    let fleet = fleet(Security::Gmac, "UTC").await;
+    assert_eq!(command(&fleet, &["switch"]).await, ["switch,False,0,4", "switch,True,1,4"]);
+    let moves: Vec<bool> = fleet.meters()[0].ledger().relay_moves().map(|(_, closed)| closed).collect();
+    assert_eq!(moves, [false, true]);
+    fleet.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a Python with gurux-dlms: ./test makes one and sets INTEROP_PYTHON"]
+async fn it_writes_a_calendar_and_activates_it() {
+    let fleet = fleet(Security::Gmac, "UTC").await;
+    let said = [
+        "passive,WINTER26,2,2,2",
+        "day,1,00:00=1",
+        "day,2,00:00=1,17:00=2,21:00=1",
+        "active,WINTER26,2,2,2",
+        "special,1,12-25,1",
+    ];
+    assert_eq!(command(&fleet, &["tariff"]).await, said);
+    let calendar = fleet.meters()[0].calendar();
+    assert_eq!(calendar.name, b"WINTER26");
+    let winter = &calendar.seasons[1];
+    assert_eq!((&winter.name[..], &winter.week[..]), (&b"WINTER"[..], &b"DEAR"[..]));
+    assert_eq!(winter.start.octets()[..4], [0xFF, 0xFF, 11, 1]);
+    assert_eq!(calendar.weeks[1].days, [2, 2, 2, 2, 2, 1, 1]);
+    let dear: Vec<_> =
+        calendar.days[1].actions.iter().map(|action| (action.start[0], action.selector)).collect();
+    assert_eq!(dear, [(0, 1), (17, 2), (21, 1)]);
+    assert_eq!(fleet.counts().tariffs_activated, 1);
+    fleet.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a Python with gurux-dlms: ./test makes one and sets INTEROP_PYTHON"]
+async fn it_installs_firmware_and_sends_missing_blocks_again() {
+    let image: Vec<u8> = (0..5000_u32).flat_map(u32::to_be_bytes).collect();
+    let file = std::env::temp_dir().join(format!("image-{}.bin", std::process::id()));
+    std::fs::write(&file, &image).unwrap();
+    let fleet = fleet(Security::Gmac, "UTC").await;
+    let options = ["image", "--identifier", "SIM-9.9", "--image", file.to_str().unwrap()];
+    let said = command(&fleet, &options).await;
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(said, ["missing,14,0", "status,3", "info,20000,SIM-9.9", "status,6", "version,SIM-9.9"]);
+    let meter = &fleet.meters()[0];
+    assert_eq!((meter.firmware(), meter.image()), ("SIM-9.9".to_owned(), image));
+    assert_eq!((meter.counts().blocks, meter.counts().new_blocks), (40, 40));
+    assert_eq!(meter.counts().counters_repeated, 0);
+    fleet.shutdown().await;
+}
+
 async fn reads_what_is_expected(security: Security, zone: &str, options: &[&str]) {
     let fleet = fleet(security, zone).await;
     let output = read(&fleet, options).await;
@@ -107,22 +161,35 @@ async fn fleet(security: Security, zone: &str) -> Fleet {
     Fleet::start(config).await.unwrap()
 }
 
-/// Runs the reader against the only meter of the fleet, with the secrets of its inventory. Later options win.
+/// Reads the only meter of the fleet.
 async fn read(fleet: &Fleet, options: &[&str]) -> Output {
+    run(fleet, "read_profile.py", &[&["--from", FROM, "--to", TO], options].concat()).await
+}
+
+/// What the only meter of the fleet said after it was commanded, line by line.
+async fn command(fleet: &Fleet, options: &[&str]) -> Vec<String> {
+    let output = run(fleet, "command_meter.py", options).await;
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    text.lines().map(ToOwned::to_owned).collect()
+}
+
+/// Runs a program against the only meter of the fleet, with the secrets of its inventory. Later options win.
+async fn run(fleet: &Fleet, program: &str, options: &[&str]) -> Output {
     let python = std::env::var("INTEROP_PYTHON")
         .expect("INTEROP_PYTHON names a Python with gurux-dlms; ./test sets it");
     let inventory = simulator::inventory(fleet);
     let mut lines = inventory.lines().map(|line| line.split(','));
     let columns = lines.next().unwrap().zip(lines.next().unwrap());
     let mut command = Command::new(python);
-    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../interop/read_profile.py"));
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../interop").join(program));
     for (column, value) in
         columns.filter(|(column, value)| !["serial", "model", "zone"].contains(column) && !value.is_empty())
     {
         command.arg(format!("--{}", column.replace('_', "-"))).arg(value);
     }
-    command.args(["--from", FROM, "--to", TO]).args(options).kill_on_drop(true);
-    timeout(READ_LIMIT, command.output()).await.expect("the reader ends in time").unwrap()
+    command.args(options).kill_on_drop(true);
+    timeout(READ_LIMIT, command.output()).await.expect("the program ends in time").unwrap()
 }
 
 /// `3/1.0.1.8.0.255/2` without the class.
