@@ -76,6 +76,9 @@ struct FirmwareArgs {
     /// Milliseconds that activating an image takes
     #[arg(long, default_value_t = 0)]
     activate_ms: u64,
+    /// Let the meters restart to activate: meanwhile they close every connection on which something comes
+    #[arg(long)]
+    restarts: bool,
     /// Whether initiating the same image again keeps its blocks; otherwise what the model says
     #[arg(long)]
     keeps_blocks: Option<bool>,
@@ -147,6 +150,7 @@ impl From<FirmwareArgs> for FirmwareConfig {
             block_size: args.block_size,
             verify_takes: Duration::from_millis(args.verify_ms),
             activate_takes: Duration::from_millis(args.activate_ms),
+            restarts: args.restarts,
             second_initiate: args.keeps_blocks.map(second),
         }
     }

@@ -52,6 +52,7 @@ pub struct FleetConfig {
     pub faults: Vec<FaultRule>,
     /// File to which everything that happens to the meters is appended, a JSON object on each line:
     /// `{"at":"2026-03-01T00:00:00Z","meter":3,"event":"relay","closed":false}`; [`Event`](crate::Event) lists the events.
+    /// What comes by itself, such as a relay that moves late, is there within a second, with the time at which it was due.
     /// Default: none.
     pub ledger: Option<PathBuf>,
 }

@@ -17,6 +17,8 @@ use crate::{Clock, Counts, Error};
 
 /// How long a meter waits before it accepts again when the process has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often a fleet with a ledger's file looks what is due.
+const SETTLE_EVERY: Duration = Duration::from_secs(1);
 
 /// A running fleet. Its tasks run on the runtime of whoever started it and end with [`Fleet::shutdown`] or when the fleet
 /// is dropped.
@@ -38,6 +40,9 @@ impl Fleet {
         let mut fleet = Self { shared, meters: Vec::new(), addresses: Vec::new(), tasks: JoinSet::new() };
         for number in 0..fleet.shared.config.count {
             fleet.add(number).await?;
+        }
+        if fleet.shared.config.ledger.is_some() {
+            fleet.tasks.spawn(settle(fleet.meters.clone()));
         }
         Ok(fleet)
     }
@@ -100,6 +105,14 @@ impl Fleet {
         self.meters.push(Arc::clone(&meter));
         self.tasks.spawn(listen(listener, meter));
         Ok(())
+    }
+}
+
+/// Lets everything happen whose time has come, so that the ledger's file has it even when nobody asks the meters.
+async fn settle(meters: Vec<Arc<Meter>>) {
+    loop {
+        sleep(SETTLE_EVERY).await;
+        meters.iter().for_each(|meter| meter.act(|_, _| ()));
     }
 }
 

@@ -28,6 +28,8 @@ pub struct FirmwareConfig {
     pub verify_takes: Duration,
     /// How long activating takes, in the same way. Default 0.
     pub activate_takes: Duration,
+    /// Whether the meter restarts to activate: meanwhile it closes every connection on which something comes. Default false.
+    pub restarts: bool,
     /// What initiating the same image, by identifier and size, once more does with its blocks. Another image always begins
     /// anew. Default: what the model says.
     pub second_initiate: Option<SecondInitiate>,
@@ -36,7 +38,7 @@ pub struct FirmwareConfig {
 impl Default for FirmwareConfig {
     fn default() -> Self {
         let (block_size, none) = (512, Duration::ZERO);
-        Self { block_size, verify_takes: none, activate_takes: none, second_initiate: None }
+        Self { block_size, verify_takes: none, activate_takes: none, restarts: false, second_initiate: None }
     }
 }
 
@@ -97,6 +99,11 @@ impl Image {
 
     pub(crate) fn enable(&mut self, enabled: bool) {
         self.enabled = enabled;
+    }
+
+    /// The meter restarts and talks with nobody.
+    pub(crate) fn restarting(&self) -> bool {
+        self.config.restarts && self.status == ImageStatus::Activating
     }
 
     pub(crate) fn status(&self) -> ImageStatus {

@@ -114,6 +114,9 @@ impl<'a> Talk<'a> {
             }
             // IEC 62056-47: what is addressed to nobody is not answered.
             let Some((client_sap, session)) = &mut self.session else { continue };
+            if self.meter.act(|state, _| state.image.restarting()) {
+                return Ok(Some(Answer::Cut));
+            }
             let access = access(self.meter, *client_sap);
             let mut view = ClientView { meter: self.meter, access, cut: false };
             self.apdu.clear();

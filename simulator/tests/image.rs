@@ -178,6 +178,22 @@ async fn a_slow_and_busy_meter_is_polled() {
 }
 
 #[tokio::test]
+async fn a_meter_that_restarts_is_gone_until_its_firmware_runs() {
+    let firmware = FirmwareConfig { activate_takes: Duration::from_secs(3600), restarts: true, ..keeping() };
+    let fleet = fleet(firmware, &[]).await;
+    let mut reader = open(&fleet).await;
+    initiate(&mut reader).await;
+    send_missing(&mut reader).await;
+    reader.invoke(18, IMAGE, 3).await.unwrap();
+    assert!(is_busy(&reader.invoke(18, IMAGE, 4).await));
+    assert!(matches!(reader.value(18, IMAGE, 6).await, Err(Failure::Closed)));
+    let refused = Reader::open(fleet.addresses()[0], &fleet.meters()[0]).await;
+    assert!(matches!(refused, Err(Failure::Closed)));
+    fleet.clock().advance(3600);
+    assert_eq!(version(&mut open(&fleet).await).await, Data::OctetString(IDENTIFIER.to_vec()));
+}
+
+#[tokio::test]
 async fn a_transfer_that_is_disabled_takes_nothing() {
     let fleet = fleet(keeping(), &[]).await;
     let mut reader = open(&fleet).await;

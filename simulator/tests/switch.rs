@@ -187,6 +187,27 @@ async fn the_ledger_survives_connections_and_names_everything_that_was_executed(
 }
 
 #[tokio::test]
+async fn a_late_relay_reaches_the_file_without_being_asked() {
+    let file = std::env::temp_dir().join(format!("late-{}.jsonl", std::process::id()));
+    let switch = SwitchConfig { delay: Duration::from_secs(3600), ..SwitchConfig::default() };
+    let config =
+        FleetConfig { security: Security::Lls, switch, ledger: Some(file.clone()), ..config("sed302") };
+    let fleet = Fleet::start(config).await.unwrap();
+    open(&fleet, 0).await.invoke(70, SWITCH, DISCONNECT).await.unwrap();
+    let lines = || std::fs::read_to_string(&file).unwrap().lines().count();
+    assert_eq!(lines(), 1, "the relay has not moved yet");
+    fleet.clock().advance(3600);
+    let moved = async {
+        while lines() < 2 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), moved).await.unwrap();
+    fleet.shutdown().await;
+    std::fs::remove_file(&file).unwrap();
+}
+
+#[tokio::test]
 async fn a_repeated_counter_is_noted() {
     let fleet = Fleet::start(config("sed302")).await.unwrap();
     let (address, meter) = (fleet.addresses()[0], &fleet.meters()[0]);
