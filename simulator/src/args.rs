@@ -44,8 +44,9 @@ pub(crate) struct FleetArgs {
     #[command(flatten)]
     firmware: FirmwareArgs,
     /// What is wrong with whom: silent:0.01, slow=250ms:0.1, cut=4:#3, tag=1:0.05, serial:#2, layout=<instant>:#1,
-    /// welded:#4, tampered:#5, stuck-block=7:#6, wrong-image:#7, tariff-not-kept:#8; and how often: unexecuted=3x:1, unanswered=0.2:1,
-    /// drop=0.1:1, lost-block=0.05:1, verify-busy=2x:1, activate-busy=2x:1
+    /// welded:#4, tampered:#5, stuck-block=7:#6, wrong-image:#7, verify-fails:#8, activation-fails:#9,
+    /// tariff-not-kept:#10; and how often: unexecuted=3x:1, unanswered=0.2:1, drop=0.1:1, lost-block=0.05:1,
+    /// verify-busy=2x:1, activate-busy=2x:1
     #[arg(long)]
     fault: Vec<FaultRule>,
 }

@@ -15,10 +15,13 @@ use crate::fault::Faults;
 pub(crate) const IMAGE_LIMIT: u32 = 16 << 20;
 /// Octets of the longest identifier that a meter takes.
 const IDENTIFIER_LIMIT: usize = 64;
+/// What an image begins with that names its version.
+const VERSION_MARK: &[u8] = b"version: ";
 /// The version that meters are made with.
 const FIRST_VERSION: &[u8] = b"SIM-1.0";
 
-/// How the meters of a fleet take new firmware.
+/// How the meters of a fleet take new firmware. An image may be any octets; the version that the meter shows once the image
+/// runs is the rest of its first line, when the image begins with `version: `, and otherwise its identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FirmwareConfig {
     /// Octets of an image block, 1 to 65536. Default 512.
@@ -47,7 +50,7 @@ impl Default for FirmwareConfig {
 pub(crate) struct Image {
     config: FirmwareConfig,
     keeps_blocks: bool,
-    /// The identifier of the image that was activated last.
+    /// The version of the image that was activated last.
     version: Vec<u8>,
     enabled: bool,
     status: ImageStatus,
@@ -60,6 +63,8 @@ pub(crate) struct Image {
     /// The block that never comes, however often it is sent.
     stuck_block: Option<u32>,
     wrong_identification: bool,
+    verify_fails: bool,
+    activation_fails: bool,
 }
 
 impl Image {
@@ -76,6 +81,8 @@ impl Image {
             held: Vec::new(),
             stuck_block: faults.stuck_block,
             wrong_identification: faults.wrong_image,
+            verify_fails: faults.verify_fails,
+            activation_fails: faults.activation_fails,
         }
     }
 
@@ -194,7 +201,7 @@ impl Image {
             self.status = ImageStatus::VerificationFailed;
             return Err(ActionResult::OtherReason);
         }
-        self.start(ImageStatus::Verifying, self.config.verify_takes, now)
+        self.start(ImageStatus::Verifying, self.config.verify_takes, self.verify_fails, now)
     }
 
     /// Method 4, for an image that is verified and for no other.
@@ -203,7 +210,7 @@ impl Image {
         if self.status != ImageStatus::Verified {
             return Err(ActionResult::OtherReason);
         }
-        self.start(ImageStatus::Activating, self.config.activate_takes, now)
+        self.start(ImageStatus::Activating, self.config.activate_takes, self.activation_fails, now)
     }
 
     /// Ends verifying or activating when its time has come; the activation of an image is told.
@@ -213,12 +220,17 @@ impl Image {
         }
         match self.status {
             ImageStatus::Verifying => {
-                self.status = ImageStatus::Verified;
+                let failed = self.verify_fails;
+                self.status = if failed { ImageStatus::VerificationFailed } else { ImageStatus::Verified };
+                None
+            }
+            ImageStatus::Activating if self.activation_fails => {
+                self.status = ImageStatus::ActivationFailed;
                 None
             }
             ImageStatus::Activating => {
                 self.status = ImageStatus::Activated;
-                self.version.clone_from(&self.identifier);
+                self.version = named_version(&self.octets).unwrap_or(&self.identifier).to_vec();
                 let identifier = String::from_utf8_lossy(&self.identifier).into_owned();
                 Some((self.until, Event::ImageActivated { identifier }))
             }
@@ -235,11 +247,28 @@ impl Image {
         }
     }
 
-    fn start(&mut self, status: ImageStatus, takes: Duration, now: Timestamp) -> Result<(), ActionResult> {
+    /// Begins what may take time; what takes none says at once whether it fails.
+    fn start(
+        &mut self,
+        status: ImageStatus,
+        takes: Duration,
+        fails: bool,
+        now: Timestamp,
+    ) -> Result<(), ActionResult> {
         self.status = status;
         self.until = now.saturating_add(takes).unwrap_or(now);
-        if takes.is_zero() { Ok(()) } else { Err(ActionResult::TemporaryFailure) }
+        match (takes.is_zero(), fails) {
+            (false, _) => Err(ActionResult::TemporaryFailure),
+            (true, true) => Err(ActionResult::OtherReason),
+            (true, false) => Ok(()),
+        }
     }
+}
+
+/// The version that an image names itself.
+fn named_version(image: &[u8]) -> Option<&[u8]> {
+    let line = image.strip_prefix(VERSION_MARK)?.split(|octet| *octet == b'\n').next()?;
+    (1..=IDENTIFIER_LIMIT).contains(&line.len()).then_some(line)
 }
 
 #[cfg(test)]
@@ -354,6 +383,31 @@ mod tests {
         image.settle(NOW);
         let shown = ToActivate::list_from_data(&image.to_activate()).unwrap();
         assert_eq!(shown[0].identification, b"V2-other");
+    }
+
+    #[test]
+    fn an_image_may_name_its_version() {
+        assert_eq!(named_version(b"version: 2.0.1\nand code"), Some(&b"2.0.1"[..]));
+        assert_eq!(named_version(b"version: 2.0.1"), Some(&b"2.0.1"[..]));
+        assert_eq!([named_version(b"version: \n"), named_version(b"2.0.1"), named_version(b"")], [None; 3]);
+    }
+
+    #[test]
+    fn a_meter_may_fail_to_verify_or_to_activate() {
+        let whole = |rule: &str| {
+            let mut image = image(false, &Faults::of(&[rule.parse().unwrap()], 1, 0));
+            initiate(&mut image, (b"V2", 5)).unwrap();
+            send(&mut image, 0, 5).unwrap();
+            image
+        };
+        let failed = Err(ActionResult::OtherReason);
+        let mut image = whole("verify-fails:1");
+        assert_eq!((image.verify(NOW), image.settle(NOW)), (failed, None));
+        assert_eq!(image.status(), ImageStatus::VerificationFailed);
+        let mut image = whole("activation-fails:1");
+        assert_eq!((image.verify(NOW), image.settle(NOW)), (Ok(()), None));
+        assert_eq!((image.activate(NOW), image.settle(NOW)), (failed, None));
+        assert_eq!((image.status(), image.version()), (ImageStatus::ActivationFailed, FIRST_VERSION));
     }
 
     #[test]

@@ -52,6 +52,10 @@ pub enum Fault {
     StuckBlock(u32),
     /// A verified image is shown under another identification than the one that was initiated.
     WrongImage,
+    /// Verifying an image begins and fails.
+    VerifyFails,
+    /// Activating an image begins and fails: the old firmware stays.
+    ActivationFails,
     /// Verifying an image answers temporary-failure, and nothing begins.
     VerifyBusy(Often),
     /// Activating an image answers temporary-failure, and nothing begins.
@@ -113,6 +117,8 @@ pub(crate) struct Faults {
     pub(crate) tampered: bool,
     pub(crate) stuck_block: Option<u32>,
     pub(crate) wrong_image: bool,
+    pub(crate) verify_fails: bool,
+    pub(crate) activation_fails: bool,
     pub(crate) tariff_not_kept: bool,
     /// By the number of the [`Trouble`].
     troubles: [Option<Often>; Trouble::COUNT],
@@ -147,6 +153,8 @@ impl Faults {
             Fault::WrongImage => self.wrong_image = true,
             Fault::VerifyBusy(often) => self.trouble(Trouble::VerifyBusy, often),
             Fault::ActivateBusy(often) => self.trouble(Trouble::ActivateBusy, often),
+            Fault::VerifyFails => self.verify_fails = true,
+            Fault::ActivationFails => self.activation_fails = true,
             Fault::TariffNotKept => self.tariff_not_kept = true,
             Fault::Tampered => self.tampered = true,
         }
