@@ -6,6 +6,7 @@
 mod check;
 mod telemetry;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -88,16 +89,32 @@ pub struct Database {
     pub max_connections: u32,
 }
 
-/// `[api]`: the gRPC interface, served when the role `api` is on.
+/// `[api]`: the gRPC interface, served when the role `api` is on. It is served with TLS to whoever shows a client certificate
+/// that names one of the `principals`, or without encryption on a loopback address, or not at all.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Api {
     /// Address and port to listen on. Default `127.0.0.1:50051`.
     pub listen: SocketAddr,
+    /// Certificate of the server in PEM, followed by those between it and the root. The three files are read anew within
+    /// seconds when they change; connections that are open stay. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_certificate: Option<PathBuf>,
+    /// Its private key in PEM, without a password. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_key: Option<PathBuf>,
+    /// Authorities in PEM; only clients with a certificate of one of them get a connection. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_ca: Option<PathBuf>,
     /// Serve without encryption, on a loopback address only: every program on this machine may call, with this role (`viewer`,
     /// `operator` or `engineer`), under the name `loopback`. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plaintext_role: Option<Role>,
+    /// Who may call with TLS: the role (`viewer`, `operator` or `engineer`) for the name in the client certificate, which is the
+    /// first URI among its alternative names, else the first DNS name, else the common name. Default: nobody; at most 10000
+    /// names of 1 to 256 characters, and none of them `loopback`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub principals: BTreeMap<String, Role>,
 }
 
 /// `[roles]`: what this process does. Roles meet only in the database, so several processes may share the work. Default: all.
@@ -262,7 +279,14 @@ impl Default for Database {
 
 impl Default for Api {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 50051)), plaintext_role: None }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 50051)),
+            tls_certificate: None,
+            tls_key: None,
+            client_ca: None,
+            plaintext_role: None,
+            principals: BTreeMap::new(),
+        }
     }
 }
 

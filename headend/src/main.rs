@@ -1,5 +1,5 @@
-//! The program `headend`: `serve`, `migrate`, `check-config`, `print-config`.
-#![allow(clippy::print_stdout, reason = "the answers of check-config and print-config go to the terminal")]
+//! The program `headend`: `serve`, `migrate`, `check-config`, `print-config`, `demo-certificates`.
+#![allow(clippy::print_stdout, reason = "answers go to the terminal")]
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use headend::config::Config;
-use headend::{serve, telemetry};
+use headend::{certificates, serve, telemetry};
+use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +30,11 @@ enum Command {
     CheckConfig(ConfigFile),
     /// Print the configuration in effect, defaults included, secrets hidden
     PrintConfig(ConfigFile),
+    /// Make certificates to try the program with: an authority, a server on this machine, and a client for each role
+    DemoCertificates {
+        /// The folder to make; nothing is overwritten
+        folder: PathBuf,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -94,6 +100,11 @@ fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::PrintConfig(file) => {
             print!("{}", file.load()?.render()?);
+            Ok(())
+        }
+        Command::DemoCertificates { folder } => {
+            certificates::make(&folder, Timestamp::now())?;
+            println!("certificates for 30 days are in {}", folder.display());
             Ok(())
         }
     }

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 use uuid::Uuid;
 
-use crate::api::{self, Entrance, Limits};
+use crate::api::{self, Entrance, Limits, Tls, TlsError, TlsFiles};
 use crate::cluster::{self, Cluster};
 use crate::collect::Collector;
 use crate::config::{self, Config};
@@ -56,8 +56,14 @@ pub enum Error {
         detail: String,
     },
     /// Nobody could call the interface.
-    #[error("nobody could call the API: ask for plaintext on a loopback address with api.plaintext_role")]
+    #[error(
+        "nobody could call the API: name api.tls_certificate, api.tls_key and api.client_ca and who may call in [api.principals], \
+         or set api.plaintext_role to serve every program on this machine without encryption, or turn roles.api off"
+    )]
     NoEntrance,
+    /// The certificates of the interface.
+    #[error("the API cannot be served with TLS: {0}")]
+    Tls(#[from] TlsError),
     /// The interface.
     #[error(transparent)]
     Api(#[from] api::Error),
@@ -162,12 +168,19 @@ pub fn load_models(config: &config::Models) -> Result<BTreeMap<String, Arc<Model
 /// Who may call the interface; `None` where it is not served.
 ///
 /// # Errors
-/// [`Error::NoEntrance`].
+/// [`Error::NoEntrance`], [`Error::Tls`].
 pub fn entrance(config: &Config) -> Result<Option<Entrance>, Error> {
     if !config.roles.api {
         return Ok(None);
     }
-    config.api.plaintext_role.map(|role| Some(Entrance::Plaintext(role))).ok_or(Error::NoEntrance)
+    let api = &config.api;
+    let files = (&api.tls_certificate, &api.tls_key, &api.client_ca);
+    if let (Some(certificate), Some(key), Some(client_ca)) = files {
+        let (certificate, key, client_ca) = (certificate.clone(), key.clone(), client_ca.clone());
+        let files = TlsFiles { certificate, key, client_ca };
+        return Ok(Some(Entrance::Tls(Tls::open(files, api.principals.clone())?)));
+    }
+    api.plaintext_role.map(|role| Some(Entrance::Plaintext(role))).ok_or(Error::NoEntrance)
 }
 
 async fn roles(

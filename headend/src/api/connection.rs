@@ -1,43 +1,57 @@
 //! Connections that know who is behind them.
 
+mod accept;
+mod certificate;
+mod tls;
+
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_stream::wrappers::TcpListenerStream;
-use tokio_stream::{Stream, StreamExt as _};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio_rustls::server::TlsStream;
+use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::either::Either;
 use tonic::transport::server::Connected;
 
-use super::access::{Caller, Principal, Role};
+use super::access::{Caller, Role};
+pub use tls::{Tls, TlsError, TlsFiles};
 
 /// The name of whoever calls without encryption.
-const LOOPBACK: &str = "loopback";
+pub(crate) const LOOPBACK: &str = "loopback";
+
+/// Connections that are let in and not yet served.
+const WAITING: usize = 16;
 
 /// Who may connect, and as whom.
 #[derive(Debug, Clone)]
 pub enum Entrance {
     /// Every program on this machine, without encryption, all as one principal with this role.
     Plaintext(Role),
+    /// Whoever has a certificate that names a principal, encrypted.
+    Tls(Tls),
 }
 
 /// A connection and whoever is behind it; every request on it carries the [`Caller`].
 #[derive(Debug)]
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Either<TcpStream, Box<TlsStream<TcpStream>>>,
     caller: Caller,
+    /// Its place among those that may be open at once.
+    _place: OwnedSemaphorePermit,
 }
 
-/// The connections that arrive at the listener.
+/// The connections that are let in at the listener, until the stream is dropped.
 pub(super) fn incoming(
     listener: TcpListener,
     entrance: Entrance,
 ) -> impl Stream<Item = io::Result<Connection>> {
-    let Entrance::Plaintext(role) = entrance;
-    let caller = Caller::Known(Principal { name: LOOPBACK.into(), role });
-    TcpListenerStream::new(listener)
-        .map(move |stream| Ok(Connection { stream: stream?, caller: caller.clone() }))
+    let (sender, receiver) = mpsc::channel(WAITING);
+    tokio::spawn(accept::run(listener, entrance, sender));
+    ReceiverStream::new(receiver)
 }
 
 impl Connected for Connection {

@@ -37,7 +37,8 @@ use tracing::{info, warn};
 
 use crate::store::Store;
 use access::AccessLayer;
-pub use connection::Entrance;
+pub(crate) use connection::LOOPBACK;
+pub use connection::{Entrance, Tls, TlsError, TlsFiles};
 use inventory::Inventory;
 use jobs::Jobs;
 use notices::{Hub, Notices};

@@ -1,6 +1,7 @@
 //! The one place where a refusal becomes a gRPC status. What is wrong inside stays in the log.
 
 use ami_proto::v1::{ErrorDetail, ErrorReason, FailureReason, JobFailure};
+use jiff::Timestamp;
 use tonic::{Code, Status};
 use tracing::{error, warn};
 
@@ -63,6 +64,15 @@ pub(crate) enum Refusal {
     /// An rpc that the rules do not list.
     #[error("there is no call {call} that anybody may make: use a client of the server's version")]
     NoRule { call: String },
+    /// A certificate of our CA that names nobody.
+    #[error(
+        "the client certificate names {name:?}, whom the server does not know: have the name entered in [api.principals] \
+         (SHA-256 of the certificate: {fingerprint})"
+    )]
+    UnknownCaller { name: String, fingerprint: String },
+    /// The certificate has expired since the connection was opened.
+    #[error("the client certificate has expired at {until}: connect again with a new one")]
+    CertificateExpired { until: Timestamp },
     /// A call that came past the listener that names its caller.
     #[error("nobody stands behind this call: connect to the address that the server listens on")]
     Nameless,
@@ -103,7 +113,9 @@ impl Refusal {
             Self::NotPermitted { .. } | Self::NoRule { .. } => {
                 (Code::PermissionDenied, ErrorReason::PermissionDenied)
             }
-            Self::Nameless => (Code::Unauthenticated, ErrorReason::Unauthenticated),
+            Self::UnknownCaller { .. } | Self::CertificateExpired { .. } | Self::Nameless => {
+                (Code::Unauthenticated, ErrorReason::Unauthenticated)
+            }
             Self::StoreUnavailable => (Code::Unavailable, ErrorReason::StoreUnavailable),
             Self::ShuttingDown => (Code::Unavailable, ErrorReason::ShuttingDown),
             Self::Internal => (Code::Internal, ErrorReason::Internal),

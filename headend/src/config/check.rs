@@ -5,10 +5,13 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::{Config, Error};
+use crate::api::LOOPBACK;
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
+
+const MAX_PRINCIPALS: usize = 10_000;
 
 impl Config {
     /// Refuses the first value outside its extremes, and roles that do not fit together.
@@ -38,12 +41,41 @@ impl Config {
     }
 
     fn check_api(&self) -> Result<(), Error> {
-        if self.api.plaintext_role.is_some() && !self.api.listen.ip().is_loopback() {
+        let api = &self.api;
+        if api.plaintext_role.is_some() && !api.listen.ip().is_loopback() {
             let expected =
                 "a loopback address where api.plaintext_role is set: passwords and keys of meters pass here";
-            return Err(out_of_range("api.listen", self.api.listen, expected));
+            return Err(out_of_range("api.listen", api.listen, expected));
         }
-        Ok(())
+        let files = [
+            ("api.tls_certificate", &api.tls_certificate),
+            ("api.tls_key", &api.tls_key),
+            ("api.client_ca", &api.client_ca),
+        ];
+        let tls = files.iter().any(|(_, file)| file.is_some());
+        if let Some((key, _)) = files.iter().find(|(_, file)| tls && file.is_none()) {
+            let expected = "a file: api.tls_certificate, api.tls_key and api.client_ca belong together";
+            return Err(out_of_range(key, "absent", expected));
+        }
+        if tls && api.plaintext_role.is_some() {
+            return Err(out_of_range("api.plaintext_role", "set", "absent where the API is served with TLS"));
+        }
+        if tls == api.principals.is_empty() {
+            let got = if tls { "empty" } else { "given" };
+            return Err(out_of_range(
+                "api.principals",
+                got,
+                "given where the API is served with TLS, as nobody could call otherwise, and only there",
+            ));
+        }
+        within("the number of api.principals", api.principals.len(), 0..=MAX_PRINCIPALS)?;
+        let odd = api.principals.keys().find(|name| !(1..=256).contains(&name.len()) || *name == LOOPBACK);
+        match odd {
+            Some(name) => {
+                Err(out_of_range("api.principals", name, "names of 1 to 256 characters, not loopback"))
+            }
+            None => Ok(()),
+        }
     }
 
     fn check_collector(&self) -> Result<(), Error> {
@@ -131,8 +163,17 @@ mod tests {
                 assert!(place.is_some(), "{section}.{key} is missing in the sample");
             }
         }
-        for optional in ["# url = ", "# bin_dir = ", "# dir = ", "# plaintext_role = ", "# otlp_endpoint = "]
-        {
+        for optional in [
+            "# url = ",
+            "# bin_dir = ",
+            "# dir = ",
+            "# plaintext_role = ",
+            "# tls_certificate = ",
+            "# tls_key = ",
+            "# client_ca = ",
+            "# [api.principals]",
+            "# otlp_endpoint = ",
+        ] {
             assert!(SAMPLE.contains(optional), "{optional} is missing in the sample");
         }
     }
@@ -157,6 +198,17 @@ mod tests {
             ("[database]\nmax_connections = 1", "database.max_connections"),
             ("[database]\nurl = 'mysql://x'", "database.url"),
             ("[api]\nlisten = '0.0.0.0:50051'\nplaintext_role = 'viewer'", "api.listen"),
+            ("[api]\ntls_key = 'key.pem'", "api.tls_certificate"),
+            ("[api]\nprincipals = { anna = 'viewer' }", "api.principals"),
+            ("[api]\ntls_certificate = 'c'\ntls_key = 'k'\nclient_ca = 'a'", "api.principals"),
+            (
+                "[api]\ntls_certificate = 'c'\ntls_key = 'k'\nclient_ca = 'a'\nprincipals = { loopback = 'viewer' }",
+                "api.principals",
+            ),
+            (
+                "[api]\ntls_certificate = 'c'\ntls_key = 'k'\nclient_ca = 'a'\nplaintext_role = 'viewer'",
+                "api.plaintext_role",
+            ),
             ("[collector]\nmax_sessions = 0", "collector.max_sessions"),
             ("[collector]\nlease = '1s'", "collector.lease"),
             ("[collector]\ncounters_per_lease = 1", "collector.counters_per_lease"),

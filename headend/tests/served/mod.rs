@@ -38,21 +38,20 @@ impl Served {
     }
 
     pub(crate) async fn with(limits: Limits) -> Self {
-        Self::serve(limits, Role::Engineer).await
+        Self::serve(limits, Entrance::Plaintext(Role::Engineer)).await
     }
 
     /// Whoever calls has this role.
     pub(crate) async fn to(role: Role) -> Self {
-        Self::serve(Limits::default(), role).await
+        Self::serve(Limits::default(), Entrance::Plaintext(role)).await
     }
 
-    async fn serve(limits: Limits, role: Role) -> Self {
+    async fn serve(limits: Limits, entrance: Entrance) -> Self {
         let database = Database::new().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         let models = Arc::new(models::builtin().unwrap());
-        let entrance = Entrance::Plaintext(role);
         let parts = Parts { store: database.store.clone(), models, limits, entrance };
         let server = tokio::spawn(api::serve(listener, parts, stop.clone()));
         let endpoint = Channel::from_shared(format!("http://{address}")).unwrap();

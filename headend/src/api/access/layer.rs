@@ -4,6 +4,7 @@ use std::future::{Ready, ready};
 use std::task::{Context, Poll};
 
 use futures_util::future::Either;
+use jiff::Timestamp;
 use tonic::Status;
 use tonic::codegen::{Service, http};
 use tower_layer::Layer;
@@ -46,7 +47,7 @@ where
     }
 
     fn call(&mut self, mut request: http::Request<I>) -> Self::Future {
-        match admit(request.extensions().get(), request.uri().path()) {
+        match admit(request.extensions().get(), request.uri().path(), Timestamp::now()) {
             Ok(principal) => {
                 request.extensions_mut().insert(principal);
                 Either::Left(self.inner.call(request))
@@ -60,9 +61,15 @@ where
 }
 
 /// The principal behind a call that may be made.
-fn admit(caller: Option<&Caller>, path: &str) -> Result<Principal, Refusal> {
+fn admit(caller: Option<&Caller>, path: &str, now: Timestamp) -> Result<Principal, Refusal> {
     let principal = match caller {
-        Some(Caller::Known(principal)) => principal,
+        Some(Caller::Known { until: Some(until), .. }) if *until < now => {
+            return Err(Refusal::CertificateExpired { until: *until });
+        }
+        Some(Caller::Known { principal, .. }) => principal,
+        Some(Caller::Unknown { name, fingerprint }) => {
+            return Err(Refusal::UnknownCaller { name: name.clone(), fingerprint: fingerprint.clone() });
+        }
         None => return Err(Refusal::Nameless),
     };
     let needed = rules::needed(path).ok_or_else(|| Refusal::NoRule { call: path.into() })?;
@@ -83,15 +90,21 @@ mod tests {
 
     use super::*;
 
-    fn caller(role: Role) -> Caller {
-        Caller::Known(Principal { name: "anna".into(), role })
+    const CREATE: &str = "/ami.v1.InventoryService/CreateMeter";
+
+    fn caller(role: Role, until: Option<Timestamp>) -> Caller {
+        Caller::Known { principal: Principal { name: "anna".into(), role }, until }
+    }
+
+    fn refused(caller: Option<&Caller>, path: &str) -> Status {
+        admit(caller, path, Timestamp::UNIX_EPOCH).unwrap_err().into()
     }
 
     #[test]
     fn who_may_is_admitted_and_who_may_not_is_told_whom_to_ask() {
-        let path = "/ami.v1.InventoryService/CreateMeter";
-        assert_eq!(admit(Some(&caller(Role::Engineer)), path).unwrap().name, "anna");
-        let status = Status::from(admit(Some(&caller(Role::Operator)), path).unwrap_err());
+        let engineer = caller(Role::Engineer, None);
+        assert_eq!(admit(Some(&engineer), CREATE, Timestamp::MAX).unwrap().name, "anna");
+        let status = refused(Some(&caller(Role::Operator, None)), CREATE);
         assert_eq!(status.code(), Code::PermissionDenied);
         assert_eq!(
             status.message(),
@@ -101,10 +114,20 @@ mod tests {
 
     #[test]
     fn without_a_rule_or_a_name_nobody_is_admitted() {
-        let status =
-            Status::from(admit(Some(&caller(Role::Engineer)), "/ami.v1.JobsService/Drop").unwrap_err());
+        let status = refused(Some(&caller(Role::Engineer, None)), "/ami.v1.JobsService/Drop");
         assert_eq!(status.code(), Code::PermissionDenied);
-        let status = Status::from(admit(None, "/ami.v1.JobsService/GetJob").unwrap_err());
+        assert_eq!(refused(None, CREATE).code(), Code::Unauthenticated);
+        let unknown = Caller::Unknown { name: "eve".into(), fingerprint: "ab12".into() };
+        let status = refused(Some(&unknown), CREATE);
+        assert_eq!(status.code(), Code::Unauthenticated);
+        assert!(status.message().contains("\"eve\"") && status.message().contains("ab12"), "{status}");
+    }
+
+    #[test]
+    fn a_certificate_counts_until_its_last_second() {
+        let admit = |now| admit(Some(&caller(Role::Engineer, Some(Timestamp::UNIX_EPOCH))), CREATE, now);
+        assert!(admit(Timestamp::UNIX_EPOCH).is_ok());
+        let status = Status::from(admit(Timestamp::UNIX_EPOCH + jiff::Span::new().seconds(1)).unwrap_err());
         assert_eq!(status.code(), Code::Unauthenticated);
     }
 }

@@ -1,5 +1,6 @@
 //! Who calls.
 
+use jiff::Timestamp;
 use tonic::Request;
 
 use super::role::Role;
@@ -28,5 +29,17 @@ impl Principal {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Caller {
     /// The configuration knows the name.
-    Known(Principal),
+    Known {
+        /// Who it is.
+        principal: Principal,
+        /// Until when the certificate is valid.
+        until: Option<Timestamp>,
+    },
+    /// The certificate is one of our CA, and names nobody that the configuration knows.
+    Unknown {
+        /// The name; empty when there is none in the certificate.
+        name: String,
+        /// SHA-256 of the certificate.
+        fingerprint: String,
+    },
 }
