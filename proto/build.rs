@@ -4,8 +4,14 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 4] =
-    ["ami/v1/common.proto", "ami/v1/inventory.proto", "ami/v1/jobs.proto", "ami/v1/readings.proto"];
+const FILES: [&str; 6] = [
+    "ami/v1/commands.proto",
+    "ami/v1/common.proto",
+    "ami/v1/inventory.proto",
+    "ami/v1/jobs.proto",
+    "ami/v1/readings.proto",
+    "ami/v1/switch.proto",
+];
 
 /// Messages that hold secrets; `src/secret.rs` writes their `Debug`.
 const SECRET: [&str; 3] =

@@ -33,6 +33,8 @@ pub(crate) enum Setback {
     NoCounters,
     /// What the task itself found out; asking again does not change it.
     Final(Failure),
+    /// Something was ordered of the meter, and it could not be read what came of it.
+    InDoubt(Failure),
     /// The receiver of the reports is gone.
     NobodyListens,
 }
@@ -88,7 +90,27 @@ impl Setback {
             }
             Self::Protocol(_, Error::TagMismatch | Error::ServerProof) => false,
             Self::Protocol(_, other) => other.fault() == Fault::PeerBroke,
-            Self::Shape(_) | Self::NoCounters | Self::Final(_) | Self::NobodyListens => false,
+            Self::Shape(_) | Self::NoCounters | Self::Final(_) | Self::InDoubt(_) | Self::NobodyListens => {
+                false
+            }
+        }
+    }
+
+    /// Whether the meter understood what was asked for and said no.
+    pub(crate) fn is_refusal(&self) -> bool {
+        match self {
+            // A meter that has closed the association on its own answers with an exception, too, and may do what it is asked for then.
+            Self::Protocol(Stage::Open, error) => error.fault() == Fault::PeerRefused && !self.may_heal(),
+            _ => false,
+        }
+    }
+
+    /// Whether what was ordered may have been done although nobody said so.
+    pub(crate) fn leaves_doubt(&self) -> bool {
+        match self {
+            Self::Line(Stage::Open, _) | Self::Flooded => true,
+            Self::Protocol(Stage::Open, error) => error.fault() == Fault::PeerBroke,
+            _ => false,
         }
     }
 
@@ -110,6 +132,7 @@ impl Setback {
             ),
             Self::NoCounters => spent(),
             Self::Final(failure) => failure.clone(),
+            Self::InDoubt(failure) => Failure { in_doubt: true, ..failure.clone() },
             Self::NobodyListens => {
                 Failure::new(Reason::Cancelled, "The head-end is stopping; the work will be redone.")
             }
@@ -174,6 +197,10 @@ fn line(stage: Stage, error: &LineError, station: &Station, limits: &Limits) -> 
 /// Errors inside an association.
 fn answer(error: &Error) -> Failure {
     match error {
+        Error::Action(result) => {
+            let help = "check the rights of the client address and the state of the meter";
+            Failure::new(Reason::MeterRefused, format!("The meter refused the order ({result}); {help}."))
+        }
         Error::Access(result) => {
             let help = "check the rights of the client address and the meter's model";
             Failure::new(Reason::MeterRefused, format!("The meter refused access ({result}); {help}."))

@@ -2,7 +2,7 @@
 //!
 //! The span is of level debug. Where nobody takes it, an exchange costs one comparison for it.
 
-use dlms::{AttributeDescriptor, Obis};
+use dlms::{AttributeDescriptor, MethodDescriptor, Obis};
 use tracing::{Span, field::Empty};
 
 use crate::diagnosis::Setback;
@@ -27,6 +27,17 @@ impl Subject {
     pub(crate) const fn get(attribute: &AttributeDescriptor) -> Self {
         let object = (attribute.class_id, attribute.instance, attribute.attribute);
         Self { service: "get", object: Some(object) }
+    }
+
+    /// The write of an attribute, or of its first block.
+    pub(crate) const fn set(attribute: &AttributeDescriptor) -> Self {
+        let object = (attribute.class_id, attribute.instance, attribute.attribute);
+        Self { service: "set", object: Some(object) }
+    }
+
+    /// The invocation of a method, or its first block.
+    pub(crate) const fn action(method: &MethodDescriptor) -> Self {
+        Self { service: "action", object: Some((method.class_id, method.instance, method.method)) }
     }
 
     /// The next block of the same.

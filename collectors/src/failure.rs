@@ -34,11 +34,17 @@ pub enum Reason {
     Unsupported,
     /// The work was called off before it ended.
     Cancelled,
+    /// The meter accepted the order, and what was read back is something else.
+    NotEffective,
+    /// It was too late to send the order.
+    DeadlinePassed,
+    /// The meter holds another firmware image than the one that was ordered.
+    ImageMismatch,
 }
 
 impl Reason {
     /// Every reason with its text.
-    pub const ALL: [(Self, &'static str); 14] = [
+    pub const ALL: [(Self, &'static str); 17] = [
         (Self::NoRoute, "no_route"),
         (Self::Refused, "refused"),
         (Self::Timeout, "timeout"),
@@ -53,6 +59,9 @@ impl Reason {
         (Self::MeterBrokeRules, "meter_broke_rules"),
         (Self::Unsupported, "unsupported"),
         (Self::Cancelled, "cancelled"),
+        (Self::NotEffective, "not_effective"),
+        (Self::DeadlinePassed, "deadline_passed"),
+        (Self::ImageMismatch, "image_mismatch"),
     ];
 
     /// The text of the reason, such as `no_route`.
@@ -78,7 +87,10 @@ impl Reason {
             | Self::MeterRefused
             | Self::MeterBrokeRules
             | Self::Unsupported
-            | Self::Cancelled => false,
+            | Self::Cancelled
+            | Self::NotEffective
+            | Self::DeadlinePassed
+            | Self::ImageMismatch => false,
         }
     }
 }
@@ -113,12 +125,14 @@ pub struct Failure {
     pub detail: String,
     /// With [`Reason::CounterRejected`]: the lowest invocation counter that the meter says it will accept.
     pub expected_counter: Option<u32>,
+    /// Whether something was ordered of the meter and nobody knows what came of it: it has to be read before anything else.
+    pub in_doubt: bool,
 }
 
 impl Failure {
-    /// A failure without an expected counter.
+    /// A failure without an expected counter that leaves nothing in doubt.
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Self { reason, detail: detail.into(), expected_counter: None }
+        Self { reason, detail: detail.into(), expected_counter: None, in_doubt: false }
     }
 }
 
@@ -133,14 +147,15 @@ mod tests {
             assert_eq!(reason.to_string(), text);
             assert_eq!(text.parse(), Ok(reason));
         }
-        assert_eq!(Reason::Cancelled as usize, Reason::ALL.len() - 1);
+        assert_eq!(Reason::ImageMismatch as usize, Reason::ALL.len() - 1);
     }
 
     #[test]
     fn reasons_are_the_words_of_the_database() {
         let texts: Vec<_> = Reason::ALL.iter().map(|(_, text)| *text).collect();
         let sql = "no_route refused timeout line_cut wrong_password wrong_key counter_rejected counters_spent \
-                   wrong_meter layout_changed meter_refused meter_broke_rules unsupported cancelled";
+                   wrong_meter layout_changed meter_refused meter_broke_rules unsupported cancelled not_effective deadline_passed \
+                   image_mismatch";
         assert_eq!(texts.join(" "), sql);
         assert_eq!("No_Route".parse::<Reason>(), Err(UnknownReason("No_Route".into())));
     }

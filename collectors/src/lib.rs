@@ -2,9 +2,10 @@
 //!
 //! From the outside in:
 //! - [`Work`] goes in and [`Report`]s come out (`work.rs`; why something failed: `failure.rs`; the columns of a profile:
-//!   `layout.rs`);
+//!   `layout.rs`; what can be ordered: `order.rs`);
 //! - a [`Channel`] owns the line to one address and decides whose turn it is (`channel.rs`, [`Limits`]);
-//! - a turn is one work's time with the meter: attempts, reports, cost (`turn.rs`);
+//! - what waits for its turn is in the `inbox.rs`; one work is done from its first request to its end in `serve.rs`;
+//! - a turn is one work's time with the meter: attempts, reports, cost, and giving way to what is more urgent (`turn.rs`);
 //! - `task/` has one file per thing that can be asked of a meter;
 //! - a session keeps the association with one meter warm and checks its serial number (`station.rs`), opens it
 //!   (`association.rs`) and uses the reserved invocation counters in ascending order (`counters.rs`);
@@ -23,9 +24,12 @@ mod counters;
 mod diagnosis;
 mod exchange;
 mod failure;
+mod inbox;
 mod layout;
 mod limits;
 mod line;
+mod order;
+mod serve;
 mod station;
 mod task;
 mod time;
@@ -39,6 +43,7 @@ pub use failure::{Failure, Reason, UnknownReason};
 pub use layout::{Layout, LayoutColumn, MAX_VALUES};
 pub use limits::Limits;
 pub use line::{Dialer, MemoryDialer};
+pub use order::{Finding, Outcome, Switch, SwitchTo};
 pub use work::{
     Captures, Covered, Credentials, Event, JobId, MeterId, ProfileRange, RegisterRequest, RegisterValue,
     Report, Station, Task, Work,

@@ -6,7 +6,7 @@ mod rejection;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use dlms::{
-    AttributeDescriptor, Error,
+    AttributeDescriptor, Error, MethodDescriptor,
     axdr::Data,
     client::{Association, Counters, Reply},
     selection::Selection,
@@ -21,6 +21,7 @@ use crate::{
     diagnosis::{Setback, Stage},
     exchange::{self, Subject},
     line::{Line, LineError},
+    serve::Unreachable,
     value,
 };
 
@@ -35,6 +36,8 @@ const VALUE_MAX: usize = 64 * 1024;
 pub(crate) struct Session {
     pub(crate) limits: Limits,
     pub(crate) clock: Arc<dyn Clock>,
+    /// The line that could not be opened last.
+    pub(crate) unreachable: Option<Unreachable>,
     dialer: Dialer,
     open: Option<Open>,
     pools: BTreeMap<MeterId, CounterPool>,
@@ -57,12 +60,12 @@ struct Open {
     serial: Option<String>,
 }
 
-/// What is left of a value after a piece of it came.
+/// What is left of an exchange after an answer came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Piece {
     /// Nothing.
     Last,
-    /// Further blocks.
+    /// Further blocks, to be fetched or to be sent.
     More,
 }
 
@@ -71,6 +74,7 @@ impl Session {
         Self {
             limits,
             clock,
+            unreachable: None,
             dialer,
             open: None,
             pools: BTreeMap::new(),
@@ -193,6 +197,38 @@ impl Session {
         self.exchange(|association, out| association.next_block(out)).await
     }
 
+    /// Sets an attribute, in blocks when the value is long.
+    pub(crate) async fn set(
+        &mut self,
+        descriptor: &AttributeDescriptor,
+        value: &Data,
+    ) -> Result<(), Setback> {
+        self.blocks = 0;
+        self.subject = Subject::set(descriptor);
+        let piece = self.exchange(|association, out| association.set(descriptor, value, out)).await?;
+        self.finish(piece).await
+    }
+
+    /// Invokes a method, in blocks when the parameters are long; what it returns is of no interest.
+    pub(crate) async fn action(
+        &mut self,
+        method: &MethodDescriptor,
+        parameters: Option<&Data>,
+    ) -> Result<(), Setback> {
+        self.blocks = 0;
+        self.subject = Subject::action(method);
+        let piece = self.exchange(|association, out| association.action(method, parameters, out)).await?;
+        self.finish(piece).await
+    }
+
+    /// Sends what is left of a request and takes what is left of its answer.
+    async fn finish(&mut self, mut piece: Piece) -> Result<(), Setback> {
+        while piece == Piece::More {
+            piece = self.next_block().await?;
+        }
+        Ok(())
+    }
+
     /// Sends one request about the subject and waits for its answer, in a span.
     async fn exchange(
         &mut self,
@@ -238,11 +274,11 @@ impl Session {
             self.exchanges = self.exchanges.saturating_add(1);
             self.last_delay = asked.elapsed();
             let (octets, piece) = match reply.map_err(Setback::answer)? {
-                Reply::Data(octets) => (octets, Piece::Last),
+                Reply::Data(octets) | Reply::Action(Some(octets)) => (octets, Piece::Last),
+                Reply::Set | Reply::Action(None) => (&[][..], Piece::Last),
                 Reply::Block(octets) => (octets, Piece::More),
-                Reply::BlockTaken | Reply::Set | Reply::Action(_) | Reply::Released | Reply::Stale => {
-                    continue;
-                }
+                Reply::BlockTaken => (&[][..], Piece::More),
+                Reply::Released | Reply::Stale => continue,
             };
             self.answer.clear();
             self.answer.extend_from_slice(octets);

@@ -1,13 +1,16 @@
 use std::time::Duration;
 
-use dlms::{AttributeDescriptor, Error, axdr::Data, selection::Selection};
+use dlms::{AttributeDescriptor, Error, MethodDescriptor, axdr::Data, selection::Selection};
 use jiff::Timestamp;
 use tokio::{sync::mpsc, time::sleep};
 
 use crate::{
-    Covered, Event, Failure, Report, Station, Work,
+    Covered, Event, Failure, Finding, Report, Station, Work,
     diagnosis::{Setback, Stage},
+    inbox::Inbox,
+    serve::{NobodyListens, serve},
     station::{Piece, Session},
+    task::Done,
 };
 
 /// The pause between attempts doubles this often at most.
@@ -16,6 +19,7 @@ const DOUBLINGS_MAX: u32 = 5;
 /// One work's time with the session: requests with a bounded number of attempts, reports, and what it cost.
 pub(crate) struct Turn<'a> {
     session: &'a mut Session,
+    inbox: &'a mut Inbox,
     work: &'a Work,
     reports: &'a mpsc::Sender<Report>,
     /// Setbacks in a row.
@@ -25,9 +29,14 @@ pub(crate) struct Turn<'a> {
 }
 
 impl<'a> Turn<'a> {
-    pub(crate) fn new(session: &'a mut Session, work: &'a Work, reports: &'a mpsc::Sender<Report>) -> Self {
+    pub(crate) fn new(
+        session: &'a mut Session,
+        inbox: &'a mut Inbox,
+        work: &'a Work,
+        reports: &'a mpsc::Sender<Report>,
+    ) -> Self {
         let traffic_before = session.traffic();
-        Self { session, work, reports, setbacks: 0, was_open: false, traffic_before }
+        Self { session, inbox, work, reports, setbacks: 0, was_open: false, traffic_before }
     }
 
     /// The meter.
@@ -108,6 +117,61 @@ impl<'a> Turn<'a> {
         self.session.next_block().await
     }
 
+    /// Sets an attribute, in blocks when the value is long. Asked once: after a lost answer nobody knows whether it is set, and the caller
+    /// finds out by reading.
+    pub(crate) async fn set(
+        &mut self,
+        descriptor: &AttributeDescriptor,
+        value: &Data,
+    ) -> Result<(), Setback> {
+        self.ensure().await?;
+        self.session.set(descriptor, value).await
+    }
+
+    /// Invokes a method, in blocks when the parameters are long. Asked once, like [`set`](Self::set).
+    pub(crate) async fn action(
+        &mut self,
+        method: &MethodDescriptor,
+        parameters: Option<&Data>,
+    ) -> Result<(), Setback> {
+        self.ensure().await?;
+        self.session.action(method, parameters).await
+    }
+
+    /// Opens a fresh association, again if need be: an order that got lost on the one before can not be taken up any more.
+    pub(crate) async fn renew(&mut self) -> Result<(), Setback> {
+        self.session.close().await;
+        loop {
+            match self.ensure().await {
+                Ok(()) => return Ok(()),
+                Err(setback) => self.recover(setback).await?,
+            }
+        }
+    }
+
+    /// Reports what an attempt to carry out an order found out or did.
+    pub(crate) async fn found(&self, what: &'static str, value: String) -> Result<(), Setback> {
+        tracing::info!(what, value, "found");
+        self.report(Event::Found(Finding::new(self.now(), what, value))).await
+    }
+
+    /// Lets more urgent works go first. True when there were any: what was under way with the meter, such as a transfer in blocks, has
+    /// to begin again then.
+    pub(crate) async fn yield_to_urgent(&mut self) -> Result<bool, Setback> {
+        let mut gave_way = false;
+        loop {
+            self.inbox.gather(self.session);
+            let Some(urgent) = self.inbox.next_above(self.work.priority) else { return Ok(gave_way) };
+            gave_way = true;
+            let before = self.session.traffic();
+            let served = serve(self.session, self.inbox, self.reports, urgent).await;
+            let after = self.session.traffic();
+            self.traffic_before.0 += after.0 - before.0;
+            self.traffic_before.1 = self.traffic_before.1.saturating_add(after.1.saturating_sub(before.1));
+            served.map_err(|NobodyListens| Setback::NobodyListens)?;
+        }
+    }
+
     /// Something new arrived: setbacks are counted anew.
     pub(crate) const fn progressed(&mut self) {
         self.setbacks = 0;
@@ -151,11 +215,12 @@ impl<'a> Turn<'a> {
     }
 
     /// Ends the turn with success.
-    pub(crate) fn covered(&self, range: Option<(Timestamp, Timestamp)>) -> Covered {
+    pub(crate) fn covered(&self, done: Done) -> Covered {
         let ((bytes, exchanges), (bytes_before, exchanges_before)) =
             (self.session.traffic(), self.traffic_before);
         Covered {
-            range,
+            range: done.range,
+            outcome: done.outcome,
             bytes_on_wire: bytes - bytes_before,
             exchanges: exchanges.saturating_sub(exchanges_before),
         }

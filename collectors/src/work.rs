@@ -7,7 +7,7 @@ use dlms::{
 use jiff::{Timestamp, tz::TimeZone};
 use models::Model;
 
-use crate::{Failure, Layout};
+use crate::{Failure, Finding, Layout, Outcome, Switch};
 
 /// Key of a meter in the inventory.
 pub type MeterId = i32;
@@ -87,16 +87,22 @@ pub enum Task {
     ReadRegisters(Vec<RegisterRequest>),
     /// Read the captures of a profile.
     ReadProfile(ProfileRange),
+    /// Move the load switch.
+    Switch(Switch),
+    /// Release the lock of a load switch that opened for a tamper; nothing is sent after the instant.
+    ReleaseTamperLock(Timestamp),
 }
 
 impl Task {
-    /// The kind of the task as in SQL and `ami.v1`, such as `read_profile`.
+    /// The kind of the task in a word, such as `read_profile`.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Identify => "identify",
             Self::ReadClock => "read_clock",
             Self::ReadRegisters(_) => "read_registers",
             Self::ReadProfile(_) => "read_profile",
+            Self::Switch(_) => "switch",
+            Self::ReleaseTamperLock(_) => "release_tamper_lock",
         }
     }
 }
@@ -174,6 +180,15 @@ pub enum Event {
     Layout(Arc<Layout>),
     /// Captures of a profile, as they arrive.
     Captures(Captures),
+    /// What an attempt to carry out an order found out or did.
+    Found(Finding),
+    /// How far an order with many steps has come.
+    Progress {
+        /// Steps done.
+        done: u32,
+        /// Steps there are.
+        total: u32,
+    },
     /// The work is over.
     Ended(Result<Covered, Failure>),
 }
@@ -222,6 +237,8 @@ pub struct Captures {
 pub struct Covered {
     /// For a profile: the range, both ends inclusive, in which the meter has no other captures than those reported.
     pub range: Option<(Timestamp, Timestamp)>,
+    /// For an order: what the meter showed when it was read back.
+    pub outcome: Option<Outcome>,
     /// Octets sent and received, wrapper headers included, TCP and below not.
     pub bytes_on_wire: u64,
     /// Requests that were answered, those that opened associations included.

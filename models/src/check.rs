@@ -37,6 +37,8 @@ const SPECIAL_DAYS_LIMIT: u16 = 1000;
 const TARIFF_NAME: RangeInclusive<u16> = 1..=64;
 /// Verifying or activating an image.
 const IMAGE_STEP: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(6 * 60 * 60);
+/// The slowest switch there is demagnetises for a quarter of an hour.
+const SETTLE_MAX: Duration = Duration::from_secs(16 * 60);
 
 /// Refuses a model that no meter can be, naming file and key.
 pub(crate) fn check(file: &str, model: &Model) -> Result<(), Error> {
@@ -48,6 +50,11 @@ pub(crate) fn check(file: &str, model: &Model) -> Result<(), Error> {
     check.that(model.quirks.max_rows_per_read > 0, "quirks.max_rows_per_read", || {
         "must be more than 0".into()
     })?;
+    if let Some(switch) = &model.switch {
+        check.that(switch.settle <= SETTLE_MAX, "switch.settle", || {
+            format!("is {} s, at most {} s are allowed", switch.settle.as_secs(), SETTLE_MAX.as_secs())
+        })?;
+    }
     let count = model.profiles.len();
     check.that((1..=PROFILES_LIMIT).contains(&count), "profiles", || {
         format!("has {count} entries, 1 to {PROFILES_LIMIT} are allowed")

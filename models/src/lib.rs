@@ -22,6 +22,7 @@ mod error;
 mod firmware;
 mod model;
 mod source;
+mod switch;
 mod tariff;
 
 pub use alarm::{AlarmBit, AlarmObject, Alarms, EventCode, KEYS, Meaning, Severity, Source, TEST_KEY};
@@ -31,4 +32,5 @@ pub use model::{
     AssociationSpec, ColumnSpec, Identity, Model, NullRule, Profile, Quirks, RangeDeviation, Register,
 };
 pub use source::{builtin, load_dir, parse};
+pub use switch::Switch;
 pub use tariff::Tariff;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use dlms::{Obis, Unit};
 use serde::{Deserialize, Deserializer, de};
 
-use crate::{Alarms, Firmware, Tariff};
+use crate::{Alarms, Firmware, Switch, Tariff};
 
 /// What a type of meter can do.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -29,6 +29,9 @@ pub struct Model {
     pub invocation_counter: Obis,
     /// Profiles that are read periodically; at least one, at most 16.
     pub profiles: Vec<Profile>,
+    /// The load switch; absent when the meter has none.
+    #[serde(default)]
+    pub switch: Option<Switch>,
     /// Registers that are read on their own; may be empty, at most 64.
     #[serde(default)]
     pub registers: Vec<Register>,

@@ -1,6 +1,9 @@
 //! The short words of enum values: `JOB_STATE_DUE` is `due`, the same in SQL, on the command line and on the screen.
 
-use crate::v1::{FailureReason, JobKind, JobState, MeterState, ReadingKind, SecurityLevel};
+use crate::v1::{
+    CommandKind, CommandOutcome, CommandState, FailureReason, JobKind, JobState, MeterState, ReadingKind,
+    SecurityLevel,
+};
 
 /// An enum of the contract whose values have short words.
 pub trait Word: Copy + Sized + 'static {
@@ -35,13 +38,28 @@ words! {
     JobState { Due = "due", Running = "running", Done = "done", Failed = "failed", Cancelled = "cancelled" }
     JobKind {
         Identify = "identify", ReadClock = "read_clock", ReadRegisters = "read_registers", ReadProfile = "read_profile",
+        Command = "command",
+    }
+    CommandKind {
+        Disconnect = "disconnect", Reconnect = "reconnect", ReleaseTamperLock = "release_tamper_lock",
+        PushTariff = "push_tariff", InstallFirmware = "install_firmware",
+    }
+    CommandState {
+        Accepted = "accepted", AwaitingApproval = "awaiting_approval", Quarantined = "quarantined", Sending = "sending",
+        Unknown = "unknown", Confirmed = "confirmed", Refused = "refused", Expired = "expired", Cancelled = "cancelled",
+    }
+    CommandOutcome {
+        Disconnected = "disconnected", Connected = "connected", ReadyForReconnection = "ready_for_reconnection",
+        LockReleased = "lock_released", TariffActive = "tariff_active", TariffScheduled = "tariff_scheduled",
+        FirmwareActive = "firmware_active", FirmwareScheduled = "firmware_scheduled",
     }
     FailureReason {
         NoRoute = "no_route", Refused = "refused", Timeout = "timeout", LineCut = "line_cut",
         WrongPassword = "wrong_password", WrongKey = "wrong_key", CounterRejected = "counter_rejected",
         CountersSpent = "counters_spent", WrongMeter = "wrong_meter", LayoutChanged = "layout_changed",
         MeterRefused = "meter_refused", MeterBrokeRules = "meter_broke_rules", Unsupported = "unsupported",
-        Cancelled = "cancelled",
+        Cancelled = "cancelled", NotEffective = "not_effective", DeadlinePassed = "deadline_passed",
+        ImageMismatch = "image_mismatch",
     }
     SecurityLevel { None = "none", Lls = "lls", Gmac = "gmac" }
     MeterState { Active = "active", Retired = "retired" }
@@ -51,7 +69,10 @@ words! {
 #[cfg(test)]
 mod tests {
     use super::Word;
-    use crate::v1::{FailureReason, JobKind, JobState, MeterState, ReadingKind, SecurityLevel};
+    use crate::v1::{
+        CommandKind, CommandOutcome, CommandState, FailureReason, JobKind, JobState, MeterState, ReadingKind,
+        SecurityLevel,
+    };
 
     /// A word is the name in the contract without its prefix, so a slip in the table above is found.
     fn follows_the_contract<W: Word>(prefix: &str, name: impl Fn(W) -> &'static str) {
@@ -64,10 +85,13 @@ mod tests {
     fn words_follow_the_contract() {
         follows_the_contract("job_state", |v: JobState| v.as_str_name());
         follows_the_contract("job_kind", |v: JobKind| v.as_str_name());
+        follows_the_contract("command_kind", |v: CommandKind| v.as_str_name());
+        follows_the_contract("command_state", |v: CommandState| v.as_str_name());
+        follows_the_contract("command_outcome", |v: CommandOutcome| v.as_str_name());
         follows_the_contract("failure_reason", |v: FailureReason| v.as_str_name());
         follows_the_contract("security_level", |v: SecurityLevel| v.as_str_name());
         follows_the_contract("meter_state", |v: MeterState| v.as_str_name());
         follows_the_contract("reading_kind", |v: ReadingKind| v.as_str_name());
-        assert_eq!(FailureReason::ALL.len(), 14);
+        assert_eq!(FailureReason::ALL.len(), 17);
     }
 }

@@ -1,22 +1,50 @@
-//! What can be asked of a meter: one file per task, and the two things that several of them need.
+//! What can be asked of a meter: one file per task, and what several of them need.
 
 mod identify;
+mod ordered;
 mod read_clock;
 mod read_layout;
 mod read_profile;
 mod read_registers;
+mod release_tamper_lock;
 mod scaler_unit;
+mod switch;
 
 use jiff::Timestamp;
 
-use crate::{Task, diagnosis::Setback, turn::Turn};
+use crate::{Outcome, Task, diagnosis::Setback, turn::Turn};
 
-/// Does the task and returns the range of captures that it covered, if it was about any.
-pub(crate) async fn run(turn: &mut Turn<'_>, task: &Task) -> Result<Option<(Timestamp, Timestamp)>, Setback> {
+/// What a task did.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Done {
+    /// The range of captures that it covered, if it was about any.
+    pub(crate) range: Option<(Timestamp, Timestamp)>,
+    /// What the meter showed, if something was ordered.
+    pub(crate) outcome: Option<Outcome>,
+}
+
+impl From<()> for Done {
+    fn from((): ()) -> Self {
+        Self::default()
+    }
+}
+
+impl From<Outcome> for Done {
+    fn from(outcome: Outcome) -> Self {
+        Self { range: None, outcome: Some(outcome) }
+    }
+}
+
+/// Does the task.
+pub(crate) async fn run(turn: &mut Turn<'_>, task: &Task) -> Result<Done, Setback> {
     match task {
-        Task::Identify => identify::run(turn).await.map(|()| None),
-        Task::ReadClock => read_clock::run(turn).await.map(|()| None),
-        Task::ReadRegisters(requests) => read_registers::run(turn, requests).await.map(|()| None),
-        Task::ReadProfile(range) => read_profile::run(turn, range).await.map(Some),
+        Task::Identify => identify::run(turn).await.map(Done::from),
+        Task::ReadClock => read_clock::run(turn).await.map(Done::from),
+        Task::ReadRegisters(requests) => read_registers::run(turn, requests).await.map(Done::from),
+        Task::ReadProfile(range) => {
+            read_profile::run(turn, range).await.map(|range| Done { range: Some(range), outcome: None })
+        }
+        Task::Switch(order) => switch::run(turn, order).await.map(Done::from),
+        Task::ReleaseTamperLock(deadline) => release_tamper_lock::run(turn, *deadline).await.map(Done::from),
     }
 }

@@ -39,10 +39,11 @@ pub(super) async fn run(
     while progress.next <= range.to {
         let part = (progress.next, part_end(turn, &layout, (progress.next, range.to)));
         match read_part(turn, &layout, part, &mut progress).await {
-            Ok(()) => {
+            Ok(Part::Whole) => {
                 turn.progressed();
                 progress.next = part.1 + SECOND;
             }
+            Ok(Part::Interrupted) => turn.progressed(),
             Err(Setback::Shape(error)) => return Err(explain_shape(turn, &layout, error).await),
             Err(setback) => {
                 if progress.next > part.0 {
@@ -68,6 +69,14 @@ struct Progress {
     resolver: Resolver,
 }
 
+/// How much of a part was read.
+enum Part {
+    /// All of it.
+    Whole,
+    /// What lies before [`Progress::next`]; then something more urgent stepped in.
+    Interrupted,
+}
+
 /// The end of the longest part of the range that the meter answers at once.
 fn part_end(turn: &Turn<'_>, layout: &Layout, (from, to): (Timestamp, Timestamp)) -> Timestamp {
     let rows = i64::from(turn.station().model.quirks.max_rows_per_read);
@@ -83,7 +92,7 @@ async fn read_part(
     layout: &Arc<Layout>,
     part: (Timestamp, Timestamp),
     progress: &mut Progress,
-) -> Result<(), Setback> {
+) -> Result<Part, Setback> {
     let (selection, start) = select(turn, layout, part)?;
     let buffer = AttributeDescriptor { class_id: PROFILE, instance: layout.obis, attribute: 2 };
     let null_rule = match turn.station().model.quirks.null_rule {
@@ -110,11 +119,12 @@ async fn read_part(
         }
         match piece {
             Piece::Last => break,
+            Piece::More if turn.yield_to_urgent().await? => return Ok(Part::Interrupted),
             Piece::More => piece = turn.next_block().await?,
         }
     }
     decoder.finish().map_err(Setback::answer)?;
-    Ok(())
+    Ok(Part::Whole)
 }
 
 /// The range in the meter's terms, and the instant from which the meter may answer.

@@ -7,6 +7,7 @@
 
 pub mod activity_calendar;
 mod difference;
+pub mod disconnect_control;
 pub mod image_transfer;
 pub mod special_days;
 

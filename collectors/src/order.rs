@@ -1,0 +1,138 @@
+//! What can be ordered of a meter beside reading it, and what came of it.
+
+use std::{fmt, time::Duration};
+
+use jiff::Timestamp;
+
+use crate::{Failure, Reason};
+
+/// An order to move the load switch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Switch {
+    /// How the load is to be.
+    pub to: SwitchTo,
+    /// Nothing is sent after it.
+    pub deadline: Timestamp,
+}
+
+/// How the load is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SwitchTo {
+    /// Cut off.
+    Disconnected,
+    /// Connected, or ready to be connected at the meter where its control mode allows no more from afar.
+    Connected,
+}
+
+/// What the meter showed when it was read back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The load switch is open.
+    Disconnected,
+    /// The load switch is closed.
+    Connected,
+    /// The load switch is open, and somebody at the meter may close it.
+    ReadyForReconnection,
+    /// The tamper lock is released.
+    LockReleased,
+    /// The tariff is the active one.
+    TariffActive,
+    /// The tariff is in the meter and becomes active at its time.
+    TariffScheduled,
+    /// The firmware runs.
+    FirmwareActive,
+    /// The firmware is in the meter and becomes active at its time.
+    FirmwareScheduled,
+}
+
+impl Outcome {
+    /// Every outcome with its text, the same in SQL (`command_outcome`), in `ami.v1` and on the screen.
+    pub const ALL: [(Self, &'static str); 8] = [
+        (Self::Disconnected, "disconnected"),
+        (Self::Connected, "connected"),
+        (Self::ReadyForReconnection, "ready_for_reconnection"),
+        (Self::LockReleased, "lock_released"),
+        (Self::TariffActive, "tariff_active"),
+        (Self::TariffScheduled, "tariff_scheduled"),
+        (Self::FirmwareActive, "firmware_active"),
+        (Self::FirmwareScheduled, "firmware_scheduled"),
+    ];
+
+    /// The text of the outcome, such as `disconnected`.
+    pub const fn as_str(self) -> &'static str {
+        // Discriminants count from 0 in the order of the table; a test walks all of them.
+        Self::ALL[self as usize].1
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Something that an attempt to carry out an order found out or did: the evidence for its outcome.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Our time.
+    pub at: Timestamp,
+    /// What it is about, such as `state before`.
+    pub what: &'static str,
+    /// The finding, for a person. At most [`Finding::VALUE_MAX`] octets. Never holds a key or a password.
+    pub value: String,
+}
+
+impl Finding {
+    /// Longest value in octets; longer ones are cut.
+    pub const VALUE_MAX: usize = 2000;
+
+    /// A finding, cut to the longest value.
+    pub fn new(at: Timestamp, what: &'static str, mut value: String) -> Self {
+        value.truncate(value.floor_char_boundary(Self::VALUE_MAX));
+        Self { at, what, value }
+    }
+}
+
+/// Refuses to send an order after its deadline.
+pub(crate) fn in_time(now: Timestamp, deadline: Timestamp) -> Result<(), Failure> {
+    if now <= deadline {
+        return Ok(());
+    }
+    let late = Duration::try_from(now.duration_since(deadline)).unwrap_or_default();
+    let detail = format!(
+        "Nothing was sent: the deadline passed {} s before it could be; order again.",
+        late.as_secs()
+    );
+    Err(Failure::new(Reason::DeadlinePassed, detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_outcomes_is_complete() {
+        for (index, (outcome, text)) in Outcome::ALL.into_iter().enumerate() {
+            assert_eq!(outcome as usize, index, "{text} stands in the wrong row");
+            assert_eq!(outcome.to_string(), text);
+        }
+        assert_eq!(Outcome::FirmwareScheduled as usize, Outcome::ALL.len() - 1);
+    }
+
+    #[test]
+    fn an_order_is_sent_until_its_deadline_and_not_after_it() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let deadline = at("2026-06-02T12:00:00Z");
+        assert_eq!(in_time(deadline, deadline), Ok(()));
+        let late = in_time(at("2026-06-02T12:00:05Z"), deadline).unwrap_err();
+        assert_eq!(late.reason, Reason::DeadlinePassed);
+        assert!(late.detail.contains("passed 5 s before"), "{}", late.detail);
+    }
+
+    #[test]
+    fn a_finding_is_cut_between_two_characters() {
+        let at = "2026-06-02T12:00:00Z".parse().unwrap();
+        assert_eq!(Finding::new(at, "name", "é".repeat(1001)).value.len(), Finding::VALUE_MAX);
+        assert_eq!(Finding::new(at, "name", format!("x{}", "é".repeat(1001))).value.len(), 1999);
+    }
+}

@@ -1,0 +1,24 @@
+//! The load switch of a meter type.
+
+use std::time::Duration;
+
+use dlms::Obis;
+use serde::Deserialize;
+
+/// The load switch (disconnect control, class 70).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Switch {
+    /// Logical name of the disconnect control; normally `0.0.96.3.10.255`.
+    pub obis: Obis,
+    /// How long the switch may take to move after the meter accepted the order. Default `"10s"`, at most 16 minutes.
+    #[serde(default = "default_settle", with = "humantime_serde")]
+    pub settle: Duration,
+    /// Data object (class 1) that locks the switch after a tamper and releases it when set to 0. Default: none.
+    #[serde(default)]
+    pub tamper_lock: Option<Obis>,
+}
+
+fn default_settle() -> Duration {
+    Duration::from_secs(10)
+}
