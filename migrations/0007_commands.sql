@@ -21,7 +21,6 @@ CREATE TABLE command_order (
     arguments       bytea CHECK (octet_length(arguments) <= 1048576),
     reason          text NOT NULL CHECK (length(reason) <= 1000),
     request_id      uuid NOT NULL,
-    trace_parent    text CHECK (length(trace_parent) <= 128),
     created_at      timestamptz NOT NULL DEFAULT now(),
     UNIQUE (principal, idempotency_key)
 );
@@ -35,7 +34,6 @@ COMMENT ON COLUMN command_order.fingerprint IS 'SHA-256 of everything that was o
 COMMENT ON COLUMN command_order.arguments IS 'What the kind needs beside meter and time, as encoded message of ami.v1; NULL when it needs nothing.';
 COMMENT ON COLUMN command_order.reason IS 'Why, in the words of who ordered it.';
 COMMENT ON COLUMN command_order.request_id IS 'The request that brought it.';
-COMMENT ON COLUMN command_order.trace_parent IS 'W3C trace context of that request, so that one trace reaches the meter; NULL when it is not traced.';
 COMMENT ON COLUMN command_order.created_at IS 'When it was accepted.';
 
 CREATE TABLE command (
@@ -48,6 +46,7 @@ CREATE TABLE command (
     not_before     timestamptz NOT NULL,
     deadline       timestamptz NOT NULL CHECK (deadline > not_before),
     job_id         int8 UNIQUE REFERENCES job (id) ON DELETE SET NULL,
+    in_doubt       bool NOT NULL DEFAULT false,
     outcome        command_outcome,
     failure        failure_reason,
     detail         text,
@@ -76,6 +75,7 @@ COMMENT ON COLUMN command.priority IS 'Priority of its job: higher goes first an
 COMMENT ON COLUMN command.not_before IS 'Nothing is sent before.';
 COMMENT ON COLUMN command.deadline IS 'Nothing is sent after.';
 COMMENT ON COLUMN command.job_id IS 'The job that carries it out; NULL once old jobs are deleted.';
+COMMENT ON COLUMN command.in_doubt IS 'Whether an attempt may have sent something and nobody knows what came of it: the next one begins by reading.';
 COMMENT ON COLUMN command.outcome IS 'What the meter showed when it was read back; set when it is confirmed.';
 COMMENT ON COLUMN command.failure IS 'Why it was refused or the last attempt failed.';
 COMMENT ON COLUMN command.detail IS 'The same for a person: what happened and what to do.';

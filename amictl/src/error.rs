@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     fn refusal(code: Code, reason: ErrorReason, failure: Option<JobFailure>) -> Error {
-        ErrorDetail { reason: reason.into(), field: String::new(), failure }
+        ErrorDetail { reason: reason.into(), failure, ..ErrorDetail::default() }
             .into_status(code, "no meter 17")
             .into()
     }

@@ -43,7 +43,7 @@ pub use failure::{Failure, Reason, UnknownReason};
 pub use layout::{Layout, LayoutColumn, MAX_VALUES};
 pub use limits::Limits;
 pub use line::{Dialer, MemoryDialer};
-pub use order::{Finding, Outcome, Switch, SwitchTo};
+pub use order::{Finding, Outcome, Switch, SwitchTo, Terms};
 pub use work::{
     Captures, Covered, Credentials, Event, JobId, MeterId, ProfileRange, RegisterRequest, RegisterValue,
     Report, Station, Task, Work,

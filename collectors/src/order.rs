@@ -6,13 +6,23 @@ use jiff::Timestamp;
 
 use crate::{Failure, Reason};
 
+/// What holds for every order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// Nothing is sent after it.
+    pub deadline: Timestamp,
+    /// Whether an earlier attempt may have sent something without anybody knowing what came of it. As long as the meter was not read, that
+    /// stays in doubt.
+    pub in_doubt: bool,
+}
+
 /// An order to move the load switch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Switch {
     /// How the load is to be.
     pub to: SwitchTo,
-    /// Nothing is sent after it.
-    pub deadline: Timestamp,
+    /// When, and what is known.
+    pub terms: Terms,
 }
 
 /// How the load is to be.
@@ -93,17 +103,19 @@ impl Finding {
     }
 }
 
-/// Refuses to send an order after its deadline.
-pub(crate) fn in_time(now: Timestamp, deadline: Timestamp) -> Result<(), Failure> {
-    if now <= deadline {
-        return Ok(());
+impl Terms {
+    /// Refuses to send an order after its deadline.
+    pub(crate) fn in_time(&self, now: Timestamp) -> Result<(), Failure> {
+        if now <= self.deadline {
+            return Ok(());
+        }
+        let late = Duration::try_from(now.duration_since(self.deadline)).unwrap_or_default();
+        let detail = format!(
+            "Nothing was sent: the deadline passed {} s before it could be; order again.",
+            late.as_secs()
+        );
+        Err(Failure::new(Reason::DeadlinePassed, detail))
     }
-    let late = Duration::try_from(now.duration_since(deadline)).unwrap_or_default();
-    let detail = format!(
-        "Nothing was sent: the deadline passed {} s before it could be; order again.",
-        late.as_secs()
-    );
-    Err(Failure::new(Reason::DeadlinePassed, detail))
 }
 
 #[cfg(test)]
@@ -123,8 +135,9 @@ mod tests {
     fn an_order_is_sent_until_its_deadline_and_not_after_it() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let deadline = at("2026-06-02T12:00:00Z");
-        assert_eq!(in_time(deadline, deadline), Ok(()));
-        let late = in_time(at("2026-06-02T12:00:05Z"), deadline).unwrap_err();
+        let terms = Terms { deadline, in_doubt: false };
+        assert_eq!(terms.in_time(deadline), Ok(()));
+        let late = terms.in_time(at("2026-06-02T12:00:05Z")).unwrap_err();
         assert_eq!(late.reason, Reason::DeadlinePassed);
         assert!(late.detail.contains("passed 5 s before"), "{}", late.detail);
     }

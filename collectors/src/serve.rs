@@ -77,5 +77,6 @@ pub(crate) fn serve<'a>(
 fn known_unreachable(session: &Session, work: &Work) -> Option<Failure> {
     let pause = session.limits.redial_pause;
     let found = session.unreachable.as_ref().filter(|found| found.concerns(work, pause))?;
-    Some(found.failure.clone())
+    let in_doubt = work.task.terms().is_some_and(|terms| terms.in_doubt);
+    Some(Failure { in_doubt, ..found.failure.clone() })
 }

@@ -7,7 +7,7 @@ use dlms::{
 use jiff::{Timestamp, tz::TimeZone};
 use models::Model;
 
-use crate::{Failure, Finding, Layout, Outcome, Switch};
+use crate::{Failure, Finding, Layout, Outcome, Switch, Terms};
 
 /// Key of a meter in the inventory.
 pub type MeterId = i32;
@@ -89,8 +89,8 @@ pub enum Task {
     ReadProfile(ProfileRange),
     /// Move the load switch.
     Switch(Switch),
-    /// Release the lock of a load switch that opened for a tamper; nothing is sent after the instant.
-    ReleaseTamperLock(Timestamp),
+    /// Release the lock of a load switch that opened for a tamper.
+    ReleaseTamperLock(Terms),
 }
 
 impl Task {
@@ -103,6 +103,14 @@ impl Task {
             Self::ReadProfile(_) => "read_profile",
             Self::Switch(_) => "switch",
             Self::ReleaseTamperLock(_) => "release_tamper_lock",
+        }
+    }
+
+    /// The terms of an order; `None` for a read.
+    pub const fn terms(&self) -> Option<&Terms> {
+        match self {
+            Self::Switch(Switch { terms, .. }) | Self::ReleaseTamperLock(terms) => Some(terms),
+            Self::Identify | Self::ReadClock | Self::ReadRegisters(_) | Self::ReadProfile(_) => None,
         }
     }
 }

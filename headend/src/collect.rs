@@ -1,7 +1,8 @@
 //! The role collector: leases meters with due work, gives each its channel, and keeps the leases alive.
 //!
 //! One channel for each address, made when there is work and gone a moment after the last of it. There are never more than
-//! [`max_sessions`](config::Collector::max_sessions) of them: no more meters are leased than there is room for.
+//! [`max_sessions`](config::Collector::max_sessions) of them, and a reserve for what is urgent: no more meters are leased than there is room
+//! for.
 
 mod work;
 
@@ -20,7 +21,7 @@ use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 use crate::config;
-use crate::store::jobs::Leased;
+use crate::store::jobs::{Leased, Wanted};
 use crate::store::{JOB_CHANNEL, Store};
 
 /// How often the queue is looked at when nobody says that there is something new.
@@ -31,6 +32,9 @@ const GATHER: Duration = Duration::from_millis(10);
 
 /// Meters that one statement leases at most, so that its transaction stays short.
 const MOST_AT_ONCE: usize = 256;
+
+/// The least priority of what may use the reserve of sessions: orders to switch have 50.
+const URGENT: i16 = 40;
 
 /// Works that wait in one channel before the lease loop waits for it.
 const LANE_QUEUE: usize = 64;
@@ -49,6 +53,8 @@ pub struct Collector {
     lanes: BTreeMap<String, Lane>,
     /// Told by every channel that ends.
     ended: Arc<Notify>,
+    /// When late commands were last looked for.
+    expired_at: Instant,
 }
 
 /// What a look at the queue found.
@@ -79,7 +85,8 @@ impl Collector {
         config: config::Collector,
         reports: Vec<mpsc::Sender<Report>>,
     ) -> Self {
-        Self { store, owner, models, config, reports, lanes: BTreeMap::new(), ended: Arc::default() }
+        let (lanes, ended) = (BTreeMap::new(), Arc::default());
+        Self { store, owner, models, config, reports, lanes, ended, expired_at: Instant::now() }
     }
 
     /// Works until `stop`, then lets what is on the wire come to its end for a moment. What was leased and not begun is left to
@@ -90,6 +97,7 @@ impl Collector {
         let mut listener = None;
         loop {
             let found = self.lease().await;
+            self.expire().await;
             let look_again = Instant::now() + if found == Found::Work { Duration::ZERO } else { LOOK_EVERY };
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -105,12 +113,13 @@ impl Collector {
     /// Fills the free places with due work.
     async fn lease(&mut self) -> Found {
         self.lanes.retain(|_, lane| !lane.task.is_finished());
-        let room = (self.config.max_sessions as usize).saturating_sub(self.lanes.len()).min(MOST_AT_ONCE);
-        if room == 0 {
+        let room = self.room();
+        let urgent_only = room.least_priority == URGENT;
+        if room.meters == 0 {
             return Found::NoRoom;
         }
-        let meters = u32::try_from(room).unwrap_or(u32::MAX);
-        match self.store.lease(self.owner, meters, self.config.lease, self.config.counters_per_lease).await {
+        match self.store.lease(self.owner, room, self.config.lease, self.config.counters_per_lease).await {
+            Ok(leased) if leased.is_empty() && urgent_only => Found::NoRoom,
             Ok(leased) if leased.is_empty() => Found::Nothing,
             Ok(leased) => {
                 for meter in leased {
@@ -122,6 +131,19 @@ impl Collector {
                 warn!(%error, "no work could be leased");
                 Found::Nothing
             }
+        }
+    }
+
+    /// How many meters may be leased now. When all places are taken, the reserve is left for what is urgent.
+    fn room(&self) -> Wanted {
+        let free = |places: u32| (places as usize).saturating_sub(self.lanes.len()).min(MOST_AT_ONCE);
+        let meters = |free: usize| u32::try_from(free).unwrap_or(u32::MAX);
+        match free(self.config.max_sessions) {
+            0 => {
+                let all = self.config.max_sessions.saturating_add(self.config.urgent_sessions);
+                Wanted { meters: meters(free(all)), least_priority: URGENT }
+            }
+            free => Wanted::any(meters(free)),
         }
     }
 
@@ -182,6 +204,19 @@ impl Collector {
         let sum =
             address.bytes().fold(0_usize, |sum, octet| sum.wrapping_mul(31).wrapping_add(usize::from(octet)));
         &self.reports[sum % self.reports.len()]
+    }
+
+    /// Ends commands that it is too late for.
+    async fn expire(&mut self) {
+        if self.expired_at.elapsed() < LOOK_EVERY {
+            return;
+        }
+        self.expired_at = Instant::now();
+        match self.store.expire_commands().await {
+            Ok(0) => {}
+            Ok(commands) => info!(commands, "commands came to their end without being carried out"),
+            Err(error) => warn!(%error, "late commands could not be looked for"),
+        }
     }
 
     async fn heartbeat(&self) {

@@ -137,6 +137,9 @@ pub struct Roles {
 pub struct Collector {
     /// Meters that are talked to at the same time. Default 512, from 1 to 100000.
     pub max_sessions: u32,
+    /// Further meters that are talked to when `max_sessions` are busy and something urgent was ordered, such as a disconnect.
+    /// Default 32, from 1 to 10000.
+    pub urgent_sessions: u32,
     /// How long to wait for a connection. Default 10s, from 100ms to 5m.
     #[serde(with = "humantime_serde")]
     pub connect_timeout: Duration,
@@ -300,6 +303,7 @@ impl Default for Collector {
     fn default() -> Self {
         Self {
             max_sessions: 512,
+            urgent_sessions: 32,
             connect_timeout: Duration::from_secs(10),
             response_timeout: Duration::from_secs(10),
             linger: Duration::from_secs(2),

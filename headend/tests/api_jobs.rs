@@ -45,7 +45,12 @@ async fn read_now(
     let owner = Uuid::new_v4();
     let leased = soon(async {
         loop {
-            let leased = served.database.store.lease(owner, 1, Duration::from_secs(60), 10).await.unwrap();
+            let leased = served
+                .database
+                .store
+                .lease(owner, Wanted::any(1), Duration::from_secs(60), 10)
+                .await
+                .unwrap();
             if let Some(leased) = leased.into_iter().next() {
                 return leased;
             }

@@ -26,7 +26,7 @@ async fn store_captures(database: &Database, meter: i32, first: &str, count: usi
     let layout = layout(900, -3);
     let job = database.profile_job(meter, at(first), at(first));
     let owner = Uuid::new_v4();
-    database.store.lease(owner, 1, Duration::from_secs(60), 10).await.unwrap();
+    database.store.lease(owner, Wanted::any(1), Duration::from_secs(60), 10).await.unwrap();
     let reports = [captures(meter, job, quarters(&layout, at(first), count, value)), done(meter, job, None)];
     database.store.write(owner, &reports).await.unwrap();
 }
@@ -35,7 +35,7 @@ async fn store_captures(database: &Database, meter: i32, first: &str, count: usi
 async fn store_register(database: &Database, meter: i32, when: &str, value: i64) {
     let job = database.identify_job(meter, 5);
     let owner = Uuid::new_v4();
-    database.store.lease(owner, 1, Duration::from_secs(60), 10).await.unwrap();
+    database.store.lease(owner, Wanted::any(1), Duration::from_secs(60), 10).await.unwrap();
     let read = RegisterValue {
         obis: "1.0.1.8.0.255".parse().unwrap(),
         attribute: 2,

@@ -118,7 +118,7 @@ async fn what_changed_is_logged_and_told_and_what_did_not_is_not() {
     let mut listener = database.store.listen(&[JOB_CHANNEL, READING_CHANNEL]).await.unwrap();
     let layout = layout(900, 0);
     let job = database.profile_job(meter, first(), first() + SignedDuration::from_hours(1));
-    database.store.lease(owner, 1, MINUTE, 10).await.unwrap();
+    database.store.lease(owner, Wanted::any(1), MINUTE, 10).await.unwrap();
     let block = quarters(&layout, first(), 4, 0);
     database
         .store
@@ -151,7 +151,7 @@ async fn everything_that_was_sent_is_stored_when_the_senders_are_gone() {
     let layout = layout(900, -3);
     let meters: Vec<i32> = (0..20).map(|n| database.meter(&format!("M{n}"))).collect();
     let jobs: Vec<i64> = meters.iter().map(|meter| database.identify_job(*meter, 1)).collect();
-    assert_eq!(database.store.lease(owner, 100, MINUTE, 10).await.unwrap().len(), 20);
+    assert_eq!(database.store.lease(owner, Wanted::any(100), MINUTE, 10).await.unwrap().len(), 20);
     let (sender, receiver) = mpsc::channel(4);
     let config = config::Ingest { max_rows: 500, max_wait: Duration::from_millis(20), queue: 4, writers: 1 };
     let ingest = tokio::spawn(ingest::run(database.store.clone(), owner, receiver, config));
@@ -181,7 +181,7 @@ async fn what_the_database_refuses_harms_only_its_own_job() {
     let owner = Uuid::new_v4();
     let (good, bad) = (database.meter("M1"), database.meter("M2"));
     let jobs = [database.identify_job(good, 1), database.identify_job(bad, 1)];
-    database.store.lease(owner, 10, MINUTE, 10).await.unwrap();
+    database.store.lease(owner, Wanted::any(10), MINUTE, 10).await.unwrap();
     let layout = layout(900, 0);
     // A meter whose profile row can not be written: the database refuses the whole transaction.
     database.sql(&format!("ALTER TABLE meter_profile ADD CHECK (meter_id <> {bad})"));

@@ -37,7 +37,7 @@ async fn two_owners_never_get_the_same_meter() {
         let owner = Uuid::new_v4();
         let mut taken = Vec::new();
         loop {
-            let leased = store.lease(owner, 7, MINUTE, 10).await.unwrap();
+            let leased = store.lease(owner, Wanted::any(7), MINUTE, 10).await.unwrap();
             if leased.is_empty() {
                 return (owner, taken);
             }
@@ -74,7 +74,7 @@ async fn one_statement_brings_all_that_a_session_needs() {
     let owner = Uuid::new_v4();
     // A second store has an empty cache, so the layout comes with the lease and not from memory.
     let store = Store::open(database.server.cluster().options(&database.name), 2);
-    let leased = store.lease(owner, 5, MINUTE, 50).await.unwrap();
+    let leased = store.lease(owner, Wanted::any(5), MINUTE, 50).await.unwrap();
     let [meter_leased] = leased.as_slice() else { panic!("{leased:?}") };
     assert_eq!((meter_leased.meter, meter_leased.serial.as_str()), (meter, "AB123"));
     assert_eq!((meter_leased.server_sap, meter_leased.client_sap), (1, 16));
@@ -96,7 +96,7 @@ async fn one_statement_brings_all_that_a_session_needs() {
     assert!(!shown.contains("0a0a") && !shown.contains("10, 10, 10"), "a key is shown: {shown}");
     // The same layout comes from memory the second time.
     store.write(owner, &[failed(meter, read, Reason::LayoutChanged, None)]).await.unwrap();
-    let again = store.lease(owner, 5, MINUTE, 50).await.unwrap();
+    let again = store.lease(owner, Wanted::any(5), MINUTE, 50).await.unwrap();
     assert_eq!(again[0].jobs[0].layout.as_deref(), Some(&*layout));
     assert_eq!(again[0].jobs[0].attempts, 2);
 }
@@ -107,12 +107,16 @@ async fn a_lease_that_ended_gives_its_jobs_back_and_the_late_owner_ends_nothing(
     let meter = database.meter("M1");
     let job = database.identify_job(meter, 0);
     let (dead, alive) = (Uuid::new_v4(), Uuid::new_v4());
-    assert_eq!(jobs(&database.store.lease(dead, 5, MINUTE, 10).await.unwrap()), [job]);
+    assert_eq!(jobs(&database.store.lease(dead, Wanted::any(5), MINUTE, 10).await.unwrap()), [job]);
     assert_eq!(database.store.recover().await, Ok(0), "it lives");
-    assert_eq!(jobs(&database.store.lease(alive, 5, MINUTE, 10).await.unwrap()), [0_i64; 0], "it is taken");
+    assert_eq!(
+        jobs(&database.store.lease(alive, Wanted::any(5), MINUTE, 10).await.unwrap()),
+        [0_i64; 0],
+        "it is taken"
+    );
     database.sql("UPDATE meter SET lease_until = now() - interval '1 second'");
     assert_eq!(database.store.recover().await, Ok(1));
-    assert_eq!(jobs(&database.store.lease(alive, 5, MINUTE, 10).await.unwrap()), [job]);
+    assert_eq!(jobs(&database.store.lease(alive, Wanted::any(5), MINUTE, 10).await.unwrap()), [job]);
     assert_eq!(
         database.store.renew(dead, MINUTE).await,
         Ok(vec![]),
@@ -144,7 +148,7 @@ async fn a_job_that_kills_its_collector_each_time_fails_in_the_end() {
     database.sql("UPDATE job SET max_attempts = 2");
     let most = 2 + DEATHS;
     for attempt in 1..=most {
-        assert_eq!(database.store.lease(Uuid::new_v4(), 5, MINUTE, 10).await.unwrap().len(), 1);
+        assert_eq!(database.store.lease(Uuid::new_v4(), Wanted::any(5), MINUTE, 10).await.unwrap().len(), 1);
         database.sql("UPDATE meter SET lease_until = now() - interval '1 second'");
         assert_eq!(database.store.recover().await, Ok(1));
         let state = if attempt < most { "due" } else { "failed" };
@@ -161,7 +165,7 @@ async fn an_orderly_stop_gives_everything_back_and_counts_no_attempt() {
     let meter = database.meter("M1");
     database.identify_job(meter, 0);
     let owner = Uuid::new_v4();
-    database.store.lease(owner, 5, MINUTE, 10).await.unwrap();
+    database.store.lease(owner, Wanted::any(5), MINUTE, 10).await.unwrap();
     assert_eq!(database.store.release(owner).await, Ok(1));
     assert_eq!(database.sql("SELECT state, attempts FROM job"), "due|0");
     assert_eq!(database.sql("SELECT count(*) FROM meter WHERE lease_owner IS NOT NULL"), "0");
@@ -173,10 +177,13 @@ async fn the_owner_takes_more_work_of_a_meter_it_holds_and_keeps_it_until_the_la
     let meter = database.meter("M1");
     let first = database.identify_job(meter, 5);
     let owner = Uuid::new_v4();
-    assert_eq!(jobs(&database.store.lease(owner, 5, MINUTE, 10).await.unwrap()), [first]);
+    assert_eq!(jobs(&database.store.lease(owner, Wanted::any(5), MINUTE, 10).await.unwrap()), [first]);
     let second = database.identify_job(meter, 5);
-    assert_eq!(jobs(&database.store.lease(Uuid::new_v4(), 5, MINUTE, 10).await.unwrap()), [0_i64; 0]);
-    assert_eq!(jobs(&database.store.lease(owner, 5, MINUTE, 10).await.unwrap()), [second]);
+    assert_eq!(
+        jobs(&database.store.lease(Uuid::new_v4(), Wanted::any(5), MINUTE, 10).await.unwrap()),
+        [0_i64; 0]
+    );
+    assert_eq!(jobs(&database.store.lease(owner, Wanted::any(5), MINUTE, 10).await.unwrap()), [second]);
     database.store.write(owner, &[done(meter, first, None)]).await.unwrap();
     assert_eq!(database.sql("SELECT count(*) FROM meter WHERE lease_owner IS NOT NULL"), "1");
     database.store.write(owner, &[done(meter, second, None)]).await.unwrap();
@@ -188,7 +195,7 @@ async fn work_of_a_retired_meter_comes_to_its_end() {
     let database = Database::new().await;
     let (store, owner, meter) = (&database.store, Uuid::new_v4(), database.meter("M1"));
     let job = database.identify_job(meter, 0);
-    store.lease(owner, 8, MINUTE, 0).await.unwrap();
+    store.lease(owner, Wanted::any(8), MINUTE, 0).await.unwrap();
     database.sql(&format!("UPDATE meter SET state = 'retired', retired_at = now() WHERE id = {meter}"));
     store.write(owner, &[failed(meter, job, Reason::Timeout, None)]).await.unwrap();
     assert_eq!(store.call_off_retired().await, Ok(1));
@@ -206,7 +213,7 @@ async fn a_job_that_was_called_off_or_belongs_to_a_retired_meter_is_not_taken() 
         "UPDATE job SET state = 'cancelled', finished_at = now() WHERE meter_id = {kept};
          UPDATE meter SET state = 'retired', retired_at = now() WHERE id = {retired}"
     ));
-    assert!(database.store.lease(Uuid::new_v4(), 5, MINUTE, 10).await.unwrap().is_empty());
+    assert!(database.store.lease(Uuid::new_v4(), Wanted::any(5), MINUTE, 10).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -215,7 +222,7 @@ async fn a_broken_line_is_tried_again_later_and_a_wrong_key_is_not() {
     let (line, key) = (database.meter("M1"), database.meter("M2"));
     let (first, second) = (database.identify_job(line, 0), database.identify_job(key, 0));
     let owner = Uuid::new_v4();
-    database.store.lease(owner, 5, MINUTE, 10).await.unwrap();
+    database.store.lease(owner, Wanted::any(5), MINUTE, 10).await.unwrap();
     let ends = [failed(line, first, Reason::Timeout, None), failed(key, second, Reason::WrongKey, None)];
     let written = database.store.write(owner, &ends).await.unwrap();
     assert_eq!((written.again, written.failed), (1, 1));
@@ -225,7 +232,7 @@ async fn a_broken_line_is_tried_again_later_and_a_wrong_key_is_not() {
         database.sql(&format!("SELECT state, reason FROM job WHERE id = {second}")),
         "failed|wrong_key"
     );
-    assert!(database.store.lease(owner, 5, MINUTE, 10).await.unwrap().is_empty(), "not due yet");
+    assert!(database.store.lease(owner, Wanted::any(5), MINUTE, 10).await.unwrap().is_empty(), "not due yet");
 }
 
 #[tokio::test]
@@ -234,10 +241,10 @@ async fn what_a_meter_expects_raises_its_counter_for_the_next_attempt() {
     let meter = database.gmac_meter("M1", 100);
     let job = database.identify_job(meter, 0);
     let owner = Uuid::new_v4();
-    database.store.lease(owner, 5, MINUTE, 10).await.unwrap();
+    database.store.lease(owner, Wanted::any(5), MINUTE, 10).await.unwrap();
     let rejected = failed(meter, job, Reason::CounterRejected, Some(5_000));
     assert_eq!(database.store.write(owner, &[rejected]).await.unwrap().again, 1);
-    let leased = database.store.lease(owner, 5, MINUTE, 10).await.unwrap();
+    let leased = database.store.lease(owner, Wanted::any(5), MINUTE, 10).await.unwrap();
     assert_eq!(leased[0].jobs[0].counters, Some((5_000, 5_010)));
 }
 
@@ -250,7 +257,7 @@ async fn a_forged_counter_does_not_spend_the_key_and_a_spent_one_is_not_reused()
     assert_eq!(database.sql("SELECT next FROM meter_counter"), "100");
     database.sql("UPDATE meter_counter SET next = 4294967290");
     database.identify_job(meter, 0);
-    let leased = database.store.lease(Uuid::new_v4(), 5, MINUTE, 10).await.unwrap();
+    let leased = database.store.lease(Uuid::new_v4(), Wanted::any(5), MINUTE, 10).await.unwrap();
     assert_eq!(leased[0].jobs[0].counters, None, "ten are not left");
     assert_eq!(database.sql("SELECT next FROM meter_counter"), "4294967290");
 }
@@ -282,7 +289,7 @@ fn no_counter_is_given_twice_and_none_is_ever_lowered() {
             match step {
                 Step::Lease { counters } => {
                     let job = database.identify_job(meter, 1);
-                    let leased = runtime.block_on(database.store.lease(owner, 1, MINUTE, counters)).unwrap();
+                    let leased = runtime.block_on(database.store.lease(owner, Wanted::any(1), MINUTE, counters)).unwrap();
                     let (first, end) = leased[0].jobs[0].counters.unwrap();
                     prop_assert!(first >= given.get() && end - first == counters, "{first} to {end} after {}", given.get());
                     given.set(end);

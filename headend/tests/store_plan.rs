@@ -212,7 +212,7 @@ async fn only_active_meters_of_known_models_are_planned_and_each_job_once() {
         0,
         "what waits is not made again"
     );
-    assert_eq!(store.lease(Uuid::new_v4(), 10, MINUTE, 10).await.unwrap()[0].jobs.len(), 2);
+    assert_eq!(store.lease(Uuid::new_v4(), Wanted::any(10), MINUTE, 10).await.unwrap()[0].jobs.len(), 2);
     assert_eq!(plan::pass(store, &models, &config, now).await.unwrap().jobs, 0, "nor what runs");
 }
 
@@ -224,7 +224,7 @@ async fn from_what_is_due_to_what_people_see() {
     let config = config::Plan { horizon: Duration::from_secs(3600), ..config::Plan::default() };
     let (store, owner, now) = (&database.store, Uuid::new_v4(), Timestamp::now());
     plan::pass(store, &models, &config, now).await.unwrap();
-    let leased = store.lease(owner, 10, MINUTE, 10).await.unwrap();
+    let leased = store.lease(owner, Wanted::any(10), MINUTE, 10).await.unwrap();
     let of_kind = |kind| leased[0].jobs.iter().find(|job| job.kind == kind).unwrap();
     let (identify, read) = (of_kind(JobKind::Identify), of_kind(JobKind::ReadProfile));
     let (from, to) = read.range.unwrap();
@@ -262,7 +262,7 @@ async fn a_failed_read_waits_for_its_next_turn_and_old_jobs_are_deleted() {
     let config = config::Plan { max_attempts: 1, ..config::Plan::default() };
     let (store, owner) = (&database.store, Uuid::new_v4());
     plan::pass(store, &models, &config, Timestamp::now()).await.unwrap();
-    let leased = store.lease(owner, 10, MINUTE, 10).await.unwrap();
+    let leased = store.lease(owner, Wanted::any(10), MINUTE, 10).await.unwrap();
     let failure = || collectors::Failure::new(collectors::Reason::NoRoute, "No answer.");
     let ends: Vec<_> = leased[0]
         .jobs

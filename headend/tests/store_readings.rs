@@ -42,7 +42,7 @@ async fn gaps_are_exactly_the_difference_of_the_ranges() {
     assert_eq!(headend::plan::gaps(&coverage, (hour(0), hour(12))), expected, "both ways to compute agree");
     // A read that found nothing between two instants, both inclusive, covers the interval of the first as well.
     let job = database.profile_job(meter, hour(3) + quarter, hour(5));
-    database.store.lease(owner, 1, MINUTE, 10).await.unwrap();
+    database.store.lease(owner, Wanted::any(1), MINUTE, 10).await.unwrap();
     let range = Some((hour(3) + quarter, hour(5)));
     database.store.write(owner, &[done(meter, job, range)]).await.unwrap();
     let gaps = database.store.gaps(meter, energy(), hour(0), hour(12)).await.unwrap();

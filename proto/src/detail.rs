@@ -40,7 +40,7 @@ impl ErrorDetail {
 mod tests {
     use tonic::{Code, Status};
 
-    use crate::v1::{ErrorDetail, ErrorReason, FailureReason, JobFailure};
+    use crate::v1::{ErrorDetail, ErrorReason, FailureReason, FieldViolation, JobFailure};
 
     #[test]
     fn detail_survives_the_status() {
@@ -48,8 +48,9 @@ mod tests {
             JobFailure { job_id: 7, reason: FailureReason::Timeout.into(), detail: "no answer".into() };
         let detail = ErrorDetail {
             reason: ErrorReason::ReadFailed.into(),
-            field: String::new(),
+            field: "meter_serial".into(),
             failure: Some(failure),
+            violations: vec![FieldViolation { field: "meter_serial".into(), problem: "silent".into() }],
         };
         let status = detail.clone().into_status(Code::Unavailable, "the meter does not answer");
         assert_eq!(status.message(), "the meter does not answer");

@@ -45,6 +45,6 @@ pub(crate) async fn run(turn: &mut Turn<'_>, task: &Task) -> Result<Done, Setbac
             read_profile::run(turn, range).await.map(|range| Done { range: Some(range), outcome: None })
         }
         Task::Switch(order) => switch::run(turn, order).await.map(Done::from),
-        Task::ReleaseTamperLock(deadline) => release_tamper_lock::run(turn, *deadline).await.map(Done::from),
+        Task::ReleaseTamperLock(terms) => release_tamper_lock::run(turn, terms).await.map(Done::from),
     }
 }

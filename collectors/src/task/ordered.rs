@@ -2,7 +2,7 @@
 
 use dlms::{AttributeDescriptor, MethodDescriptor, axdr::Data};
 
-use crate::{Failure, diagnosis::Setback, turn::Turn};
+use crate::{Failure, Terms, diagnosis::Setback, turn::Turn};
 
 /// What is ordered.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +43,14 @@ impl Answer {
             }
         }
     }
+}
+
+/// What is to be said when the meter could not be read before anything is sent: an earlier doubt stays.
+pub(super) fn still_in_doubt(turn: &Turn<'_>, terms: &Terms, unread: Setback) -> Setback {
+    if terms.in_doubt && !matches!(unread, Setback::NobodyListens) {
+        return Setback::InDoubt(turn.explain(&unread));
+    }
+    unread
 }
 
 /// Sends an order once. As long as it is certain that nothing was sent, as when the line could not be opened, it is tried again like a

@@ -1,11 +1,10 @@
 use dlms::{AttributeDescriptor, axdr::Data, cosem::disconnect_control::DisconnectControl};
-use jiff::Timestamp;
 
 use super::{
-    ordered::{Answer, Request, order},
+    ordered::{Answer, Request, order, still_in_doubt},
     switch::read_state,
 };
-use crate::{Failure, Outcome, Reason, diagnosis::Setback, order::in_time, turn::Turn, value};
+use crate::{Failure, Outcome, Reason, Terms, diagnosis::Setback, turn::Turn, value};
 
 /// How often the order is sent at most, see the order to switch.
 const SENDS_MAX: u32 = 3;
@@ -14,7 +13,7 @@ const RELEASED: Data = Data::LongUnsigned(0);
 
 /// Releases the lock of a load switch that opened for a tamper: sets the data object that the model names to long-unsigned 0, as the Sensemi
 /// datasheet demands to the octet, and reads it back. A lock that is not there is left alone.
-pub(super) async fn run(turn: &mut Turn<'_>, deadline: Timestamp) -> Result<Outcome, Setback> {
+pub(super) async fn run(turn: &mut Turn<'_>, terms: &Terms) -> Result<Outcome, Setback> {
     let spec = turn.station().model.switch.clone();
     let Some((switch, lock)) = spec.and_then(|spec| Some((DisconnectControl(spec.obis), spec.tamper_lock?)))
     else {
@@ -22,7 +21,8 @@ pub(super) async fn run(turn: &mut Turn<'_>, deadline: Timestamp) -> Result<Outc
         return Err(Setback::Final(Failure::new(Reason::Unsupported, detail)));
     };
     let lock = value::data(lock);
-    let before = read_lock(turn, &lock).await?;
+    let before = read_lock(turn, &lock).await;
+    let before = before.map_err(|unread| still_in_doubt(turn, terms, unread))?;
     let state = read_state(turn, switch).await?;
     turn.found("state before", format!("lock {before}, switch {state}")).await?;
     let mut now = before;
@@ -37,7 +37,7 @@ pub(super) async fn run(turn: &mut Turn<'_>, deadline: Timestamp) -> Result<Outc
         if sends > 0 {
             turn.renew().await?;
         }
-        in_time(turn.now(), deadline).map_err(Setback::Final)?;
+        terms.in_time(turn.now()).map_err(Setback::Final)?;
         let answer = order(turn, Request::Set(&lock, &RELEASED)).await?;
         sends += 1;
         now = match read_lock(turn, &lock).await {

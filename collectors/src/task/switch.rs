@@ -8,8 +8,8 @@ use dlms::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::ordered::{Answer, Request, order};
-use crate::{Failure, Outcome, Reason, Switch, SwitchTo, diagnosis::Setback, order::in_time, turn::Turn};
+use super::ordered::{Answer, Request, order, still_in_doubt};
+use crate::{Failure, Outcome, Reason, Switch, SwitchTo, diagnosis::Setback, turn::Turn};
 
 /// How often the order is sent at most. It is sent again only when its answer got lost and the meter, read back over a fresh association,
 /// shows that it was not carried out.
@@ -24,8 +24,9 @@ pub(super) async fn run(turn: &mut Turn<'_>, switch: &Switch) -> Result<Outcome,
         return Err(refuse(Reason::Unsupported, "The meter's model has no load switch.".into()));
     };
     let control = DisconnectControl(spec.obis);
+    let before = read_state(turn, control).await;
+    let before = before.map_err(|unread| still_in_doubt(turn, &switch.terms, unread))?;
     let mode = read_mode(turn, control).await?;
-    let before = read_state(turn, control).await?;
     let shown = mode.map_or("not shown".into(), |mode| mode.number().to_string());
     turn.found("state before", format!("{before}, control mode {shown}")).await?;
     let remote = mode.map(ControlMode::remote);
@@ -44,7 +45,7 @@ pub(super) async fn run(turn: &mut Turn<'_>, switch: &Switch) -> Result<Outcome,
         if sends > 1 {
             turn.renew().await?;
         }
-        in_time(turn.now(), switch.deadline).map_err(Setback::Final)?;
+        switch.terms.in_time(turn.now()).map_err(Setback::Final)?;
         let answer = order(turn, Request::Action(&method, &PARAMETER)).await?;
         let patience = if answer.is_refusal() { Duration::ZERO } else { spec.settle };
         let after = match settle(turn, control, patience, |state| state.fulfils(switch.to, remote)).await {
@@ -149,15 +150,14 @@ fn not_moved(turn: &Turn<'_>, answer: &Answer, after: SwitchState) -> Setback {
             let failure = turn.explain(setback);
             refuse(failure.reason, format!("{} It shows {after}.", failure.detail))
         }
-        Answer::Lost(setback) => {
-            let failure = turn.explain(setback);
-            let detail = format!(
+        Answer::Lost(setback) => refuse(
+            Reason::NotEffective,
+            format!(
                 "The order was sent {SENDS_MAX} times, no answer came, and the meter shows {after} each time; order again when the line is \
                  better. {}",
-                failure.detail
-            );
-            refuse(failure.reason, detail)
-        }
+                turn.explain(setback).detail
+            ),
+        ),
     }
 }
 

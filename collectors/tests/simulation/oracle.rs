@@ -225,7 +225,13 @@ fn explained(
         Reason::LayoutChanged => order.is_stale,
         Reason::MeterRefused => damaged || asks_for_absent(&order.task),
         Reason::WrongKey | Reason::CounterRejected | Reason::Unsupported => damaged,
-        Reason::Refused | Reason::WrongPassword | Reason::WrongMeter | Reason::Cancelled => false,
+        Reason::Refused
+        | Reason::WrongPassword
+        | Reason::WrongMeter
+        | Reason::Cancelled
+        | Reason::NotEffective
+        | Reason::DeadlinePassed
+        | Reason::ImageMismatch => false,
     };
     if is_explained { Ok(()) } else { Err(format!("only {faults:?}")) }
 }

@@ -106,7 +106,7 @@ pub(super) fn failure(job: &Job) -> v1::JobFailure {
     }
 }
 
-fn reason(word: Option<&str>) -> v1::FailureReason {
+pub(super) fn reason(word: Option<&str>) -> v1::FailureReason {
     word.and_then(v1::FailureReason::from_word).unwrap_or_default()
 }
 
@@ -124,6 +124,7 @@ fn kind(kind: store::JobKind) -> v1::JobKind {
         store::JobKind::ReadClock => v1::JobKind::ReadClock,
         store::JobKind::ReadRegisters => v1::JobKind::ReadRegisters,
         store::JobKind::ReadProfile => v1::JobKind::ReadProfile,
+        store::JobKind::Command => v1::JobKind::Command,
     }
 }
 

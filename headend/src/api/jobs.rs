@@ -29,13 +29,7 @@ impl Jobs {
     async fn list(&self, question: ListJobsRequest) -> Result<ListJobsResponse, Refusal> {
         let limit = check::page_size(question.page_size)?;
         let fingerprint = fingerprint(&question);
-        let before = match question.page_token.as_str() {
-            "" => None,
-            text => {
-                let place = token::decode(fingerprint, text).ok_or(Refusal::PageToken)?;
-                Some(i64::from_be_bytes(place.try_into().map_err(|_| Refusal::PageToken)?))
-            }
-        };
+        let before = token::number(fingerprint, &question.page_token)?;
         let filter = self.filter(&question).await?;
         let mut jobs = self.store.list_jobs(&filter, before, i64::from(limit) + 1).await?;
         let more = jobs.len() as u64 > u64::from(limit);
@@ -108,6 +102,7 @@ fn stored_kind(kind: i32) -> Result<store::JobKind, Refusal> {
         Ok(JobKind::ReadClock) => Ok(store::JobKind::ReadClock),
         Ok(JobKind::ReadRegisters) => Ok(store::JobKind::ReadRegisters),
         Ok(JobKind::ReadProfile) => Ok(store::JobKind::ReadProfile),
+        Ok(JobKind::Command) => Ok(store::JobKind::Command),
         Ok(JobKind::Unspecified) | Err(_) => {
             Err(Refusal::field("kinds", "a kind of ami.v1.JobKind is expected"))
         }

@@ -1,20 +1,23 @@
 //! The public interface: gRPC services over the store.
 //!
-//! `inventory`, `readings` and `jobs` are the services of `ami.v1`. Around them: `connection` lets callers in, [`access`] says who
-//! may call what, `request_id` names every request, `status` is the one place where a refusal becomes a gRPC status, `check` holds
-//! the rules of what comes in, `convert` the shapes of what goes out, `token` the opaque tokens, `notices` one connection that
-//! hears what the database tells.
+//! `inventory`, `readings`, `jobs`, `commands` and `switch` are the services of `ami.v1`; `orders` is how every one of them orders. Around
+//! them: `connection` lets callers in, [`access`] says who may call what, `request_id` names every request, `status` is the one
+//! place where a refusal becomes a gRPC status, `check` holds the rules of what comes in, `convert` the shapes of what goes out, `token`
+//! the opaque tokens, `notices` one connection that hears what the database tells.
 
 pub mod access;
 mod check;
+mod commands;
 mod connection;
 mod convert;
 mod inventory;
 mod jobs;
 mod notices;
+mod orders;
 mod readings;
 mod request_id;
 mod status;
+mod switch;
 mod token;
 
 use std::collections::BTreeMap;
@@ -22,9 +25,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ami_proto::FILE_DESCRIPTOR_SET;
+use ami_proto::v1::commands_service_server::{self, CommandsServiceServer};
 use ami_proto::v1::inventory_service_server::{self, InventoryServiceServer};
 use ami_proto::v1::jobs_service_server::{self, JobsServiceServer};
 use ami_proto::v1::readings_service_server::{self, ReadingsServiceServer};
+use ami_proto::v1::switch_service_server::{self, SwitchServiceServer};
 use models::Model;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -39,11 +44,13 @@ use crate::store::Store;
 use access::AccessLayer;
 pub(crate) use connection::LOOPBACK;
 pub use connection::{Entrance, Tls, TlsError, TlsFiles};
+use commands::Commands;
 use inventory::Inventory;
 use jobs::Jobs;
 use notices::{Hub, Notices};
 use readings::Readings;
 use request_id::RequestIdLayer;
+use switch::Switch;
 
 /// Calls that one connection may have open at once; HTTP/2 makes the others wait.
 const CALLS_PER_CONNECTION: u32 = 256;
@@ -55,7 +62,9 @@ const MAX_REQUEST: usize = (1 << 20) + 1024;
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Names of the services, for the health service.
-const SERVICES: [&str; 3] = [
+const SERVICES: [&str; 5] = [
+    commands_service_server::SERVICE_NAME,
+    switch_service_server::SERVICE_NAME,
     inventory_service_server::SERVICE_NAME,
     readings_service_server::SERVICE_NAME,
     jobs_service_server::SERVICE_NAME,
@@ -82,7 +91,7 @@ pub struct Limits {
     pub import_octets: usize,
     /// Imports at once; each holds its file in memory. Default 2.
     pub imports: usize,
-    /// Open watches. Default 256.
+    /// Open watches of each kind. Default 256.
     pub watches: usize,
     /// On-demand reads that wait for their outcome. Default 256.
     pub waiting: usize,
@@ -171,9 +180,15 @@ fn routes(parts: &Parts, notices: &Notices, shutdown: &CancellationToken) -> Res
     let jobs = JobsServiceServer::new(Jobs::new(parts))
         .max_decoding_message_size(MAX_REQUEST)
         .send_compressed(CompressionEncoding::Gzip);
+    let commands = CommandsServiceServer::new(Commands::new(parts, notices.clone(), shutdown.clone()))
+        .max_decoding_message_size(MAX_REQUEST)
+        .send_compressed(CompressionEncoding::Gzip);
+    let switch = SwitchServiceServer::new(Switch::new(parts)).max_decoding_message_size(MAX_REQUEST);
     Ok(Routes::new(inventory)
         .add_service(readings)
         .add_service(jobs)
+        .add_service(commands)
+        .add_service(switch)
         .add_service(describe().build_v1().map_err(broken)?)
         .add_service(describe().build_v1alpha().map_err(broken)?))
 }

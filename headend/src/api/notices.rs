@@ -9,7 +9,7 @@ use sqlx::postgres::PgNotification;
 use tokio::sync::{broadcast, watch};
 use tracing::{info, warn};
 
-use crate::store::{JOB_CHANNEL, READING_CHANNEL, Store};
+use crate::store::{COMMAND_CHANNEL, JOB_CHANNEL, READING_CHANNEL, Store};
 
 /// Ended jobs that a slow waiter may fall behind before it has to look for itself.
 const JOB_QUEUE: usize = 1024;
@@ -21,6 +21,7 @@ const RETRY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Hub {
     readings: watch::Sender<()>,
+    commands: watch::Sender<()>,
     jobs: broadcast::Sender<i64>,
 }
 
@@ -28,7 +29,15 @@ pub(super) struct Hub {
 #[derive(Debug, Clone)]
 pub(super) struct Notices {
     readings: watch::Receiver<()>,
+    commands: watch::Receiver<()>,
     jobs: broadcast::Sender<i64>,
+    poll: Duration,
+}
+
+/// Notices about commands.
+#[derive(Debug)]
+pub(super) struct CommandNotices {
+    commands: watch::Receiver<()>,
     poll: Duration,
 }
 
@@ -42,9 +51,10 @@ pub(super) struct JobNotices {
 /// Both ends; whoever waits looks by himself every `poll`.
 pub(super) fn channel(poll: Duration) -> (Hub, Notices) {
     let (readings, heard) = watch::channel(());
+    let (commands, heard_commands) = watch::channel(());
     let (jobs, _) = broadcast::channel(JOB_QUEUE);
-    let notices = Notices { readings: heard, jobs: jobs.clone(), poll };
-    (Hub { readings, jobs }, notices)
+    let notices = Notices { readings: heard, commands: heard_commands, jobs: jobs.clone(), poll };
+    (Hub { readings, commands, jobs }, notices)
 }
 
 impl Hub {
@@ -60,7 +70,7 @@ impl Hub {
     }
 
     async fn hear(&self, store: &Store, answers: &watch::Sender<bool>) -> Result<(), crate::store::Error> {
-        let mut listener = store.listen(&[JOB_CHANNEL, READING_CHANNEL]).await?;
+        let mut listener = store.listen(&[COMMAND_CHANNEL, JOB_CHANNEL, READING_CHANNEL]).await?;
         answers.send_replace(true);
         info!("listening to the database");
         loop {
@@ -69,6 +79,7 @@ impl Hub {
                 // The connection broke and notices were lost: everybody looks, and a new connection is made.
                 Ok(None) => {
                     self.readings.send_replace(());
+                    self.commands.send_replace(());
                     return Ok(());
                 }
                 Err(error) => return Err(crate::store::failed("api::notices")(error)),
@@ -81,6 +92,9 @@ impl Hub {
             READING_CHANNEL => {
                 self.readings.send_replace(());
             }
+            COMMAND_CHANNEL => {
+                self.commands.send_replace(());
+            }
             // Nobody may be waiting for a job.
             JOB_CHANNEL => drop(notice.payload().parse().map(|job| self.jobs.send(job))),
             _ => {}
@@ -91,19 +105,35 @@ impl Hub {
 impl Notices {
     /// Waits until readings may have been stored.
     pub(super) async fn readings(&mut self) {
-        // A closed channel is the end of the server; the time limit serves then.
-        let told = async {
-            if self.readings.changed().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        };
-        drop(tokio::time::timeout(self.poll, told).await);
+        told(&mut self.readings, self.poll).await;
+    }
+
+    /// Notices about commands from now on.
+    pub(super) fn commands(&self) -> CommandNotices {
+        CommandNotices { commands: self.commands.clone(), poll: self.poll }
     }
 
     /// Notices about jobs from now on.
     pub(super) fn jobs(&self) -> JobNotices {
         JobNotices { jobs: self.jobs.subscribe(), poll: self.poll }
     }
+}
+
+impl CommandNotices {
+    /// Waits until something may have happened to any command.
+    pub(super) async fn any(&mut self) {
+        told(&mut self.commands, self.poll).await;
+    }
+}
+
+/// Waits for a notice, or for the time to look without one. A closed channel is the end of the server; the time limit serves then.
+async fn told(notices: &mut watch::Receiver<()>, poll: Duration) {
+    let told = async {
+        if notices.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    drop(tokio::time::timeout(poll, told).await);
 }
 
 impl JobNotices {

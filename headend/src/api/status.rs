@@ -1,6 +1,6 @@
 //! The one place where a refusal becomes a gRPC status. What is wrong inside stays in the log.
 
-use ami_proto::v1::{ErrorDetail, ErrorReason, FailureReason, JobFailure};
+use ami_proto::v1::{ErrorDetail, ErrorReason, FailureReason, FieldViolation, JobFailure};
 use jiff::Timestamp;
 use tonic::{Code, Status};
 use tracing::{error, warn};
@@ -14,6 +14,9 @@ pub(crate) enum Refusal {
     /// A field breaks its rule.
     #[error("{field}: {problem}")]
     InvalidField { field: String, problem: String },
+    /// Several fields break their rules.
+    #[error("{}", told(violations))]
+    InvalidFields { violations: Vec<FieldViolation> },
     /// A list or a range is over its limit.
     #[error("{field}: {problem}")]
     OverLimit { field: &'static str, problem: String },
@@ -29,6 +32,18 @@ pub(crate) enum Refusal {
     /// No job has this number.
     #[error("there is no job {id}; ended jobs are kept for a limited time")]
     JobNotFound { id: i64 },
+    /// No command has this number.
+    #[error("there is no command {id}")]
+    CommandNotFound { id: i64 },
+    /// A command that was begun.
+    #[error("command {id} was begun or has ended: it can not be taken back")]
+    CommandBegun { id: i64 },
+    /// An idempotency key with two orders.
+    #[error("terms.idempotency_key: it was used for another order: give every order a key of its own")]
+    KeyReused,
+    /// A model that can not do what is asked for.
+    #[error("meter {serial}: {problem}")]
+    NotCapable { field: String, serial: String, problem: String },
     /// A page token that is not ours, or of another question.
     #[error("page_token: damaged, or of another question: begin again without it")]
     PageToken,
@@ -93,14 +108,26 @@ impl Refusal {
         Self::InvalidField { field: field.into(), problem: problem.into() }
     }
 
+    /// The name of the refusal in a word, as in the audit: `meter_not_found`.
+    pub(crate) fn word(&self) -> String {
+        let name = self.code().1.as_str_name();
+        name.strip_prefix("ERROR_REASON_").unwrap_or(name).to_ascii_lowercase()
+    }
+
     fn code(&self) -> (Code, ErrorReason) {
         match self {
-            Self::InvalidField { .. } => (Code::InvalidArgument, ErrorReason::InvalidField),
+            Self::InvalidField { .. } | Self::InvalidFields { .. } => {
+                (Code::InvalidArgument, ErrorReason::InvalidField)
+            }
             Self::OverLimit { .. } => (Code::InvalidArgument, ErrorReason::OverLimit),
             Self::MeterNotFound { .. } => (Code::NotFound, ErrorReason::MeterNotFound),
             Self::MeterExists { .. } => (Code::AlreadyExists, ErrorReason::MeterExists),
             Self::MeterRetired { .. } => (Code::FailedPrecondition, ErrorReason::MeterRetired),
             Self::JobNotFound { .. } => (Code::NotFound, ErrorReason::JobNotFound),
+            Self::CommandNotFound { .. } => (Code::NotFound, ErrorReason::CommandNotFound),
+            Self::CommandBegun { .. } => (Code::FailedPrecondition, ErrorReason::CommandBegun),
+            Self::KeyReused => (Code::AlreadyExists, ErrorReason::IdempotencyKeyReused),
+            Self::NotCapable { .. } => (Code::FailedPrecondition, ErrorReason::NotCapable),
             Self::PageToken => (Code::InvalidArgument, ErrorReason::PageTokenInvalid),
             Self::ResumeToken => (Code::InvalidArgument, ErrorReason::ResumeTokenInvalid),
             Self::ResumeTokenExpired => (Code::OutOfRange, ErrorReason::ResumeTokenExpired),
@@ -123,6 +150,12 @@ impl Refusal {
     }
 }
 
+/// Violations as one text.
+fn told(violations: &[FieldViolation]) -> String {
+    let told = violations.iter().map(|FieldViolation { field, problem }| format!("{field}: {problem}"));
+    told.collect::<Vec<_>>().join("; ")
+}
+
 /// Another try may succeed where the line was at fault, or where the failed attempt itself put things right.
 fn read_failed(reason: FailureReason) -> Code {
     match reason {
@@ -140,7 +173,10 @@ fn read_failed(reason: FailureReason) -> Code {
         | FailureReason::MeterRefused
         | FailureReason::MeterBrokeRules
         | FailureReason::Unsupported
-        | FailureReason::Cancelled => Code::FailedPrecondition,
+        | FailureReason::Cancelled
+        | FailureReason::NotEffective
+        | FailureReason::DeadlinePassed
+        | FailureReason::ImageMismatch => Code::FailedPrecondition,
     }
 }
 
@@ -148,15 +184,28 @@ impl From<Refusal> for Status {
     fn from(refusal: Refusal) -> Self {
         let (code, reason) = refusal.code();
         let message = refusal.to_string();
-        let (field, failure) = match refusal {
-            Refusal::InvalidField { field, .. } => (field, None),
-            Refusal::OverLimit { field, .. } => (field.to_owned(), None),
-            Refusal::ReadFailed { failure, .. } | Refusal::ReadPending { failure, .. } => {
-                (String::new(), Some(failure))
+        let mut detail = ErrorDetail { reason: reason.into(), ..ErrorDetail::default() };
+        match refusal {
+            Refusal::InvalidField { field, problem } => {
+                detail.violations = vec![FieldViolation { field: field.clone(), problem }];
+                detail.field = field;
             }
-            _ => (String::new(), None),
-        };
-        ErrorDetail { reason: reason.into(), field, failure }.into_status(code, message)
+            Refusal::InvalidFields { violations } => {
+                detail.field = violations.first().map(|first| first.field.clone()).unwrap_or_default();
+                detail.violations = violations;
+            }
+            Refusal::OverLimit { field, problem } => {
+                detail.violations = vec![FieldViolation { field: field.to_owned(), problem }];
+                field.clone_into(&mut detail.field);
+            }
+            Refusal::NotCapable { field, .. } => detail.field = field,
+            Refusal::KeyReused => "terms.idempotency_key".clone_into(&mut detail.field),
+            Refusal::ReadFailed { failure, .. } | Refusal::ReadPending { failure, .. } => {
+                detail.failure = Some(failure);
+            }
+            _ => {}
+        }
+        detail.into_status(code, message)
     }
 }
 

@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 
+use super::status::Refusal;
+use crate::store::readings::Position;
+
 /// Changes when the meaning of tokens changes, so that an old token is refused instead of misread.
 const VERSION: u8 = 1;
 
@@ -33,6 +36,32 @@ pub(crate) fn decode(fingerprint: u64, token: &str) -> Option<Vec<u8>> {
     (head == expected).then(|| place.to_vec())
 }
 
+/// Resume tokens fit every filter, so they have no question.
+const NO_QUESTION: u64 = 0;
+
+/// The resume token of a place in a log.
+pub(crate) fn of_position(position: Position) -> String {
+    let octets: Vec<u8> = position.xid.to_be_bytes().into_iter().chain(position.id.to_be_bytes()).collect();
+    encode(NO_QUESTION, &octets)
+}
+
+/// The place of a resume token; `None` when it is damaged.
+pub(crate) fn position(text: &str) -> Option<Position> {
+    let octets = decode(NO_QUESTION, text)?;
+    let (xid, id) = octets.split_first_chunk::<8>()?;
+    let position = Position { xid: i64::from_be_bytes(*xid), id: i64::from_be_bytes(id.try_into().ok()?) };
+    (position.xid >= 0 && position.id >= 0).then_some(position)
+}
+
+/// The number in the page token of a question; `None` for the first page.
+pub(crate) fn number(fingerprint: u64, text: &str) -> Result<Option<i64>, Refusal> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let place = decode(fingerprint, text).ok_or(Refusal::PageToken)?;
+    Ok(Some(i64::from_be_bytes(place.try_into().map_err(|_| Refusal::PageToken)?)))
+}
+
 /// A fingerprint of a question (FNV-1a, 64 bits): the same on every server of the same version, no secret.
 pub(crate) fn fingerprint(question: &impl prost::Message) -> u64 {
     let octets = question.encode_to_vec();
@@ -44,6 +73,15 @@ pub(crate) fn fingerprint(question: &impl prost::Message) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn positions_survive_their_tokens() {
+        let place = Position { xid: i64::from(u32::MAX) + 7, id: 42 };
+        assert_eq!(position(&of_position(place)), Some(place));
+        assert_eq!(position(&of_position(Position { xid: -1, id: 0 })), None);
+        assert_eq!(position(""), None);
+        assert_eq!(position(&of_position(place)[2..]), None);
+    }
 
     #[test]
     fn a_token_fits_its_question_only() {

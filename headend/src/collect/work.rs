@@ -1,5 +1,7 @@
 //! From what was leased to what a channel takes. Pure, but for the challenges.
 
+mod order;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -68,6 +70,7 @@ fn span(station: &Station, job: &LeasedJob) -> Span {
         "job",
         job = job.id,
         attempt = job.attempts,
+        command = job.command.as_ref().map(|command| command.id),
         serial = station.serial,
         request_id = job.request_id.map(tracing::field::display),
     );
@@ -77,6 +80,12 @@ fn span(station: &Station, job: &LeasedJob) -> Span {
 
 fn task(model: &Model, job: &LeasedJob) -> Result<Task, Failure> {
     match job.kind {
+        JobKind::Command => match &job.command {
+            Some(command) => order::task(command),
+            None => {
+                Err(Failure::new(Reason::Unsupported, "The command of this job came to its end without it."))
+            }
+        },
         JobKind::Identify => Ok(Task::Identify),
         JobKind::ReadClock => Ok(Task::ReadClock),
         JobKind::ReadRegisters => {
@@ -129,7 +138,10 @@ fn challenge() -> Result<[u8; 16], Failure> {
     Ok(octets)
 }
 
+/// The end of a job that was not even tried. What was in doubt stays so.
 fn ended(leased: &Leased, job: &LeasedJob, failure: Failure) -> Report {
+    let in_doubt = job.command.as_ref().is_some_and(|command| command.in_doubt);
+    let failure = Failure { in_doubt, ..failure };
     Report { job: job.id, meter: leased.meter, event: Event::Ended(Err(failure)) }
 }
 
@@ -167,6 +179,7 @@ mod tests {
             last_ts: last_ts.map(at),
             request_id: None,
             trace_parent: None,
+            command: None,
         }
     }
 

@@ -81,6 +81,7 @@ impl Config {
     fn check_collector(&self) -> Result<(), Error> {
         let collector = &self.collector;
         within("collector.max_sessions", collector.max_sessions, 1..=100_000)?;
+        within("collector.urgent_sessions", collector.urgent_sessions, 1..=10_000)?;
         lasts("collector.connect_timeout", collector.connect_timeout, 100, 5 * MINUTE * 1_000)?;
         lasts("collector.response_timeout", collector.response_timeout, 100, 5 * MINUTE * 1_000)?;
         lasts("collector.linger", collector.linger, 0, 10 * MINUTE * 1_000)?;

@@ -18,7 +18,7 @@ use super::log::Changes;
 use super::profiles::{Advance, Mark, ProfileKey};
 use super::tally::Tally;
 use super::{Error, JOB_CHANNEL, JobKind, JobState, READING_CHANNEL, Store};
-use super::{captures, counters, failed, log, profiles, registers};
+use super::{captures, commands, counters, failed, log, profiles, registers};
 use crate::plan::grid_s;
 use crate::telemetry;
 
@@ -149,6 +149,10 @@ async fn write_all(
         }
     }
     profiles::advance(connection, &advances).await?;
+    commands::ends::note(connection, &digest.findings).await?;
+    commands::ends::advance(connection, &digest.progress).await?;
+    let commanded: Vec<_> = ends.iter().filter_map(|end| end.command.clone()).collect();
+    commands::ends::write(connection, &commanded).await?;
     ends::write(connection, owner, &ends, |job| {
         tally.of(job) + digest.counts.get(&job).copied().unwrap_or(0)
     })

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use collectors::{Captures, Covered, Event, Failure, JobId, Layout, MeterId, Report};
+use collectors::{Captures, Covered, Event, Failure, Finding, JobId, Layout, MeterId, Report};
 use jiff::{SignedDuration, Timestamp};
 
 use super::captures::{Row, SLOTS};
@@ -24,6 +24,10 @@ pub(super) struct Digest<'a> {
     pub(super) registers: Vec<Register<'a>>,
     pub(super) clocks: Vec<Clock>,
     pub(super) identities: Vec<Identity<'a>>,
+    /// What attempts to carry out commands found out, in order.
+    pub(super) findings: Vec<(JobId, &'a Finding)>,
+    /// How far commands have come, in steps done and steps there are.
+    pub(super) progress: BTreeMap<JobId, (u32, u32)>,
     /// Captures and register values of each job.
     pub(super) counts: BTreeMap<JobId, i64>,
     /// How jobs ended, with their meter.
@@ -73,6 +77,10 @@ impl<'a> Digest<'a> {
                     self.layout(meter, &captures.layout, Some(id));
                     self.captures(meter, job, id, captures);
                 }
+            }
+            Event::Found(finding) => self.findings.push((job, finding)),
+            Event::Progress { done, total } => {
+                self.progress.insert(job, (*done, *total));
             }
             Event::Ended(outcome) => {
                 if let Err(Failure { expected_counter: Some(expected), .. }) = outcome {

@@ -11,8 +11,10 @@ use sqlx::{FromRow, PgConnection};
 use tracing::warn;
 use uuid::Uuid;
 
+use super::commands::ends::CommandEnd;
 use super::layouts::obis;
-use super::{Error, JobKind, JobState, failed, jobs};
+use super::{CommandState, Error, JobKind, JobState, failed, jobs};
+use crate::command::Next;
 use crate::retry::{Retry, retry};
 
 /// A running job that is ours to end.
@@ -34,6 +36,8 @@ pub(super) struct Running {
 pub(super) struct End {
     pub(super) job: JobId,
     pub(super) running: Running,
+    /// What becomes of the command that it carries out.
+    pub(super) command: Option<CommandEnd>,
     /// Done, failed or due.
     pub(super) state: JobState,
     wait: Duration,
@@ -86,7 +90,11 @@ pub(super) async fn decide(
     for row in rows {
         let job = row.id;
         if let Some((_, outcome)) = outcomes.get(&job) {
-            ends.push(end(job, row.running()?, outcome));
+            let running = row.running()?;
+            ends.push(match running.kind {
+                JobKind::Command => command_end(job, running, outcome),
+                _ => end(job, running, outcome),
+            });
         }
     }
     for job in outcomes.keys().filter(|job| ends.iter().all(|end| end.job != **job)) {
@@ -110,29 +118,48 @@ impl Stored {
     }
 }
 
+/// The end of a read.
 fn end(job: JobId, running: Running, outcome: &Result<Covered, Failure>) -> End {
-    let failure = match outcome {
-        Ok(covered) => {
-            let bytes_on_wire = Some(i64::try_from(covered.bytes_on_wire).unwrap_or(i64::MAX));
-            let wait = Duration::ZERO;
-            return End {
-                job,
-                running,
-                state: JobState::Done,
-                wait,
-                reason: None,
-                detail: None,
-                bytes_on_wire,
-            };
-        }
-        Err(failure) => failure,
+    let (state, wait) = match outcome {
+        Ok(_) => (JobState::Done, Duration::ZERO),
+        Err(failure) => match retry(failure.reason, running.attempts, running.max_attempts) {
+            Retry::After(wait) => (JobState::Due, wait),
+            Retry::Never => (JobState::Failed, Duration::ZERO),
+        },
     };
-    let (state, wait) = match retry(failure.reason, running.attempts, running.max_attempts) {
-        Retry::After(wait) => (JobState::Due, wait),
-        Retry::Never => (JobState::Failed, Duration::ZERO),
+    concluded(job, running, outcome, (state, wait), None)
+}
+
+/// The end of an attempt to carry out a command: the job follows the command.
+fn command_end(job: JobId, running: Running, outcome: &Result<Covered, Failure>) -> End {
+    let command = CommandEnd::of(job, outcome, running.attempts);
+    let (state, wait) = match command.next {
+        Next::Over(CommandState::Confirmed) => (JobState::Done, Duration::ZERO),
+        Next::Over(_) => (JobState::Failed, Duration::ZERO),
+        Next::Again(_, wait) => (JobState::Due, wait),
     };
-    let (reason, detail) = (Some(failure.reason), Some(failure.detail.clone()));
-    End { job, running, state, wait, reason, detail, bytes_on_wire: None }
+    concluded(job, running, outcome, (state, wait), Some(command))
+}
+
+fn concluded(
+    job: JobId,
+    running: Running,
+    outcome: &Result<Covered, Failure>,
+    (state, wait): (JobState, Duration),
+    command: Option<CommandEnd>,
+) -> End {
+    let octets = |covered: &Covered| i64::try_from(covered.bytes_on_wire).unwrap_or(i64::MAX);
+    let failure = outcome.as_ref().err();
+    End {
+        job,
+        running,
+        command,
+        state,
+        wait,
+        reason: failure.map(|failure| failure.reason),
+        detail: failure.map(|failure| failure.detail.clone()),
+        bytes_on_wire: outcome.as_ref().ok().map(octets),
+    }
 }
 
 /// Writes the ends, and what each job brought in this attempt.

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use sqlx::postgres::types::PgInterval;
 use uuid::Uuid;
 
-use super::{Error, JobKind, Store, failed};
+use super::{CommandKind, Error, JobKind, Store, failed};
 
 /// Attempts that a job may have beyond its own limit, because collectors died while they worked on it.
 pub const DEATHS: i32 = 10;
@@ -65,10 +65,43 @@ pub struct LeasedJob {
     pub request_id: Option<Uuid>,
     /// Place of that request in its trace.
     pub trace_parent: Option<String>,
+    /// The command that it carries out.
+    pub command: Option<LeasedCommand>,
+}
+
+/// A command that is now armed: something may be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeasedCommand {
+    /// The command.
+    pub id: i64,
+    /// What is to be done.
+    pub kind: CommandKind,
+    /// Nothing is sent after it.
+    pub deadline: Timestamp,
+    /// Whether an earlier attempt may have sent something without anybody knowing what came of it.
+    pub in_doubt: bool,
+    /// What the kind needs beside meter and time, as encoded message of `ami.v1`.
+    pub arguments: Option<Vec<u8>>,
+}
+
+/// What a collector has room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    /// Meters at most.
+    pub meters: u32,
+    /// Only work that is at least so urgent.
+    pub least_priority: i16,
+}
+
+impl Wanted {
+    /// Any work of so many meters.
+    pub const fn any(meters: u32) -> Self {
+        Self { meters, least_priority: i16::MIN }
+    }
 }
 
 impl Store {
-    /// Takes up to `meters` meters that have due work and no owner, or that `owner` holds already, together with their due
+    /// Takes up to as many meters as are wanted that have due work and no owner, or that `owner` holds already, together with their due
     /// jobs (at most 32 each) and a block of `counters` invocation counters for each job of a meter with ciphering. All that
     /// happens in one statement: two owners never get the same meter.
     ///
@@ -77,11 +110,11 @@ impl Store {
     pub async fn lease(
         &self,
         owner: Uuid,
-        meters: u32,
+        wanted: Wanted,
         time: Duration,
         counters: u32,
     ) -> Result<Vec<Leased>, Error> {
-        super::lease::lease(self, owner, meters, time, counters).await
+        super::lease::lease(self, owner, wanted, time, counters).await
     }
 
     /// Tells that `owner` lives: all its leases end `time` from now. Returns the meters it still holds, in order; work on
@@ -104,7 +137,7 @@ impl Store {
 
     /// Ends leases whose owner gave no sign of life: their running jobs are due again, or failed when they have been started
     /// [`DEATHS`] times more than they may: the death of a collector is not the job's fault, but a job that kills it each
-    /// time has to end. At most 1000 meters a call. Returns how many jobs came free.
+    /// time has to end. A command has a deadline instead. At most 1000 meters a call. Returns how many jobs came free.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Contended`].
@@ -117,8 +150,8 @@ impl Store {
              freed AS (
                  UPDATE meter m SET lease_owner = NULL, lease_until = NULL FROM expired e WHERE m.id = e.id RETURNING m.id)
              UPDATE job j SET lease_owner = NULL, due_at = now(),
-                 state = CASE WHEN j.attempts < j.max_attempts + $1 THEN 'due' ELSE 'failed' END::job_state,
-                 finished_at = CASE WHEN j.attempts < j.max_attempts + $1 THEN NULL ELSE now() END,
+                 state = CASE WHEN j.attempts < j.max_attempts + $1 OR j.kind = 'command' THEN 'due' ELSE 'failed' END::job_state,
+                 finished_at = CASE WHEN j.attempts < j.max_attempts + $1 OR j.kind = 'command' THEN NULL ELSE now() END,
                  reason = 'cancelled',
                  detail = 'The collector stopped while it worked on this job.'
              FROM freed f WHERE j.meter_id = f.id AND j.state = 'running'",

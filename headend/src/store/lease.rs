@@ -11,27 +11,31 @@ use sqlx::FromRow;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::jobs::{Leased, LeasedJob, interval};
+use super::jobs::{Leased, LeasedCommand, LeasedJob, Wanted, interval};
 use super::layouts::{obis, small};
-use super::{Error, JobKind, Security, Store, failed};
+use super::{CommandKind, Error, JobKind, Security, Store, failed};
 
 /// Most jobs of one meter that one statement takes.
 const JOBS_PER_METER: i64 = 32;
 
 /// `picked` locks the meters and skips those that another owner is just taking. Everything after it sees only those.
-/// A job is checked again where it is updated, because a person may have called it off in between. The counter row is
-/// made with the first reservation.
+/// A job is checked again where it is updated, because a person may have called it off in between. A command is armed: from here on something
+/// may be on the wire, and one that was armed before and did not end is in doubt. The counter row is made with the first reservation.
 const LEASE: &str = "/* store::jobs::lease */
 WITH picked AS (
     SELECT m.id FROM job j JOIN meter m ON m.id = j.meter_id
-    WHERE j.state = 'due' AND j.due_at <= now() AND m.state = 'active' AND (m.lease_owner IS NULL OR m.lease_owner = $1)
+    WHERE j.state = 'due' AND j.due_at <= now() AND j.priority >= $7
+        AND m.state = 'active' AND (m.lease_owner IS NULL OR m.lease_owner = $1)
     ORDER BY j.priority DESC, j.due_at LIMIT $2 FOR UPDATE OF m SKIP LOCKED),
 waiting AS (
     SELECT j.id, row_number() OVER (PARTITION BY j.meter_id ORDER BY j.priority DESC, j.due_at, j.id) AS place
-    FROM job j WHERE j.meter_id IN (SELECT id FROM picked) AND j.state = 'due' AND j.due_at <= now()),
+    FROM job j WHERE j.meter_id IN (SELECT id FROM picked) AND j.state = 'due' AND j.due_at <= now() AND j.priority >= $7),
 taken AS (
     UPDATE job j SET state = 'running', lease_owner = $1, started_at = now(), attempts = j.attempts + 1
     FROM waiting w WHERE w.id = j.id AND w.place <= $3 AND j.state = 'due' RETURNING j.*),
+armed AS (
+    UPDATE command c SET state = 'sending', in_doubt = c.state <> 'accepted', sent_at = coalesce(c.sent_at, now())
+    FROM taken t WHERE c.job_id = t.id AND c.finished_at IS NULL RETURNING c.*),
 leased AS (
     UPDATE meter m SET lease_owner = $1, lease_until = now() + $4
     WHERE m.id IN (SELECT meter_id FROM taken) RETURNING m.*),
@@ -47,10 +51,13 @@ SELECT l.id AS meter, l.serial, l.model, l.address, l.server_sap, l.client_sap, 
     s.password, s.encryption_key, s.authentication_key, r.next AS counters_end,
     t.id AS job, t.kind, t.obis, t.from_ts, t.to_ts, t.priority, t.attempts, t.request_id, t.trace_parent,
     p.last_ts, p.layout_id,
+    a.id AS command, a.kind AS command_kind, a.deadline, a.in_doubt, o.arguments,
     CASE WHEN p.layout_id <> ALL ($6) THEN layout_json(p.layout_id) END AS layout
 FROM leased l JOIN taken t ON t.meter_id = l.id
 LEFT JOIN reserved r ON r.meter_id = l.id
 LEFT JOIN meter_secret s ON s.meter_id = l.id
+LEFT JOIN armed a ON a.job_id = t.id
+LEFT JOIN command_order o ON o.id = a.order_id
 LEFT JOIN meter_profile p ON t.kind = 'read_profile' AND p.meter_id = l.id AND p.obis = t.obis
 ORDER BY l.id, t.priority DESC, t.due_at, t.id";
 
@@ -82,12 +89,17 @@ struct Row {
     last_ts: Option<SqlTimestamp>,
     layout_id: Option<i32>,
     layout: Option<String>,
+    command: Option<i64>,
+    command_kind: Option<CommandKind>,
+    deadline: Option<SqlTimestamp>,
+    in_doubt: Option<bool>,
+    arguments: Option<Vec<u8>>,
 }
 
 pub(super) async fn lease(
     store: &Store,
     owner: Uuid,
-    meters: u32,
+    wanted: Wanted,
     time: Duration,
     counters: u32,
 ) -> Result<Vec<Leased>, Error> {
@@ -96,11 +108,12 @@ pub(super) async fn lease(
     let ids: Vec<i32> = known.keys().copied().collect();
     let rows: Vec<Row> = sqlx::query_as(LEASE)
         .bind(owner)
-        .bind(i64::from(meters))
+        .bind(i64::from(wanted.meters))
         .bind(JOBS_PER_METER)
         .bind(interval(time))
         .bind(i64::from(counters))
         .bind(ids)
+        .bind(wanted.least_priority)
         .fetch_all(&store.pool)
         .await
         .map_err(failed("store::jobs::lease"))?;
@@ -174,6 +187,18 @@ fn job(row: &Row, layout: Option<Arc<Layout>>, counters: Option<(u32, u32)>) -> 
         last_ts: row.last_ts.map(SqlTimestamp::to_jiff),
         request_id: row.request_id,
         trace_parent: row.trace_parent.clone(),
+        command: command(row),
+    })
+}
+
+/// The command of a job; `None` for a read, and when the command came to its end without the job.
+fn command(row: &Row) -> Option<LeasedCommand> {
+    Some(LeasedCommand {
+        id: row.command?,
+        kind: row.command_kind?,
+        deadline: row.deadline?.to_jiff(),
+        in_doubt: row.in_doubt?,
+        arguments: row.arguments.clone(),
     })
 }
 

@@ -1,12 +1,14 @@
 //! Everything that is kept, in PostgreSQL. No other module of the program contains SQL.
 //!
 //! One file for each family of tables: [`meters`], [`jobs`] (leases) and [`job_list`] (orders), [`planned`] (what the planner
-//! looks at), [`counters`], [`layouts`], [`captures`], [`profiles`] (high-water marks and coverage), [`registers`] and
-//! [`readings`]. [`batch`] puts what meters answered into one transaction over several of them. Each statement starts with the
+//! looks at), [`counters`], [`layouts`], [`captures`], [`profiles`] (high-water marks and coverage), [`registers`],
+//! [`readings`], [`commands`] and the [`audit`]. [`batch`] puts what meters answered into one transaction over several of them. Each statement starts with the
 //! name of its function, so that the server's log can be read.
 
+pub mod audit;
 pub mod batch;
 pub mod captures;
+pub mod commands;
 pub mod counters;
 mod digest;
 mod ends;
@@ -39,7 +41,7 @@ use tally::Tally;
 
 pub use error::Error;
 pub(crate) use error::failed;
-pub use words::{JobKind, JobState, Security};
+pub use words::{CommandKind, CommandState, JobKind, JobState, Security};
 
 /// How often a transaction is tried that others or the network disturbed.
 const ATTEMPTS: u32 = 4;
@@ -56,6 +58,9 @@ const CONNECTION_LIMITS: [(&str, &str); 3] = [
 
 /// Channel that tells of jobs: the payload is the id of a job that came due or ended.
 pub const JOB_CHANNEL: &str = "job";
+
+/// Channel that tells of commands: the payload is the id of a command whose life has a new entry. The database itself sends it.
+pub const COMMAND_CHANNEL: &str = "command";
 
 /// Channel that tells of readings: the payload is the id of a meter with new ones.
 pub const READING_CHANNEL: &str = "reading";

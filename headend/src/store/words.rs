@@ -24,6 +24,8 @@ pub enum JobKind {
     ReadRegisters,
     /// Read captures of a profile.
     ReadProfile,
+    /// Carry out a command.
+    Command,
 }
 
 /// Where a job stands.
@@ -40,4 +42,59 @@ pub enum JobState {
     Failed,
     /// Called off.
     Cancelled,
+}
+
+/// What a command is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, sqlx::Type)]
+#[sqlx(type_name = "command_kind", rename_all = "snake_case")]
+pub enum CommandKind {
+    /// Open the load switch.
+    Disconnect,
+    /// Close it, or make it ready to be closed at the meter.
+    Reconnect,
+    /// Release a load switch that opened for a tamper.
+    ReleaseTamperLock,
+    /// Bring a tariff into the meter.
+    PushTariff,
+    /// Bring firmware into the meter.
+    InstallFirmware,
+}
+
+/// Where a command stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, sqlx::Type)]
+#[sqlx(type_name = "command_state", rename_all = "snake_case")]
+pub enum CommandState {
+    /// Waits for its time and for the line.
+    Accepted,
+    /// Waits for a second person.
+    AwaitingApproval,
+    /// Held back by a brake on mass orders.
+    Quarantined,
+    /// A collector works on it: something may have been sent.
+    Sending,
+    /// Something was sent and nobody knows what came of it.
+    Unknown,
+    /// Read back: it is as ordered.
+    Confirmed,
+    /// It is not as ordered, and that is certain.
+    Refused,
+    /// The deadline passed before anything was sent.
+    Expired,
+    /// Taken back before anything was sent.
+    Cancelled,
+}
+
+impl CommandState {
+    /// Every state.
+    pub const ALL: [Self; 9] = [
+        Self::Accepted,
+        Self::AwaitingApproval,
+        Self::Quarantined,
+        Self::Sending,
+        Self::Unknown,
+        Self::Confirmed,
+        Self::Refused,
+        Self::Expired,
+        Self::Cancelled,
+    ];
 }

@@ -1,0 +1,133 @@
+//! `WatchCommands`: follows the lives of commands. A token is given out with every message, so whoever goes on with it misses nothing.
+
+use std::collections::BTreeSet;
+
+use ami_proto::v1::{WatchCommandsRequest, WatchCommandsResponse};
+use futures_util::stream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout_at};
+use tonic::Status;
+use tracing::{Instrument as _, Span};
+
+use super::super::check;
+use super::super::notices::CommandNotices;
+use super::super::status::Refusal;
+use super::super::token::{self, position};
+use super::{Commands, CommandsService, convert};
+use crate::store::commands::ChangeFilter;
+use crate::store::readings::Position;
+
+/// Commands and meters of one watch at most.
+const MAX_FILTER: usize = 1_000;
+/// Changes in a message.
+const MESSAGE: u32 = 1_000;
+
+/// A watch between two messages.
+struct Watch {
+    service: Commands,
+    notices: CommandNotices,
+    filter: ChangeFilter,
+    /// Up to here everything was given out.
+    given: Position,
+    /// Whether the first message was given out, which only bears a token.
+    begun: bool,
+    silent_since: Instant,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl Commands {
+    /// Follows commands from a token, from their beginnings, or from now on.
+    pub(super) async fn watch(
+        &self,
+        request: WatchCommandsRequest,
+    ) -> Result<<Self as CommandsService>::WatchCommandsStream, Refusal> {
+        let limit = self.limits.watches;
+        let turn = self.watches.clone().try_acquire_owned().map_err(|_| Refusal::TooManyWatches { limit })?;
+        let filter = self.change_filter(&request).await?;
+        let notices = self.notices.commands();
+        let given = match request.resume_token.as_str() {
+            "" if filter.commands.is_some() => Position { xid: 0, id: 0 },
+            "" => self.store.log_end().await?,
+            text => position(text).ok_or(Refusal::ResumeToken)?,
+        };
+        let watch = Watch {
+            service: self.clone(),
+            notices,
+            filter,
+            given,
+            begun: false,
+            silent_since: Instant::now(),
+            _turn: turn,
+        };
+        let span = Span::current();
+        Ok(Box::pin(stream::unfold(Some(watch), move |watch| step(watch).instrument(span.clone()))))
+    }
+
+    async fn change_filter(&self, request: &WatchCommandsRequest) -> Result<ChangeFilter, Refusal> {
+        check::list("ids", &request.ids, MAX_FILTER)?;
+        check::list("meter_serials", &request.meter_serials, MAX_FILTER)?;
+        let known = self.store.commands(&request.ids).await?;
+        let known: BTreeSet<i64> = known.into_iter().map(|command| command.id).collect();
+        if let Some(&id) = request.ids.iter().find(|id| !known.contains(id)) {
+            return Err(Refusal::CommandNotFound { id });
+        }
+        let mut meters = Vec::with_capacity(request.meter_serials.len());
+        for serial in &request.meter_serials {
+            check::serial("meter_serials", serial)?;
+            let meter = self.store.meter(serial).await?;
+            meters.push(meter.ok_or_else(|| Refusal::MeterNotFound { serial: serial.clone() })?.id);
+        }
+        let some = |empty: bool| (!empty).then_some(());
+        Ok(ChangeFilter {
+            commands: some(known.is_empty()).map(|()| known.into_iter().collect()),
+            meters: some(meters.is_empty()).map(|()| meters),
+        })
+    }
+}
+
+/// The next message and the watch behind it; a refusal is the last one.
+async fn step(watch: Option<Watch>) -> Option<(Result<WatchCommandsResponse, Status>, Option<Watch>)> {
+    let mut watch = watch?;
+    let shutdown = watch.service.shutdown.clone();
+    let next = tokio::select! {
+        next = watch.next() => next,
+        () = shutdown.cancelled() => Err(Refusal::ShuttingDown),
+    };
+    match next {
+        Ok(message) => Some((Ok(message), Some(watch))),
+        Err(refusal) => Some((Err(refusal.into()), None)),
+    }
+}
+
+impl Watch {
+    async fn next(&mut self) -> Result<WatchCommandsResponse, Refusal> {
+        if !self.begun {
+            self.begun = true;
+            return Ok(self.message(Vec::new(), Vec::new()));
+        }
+        loop {
+            let store = &self.service.store;
+            let (changes, searched) = store.changes_after(self.given, &self.filter, MESSAGE).await?;
+            self.given = searched;
+            if !changes.is_empty() {
+                let ids: BTreeSet<i64> = changes.iter().map(|change| change.command).collect();
+                let commands = store.commands(&ids.into_iter().collect::<Vec<_>>()).await?;
+                let changes = changes.into_iter().map(convert::change).collect();
+                return Ok(self.message(changes, commands.into_iter().map(convert::command).collect()));
+            }
+            let due = self.silent_since + self.service.limits.sign_of_life;
+            if timeout_at(due, self.notices.any()).await.is_err() {
+                return Ok(self.message(Vec::new(), Vec::new()));
+            }
+        }
+    }
+
+    fn message(
+        &mut self,
+        changes: Vec<ami_proto::v1::CommandChange>,
+        commands: Vec<ami_proto::v1::Command>,
+    ) -> WatchCommandsResponse {
+        self.silent_since = Instant::now();
+        WatchCommandsResponse { changes, commands, resume_token: token::of_position(self.given) }
+    }
+}
