@@ -16,7 +16,7 @@ use collectors::{Event, Failure, Reason, RegisterValue, Report};
 use common::{at, captures, done, layout, quarters};
 use dlms::Unit;
 use headend::api::Limits;
-use headend::store::jobs::LeasedJob;
+use headend::store::jobs::{LeasedJob, Wanted};
 use served::{Served, reason, soon};
 use tonic::{Code, IntoRequest, Request, Response, Status};
 use tonic_health::pb::{

@@ -15,6 +15,7 @@ use collectors::{Event, RegisterValue, Report};
 use common::{Database, at, captures, done, layout, quarters};
 use dlms::Unit;
 use headend::api::Limits;
+use headend::store::jobs::Wanted;
 use served::{Served, reason, soon};
 use tonic::{Code, Status, Streaming};
 use uuid::Uuid;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use collectors::Captures;
 use common::{Database, at, captures, done, layout, quarters};
 use headend::store::captures::Stored;
+use headend::store::jobs::Wanted;
 use headend::store::{JOB_CHANNEL, READING_CHANNEL};
 use headend::{config, ingest};
 use jiff::{SignedDuration, Timestamp};

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use collectors::{Credentials, Event, Failure, Reason, Report};
 use common::{Database, at, done, energy, layout};
-use headend::store::jobs::{DEATHS, Leased};
+use headend::store::jobs::{DEATHS, Leased, Wanted};
 use headend::store::{JobKind, Store};
 use proptest::prelude::*;
 use uuid::Uuid;

@@ -12,6 +12,7 @@ use common::{Database, at, captures, done, energy, layout, quarters};
 use headend::config;
 use headend::plan::{self, MeterState, PlannedJob, ProfileState};
 use headend::store::JobKind;
+use headend::store::jobs::Wanted;
 use jiff::{SignedDuration, Timestamp};
 use models::Model;
 use uuid::Uuid;

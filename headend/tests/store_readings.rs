@@ -10,6 +10,7 @@ use collectors::{Event, RegisterValue, Report};
 use common::{Database, at, captures, done, energy, layout, quarters};
 use dlms::Unit;
 use headend::store::captures::Stored;
+use headend::store::jobs::Wanted;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use uuid::Uuid;

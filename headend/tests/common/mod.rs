@@ -8,7 +8,7 @@
 )]
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -92,6 +92,13 @@ impl Database {
         run_sql(self.server.cluster().socket_dir(), &self.name, text)
     }
 
+    /// Runs SQL that has to fail, by `psql`, and returns what the server said.
+    pub(crate) fn refused(&self, text: &str) -> String {
+        let output = psql(self.server.cluster().socket_dir(), &self.name, text);
+        assert!(!output.status.success(), "{text}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+
     pub(crate) fn meter(&self, serial: &str) -> MeterId {
         let made = format!(
             "INSERT INTO meter (serial, model, address, server_sap, client_sap, zone, security) \
@@ -129,15 +136,19 @@ impl Database {
 }
 
 pub(crate) fn run_sql(socket: &Path, database: &str, text: &str) -> String {
-    let output = Command::new("psql")
+    let output = psql(socket, database, text);
+    assert!(output.status.success(), "{text}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+fn psql(socket: &Path, database: &str, text: &str) -> Output {
+    Command::new("psql")
         .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "headend", "-d", database, "-h"])
         .arg(socket)
         .args(["-c", text])
         .env("PGTZ", "UTC")
         .output()
-        .expect("psql");
-    assert!(output.status.success(), "{text}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        .expect("psql")
 }
 
 pub(crate) fn at(text: &str) -> Timestamp {
@@ -183,5 +194,9 @@ pub(crate) fn captures(meter: MeterId, job: JobId, captures: Captures) -> Report
 }
 
 pub(crate) fn done(meter: MeterId, job: JobId, range: Option<(Timestamp, Timestamp)>) -> Report {
-    Report { job, meter, event: Event::Ended(Ok(Covered { range, bytes_on_wire: 1234, exchanges: 5 })) }
+    Report {
+        job,
+        meter,
+        event: Event::Ended(Ok(Covered { range, outcome: None, bytes_on_wire: 1234, exchanges: 5 })),
+    }
 }

@@ -2,18 +2,23 @@
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use ami_proto::v1::commands_service_client::CommandsServiceClient;
 use ami_proto::v1::inventory_service_client::InventoryServiceClient;
 use ami_proto::v1::jobs_service_client::JobsServiceClient;
 use ami_proto::v1::read_now_request::Target;
 use ami_proto::v1::readings_service_client::ReadingsServiceClient;
+use ami_proto::v1::switch_service_client::SwitchServiceClient;
 use ami_proto::v1::{
-    CreateMeterRequest, Credentials, ErrorDetail, FailureReason, GetJobRequest, GmacCredentials, Job,
-    ListJobsRequest, PasswordCredentials, ProfileTarget, ReadNowRequest, ReadNowResponse, credentials::Level,
+    Command, CreateMeterRequest, Credentials, DisconnectRequest, ErrorDetail, FailureReason,
+    GetCommandRequest, GetJobRequest, GmacCredentials, Job, ListJobsRequest, OrderTerms, PasswordCredentials,
+    ProfileTarget, ReadNowRequest, ReadNowResponse, ReconnectRequest, WatchCommandsRequest,
+    credentials::Level,
 };
+use collectors::SwitchTo;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
@@ -33,11 +38,27 @@ pub(crate) struct Head {
 impl Head {
     /// Starts the program with nothing but ordered work.
     pub(crate) async fn start() -> Self {
+        Self::with_patience("2s").await
+    }
+
+    /// The same, waiting so long for each answer of a meter.
+    pub(crate) async fn with_patience(patience: &str) -> Self {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let folder =
             Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("pymeter-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
+        Self::configure(&folder, patience);
         Self::run(folder).await
+    }
+
+    fn configure(folder: &Path, patience: &str) {
+        let text = format!(
+            "[database]\ndata_dir = {:?}\n[api]\nlisten = \"127.0.0.1:0\"\nplaintext_role = \"engineer\"\n[roles]\nplanner = false\n\
+             [collector]\nresponse_timeout = \"{patience}\"\nconnect_timeout = \"2s\"\nline_retries = 12\nlease = \"5s\"\n\
+             [log]\nlevel = \"info,headend=debug,collectors=debug\"\n",
+            folder.join("data"),
+        );
+        std::fs::write(folder.join("headend.toml"), text).unwrap();
     }
 
     /// Kills the program, without a warning, and starts it again on the same data.
@@ -52,16 +73,13 @@ impl Head {
     async fn run(folder: PathBuf) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let config = folder.join("headend.toml");
-        let text = format!(
-            "[database]\ndata_dir = {:?}\n[api]\nlisten = \"127.0.0.1:{port}\"\nplaintext_role = \"engineer\"\n[roles]\nplanner = false\n\
-             [collector]\nresponse_timeout = \"2s\"\nconnect_timeout = \"2s\"\nline_retries = 12\nlease = \"5s\"\n\
-             [log]\nlevel = \"info,headend=debug,collectors=debug\"\n",
-            folder.join("data"),
-        );
-        std::fs::write(&config, text).unwrap();
+        // Each start listens on a port of its own.
+        let text = std::fs::read_to_string(&config).unwrap();
+        let listen = text.lines().find(|line| line.starts_with("listen")).unwrap().to_owned();
+        std::fs::write(&config, text.replace(&listen, &format!("listen = \"127.0.0.1:{port}\""))).unwrap();
         let log =
             std::fs::OpenOptions::new().create(true).append(true).open(folder.join("headend.log")).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_headend"))
+        let child = std::process::Command::new(env!("CARGO_BIN_EXE_headend"))
             .args(["serve", "--config"])
             .arg(&config)
             .stdin(Stdio::null())
@@ -79,6 +97,48 @@ impl Head {
         });
         let channel = channel.await.expect("the head-end serves");
         Self { folder, child, channel }
+    }
+
+    /// Orders to disconnect or reconnect a meter, and waits for the end of the command.
+    pub(crate) async fn switch(&self, serial: &str, to: SwitchTo, key: &str) -> Command {
+        let (meter_serials, terms) = (vec![serial.to_owned()], Some(terms(key)));
+        let mut client = SwitchServiceClient::new(self.channel.clone());
+        let commands = match to {
+            SwitchTo::Disconnected => {
+                let request = DisconnectRequest { meter_serials, terms };
+                client.disconnect(request).await.map(|answer| answer.into_inner().commands)
+            }
+            SwitchTo::Connected => {
+                let request = ReconnectRequest { meter_serials, terms };
+                client.reconnect(request).await.map(|answer| answer.into_inner().commands)
+            }
+        };
+        self.end_of(commands.unwrap()[0].id).await
+    }
+
+    /// A command when nothing more is done for it by itself, as its followers are told.
+    pub(crate) async fn end_of(&self, id: i64) -> Command {
+        let request = WatchCommandsRequest { ids: vec![id], ..WatchCommandsRequest::default() };
+        let mut client = CommandsServiceClient::new(self.channel.clone());
+        let mut lives = client.watch_commands(request).await.unwrap().into_inner();
+        let end = async {
+            loop {
+                let message = lives.message().await.unwrap().expect("the watch goes on");
+                if let Some(command) = message.commands.into_iter().find(|one| one.finished_at.is_some()) {
+                    return command;
+                }
+            }
+        };
+        let end = tokio::time::timeout(Duration::from_secs(240), end).await;
+        end.unwrap_or_else(|_| panic!("command {id} did not end\n{}", self.log()))
+    }
+
+    /// What the attempts of a command found out, as `what: value`.
+    pub(crate) async fn findings(&self, id: i64) -> Vec<String> {
+        let mut client = CommandsServiceClient::new(self.channel.clone());
+        let life = client.get_command(GetCommandRequest { id }).await.unwrap().into_inner().changes;
+        let found = life.into_iter().filter(|change| !change.what.is_empty());
+        found.map(|change| format!("{}: {}", change.what, change.value)).collect()
     }
 
     /// Registers a meter with its true secrets.
@@ -157,7 +217,7 @@ impl Head {
     pub(crate) fn sql(&self, text: &str) -> String {
         let pid = std::fs::read_to_string(self.folder.join("data/postgres/postmaster.pid")).unwrap();
         let socket = pid.lines().nth(4).expect("the folder of the socket");
-        let output = Command::new("psql")
+        let output = std::process::Command::new("psql")
             .args(["-X", "-q", "-A", "-t", "-U", "headend", "-d", "headend", "-h", socket, "-c", text])
             .output()
             .expect("psql");
@@ -179,6 +239,10 @@ impl Drop for Head {
             let _ = std::fs::remove_dir_all(&self.folder);
         }
     }
+}
+
+fn terms(key: &str) -> OrderTerms {
+    OrderTerms { idempotency_key: key.to_owned(), reason: "test".into(), ..OrderTerms::default() }
 }
 
 pub(crate) fn gmac(encryption_key: &str, authentication_key: &str) -> Level {

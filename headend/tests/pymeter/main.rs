@@ -18,3 +18,4 @@ mod head;
 mod kill;
 mod meter;
 mod profiles;
+mod switch;

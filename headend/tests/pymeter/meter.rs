@@ -14,6 +14,7 @@ pub(crate) struct Meter {
     child: Child,
     arguments: Vec<String>,
     pub(crate) description: Value,
+    others: Vec<Value>,
 }
 
 impl Meter {
@@ -34,7 +35,14 @@ impl Meter {
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let ready: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
-        Self { child, arguments: all, description: ready["meters"][0].clone() }
+        let mut meters = ready["meters"].as_array().unwrap().clone();
+        let others = meters.split_off(1);
+        Self { child, arguments: all, description: meters.remove(0), others }
+    }
+
+    /// Serial number, address and keys of every meter of the program, which has several with `--count`.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Value> {
+        std::iter::once(&self.description).chain(&self.others)
     }
 
     pub(crate) fn text(&self, key: &str) -> String {

@@ -2,7 +2,7 @@
 
 use super::role::Permission;
 
-use Permission::{KeepInventory, ReadNow, View};
+use Permission::{CancelCommands, KeepInventory, ReadNow, ReleaseTamperLock, Switch, View};
 
 /// The rpcs of a service, each with the permission that it needs.
 type Service = (&'static str, &'static [(&'static str, Permission)]);
@@ -21,6 +21,19 @@ const RULES: &[Service] = &[
     ),
     ("ami.v1.ReadingsService", &[("QueryReadings", View), ("ReadNow", ReadNow), ("WatchReadings", View)]),
     ("ami.v1.JobsService", &[("ListJobs", View), ("GetJob", View), ("Summary", View)]),
+    (
+        "ami.v1.CommandsService",
+        &[
+            ("GetCommand", View),
+            ("ListCommands", View),
+            ("WatchCommands", View),
+            ("CancelCommand", CancelCommands),
+        ],
+    ),
+    (
+        "ami.v1.SwitchService",
+        &[("Disconnect", Switch), ("Reconnect", Switch), ("ReleaseTamperLock", ReleaseTamperLock)],
+    ),
     ("grpc.health.v1.Health", &[("Check", View), ("Watch", View)]),
     ("grpc.reflection.v1.ServerReflection", &[("ServerReflectionInfo", View)]),
     ("grpc.reflection.v1alpha.ServerReflection", &[("ServerReflectionInfo", View)]),
