@@ -244,14 +244,12 @@ async fn the_arrows_of_the_database_are_those_of_the_program() {
          WHERE command_may_become(a, b) ORDER BY 1",
     );
     let word = |state: CommandState| {
-        let name = format!("{state:?}").chars().fold(String::new(), |mut word, letter| {
-            if letter.is_uppercase() && !word.is_empty() {
-                word.push('_');
-            }
-            word.extend(letter.to_lowercase());
-            word
+        let name = format!("{state:?}");
+        let letters = name.char_indices().map(|(place, letter)| match letter {
+            'A'..='Z' if place > 0 => format!("_{}", letter.to_lowercase()),
+            _ => letter.to_lowercase().to_string(),
         });
-        name
+        letters.collect::<String>()
     };
     let mut ours = Vec::new();
     for from in CommandState::ALL {

@@ -42,9 +42,9 @@ use tracing::{info, warn};
 
 use crate::store::Store;
 use access::AccessLayer;
+use commands::Commands;
 pub(crate) use connection::LOOPBACK;
 pub use connection::{Entrance, Tls, TlsError, TlsFiles};
-use commands::Commands;
 use inventory::Inventory;
 use jobs::Jobs;
 use notices::{Hub, Notices};
