@@ -4,7 +4,8 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
+    "ami/v1/alarms.proto",
     "ami/v1/commands.proto",
     "ami/v1/common.proto",
     "ami/v1/inventory.proto",

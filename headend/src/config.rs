@@ -4,6 +4,7 @@
 //! outside its extremes. Every key may be left out. `deploy/headend.toml` shows all of them.
 
 mod check;
+mod listener;
 mod telemetry;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::api::access::Role;
 
+pub use listener::Listener;
 pub use telemetry::Telemetry;
 
 /// Why a configuration can not be used. Each names the key, or the place in the file.
@@ -61,6 +63,8 @@ pub struct Config {
     pub collector: Collector,
     /// Storing what meters answered.
     pub ingest: Ingest,
+    /// Hearing what meters send unasked.
+    pub listener: Listener,
     /// Deciding what is due.
     pub plan: Plan,
     /// What the program knows about types of meters.
@@ -112,12 +116,13 @@ pub struct Api {
     pub plaintext_role: Option<Role>,
     /// Who may call with TLS: the role (`viewer`, `operator` or `engineer`) for the name in the client certificate, which is the
     /// first URI among its alternative names, else the first DNS name, else the common name. Default: nobody; at most 10000
-    /// names of 1 to 256 octets, and none of them `loopback` or `headend`.
+    /// names of 1 to 256 characters, and none of them `loopback`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub principals: BTreeMap<String, Role>,
 }
 
-/// `[roles]`: what this process does. Roles meet only in the database, so several processes may share the work. Default: all.
+/// `[roles]`: what this process does. Roles meet only in the database, so several processes may share the work. Default: all but
+/// `listener`, which opens ports to meters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Roles {
@@ -129,6 +134,8 @@ pub struct Roles {
     pub collector: bool,
     /// Store what the collector reads.
     pub ingest: bool,
+    /// Hear and store what meters send unasked.
+    pub listener: bool,
 }
 
 /// `[collector]`: talking to meters.
@@ -295,7 +302,7 @@ impl Default for Api {
 
 impl Default for Roles {
     fn default() -> Self {
-        Self { api: true, planner: true, collector: true, ingest: true }
+        Self { api: true, planner: true, collector: true, ingest: true, listener: false }
     }
 }
 

@@ -24,7 +24,7 @@ use crate::cluster::{self, Cluster};
 use crate::collect::Collector;
 use crate::config::{self, Config};
 use crate::store::{self, Store};
-use crate::{ingest, plan};
+use crate::{ingest, listen, plan};
 
 /// How often old jobs and old entries of the log of readings are deleted.
 const HOUSEKEEPING: Duration = Duration::from_secs(600);
@@ -67,6 +67,9 @@ pub enum Error {
     /// The interface.
     #[error(transparent)]
     Api(#[from] api::Error),
+    /// The ports for meters.
+    #[error(transparent)]
+    Listener(#[from] listen::Error),
     /// A part of the program ended by itself.
     #[error("{0} ended by itself, which is a fault of this program: see its log")]
     Role(&'static str),
@@ -204,6 +207,11 @@ async fn roles(
             Ok(())
         };
         running.push(("the planner", tokio::spawn(planning)));
+    }
+    if config.roles.listener {
+        let listener = listen::Listener::open(config.listener.clone()).await?;
+        let hearing = listener.run(store.clone(), Arc::clone(&models), stop.clone());
+        running.push(("the listener", tokio::spawn(async { Ok(hearing.await?) })));
     }
     if config.roles.collector {
         let collecting = collect(config.clone(), store.clone(), owner, models, stop.clone());

@@ -1,8 +1,8 @@
 //! The short words of enum values: `JOB_STATE_DUE` is `due`, the same in SQL, on the command line and on the screen.
 
 use crate::v1::{
-    CommandKind, CommandOutcome, CommandState, FailureReason, JobKind, JobState, MeterState, ReadingKind,
-    SecurityLevel,
+    AlarmSeverity, AlarmSource, CommandKind, CommandOutcome, CommandState, FailureReason, JobKind, JobState,
+    MeterState, PushFate, ReadingKind, SecurityLevel,
 };
 
 /// An enum of the contract whose values have short words.
@@ -64,14 +64,21 @@ words! {
     SecurityLevel { None = "none", Lls = "lls", Gmac = "gmac" }
     MeterState { Active = "active", Retired = "retired" }
     ReadingKind { Profile = "profile", Register = "register" }
+    AlarmSeverity { Info = "info", Warning = "warning", Critical = "critical" }
+    AlarmSource { Event = "event", Bit = "bit", Object = "object", Data = "data" }
+    PushFate {
+        Stored = "stored", Repeated = "repeated", UnknownCode = "unknown_code", UnknownSender = "unknown_sender",
+        WrongTag = "wrong_tag", ReplayedCounter = "replayed_counter", Undecodable = "undecodable", TooMany = "too_many",
+        QueueFull = "queue_full", Evicted = "evicted",
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::Word;
     use crate::v1::{
-        CommandKind, CommandOutcome, CommandState, FailureReason, JobKind, JobState, MeterState, ReadingKind,
-        SecurityLevel,
+        AlarmSeverity, AlarmSource, CommandKind, CommandOutcome, CommandState, FailureReason, JobKind,
+        JobState, MeterState, PushFate, ReadingKind, SecurityLevel,
     };
 
     /// A word is the name in the contract without its prefix, so a slip in the table above is found.
@@ -92,6 +99,9 @@ mod tests {
         follows_the_contract("security_level", |v: SecurityLevel| v.as_str_name());
         follows_the_contract("meter_state", |v: MeterState| v.as_str_name());
         follows_the_contract("reading_kind", |v: ReadingKind| v.as_str_name());
+        follows_the_contract("alarm_severity", |v: AlarmSeverity| v.as_str_name());
+        follows_the_contract("alarm_source", |v: AlarmSource| v.as_str_name());
+        follows_the_contract("push_fate", |v: PushFate| v.as_str_name());
         assert_eq!(FailureReason::ALL.len(), 17);
     }
 }

@@ -7,6 +7,7 @@ use jiff_sqlx::Timestamp;
 
 use super::status::Refusal;
 use crate::store;
+use crate::store::alarms::{Alarm, QuarantineEntry};
 use crate::store::job_list::{Job, JobCount};
 use crate::store::meters::{Meter, ProfileState};
 
@@ -95,6 +96,48 @@ pub(super) fn count(count: &JobCount) -> v1::JobCount {
         jobs: count.jobs,
         captures: count.captures,
     }
+}
+
+/// An alarm.
+pub(super) fn alarm(alarm: Alarm) -> Result<v1::Alarm, Refusal> {
+    Ok(v1::Alarm {
+        id: alarm.id,
+        meter_serial: alarm.serial,
+        key: alarm.key,
+        severity: v1::AlarmSeverity::from_word(alarm.severity.word()).unwrap_or_default().into(),
+        phase: alarm.phase.unwrap_or_default().unsigned_abs().into(),
+        source: v1::AlarmSource::from_word(alarm.source.word()).unwrap_or_default().into(),
+        obis: alarm.obis.map(|octets| obis(&octets)).transpose()?.unwrap_or_default(),
+        code: alarm.code.and_then(|code| code.try_into().ok()),
+        meter_time: alarm.meter_ts.map(stored),
+        received_at: Some(stored(alarm.received_at)),
+        authenticated: alarm.authenticated,
+        peer: alarm.peer,
+        raw: alarm.raw,
+        repetitions: alarm.repetitions.unsigned_abs(),
+        repeated_at: alarm.repeated_at.map(stored),
+        acknowledged_at: alarm.acknowledged_at.map(stored),
+        acknowledged_by: alarm.acknowledged_by.unwrap_or_default(),
+        note: alarm.note.unwrap_or_default(),
+    })
+}
+
+/// A push that became no alarm.
+pub(super) fn quarantined(entry: QuarantineEntry) -> v1::QuarantinedPush {
+    v1::QuarantinedPush {
+        id: entry.id,
+        received_at: Some(stored(entry.received_at)),
+        peer: entry.peer,
+        reason: fate(entry.reason).into(),
+        detail: entry.detail,
+        meter_serial: entry.serial.unwrap_or_default(),
+        octets: entry.octets,
+    }
+}
+
+/// What became of a push.
+pub(super) fn fate(fate: store::PushFate) -> v1::PushFate {
+    v1::PushFate::from_word(fate.word()).unwrap_or_default()
 }
 
 /// The failure of a job, as far as it has one.

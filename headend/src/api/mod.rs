@@ -1,11 +1,12 @@
 //! The public interface: gRPC services over the store.
 //!
-//! `inventory`, `readings`, `jobs`, `commands` and `switch` are the services of `ami.v1`; `orders` is how every one of them orders. Around
+//! `inventory`, `readings`, `jobs`, `commands`, `switch` and `alarms` are the services of `ami.v1`; `orders` is how every one of them orders. Around
 //! them: `connection` lets callers in, [`access`] says who may call what, `request_id` names every request, `status` is the one
 //! place where a refusal becomes a gRPC status, `check` holds the rules of what comes in, `convert` the shapes of what goes out, `token`
 //! the opaque tokens, `notices` one connection that hears what the database tells.
 
 pub mod access;
+mod alarms;
 mod check;
 mod commands;
 mod connection;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ami_proto::FILE_DESCRIPTOR_SET;
+use ami_proto::v1::alarms_service_server::{self, AlarmsServiceServer};
 use ami_proto::v1::commands_service_server::{self, CommandsServiceServer};
 use ami_proto::v1::inventory_service_server::{self, InventoryServiceServer};
 use ami_proto::v1::jobs_service_server::{self, JobsServiceServer};
@@ -42,6 +44,7 @@ use tracing::{info, warn};
 
 use crate::store::Store;
 use access::AccessLayer;
+use alarms::{Alarms, Tail};
 use commands::Commands;
 pub(crate) use connection::LOOPBACK;
 pub use connection::{Entrance, Tls, TlsError, TlsFiles};
@@ -62,7 +65,8 @@ const MAX_REQUEST: usize = (1 << 20) + 1024;
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Names of the services, for the health service.
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 6] = [
+    alarms_service_server::SERVICE_NAME,
     commands_service_server::SERVICE_NAME,
     switch_service_server::SERVICE_NAME,
     inventory_service_server::SERVICE_NAME,
@@ -134,7 +138,8 @@ pub struct Parts {
 pub async fn serve(listener: TcpListener, parts: Parts, shutdown: CancellationToken) -> Result<(), Error> {
     let (hub, notices) = notices::channel(parts.limits.poll);
     let (health, health_service) = health_reporter();
-    let mut routes = routes(&parts, &notices, &shutdown)?;
+    let tail = Tail::new();
+    let mut routes = routes(&parts, &notices, &tail, &shutdown)?;
     routes = routes.add_service(health_service);
     let address = listener.local_addr().map_err(|error| Error::Serve(error.to_string()))?;
     let server = Server::builder()
@@ -159,11 +164,17 @@ pub async fn serve(listener: TcpListener, parts: Parts, shutdown: CancellationTo
             Ok(())
         }
         () = hear(&parts.store, &hub, &health, &shutdown) => Ok(()),
+        () = tail.run(&parts.store, notices) => Ok(()),
     }
 }
 
 /// The services, reflection included and health left out.
-fn routes(parts: &Parts, notices: &Notices, shutdown: &CancellationToken) -> Result<Routes, Error> {
+fn routes(
+    parts: &Parts,
+    notices: &Notices,
+    tail: &Tail,
+    shutdown: &CancellationToken,
+) -> Result<Routes, Error> {
     let broken = |error: tonic_reflection::server::Error| Error::Description(error.to_string());
     let describe = || {
         tonic_reflection::server::Builder::configure()
@@ -180,6 +191,9 @@ fn routes(parts: &Parts, notices: &Notices, shutdown: &CancellationToken) -> Res
     let jobs = JobsServiceServer::new(Jobs::new(parts))
         .max_decoding_message_size(MAX_REQUEST)
         .send_compressed(CompressionEncoding::Gzip);
+    let alarms = AlarmsServiceServer::new(Alarms::new(parts, tail.clone(), shutdown.clone()))
+        .max_decoding_message_size(MAX_REQUEST)
+        .send_compressed(CompressionEncoding::Gzip);
     let commands = CommandsServiceServer::new(Commands::new(parts, notices.clone(), shutdown.clone()))
         .max_decoding_message_size(MAX_REQUEST)
         .send_compressed(CompressionEncoding::Gzip);
@@ -189,6 +203,7 @@ fn routes(parts: &Parts, notices: &Notices, shutdown: &CancellationToken) -> Res
         .add_service(jobs)
         .add_service(commands)
         .add_service(switch)
+        .add_service(alarms)
         .add_service(describe().build_v1().map_err(broken)?)
         .add_service(describe().build_v1alpha().map_err(broken)?))
 }

@@ -9,7 +9,7 @@ use sqlx::postgres::PgNotification;
 use tokio::sync::{broadcast, watch};
 use tracing::{info, warn};
 
-use crate::store::{COMMAND_CHANNEL, JOB_CHANNEL, READING_CHANNEL, Store};
+use crate::store::{ALARM_CHANNEL, COMMAND_CHANNEL, JOB_CHANNEL, READING_CHANNEL, Store};
 
 /// Ended jobs that a slow waiter may fall behind before it has to look for itself.
 const JOB_QUEUE: usize = 1024;
@@ -22,6 +22,7 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(super) struct Hub {
     readings: watch::Sender<()>,
     commands: watch::Sender<()>,
+    alarms: watch::Sender<()>,
     jobs: broadcast::Sender<i64>,
 }
 
@@ -30,6 +31,7 @@ pub(super) struct Hub {
 pub(super) struct Notices {
     readings: watch::Receiver<()>,
     commands: watch::Receiver<()>,
+    alarms: watch::Receiver<()>,
     jobs: broadcast::Sender<i64>,
     poll: Duration,
 }
@@ -50,11 +52,13 @@ pub(super) struct JobNotices {
 
 /// Both ends; whoever waits looks by himself every `poll`.
 pub(super) fn channel(poll: Duration) -> (Hub, Notices) {
-    let (readings, heard) = watch::channel(());
-    let (commands, heard_commands) = watch::channel(());
+    let (readings, of_readings) = watch::channel(());
+    let (commands, of_commands) = watch::channel(());
+    let (alarms, of_alarms) = watch::channel(());
     let (jobs, _) = broadcast::channel(JOB_QUEUE);
-    let notices = Notices { readings: heard, commands: heard_commands, jobs: jobs.clone(), poll };
-    (Hub { readings, commands, jobs }, notices)
+    let notices =
+        Notices { readings: of_readings, commands: of_commands, alarms: of_alarms, jobs: jobs.clone(), poll };
+    (Hub { readings, commands, alarms, jobs }, notices)
 }
 
 impl Hub {
@@ -70,7 +74,8 @@ impl Hub {
     }
 
     async fn hear(&self, store: &Store, answers: &watch::Sender<bool>) -> Result<(), crate::store::Error> {
-        let mut listener = store.listen(&[COMMAND_CHANNEL, JOB_CHANNEL, READING_CHANNEL]).await?;
+        let mut listener =
+            store.listen(&[ALARM_CHANNEL, COMMAND_CHANNEL, JOB_CHANNEL, READING_CHANNEL]).await?;
         answers.send_replace(true);
         info!("listening to the database");
         loop {
@@ -80,6 +85,7 @@ impl Hub {
                 Ok(None) => {
                     self.readings.send_replace(());
                     self.commands.send_replace(());
+                    self.alarms.send_replace(());
                     return Ok(());
                 }
                 Err(error) => return Err(crate::store::failed("api::notices")(error)),
@@ -95,6 +101,9 @@ impl Hub {
             COMMAND_CHANNEL => {
                 self.commands.send_replace(());
             }
+            ALARM_CHANNEL => {
+                self.alarms.send_replace(());
+            }
             // Nobody may be waiting for a job.
             JOB_CHANNEL => drop(notice.payload().parse().map(|job| self.jobs.send(job))),
             _ => {}
@@ -106,6 +115,11 @@ impl Notices {
     /// Waits until readings may have been stored.
     pub(super) async fn readings(&mut self) {
         told(&mut self.readings, self.poll).await;
+    }
+
+    /// Waits until alarms may have been stored.
+    pub(super) async fn alarms(&mut self) {
+        told(&mut self.alarms, self.poll).await;
     }
 
     /// Notices about commands from now on.

@@ -44,6 +44,9 @@ pub(crate) enum Refusal {
     /// A model that can not do what is asked for.
     #[error("meter {serial}: {problem}")]
     NotCapable { field: String, serial: String, problem: String },
+    /// No alarm has this number.
+    #[error("there is no alarm {id}; none was acknowledged")]
+    AlarmNotFound { id: i64 },
     /// A page token that is not ours, or of another question.
     #[error("page_token: damaged, or of another question: begin again without it")]
     PageToken,
@@ -128,6 +131,7 @@ impl Refusal {
             Self::CommandBegun { .. } => (Code::FailedPrecondition, ErrorReason::CommandBegun),
             Self::KeyReused => (Code::AlreadyExists, ErrorReason::IdempotencyKeyReused),
             Self::NotCapable { .. } => (Code::FailedPrecondition, ErrorReason::NotCapable),
+            Self::AlarmNotFound { .. } => (Code::NotFound, ErrorReason::AlarmNotFound),
             Self::PageToken => (Code::InvalidArgument, ErrorReason::PageTokenInvalid),
             Self::ResumeToken => (Code::InvalidArgument, ErrorReason::ResumeTokenInvalid),
             Self::ResumeTokenExpired => (Code::OutOfRange, ErrorReason::ResumeTokenExpired),

@@ -13,9 +13,6 @@ const DAY: u64 = 24 * HOUR;
 
 const MAX_PRINCIPALS: usize = 10_000;
 
-/// Names in the audit of whoever calls without a certificate, and of the program itself.
-const RESERVED: [&str; 2] = [LOOPBACK, "headend"];
-
 impl Config {
     /// Refuses the first value outside its extremes, and roles that do not fit together.
     pub(super) fn check(&self) -> Result<(), Error> {
@@ -23,6 +20,7 @@ impl Config {
         self.check_url()?;
         self.check_api()?;
         self.check_collector()?;
+        self.check_listener()?;
         within("ingest.max_rows", self.ingest.max_rows, 1..=100_000)?;
         lasts("ingest.max_wait", self.ingest.max_wait, 0, 10_000)?;
         within("ingest.writers", self.ingest.writers, 1..=16)?;
@@ -72,16 +70,11 @@ impl Config {
             ));
         }
         within("the number of api.principals", api.principals.len(), 0..=MAX_PRINCIPALS)?;
-        let odd = api
-            .principals
-            .keys()
-            .find(|name| !(1..=256).contains(&name.len()) || RESERVED.contains(&name.as_str()));
+        let odd = api.principals.keys().find(|name| !(1..=256).contains(&name.len()) || *name == LOOPBACK);
         match odd {
-            Some(name) => Err(out_of_range(
-                "api.principals",
-                name,
-                "names of 1 to 256 octets, and neither loopback nor headend",
-            )),
+            Some(name) => {
+                Err(out_of_range("api.principals", name, "names of 1 to 256 characters, not loopback"))
+            }
             None => Ok(()),
         }
     }
@@ -96,6 +89,20 @@ impl Config {
         within("collector.line_retries", collector.line_retries, 0..=20)?;
         lasts("collector.lease", collector.lease, 5_000, HOUR * 1_000)?;
         within("collector.counters_per_lease", collector.counters_per_lease, 10..=100_000)
+    }
+
+    fn check_listener(&self) -> Result<(), Error> {
+        let listener = &self.listener;
+        within("listener.max_connections", listener.max_connections, 1..=100_000)?;
+        within("listener.connections_per_address", listener.connections_per_address, 1..=100_000)?;
+        within("listener.pending_per_address", listener.pending_per_address, 1..=1_000_000)?;
+        lasts("listener.frame_timeout", listener.frame_timeout, 100, 5 * MINUTE * 1_000)?;
+        lasts("listener.idle_timeout", listener.idle_timeout, 1_000, 7 * DAY * 1_000)?;
+        within("listener.max_frame", listener.max_frame, 64..=u16::MAX)?;
+        within("listener.queue", listener.queue, 1..=1_000_000)?;
+        within("listener.alarms_per_meter", listener.alarms_per_meter, 1..=100_000)?;
+        within("listener.quarantine_entries", listener.quarantine_entries, 1..=1_000_000)?;
+        within("listener.quarantine_octets", listener.quarantine_octets, 1 << 16..=1 << 30)
     }
 
     fn check_telemetry(&self) -> Result<(), Error> {

@@ -2,9 +2,10 @@
 //!
 //! One file for each family of tables: [`meters`], [`jobs`] (leases) and [`job_list`] (orders), [`planned`] (what the planner
 //! looks at), [`counters`], [`layouts`], [`captures`], [`profiles`] (high-water marks and coverage), [`registers`],
-//! [`readings`], [`commands`] and the [`audit`]. [`batch`] puts what meters answered into one transaction over several of them. Each statement starts with the
-//! name of its function, so that the server's log can be read.
+//! [`readings`], [`commands`], [`pushes`] (on their way in), [`alarms`] and the [`audit`]. [`batch`] puts what meters answered into
+//! one transaction over several of them. Each statement starts with the name of its function, so that the server's log can be read.
 
+pub mod alarms;
 pub mod audit;
 pub mod batch;
 pub mod captures;
@@ -22,6 +23,7 @@ pub mod meters;
 pub mod migrate;
 pub mod planned;
 pub mod profiles;
+pub mod pushes;
 pub mod readings;
 pub mod registers;
 mod tally;
@@ -41,7 +43,9 @@ use tally::Tally;
 
 pub use error::Error;
 pub(crate) use error::failed;
-pub use words::{CommandKind, CommandState, JobKind, JobState, Security};
+pub use words::{
+    AlarmSeverity, AlarmSource, CommandKind, CommandState, JobKind, JobState, PushFate, Security,
+};
 
 /// How often a transaction is tried that others or the network disturbed.
 const ATTEMPTS: u32 = 4;
@@ -61,6 +65,9 @@ pub const JOB_CHANNEL: &str = "job";
 
 /// Channel that tells of commands: the payload is the id of a command whose life has a new entry. The database itself sends it.
 pub const COMMAND_CHANNEL: &str = "command";
+
+/// Channel that tells of new alarms, without saying which.
+pub const ALARM_CHANNEL: &str = "alarm";
 
 /// Channel that tells of readings: the payload is the id of a meter with new ones.
 pub const READING_CHANNEL: &str = "reading";

@@ -1,5 +1,9 @@
 //! The enumerations of the schema. Their texts are the same in SQL, in `ami.v1` and on the screen.
 
+mod push;
+
+pub use push::{AlarmSeverity, AlarmSource, PushFate};
+
 /// Level of security of a meter's associations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "security_level", rename_all = "snake_case")]

@@ -2,7 +2,9 @@
 
 use super::role::Permission;
 
-use Permission::{CancelCommands, KeepInventory, ReadNow, ReleaseTamperLock, Switch, View};
+use Permission::{
+    AcknowledgeAlarms, CancelCommands, KeepInventory, ReadNow, ReleaseTamperLock, Switch, View,
+};
 
 /// The rpcs of a service, each with the permission that it needs.
 type Service = (&'static str, &'static [(&'static str, Permission)]);
@@ -33,6 +35,15 @@ const RULES: &[Service] = &[
     (
         "ami.v1.SwitchService",
         &[("Disconnect", Switch), ("Reconnect", Switch), ("ReleaseTamperLock", ReleaseTamperLock)],
+    ),
+    (
+        "ami.v1.AlarmsService",
+        &[
+            ("SubscribeAlarms", View),
+            ("ListAlarms", View),
+            ("AcknowledgeAlarms", AcknowledgeAlarms),
+            ("ListQuarantine", View),
+        ],
     ),
     ("grpc.health.v1.Health", &[("Check", View), ("Watch", View)]),
     ("grpc.reflection.v1.ServerReflection", &[("ServerReflectionInfo", View)]),

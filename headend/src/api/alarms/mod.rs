@@ -1,0 +1,220 @@
+//! `ami.v1.AlarmsService`: `subscribe` follows the log of alarms, of which `tail` reads the end for all; here it is listed and
+//! acknowledged.
+
+mod subscribe;
+mod tail;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use ami_proto::v1::{
+    AcknowledgeAlarmsRequest, AcknowledgeAlarmsResponse, AlarmSeverity, ListAlarmsRequest,
+    ListAlarmsResponse, ListQuarantineRequest, ListQuarantineResponse, PushCount, PushFate,
+    SubscribeAlarmsRequest, SubscribeAlarmsResponse, alarms_service_server::AlarmsService,
+};
+use tokio::sync::Semaphore;
+use tokio_stream::Stream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+use super::access::Principal;
+use super::status::Refusal;
+use super::{Limits, Parts, check, convert, token};
+use crate::store::alarms::{Acknowledged, AlarmFilter, Notice};
+use crate::store::{self, Store};
+
+pub(super) use tail::Tail;
+
+/// Meters in a filter, and alarms that are acknowledged at once, at most.
+const MAX_LIST: usize = 1_000;
+/// Keys in a filter at most.
+const MAX_KEYS: usize = 64;
+/// The longest key.
+const MAX_KEY: usize = 64;
+/// Reasons in a filter at most: each once.
+const MAX_REASONS: usize = 16;
+/// Characters of a note at most.
+const MAX_NOTE: usize = 500;
+
+/// The service.
+#[derive(Debug, Clone)]
+pub(super) struct Alarms {
+    store: Store,
+    limits: Limits,
+    tail: Tail,
+    shutdown: CancellationToken,
+    turns: Arc<Semaphore>,
+}
+
+impl Alarms {
+    /// A service over the store; `tail` is run by whoever serves.
+    pub(super) fn new(parts: &Parts, tail: Tail, shutdown: CancellationToken) -> Self {
+        let turns = Arc::new(Semaphore::new(parts.limits.watches));
+        Self { store: parts.store.clone(), limits: parts.limits.clone(), tail, shutdown, turns }
+    }
+
+    /// The part of a filter that following and listing share.
+    async fn filter(&self, serials: &[String], keys: &[String], least: i32) -> Result<AlarmFilter, Refusal> {
+        check::list("meter_serials", serials, MAX_LIST)?;
+        serials.iter().try_for_each(|serial| check::serial("meter_serials", serial))?;
+        check::list("keys", keys, MAX_KEYS)?;
+        if keys.iter().any(|key| key.is_empty() || key.len() > MAX_KEY) {
+            return Err(Refusal::field(
+                "keys",
+                "keys as in Alarm.key are expected, for example power.last_gasp",
+            ));
+        }
+        let least = match AlarmSeverity::try_from(least) {
+            Ok(AlarmSeverity::Unspecified) => None,
+            Ok(AlarmSeverity::Info) => Some(store::AlarmSeverity::Info),
+            Ok(AlarmSeverity::Warning) => Some(store::AlarmSeverity::Warning),
+            Ok(AlarmSeverity::Critical) => Some(store::AlarmSeverity::Critical),
+            Err(_) => {
+                return Err(Refusal::field("min_severity", "a severity of ami.v1.AlarmSeverity is expected"));
+            }
+        };
+        let known = self.store.meter_ids(serials).await?;
+        if let Some(unknown) = serials.iter().find(|serial| !known.contains_key(*serial)) {
+            return Err(Refusal::MeterNotFound { serial: unknown.clone() });
+        }
+        let mut meters: Vec<i32> = known.into_values().collect();
+        meters.sort_unstable();
+        Ok(AlarmFilter {
+            meters: Some(meters).filter(|_| !serials.is_empty()),
+            keys: Some(keys.to_vec()).filter(|keys| !keys.is_empty()),
+            least,
+            ..AlarmFilter::default()
+        })
+    }
+
+    async fn list(&self, question: ListAlarmsRequest) -> Result<ListAlarmsResponse, Refusal> {
+        let limit = check::page_size(question.page_size)?;
+        let fingerprint = token::fingerprint(&ListAlarmsRequest {
+            page_size: 0,
+            page_token: String::new(),
+            ..question.clone()
+        });
+        let before = before(fingerprint, &question.page_token)?;
+        let (from, to) = check::range(question.from.as_ref(), question.to.as_ref())?;
+        let filter = AlarmFilter {
+            acknowledged: question.acknowledged,
+            from: question.from.map(|_| from),
+            to: question.to.map(|_| to),
+            ..self.filter(&question.meter_serials, &question.keys, question.min_severity).await?
+        };
+        let mut alarms = self.store.list_alarms(&filter, before, i64::from(limit) + 1).await?;
+        let next = next(fingerprint, &mut alarms, limit, |alarm| alarm.id);
+        let alarms = alarms.into_iter().map(convert::alarm).collect::<Result<_, _>>()?;
+        Ok(ListAlarmsResponse { alarms, next_page_token: next })
+    }
+
+    async fn acknowledge(
+        &self,
+        principal: &Principal,
+        request: AcknowledgeAlarmsRequest,
+    ) -> Result<AcknowledgeAlarmsResponse, Refusal> {
+        check::list("ids", &request.ids, MAX_LIST)?;
+        if request.ids.is_empty() {
+            return Err(Refusal::field("ids", "1 to 1,000 numbers of alarms are expected"));
+        }
+        if request.note.chars().count() > MAX_NOTE || request.note.contains('\0') {
+            return Err(Refusal::field("note", "at most 500 characters are expected, none of them NUL"));
+        }
+        let notice = Notice { principal: &principal.name, note: &request.note };
+        match self.store.acknowledge_alarms(&request.ids, notice).await? {
+            Acknowledged::Missing(id) => Err(Refusal::AlarmNotFound { id }),
+            Acknowledged::All(alarms) => {
+                let alarms = alarms.into_iter().map(convert::alarm).collect::<Result<_, _>>()?;
+                Ok(AcknowledgeAlarmsResponse { alarms })
+            }
+        }
+    }
+
+    async fn quarantine(&self, question: ListQuarantineRequest) -> Result<ListQuarantineResponse, Refusal> {
+        let limit = check::page_size(question.page_size)?;
+        let fingerprint = token::fingerprint(&ListQuarantineRequest {
+            page_size: 0,
+            page_token: String::new(),
+            ..question.clone()
+        });
+        let before = before(fingerprint, &question.page_token)?;
+        check::list("reasons", &question.reasons, MAX_REASONS)?;
+        let reasons =
+            question.reasons.iter().map(|reason| stored_fate(*reason)).collect::<Result<Vec<_>, _>>()?;
+        let mut pushes = self.store.list_quarantine(&reasons, before, i64::from(limit) + 1).await?;
+        let next = next(fingerprint, &mut pushes, limit, |push| push.id);
+        let counts = self.store.push_tally().await?.into_iter();
+        let counts = counts.map(|(fate, pushes)| PushCount { fate: convert::fate(fate).into(), pushes });
+        Ok(ListQuarantineResponse {
+            pushes: pushes.into_iter().map(convert::quarantined).collect(),
+            next_page_token: next,
+            counts: counts.collect(),
+        })
+    }
+}
+
+/// The number below which a page begins; `None` for the first one.
+fn before(fingerprint: u64, text: &str) -> Result<Option<i64>, Refusal> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let place = token::decode(fingerprint, text).ok_or(Refusal::PageToken)?;
+    Ok(Some(i64::from_be_bytes(place.try_into().map_err(|_| Refusal::PageToken)?)))
+}
+
+/// Cuts a page, of which one row too many was read, and returns the token of the next one; empty on the last.
+fn next<T>(fingerprint: u64, rows: &mut Vec<T>, limit: u32, id: impl Fn(&T) -> i64) -> String {
+    let more = rows.len() as u64 > u64::from(limit);
+    rows.truncate(limit as usize);
+    let last = rows.last().filter(|_| more);
+    last.map(|last| token::encode(fingerprint, &id(last).to_be_bytes())).unwrap_or_default()
+}
+
+/// A fate that leads to the quarantine.
+fn stored_fate(fate: i32) -> Result<store::PushFate, Refusal> {
+    match PushFate::try_from(fate) {
+        Ok(PushFate::UnknownSender) => Ok(store::PushFate::UnknownSender),
+        Ok(PushFate::WrongTag) => Ok(store::PushFate::WrongTag),
+        Ok(PushFate::ReplayedCounter) => Ok(store::PushFate::ReplayedCounter),
+        Ok(PushFate::Undecodable) => Ok(store::PushFate::Undecodable),
+        Ok(PushFate::TooMany) => Ok(store::PushFate::TooMany),
+        _ => Err(Refusal::field(
+            "reasons",
+            "fates of ami.v1.PushFate that lead to the quarantine are expected",
+        )),
+    }
+}
+
+#[tonic::async_trait]
+impl AlarmsService for Alarms {
+    type SubscribeAlarmsStream = Pin<Box<dyn Stream<Item = Result<SubscribeAlarmsResponse, Status>> + Send>>;
+
+    async fn subscribe_alarms(
+        &self,
+        request: Request<SubscribeAlarmsRequest>,
+    ) -> Result<Response<Self::SubscribeAlarmsStream>, Status> {
+        Ok(Response::new(Box::pin(self.subscribe(request.into_inner()).await?)))
+    }
+
+    async fn list_alarms(
+        &self,
+        request: Request<ListAlarmsRequest>,
+    ) -> Result<Response<ListAlarmsResponse>, Status> {
+        Ok(Response::new(self.list(request.into_inner()).await?))
+    }
+
+    async fn acknowledge_alarms(
+        &self,
+        request: Request<AcknowledgeAlarmsRequest>,
+    ) -> Result<Response<AcknowledgeAlarmsResponse>, Status> {
+        let principal = Principal::of(&request)?;
+        Ok(Response::new(self.acknowledge(&principal, request.into_inner()).await?))
+    }
+
+    async fn list_quarantine(
+        &self,
+        request: Request<ListQuarantineRequest>,
+    ) -> Result<Response<ListQuarantineResponse>, Status> {
+        Ok(Response::new(self.quarantine(request.into_inner()).await?))
+    }
+}

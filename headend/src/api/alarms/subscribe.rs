@@ -1,0 +1,160 @@
+//! `SubscribeAlarms`: the log of alarms, from a place on.
+
+use std::sync::Arc;
+
+use ami_proto::v1::{Alarm, SubscribeAlarmsRequest, SubscribeAlarmsResponse};
+use futures_util::stream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::time::{Instant, timeout_at};
+use tokio_stream::Stream;
+use tonic::Status;
+use tracing::{Instrument as _, Span};
+
+use super::super::status::Refusal;
+use super::super::{convert, token};
+use super::Alarms;
+use super::tail::{PAGE, Page};
+use crate::store::alarms::AlarmFilter;
+
+/// Resume tokens fit every filter, so they have no question.
+const NO_QUESTION: u64 = 0;
+
+/// A subscription between two messages.
+struct Subscription {
+    service: Alarms,
+    filter: AlarmFilter,
+    /// Up to this number everything that fits was given out.
+    given: i64,
+    /// What is read at the end of the log.
+    live: broadcast::Receiver<Arc<Page>>,
+    /// Behind what `live` still has: the log itself is read.
+    behind: bool,
+    first: bool,
+    silent_since: Instant,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl Alarms {
+    /// Follows alarms from a token or from now on.
+    pub(super) async fn subscribe(
+        &self,
+        request: SubscribeAlarmsRequest,
+    ) -> Result<impl Stream<Item = Result<SubscribeAlarmsResponse, Status>> + Send + use<>, Refusal> {
+        let limit = self.limits.watches;
+        let turn = self.turns.clone().try_acquire_owned().map_err(|_| Refusal::TooManyWatches { limit })?;
+        let filter = self.filter(&request.meter_serials, &request.keys, request.min_severity).await?;
+        // Before the end is asked for, so that there is no gap between the two.
+        let live = self.tail.follow();
+        let end = self.store.alarms_end().await?;
+        let given = match request.resume_token.as_str() {
+            "" => end,
+            text => place(text).filter(|place| *place <= end).ok_or(Refusal::ResumeToken)?,
+        };
+        let subscription = Subscription {
+            service: self.clone(),
+            filter,
+            given,
+            live,
+            behind: true,
+            first: true,
+            silent_since: Instant::now(),
+            _turn: turn,
+        };
+        let span = Span::current();
+        Ok(stream::unfold(Some(subscription), move |subscription| {
+            step(subscription).instrument(span.clone())
+        }))
+    }
+}
+
+/// The next message and the subscription behind it; a refusal is the last one.
+async fn step(
+    subscription: Option<Subscription>,
+) -> Option<(Result<SubscribeAlarmsResponse, Status>, Option<Subscription>)> {
+    let mut subscription = subscription?;
+    let shutdown = subscription.service.shutdown.clone();
+    let next = tokio::select! {
+        next = subscription.next() => next,
+        () = shutdown.cancelled() => Err(Refusal::ShuttingDown),
+    };
+    match next {
+        Ok(alarms) => {
+            subscription.silent_since = Instant::now();
+            let message = SubscribeAlarmsResponse { alarms, resume_token: text(subscription.given) };
+            Some((Ok(message), Some(subscription)))
+        }
+        Err(refusal) => Some((Err(refusal.into()), None)),
+    }
+}
+
+impl Subscription {
+    /// The alarms of the next message: none at first, so that the client has a token, and as a sign of life.
+    async fn next(&mut self) -> Result<Vec<Alarm>, Refusal> {
+        if std::mem::take(&mut self.first) {
+            return Ok(Vec::new());
+        }
+        loop {
+            let alarms = if self.behind { self.read_log().await? } else { self.hear().await? };
+            match alarms {
+                Some(alarms) if alarms.is_empty() => {}
+                Some(alarms) => return Ok(alarms),
+                None => return Ok(Vec::new()),
+            }
+        }
+    }
+
+    /// The next alarms of the log, from the end of which on `live` serves.
+    async fn read_log(&mut self) -> Result<Option<Vec<Alarm>>, Refusal> {
+        let end = self.service.store.alarms_end().await?;
+        let alarms = self.service.store.alarms_after(self.given, end, &self.filter, PAGE).await?;
+        self.behind = i64::try_from(alarms.len()) == Ok(PAGE);
+        self.given = alarms.last().filter(|_| self.behind).map_or(end, |last| last.id);
+        alarms.into_iter().map(convert::alarm).collect::<Result<_, _>>().map(Some)
+    }
+
+    /// What is new; `None` when there was nothing for so long that a sign of life is due.
+    async fn hear(&mut self) -> Result<Option<Vec<Alarm>>, Refusal> {
+        let due = self.silent_since + self.service.limits.sign_of_life;
+        match timeout_at(due, self.live.recv()).await {
+            Ok(Ok(page)) if page.begin > self.given => {
+                self.behind = true;
+                Ok(Some(Vec::new()))
+            }
+            Ok(Ok(page)) => {
+                let given = self.given;
+                self.given = given.max(page.end);
+                let new = page.alarms.iter().filter(|alarm| alarm.id > given && self.filter.fits(alarm));
+                new.cloned().map(convert::alarm).collect::<Result<_, _>>().map(Some)
+            }
+            Ok(Err(RecvError::Lagged(_))) => {
+                self.behind = true;
+                Ok(Some(Vec::new()))
+            }
+            Ok(Err(RecvError::Closed)) => Err(Refusal::ShuttingDown),
+            Err(_) => Ok(None),
+        }
+    }
+}
+
+fn text(place: i64) -> String {
+    token::encode(NO_QUESTION, &place.to_be_bytes())
+}
+
+fn place(text: &str) -> Option<i64> {
+    let octets = token::decode(NO_QUESTION, text)?;
+    Some(i64::from_be_bytes(octets.try_into().ok()?)).filter(|place| *place >= 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_survive_their_tokens() {
+        assert_eq!(place(&text(4711)), Some(4711));
+        assert_eq!(place(&text(-1)), None);
+        assert_eq!(place(""), None);
+        assert_eq!(place(&text(4711)[2..]), None);
+    }
+}

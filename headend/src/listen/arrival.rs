@@ -1,0 +1,169 @@
+//! A push as it arrived: where from, when, in which form.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use dlms::push::TextPush;
+use dlms::security::{Envelope, SystemTitle, Wrapping};
+use dlms::wrapper::{self, Header};
+use jiff::Timestamp;
+use tokio::net::UdpSocket;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use super::judge::Answer;
+use super::message::Message;
+use crate::store::pushes::Claim;
+
+/// A push on its way to the store.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    /// When it arrived.
+    pub(crate) at: Timestamp,
+    /// Transport, address and port of the sender.
+    pub(crate) peer: String,
+    /// Host of the sender, as it stands in the address of a meter.
+    pub(crate) host: String,
+    /// What arrived, without the header where one was understood.
+    pub(crate) octets: Vec<u8>,
+    /// How far it is understood.
+    pub(crate) form: Form,
+    /// Who waits for what becomes of it.
+    pub(crate) waiting: Waiting,
+    /// Its share of what one address may have on the way.
+    pub(crate) _turn: OwnedSemaphorePermit,
+}
+
+/// How far a push is understood before its sender is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// In the clear.
+    Plain(Message),
+    /// Ciphered; with the title of the sender, when it bears one.
+    Ciphered {
+        /// System title.
+        title: Option<SystemTitle>,
+    },
+    /// Not understood, and why.
+    Obscure(String),
+}
+
+/// Who waits for what becomes of a push.
+#[derive(Debug)]
+pub(crate) enum Waiting {
+    /// A connection.
+    Connection(oneshot::Sender<Answer>),
+    /// Whoever sent a datagram with this header, if it had one.
+    Datagram(Arc<UdpSocket>, SocketAddr, Option<Header>),
+}
+
+impl Form {
+    /// Looks at an APDU.
+    pub(crate) fn of(apdu: &[u8]) -> Self {
+        match apdu.first() {
+            Some(&tag) if Envelope::is_tag(tag) && TextPush::decode(apdu).is_none() => {
+                // Taking it apart changes nothing, but wants to be able to.
+                match Envelope::read(&mut apdu.to_vec()) {
+                    Ok((Envelope { wrapping: Wrapping::GeneralGlobal(title), .. }, _)) => {
+                        Self::Ciphered { title }
+                    }
+                    Ok(_) => Self::Ciphered { title: None },
+                    Err(error) => Self::Obscure(error.to_string()),
+                }
+            }
+            _ => match Message::read(apdu) {
+                Ok(message) => Self::Plain(message),
+                Err(error) => Self::Obscure(error.to_string()),
+            },
+        }
+    }
+}
+
+impl Arrival {
+    /// What it says of its sender.
+    pub(crate) fn claim(&self) -> Claim<'_> {
+        let (title, names) = match &self.form {
+            Form::Plain(message) => (None, message.names.as_slice()),
+            Form::Ciphered { title } => (*title, &[][..]),
+            Form::Obscure(_) => (None, &[][..]),
+        };
+        Claim { title, names, host: &self.host }
+    }
+
+    /// Tells whoever waits. That nobody waits any more, or cannot be reached, changes nothing about the push.
+    pub(crate) fn answer(self, answer: Answer) {
+        match self.waiting {
+            Waiting::Connection(connection) => drop(connection.send(answer)),
+            Waiting::Datagram(socket, peer, Some(header)) => {
+                if let Some(frame) = frame(answer, header) {
+                    drop(socket.try_send_to(&frame, peer));
+                }
+            }
+            Waiting::Datagram(_, _, None) => {}
+        }
+    }
+}
+
+/// The frame of an answer to a frame with this header, if anything is to be answered. A confirmation goes in the clear even when
+/// the push was ciphered: it would use up an invocation counter below which the work of a collector is just going on.
+pub(crate) fn frame(answer: Answer, to: Header) -> Option<Vec<u8>> {
+    let Answer::Confirm(invoke) = answer else { return None };
+    let (mut apdu, mut frame) = (Vec::new(), Vec::new());
+    dlms::apdu::DataNotificationConfirm { invoke, time: None }.encode(&mut apdu);
+    wrapper::frame(to.destination, to.source, &apdu, &mut frame).ok()?;
+    Some(frame)
+}
+
+/// The host of an address, as it stands in the address of a meter: an IPv6 address in brackets, and an IPv4 address as such.
+pub(crate) fn host(peer: SocketAddr) -> String {
+    match peer.ip().to_canonical() {
+        std::net::IpAddr::V4(address) => address.to_string(),
+        std::net::IpAddr::V6(address) => format!("[{address}]"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dlms::apdu::LongInvokeId;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_form_is_told_by_the_first_octets() {
+        let title = SystemTitle::new(*b"MMM\0\0\xBC\x61\x4E");
+        let ciphered = [&[0xDB, 8][..], title.octets(), &[6, 0x30, 0, 0, 0, 1, 0xAA]].concat();
+        assert_eq!(Form::of(&ciphered), Form::Ciphered { title: Some(title) });
+        assert_eq!(Form::of(&[0xCA, 6, 0x30, 0, 0, 0, 1, 0xAA]), Form::Ciphered { title: None });
+        assert!(matches!(Form::of(&ciphered[..9]), Form::Obscure(_)));
+        assert!(matches!(Form::of(&[]), Form::Obscure(_)));
+        // Its first octet is also the tag of a ciphered APDU.
+        assert!(matches!(Form::of(b"E0026000123456789,\0\0\0\x01"), Form::Plain(_)));
+    }
+
+    #[test]
+    fn a_confirmation_goes_back_the_way_the_push_came() {
+        let header = Header { source: 1, destination: 32, length: 9 };
+        let frame = |answer| frame(answer, header);
+        let confirm = frame(Answer::Confirm(LongInvokeId::new(0x4000_0007))).unwrap();
+        assert_eq!(confirm, [0, 1, 0, 32, 0, 1, 0, 6, 0x10, 0x40, 0, 0, 7, 0]);
+        assert_eq!(frame(Answer::Silence), None);
+    }
+
+    #[test]
+    fn hosts_are_written_as_in_the_inventory() {
+        for (peer, expected) in [
+            ("10.1.2.3:4059", "10.1.2.3"),
+            ("[::ffff:10.1.2.3]:4059", "10.1.2.3"),
+            ("[2001:db8::1]:4059", "[2001:db8::1]"),
+        ] {
+            assert_eq!(host(peer.parse().unwrap()), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_octets_make_it_panic(octets in prop::collection::vec(any::<u8>(), 0..120)) {
+            let _ = Form::of(&octets);
+        }
+    }
+}

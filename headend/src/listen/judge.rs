@@ -1,0 +1,322 @@
+//! What becomes of each push of a batch: pure, from the pushes and their senders to what is kept.
+
+use std::collections::BTreeMap;
+
+use dlms::apdu::LongInvokeId;
+use dlms::push;
+use dlms::{DateTime, Error, Obis};
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, civil};
+use models::{Alarms, Meaning, Severity, Source};
+
+use super::arrival::{Arrival, Form};
+use super::message::{Content, Message, Said};
+use super::window;
+use crate::api::Models;
+use crate::store::pushes::{Found, NewAlarm, Quarantined, Recent, Sender, Verdict};
+use crate::store::{AlarmSeverity, AlarmSource, PushFate};
+
+/// Alarms that one push may be.
+const ALARMS: usize = 64;
+/// Key of what the tables of the model do not have.
+const UNKNOWN: &str = "unknown";
+/// Key of a push that names no object: data that the meter sends by itself.
+const DATA: &str = "push.data";
+/// Clock status bit 0: the time is not valid.
+const INVALID: u8 = 1;
+const STATUS_UNSPECIFIED: u8 = 0xFF;
+
+/// What is answered to whoever sent a push, once it is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// That it was taken.
+    Confirm(LongInvokeId),
+    /// Nothing.
+    Silence,
+}
+
+/// Judges pushes in their order. `limit` is how many alarms of one meter are kept in ten minutes.
+pub(crate) fn judge(
+    batch: &[Arrival],
+    found: &[Found],
+    models: &Models,
+    limit: u32,
+) -> (Verdict, Vec<Answer>) {
+    let mut bench = Bench { models, limit, verdict: Verdict::default(), recent: BTreeMap::new() };
+    let answers = batch.iter().zip(found).map(|(arrival, found)| match bench.hear(arrival, found) {
+        Ok(confirm) => confirm.map_or(Answer::Silence, Answer::Confirm),
+        Err(Refusal { reason, detail }) => {
+            let meter = match found {
+                Found::One(sender) => Some(sender.meter),
+                Found::Nobody | Found::Several => None,
+            };
+            let octets = arrival.octets.clone();
+            let (received_at, peer) = (arrival.at, arrival.peer.clone());
+            bench.verdict.quarantined.push(Quarantined { received_at, peer, reason, detail, meter, octets });
+            Answer::Silence
+        }
+    });
+    let answers = answers.collect();
+    (bench.verdict, answers)
+}
+
+/// Why a push goes to the quarantine.
+struct Refusal {
+    reason: PushFate,
+    detail: String,
+}
+
+fn refused(reason: PushFate, detail: impl Into<String>) -> Refusal {
+    Refusal { reason, detail: detail.into() }
+}
+
+struct Bench<'a> {
+    models: &'a Models,
+    limit: u32,
+    verdict: Verdict,
+    /// Alarms of the meters in the last ten minutes, this batch included.
+    recent: BTreeMap<i32, Recent>,
+}
+
+impl Bench<'_> {
+    /// Takes in one push; returns what it asks to be answered.
+    fn hear(&mut self, arrival: &Arrival, found: &Found) -> Result<Option<LongInvokeId>, Refusal> {
+        if let Form::Obscure(detail) = &arrival.form {
+            return Err(refused(PushFate::Undecodable, detail.clone()));
+        }
+        let sender = match found {
+            Found::One(sender) => sender,
+            Found::Nobody => {
+                return Err(refused(
+                    PushFate::UnknownSender,
+                    "no meter in service fits what it says of itself",
+                ));
+            }
+            Found::Several => {
+                return Err(refused(
+                    PushFate::UnknownSender,
+                    "more than one meter fits what it says of itself",
+                ));
+            }
+        };
+        match &arrival.form {
+            Form::Plain(message) => self.admit(arrival, sender, message, false).map(|()| message.confirm),
+            Form::Ciphered { .. } | Form::Obscure(_) => {
+                let message = self.open(arrival, sender)?;
+                self.admit(arrival, sender, &message, true).map(|()| message.confirm)
+            }
+        }
+    }
+
+    /// Deciphers a push and notes the use of its counter.
+    fn open(&mut self, arrival: &Arrival, sender: &Sender) -> Result<Message, Refusal> {
+        let title = match &arrival.form {
+            Form::Ciphered { title: Some(title) } => Some(*title),
+            _ => sender.title,
+        };
+        let Some(title) = title else {
+            return Err(refused(
+                PushFate::UnknownSender,
+                "it bears no system title, and that of the meter is not known",
+            ));
+        };
+        let Some(cipher) = &sender.cipher else {
+            return Err(refused(
+                PushFate::WrongTag,
+                "it is ciphered, but the inventory has no keys of the meter",
+            ));
+        };
+        let mut octets = arrival.octets.clone();
+        let opened = push::open(cipher, &title, &mut octets).map_err(|error| match error {
+            Error::TagMismatch => refused(PushFate::WrongTag, "its tag does not fit the keys of the meter"),
+            other => refused(PushFate::Undecodable, other.to_string()),
+        })?;
+        let used = self.verdict.counters.get(&sender.meter).copied().or(sender.used);
+        let Some(used) = window::note(used, opened.counter) else {
+            let detail = format!("replayed counter {}", opened.counter);
+            return Err(refused(PushFate::ReplayedCounter, detail));
+        };
+        self.verdict.counters.insert(sender.meter, used);
+        let mut plain = Vec::new();
+        opened.push.encode(&mut plain);
+        Message::read(&plain).map_err(|error| refused(PushFate::Undecodable, error.to_string()))
+    }
+
+    /// Makes alarms of what a push says.
+    fn admit(
+        &mut self,
+        arrival: &Arrival,
+        sender: &Sender,
+        message: &Message,
+        authenticated: bool,
+    ) -> Result<(), Refusal> {
+        let nothing = Alarms::default();
+        let tables = self.models.get(&sender.model).map_or(&nothing, |model| &model.alarms);
+        let sources = message
+            .said
+            .iter()
+            .flat_map(|said| sources(said, tables).into_iter().map(move |source| (source, said.time)));
+        let sources: Vec<_> = sources.take(ALARMS + 1).collect();
+        if sources.len() > ALARMS {
+            return Err(refused(PushFate::Undecodable, format!("it is more than {ALARMS} alarms")));
+        }
+        let recent = self.recent.entry(sender.meter).or_insert(sender.recent);
+        let recent = if authenticated { &mut recent.authenticated } else { &mut recent.plain };
+        if *recent >= self.limit {
+            let detail = format!("the meter had {} alarms in ten minutes already", self.limit);
+            return Err(refused(PushFate::TooMany, detail));
+        }
+        *recent = recent.saturating_add(u32::try_from(sources.len()).unwrap_or(u32::MAX));
+        for (source, time) in sources {
+            let meaning = meaning(source, tables);
+            if meaning.key == UNKNOWN {
+                *self.verdict.tally.entry(PushFate::UnknownCode).or_default() += 1;
+            }
+            let (source, obis, code) = parts(source);
+            self.verdict.alarms.push(NewAlarm {
+                meter: sender.meter,
+                key: meaning.key.to_owned(),
+                severity: severity(meaning.severity),
+                phase: meaning.phase,
+                source,
+                obis: obis.map(Obis::octets),
+                code,
+                meter_ts: time.and_then(|time| instant(time, &sender.zone)),
+                meter_time: time.map(|time| time.octets()),
+                received_at: arrival.at,
+                authenticated,
+                peer: arrival.peer.clone(),
+                raw: message.plain.clone(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Where in the tables of a model to look for what a push says.
+fn sources(said: &Said, tables: &Alarms) -> Vec<Option<Source>> {
+    let Some(object) = said.object else { return vec![None] };
+    let itself = || vec![Some(Source::Object(object))];
+    match said.content {
+        Content::Entry(code) => vec![Some(Source::Event { log: object, code })],
+        Content::Number(number) => match (log_of(object), u32::try_from(number)) {
+            (Some(log), Ok(code)) => vec![Some(Source::Event { log, code })],
+            _ if number != 0
+                && (is_register(object) || tables.bits.iter().any(|bit| bit.register == object)) =>
+            {
+                let set = (0_u8..64).filter(|bit| number >> bit & 1 == 1);
+                set.map(|bit| Some(Source::Bit { register: object, bit })).collect()
+            }
+            _ => itself(),
+        },
+        Content::Other => itself(),
+    }
+}
+
+/// The log whose latest code an event-code object 0.b.96.11.e.255 holds.
+fn log_of(object: Obis) -> Option<Obis> {
+    match object.octets() {
+        [0, channel, 96, 11, log, last] => Some(Obis::new([0, channel, 99, 98, log, last])),
+        _ => None,
+    }
+}
+
+/// Whether an object is an alarm register or alarm descriptor, 0.b.97.98.e.255.
+fn is_register(object: Obis) -> bool {
+    matches!(object.octets(), [0, _, 97, 98, _, _])
+}
+
+fn meaning(source: Option<Source>, tables: &Alarms) -> Meaning<'_> {
+    let plainly = |key| Meaning { key, severity: Severity::Info, phase: None };
+    match source {
+        None => plainly(DATA),
+        Some(source) => tables.meaning(source).unwrap_or(plainly(UNKNOWN)),
+    }
+}
+
+fn parts(source: Option<Source>) -> (AlarmSource, Option<Obis>, Option<u32>) {
+    match source {
+        None => (AlarmSource::Data, None, None),
+        Some(Source::Event { log, code }) => (AlarmSource::Event, Some(log), Some(code)),
+        Some(Source::Bit { register, bit }) => (AlarmSource::Bit, Some(register), Some(bit.into())),
+        Some(Source::Object(object)) => (AlarmSource::Object, Some(object), None),
+    }
+}
+
+fn severity(severity: Severity) -> AlarmSeverity {
+    match severity {
+        Severity::Info => AlarmSeverity::Info,
+        Severity::Warning => AlarmSeverity::Warning,
+        Severity::Critical => AlarmSeverity::Critical,
+    }
+}
+
+/// The instant of a time of the meter; `None` when it has none, or says itself that it is wrong. Without a deviation it is local
+/// time of the meter's zone, the first of two that are possible.
+fn instant(time: DateTime, zone: &str) -> Option<Timestamp> {
+    let status = time.status();
+    if status != STATUS_UNSPECIFIED && status & INVALID != 0 {
+        return None;
+    }
+    if let Some(seconds) = time.unix_seconds() {
+        return Timestamp::from_second(seconds).ok();
+    }
+    let as_if_utc = Timestamp::from_second(time.local_seconds()?).ok()?;
+    let local: civil::DateTime = TimeZone::UTC.to_datetime(as_if_utc);
+    TimeZone::get(zone).ok()?.to_ambiguous_timestamp(local).compatible().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn obis(text: &str) -> Obis {
+        text.parse().unwrap()
+    }
+
+    fn keys(object: &str, content: Content) -> Vec<(String, Severity)> {
+        let models = models::builtin().unwrap();
+        let tables = &models["generic-dlms"].alarms;
+        let said = Said { object: Some(obis(object)), content, time: None };
+        let meanings = sources(&said, tables).into_iter().map(|source| meaning(source, tables));
+        meanings.map(|meaning| (meaning.key.to_owned(), meaning.severity)).collect()
+    }
+
+    #[test]
+    fn codes_bits_and_objects_get_the_keys_of_the_model() {
+        let critical = |key: &str| (key.to_owned(), Severity::Critical);
+        let info = |key: &str| (key.to_owned(), Severity::Info);
+        assert_eq!(keys("0.0.99.98.1.255", Content::Entry(42)), [critical("tamper.magnet_on")]);
+        assert_eq!(keys("0.0.96.11.1.255", Content::Number(42)), [critical("tamper.magnet_on")]);
+        assert_eq!(keys("0.0.99.98.0.255", Content::Entry(25)), [info("power.last_gasp_test")]);
+        assert_eq!(
+            keys("0.0.97.98.2.255", Content::Number(3)),
+            [critical("power.last_gasp"), info("power.last_gasp_test")]
+        );
+        assert_eq!(keys("0.3.25.9.0.255", Content::Number(2)), [info("power.last_gasp_test")]);
+        assert_eq!(keys("128.128.128.128.128.0", Content::Other), [critical("power.last_gasp")]);
+    }
+
+    #[test]
+    fn what_the_model_does_not_have_is_unknown_and_no_value_is_taken_for_bits() {
+        let unknown = [(UNKNOWN.to_owned(), Severity::Info)];
+        assert_eq!(keys("0.0.99.98.0.255", Content::Entry(4711)), unknown);
+        assert_eq!(keys("0.0.97.98.9.255", Content::Number(1 << 40)), unknown);
+        assert_eq!(keys("1.0.1.8.0.255", Content::Number(12_345)), unknown);
+        assert_eq!(keys("0.0.97.98.0.255", Content::Number(0)), unknown);
+        let said = Said { object: None, content: Content::Other, time: None };
+        assert_eq!(sources(&said, &Alarms::default()), [None]);
+        assert_eq!(meaning(None, &Alarms::default()).key, DATA);
+    }
+
+    #[test]
+    fn a_time_without_deviation_is_local_and_an_invalid_one_none() {
+        let local = 1_774_872_000; // 2026-03-30T12:00:00, in the summer of Berlin
+        let at = |time| instant(time, "Europe/Berlin").map(|at| at.as_second());
+        assert_eq!(at(DateTime::from_unix(local, None, 0)), Some(local - 7200));
+        assert_eq!(at(DateTime::from_unix(local, None, STATUS_UNSPECIFIED)), Some(local - 7200));
+        assert_eq!(at(DateTime::from_unix(local, Some(-60), 0)), Some(local));
+        assert_eq!(at(DateTime::from_unix(local, Some(-60), INVALID)), None);
+        assert_eq!(at(DateTime::new([0xFF; 12])), None);
+    }
+}

@@ -1,0 +1,100 @@
+//! Hearing what meters send unasked.
+//!
+//! The way of a push: [`tcp`] and [`udp`] cut it out of what arrives, [`arrival`] and [`message`] understand as much of it as can be
+//! without knowing who sent it, [`intake`] gives it a place in the bounded queue, [`record`] takes a batch out of the queue, has its
+//! senders looked up, [`judge`] decides what becomes of each, and one transaction keeps it all. Whoever asked for a confirmation
+//! gets it after the commit; nobody gets anything else. [`window`] tells replays, [`sources`] keeps one address from hurting others.
+
+mod arrival;
+mod intake;
+mod judge;
+mod message;
+mod record;
+mod sources;
+mod tcp;
+mod udp;
+mod window;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::api::Models;
+use crate::config;
+use crate::store::Store;
+use intake::Intake;
+use record::Recorder;
+
+/// Why nothing can be heard.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// An address cannot be opened: another program has it, or it is not one of this machine.
+    #[error("{key} {address} cannot be opened: {detail}")]
+    Address {
+        /// The key of the configuration.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system said.
+        detail: String,
+    },
+    /// A part of it ended by itself.
+    #[error("a part of the listener ended by itself, which is a fault of this program: see its log")]
+    Ended,
+}
+
+/// The open sockets.
+#[derive(Debug)]
+pub struct Listener {
+    tcp: TcpListener,
+    udp: UdpSocket,
+    config: config::Listener,
+}
+
+impl Listener {
+    /// Opens the sockets; from then on the system holds what arrives.
+    ///
+    /// # Errors
+    /// [`Error::Address`].
+    pub async fn open(config: config::Listener) -> Result<Self, Error> {
+        let unusable = |key, address| {
+            move |error: std::io::Error| Error::Address { key, address, detail: error.to_string() }
+        };
+        let tcp = TcpListener::bind(config.tcp).await.map_err(unusable("listener.tcp", config.tcp))?;
+        let udp = UdpSocket::bind(config.udp).await.map_err(unusable("listener.udp", config.udp))?;
+        Ok(Self { tcp, udp, config })
+    }
+
+    /// Where it listens: TCP, UDP.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn addresses(&self) -> std::io::Result<(SocketAddr, SocketAddr)> {
+        Ok((self.tcp.local_addr()?, self.udp.local_addr()?))
+    }
+
+    /// Takes in pushes until `stop`, and returns when all that were taken are stored.
+    ///
+    /// # Errors
+    /// [`Error::Ended`].
+    pub async fn run(self, store: Store, models: Arc<Models>, stop: CancellationToken) -> Result<(), Error> {
+        let (sender, queue) = mpsc::channel(self.config.queue);
+        let turned_away = Arc::new(AtomicU64::new(0));
+        let intake = Arc::new(Intake::new(self.config.clone(), sender, Arc::clone(&turned_away)));
+        let recorder = Recorder { store, models, config: self.config, turned_away, stop: stop.clone() };
+        info!("listening to meters");
+        let parts = tokio::try_join!(
+            tokio::spawn(tcp::listen(self.tcp, Arc::clone(&intake), stop.clone())),
+            tokio::spawn(udp::listen(self.udp, intake, stop)),
+            tokio::spawn(recorder.run(queue)),
+        );
+        parts.map_err(|_| Error::Ended)?;
+        info!("everything that was pushed is stored");
+        Ok(())
+    }
+}

@@ -1,0 +1,220 @@
+//! Every form in which meters push, over both transports.
+
+use ami_proto::v1::{Alarm, AlarmSeverity, AlarmSource, SubscribeAlarmsRequest};
+use dlms::apdu::DataNotificationConfirm;
+use dlms::security::Wrapping;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::hearing::{Hearing, TITLE, cipher, entry, framed, gmac_meter, octets, sealed};
+use crate::served::soon;
+
+/// What a subscriber has to see of a push.
+#[derive(Debug, PartialEq)]
+struct Seen {
+    meter: String,
+    key: String,
+    severity: AlarmSeverity,
+    source: AlarmSource,
+    obis: String,
+    code: Option<u32>,
+    meter_time: Option<String>,
+}
+
+impl From<&Alarm> for Seen {
+    fn from(alarm: &Alarm) -> Self {
+        let time = alarm.meter_time.map(|time| jiff::Timestamp::new(time.seconds, time.nanos).unwrap());
+        Self {
+            meter: alarm.meter_serial.clone(),
+            key: alarm.key.clone(),
+            severity: alarm.severity(),
+            source: alarm.source(),
+            obis: alarm.obis.clone(),
+            code: alarm.code,
+            meter_time: time.map(|time| time.to_string()),
+        }
+    }
+}
+
+fn seen(meter: &str, key: &str, source: AlarmSource, obis: &str, code: Option<u32>, time: &str) -> Seen {
+    let severity = if key == "power.last_gasp" { AlarmSeverity::Critical } else { AlarmSeverity::Info };
+    let meter_time = Some(time.to_owned()).filter(|time| !time.is_empty());
+    Seen { meter: meter.into(), key: key.into(), severity, source, obis: obis.into(), code, meter_time }
+}
+
+/// Frames as meters of several makers send them, and what a subscriber has to see of each. The meters' ids are in the bodies, but for the
+/// last one, which is told by its address.
+fn forms() -> Vec<(Vec<u8>, Vec<Seen>)> {
+    use AlarmSource::{Bit, Data, Event, Object};
+    let dutch = "4530303236303030313233343536373839";
+    vec![
+        (
+            octets(
+                "0001 0067 0066 002A C2 09 0C 07E70706040A362600FF8880 0001 808080808000 02 0910 4B413650303035303339303231313130",
+            ),
+            vec![seen(
+                "ISK1",
+                "power.last_gasp",
+                Object,
+                "128.128.128.128.128.0",
+                None,
+                "2023-07-06T08:54:38Z",
+            )],
+        ),
+        (
+            octets(
+                "0001 0067 0066 002A C2 09 0C 07E70A19030B122900FF8880 0001 0000600101FF 02 0910 4B414C37303035303838313136373132",
+            ),
+            vec![seen("ISK2", "comm.online", Object, "0.0.96.1.1.255", None, "2023-10-25T09:18:41Z")],
+        ),
+        (
+            framed(&octets(&format!("0F 00000001 00 0203 0911 {dutch} 0906 0003190900FF 06 00000001"))),
+            vec![seen("E0026000123456789", "power.last_gasp", Bit, "0.3.25.9.0.255", Some(0), "")],
+        ),
+        (
+            framed(&octets(&format!("0F 00000002 00 0203 0911 {dutch} 0906 0003190900FF 06 00000002"))),
+            vec![seen("E0026000123456789", "power.last_gasp_test", Bit, "0.3.25.9.0.255", Some(1), "")],
+        ),
+        (
+            framed(&octets(
+                "0F 40000007 0C 07EA031E010C000000000000 0203 090C 07EA031E010C000000000000 090B 50594D3130303030303030 06 00001234",
+            )),
+            vec![seen("10000000", "push.data", Data, "", None, "2026-03-30T12:00:00Z")],
+        ),
+        (
+            framed(&entry("10000000", 21, 0, false)),
+            vec![seen("10000000", "billing.end", Event, "0.0.99.98.0.255", Some(21), "2026-03-30T12:00:00Z")],
+        ),
+        (
+            framed(&entry("10000000", 200, 0, false)),
+            vec![seen("10000000", "unknown", Event, "0.0.99.98.0.255", Some(200), "2026-03-30T12:00:00Z")],
+        ),
+        (
+            octets(
+                "0001 0001 0066 0022 C2 00 0007 0000636201FF 02 0101 0202 090C 07E90A1F05110F39FF800000 06 00000029",
+            ),
+            vec![seen(
+                "OEM1",
+                "tamper.terminal_cover_closed",
+                Event,
+                "0.0.99.98.1.255",
+                Some(41),
+                "2025-10-31T16:15:57Z",
+            )],
+        ),
+    ]
+}
+
+async fn with_meters() -> Hearing {
+    let hearing = Hearing::new().await;
+    let database = &hearing.served.database;
+    for (serial, column, value) in [
+        ("ISK1", "equipment_id", "KA6P005039021110"),
+        ("ISK2", "equipment_id", "KAL7005088116712"),
+        ("10000000", "logical_device_name", "PYM10000000"),
+    ] {
+        database.meter(serial);
+        database.sql(&format!(
+            "UPDATE meter SET {column} = '{value}', address = '10.0.0.9:1' WHERE serial = '{serial}'"
+        ));
+    }
+    database.meter("E0026000123456789");
+    database.sql("UPDATE meter SET address = '10.0.0.9:1' WHERE serial = 'E0026000123456789'");
+    // The only one at this address.
+    database.meter("OEM1");
+    hearing
+}
+
+#[tokio::test]
+async fn over_tcp_in_one_stream_however_it_is_cut() {
+    let forms = forms();
+    let stream: Vec<u8> = forms.iter().flat_map(|(frame, _)| frame.clone()).collect();
+    for piece in [1, 7, stream.len()] {
+        let hearing = with_meters().await;
+        let mut subscriber = hearing.subscribe(SubscribeAlarmsRequest::default()).await;
+        let connection = hearing.connect(&stream, piece).await;
+        let expected: Vec<&Seen> = forms.iter().flat_map(|(_, seen)| seen).collect();
+        let alarms = subscriber.next(expected.len()).await;
+        for (alarm, expected) in alarms.iter().zip(expected) {
+            assert_eq!(&Seen::from(alarm), expected);
+            assert!(!alarm.authenticated && alarm.peer.starts_with("tcp 127.0.0.1:"), "{alarm:?}");
+        }
+        drop(connection);
+        hearing.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn over_udp_one_in_a_datagram() {
+    let hearing = with_meters().await;
+    let mut subscriber = hearing.subscribe(SubscribeAlarmsRequest::default()).await;
+    let text = |content: &[u8]| [b"E0026000123456789,", content].concat();
+    let mut forms = forms();
+    let dutch = |key, source, obis, code| vec![seen("E0026000123456789", key, source, obis, code, "")];
+    forms.push((text(&[0, 0, 0, 4]), dutch("power.up", AlarmSource::Bit, "0.0.97.98.0.255", Some(2))));
+    forms.push((
+        text(&[0, 0, 96, 1, 1, 255]),
+        dutch("comm.online", AlarmSource::Object, "0.0.96.1.1.255", None),
+    ));
+    for (datagram, expected) in forms {
+        hearing.send(&datagram);
+        let alarms = subscriber.next(expected.len()).await;
+        assert_eq!(alarms.iter().map(Seen::from).collect::<Vec<_>>(), expected);
+        assert!(alarms.iter().all(|alarm| alarm.peer.starts_with("udp 127.0.0.1:")), "{alarms:?}");
+    }
+    hearing.stop().await;
+}
+
+#[tokio::test]
+async fn ciphered_ones_are_believed_and_plain_ones_marked() {
+    let hearing = Hearing::new().await;
+    gmac_meter(&hearing, "G1");
+    let mut subscriber = hearing.subscribe(SubscribeAlarmsRequest::default()).await;
+    let general = sealed(Wrapping::GeneralGlobal(Some(TITLE)), &cipher(), 1);
+    // Without a title in it, the only meter at this address is asked for.
+    let service = sealed(Wrapping::Global(0xC2), &cipher(), 2);
+    for (octets, authenticated) in
+        [(framed(&general), true), (framed(&service), true), (framed(&entry("G1", 99, 0, false)), false)]
+    {
+        hearing.send(&octets);
+        let alarm = subscriber.next(1).await.remove(0);
+        assert_eq!((alarm.key.as_str(), alarm.authenticated), ("power.last_gasp", authenticated));
+        assert_eq!(alarm.severity(), AlarmSeverity::Critical);
+        assert_eq!(alarm.meter_serial, "G1");
+        // What is kept is the push in the clear.
+        assert!(matches!(alarm.raw[0], 0x0F | 0xC2), "{:02X?}", alarm.raw);
+    }
+    assert_eq!(hearing.sql("SELECT last FROM meter_push_counter"), "2");
+    hearing.stop().await;
+}
+
+#[tokio::test]
+async fn who_asks_for_a_confirmation_gets_it_when_the_alarm_is_stored() {
+    let hearing = Hearing::new().await;
+    hearing.served.database.meter("C1");
+    let confirmed = framed(&entry("C1", 1, 0, true));
+    let silent = framed(&entry("C1", 2, 1, false));
+    let mut connection = hearing.connect(&[silent, confirmed.clone()].concat(), 5).await;
+    let mut frame = [0; 14];
+    soon(connection.read_exact(&mut frame)).await.unwrap();
+    assert_eq!(hearing.sql("SELECT count(*) FROM alarm"), "2");
+    // From the port that was pushed to, to the one that pushed.
+    assert_eq!(frame[..8], [0, 1, 0, 103, 0, 1, 0, 6]);
+    assert_eq!(DataNotificationConfirm::decode(&frame[8..]).unwrap().invoke.number(), 0x4000_0001);
+    // A repetition is confirmed, too, and nothing else is ever sent.
+    connection.write_all(&confirmed).await.unwrap();
+    soon(connection.read_exact(&mut frame)).await.unwrap();
+    assert_eq!(hearing.sql("SELECT code, repetitions FROM alarm ORDER BY id"), "2|0\n1|1");
+    connection.write_all(&framed(&entry("nobody at all", 4, 5, true))).await.unwrap();
+    hearing.until("SELECT count(*) FROM alarm", "3").await;
+    connection.shutdown().await.unwrap();
+    let mut rest = Vec::new();
+    soon(connection.read_to_end(&mut rest)).await.unwrap();
+    assert_eq!(rest.len(), 14, "the meter is told by its address");
+
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    socket.send_to(&framed(&entry("C1", 3, 0, true)), hearing.udp).await.unwrap();
+    let (length, from) = soon(socket.recv_from(&mut frame)).await.unwrap();
+    assert_eq!((length, from), (14, hearing.udp));
+    assert_eq!(hearing.sql("SELECT count(*) FROM alarm WHERE code = 3"), "1");
+    hearing.stop().await;
+}
