@@ -2,6 +2,7 @@
 
 mod meters;
 mod readings;
+mod server;
 
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use prost_types::Timestamp;
 pub(crate) use self::{
     meters::{AddArgs, ListArgs, Meters},
     readings::{ReadArgs, ReadingsArgs, WatchArgs},
+    server::Server,
 };
 use crate::{error::EXIT_CODES, time};
 
@@ -25,15 +27,9 @@ use crate::{error::EXIT_CODES, time};
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXIT_CODES, arg_required_else_help = true)]
 pub(crate) struct Cli {
-    /// Where the head-end answers.
-    #[arg(
-        long,
-        global = true,
-        env = "AMICTL_SERVER",
-        value_name = "URL",
-        default_value = "http://127.0.0.1:50051"
-    )]
-    pub(crate) server: String,
+    /// The way to the server.
+    #[command(flatten)]
+    pub(crate) server: Server,
     /// Answer in JSON, one object per line.
     #[arg(long, global = true)]
     pub(crate) json: bool,

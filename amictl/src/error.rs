@@ -8,6 +8,8 @@ use ami_proto::{
 };
 use tonic::{Code, Status};
 
+use crate::trust;
+
 /// The exit codes, for `--help`.
 pub(crate) const EXIT_CODES: &str = "Exit codes:
   0  done
@@ -15,7 +17,8 @@ pub(crate) const EXIT_CODES: &str = "Exit codes:
   2  the command line, a file or a value on it is wrong
   3  the head-end cannot be reached
   4  there is no such meter or job
-  5  the time given was not enough";
+  5  the time given was not enough
+  6  not allowed: by the role, or because a certificate is missing or not trusted";
 
 /// Why a command ended without success.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +41,9 @@ pub(crate) enum Error {
     /// The time given was not enough. Exit code 5.
     #[error("{0}")]
     TooSlow(String),
+    /// The two sides do not trust each other, or the role does not allow it. Exit code 6.
+    #[error("{0}")]
+    NotAllowed(String),
     /// The reader of our output went away: not an error, there is just nobody left to write for.
     #[error("the output was closed")]
     OutputClosed,
@@ -53,6 +59,7 @@ impl Error {
             Self::Unreachable(_) => 3,
             Self::NotFound(_) => 4,
             Self::TooSlow(_) => 5,
+            Self::NotAllowed(_) => 6,
         }
     }
 
@@ -66,6 +73,7 @@ impl Error {
             Self::Unreachable(text) => Self::Unreachable(join(text)),
             Self::NotFound(text) => Self::NotFound(join(text)),
             Self::TooSlow(text) => Self::TooSlow(join(text)),
+            Self::NotAllowed(text) => Self::NotAllowed(join(text)),
             Self::OutputClosed => Self::OutputClosed,
         }
     }
@@ -73,6 +81,9 @@ impl Error {
 
 impl From<Status> for Error {
     fn from(status: Status) -> Self {
+        if let Some(sentence) = trust::explain(&status) {
+            return Self::NotAllowed(sentence);
+        }
         let detail = ErrorDetail::of(&status);
         let text = sentence(&status, detail.as_ref());
         match detail.map(|detail| detail.reason()) {
@@ -80,9 +91,10 @@ impl From<Status> for Error {
             Some(ErrorReason::PageTokenInvalid | ErrorReason::ResumeTokenInvalid) => Self::Usage(text),
             Some(ErrorReason::MeterNotFound | ErrorReason::JobNotFound) => Self::NotFound(text),
             Some(ErrorReason::ReadPending) => Self::TooSlow(text),
+            Some(ErrorReason::PermissionDenied | ErrorReason::Unauthenticated) => Self::NotAllowed(text),
             Some(_) => Self::Failed(text),
             None => match status.code() {
-                Code::Unavailable => Self::Unreachable(text),
+                _ if broke(&status) => Self::Unreachable(text),
                 Code::DeadlineExceeded | Code::Cancelled => Self::TooSlow(text),
                 Code::Unimplemented => Self::Failed(format!(
                     "{text}: the server does not know this call; use an amictl of its version"
@@ -102,10 +114,22 @@ impl From<io::Error> for Error {
     }
 }
 
+/// Whether nobody answered: a status with a source is made on this side, of an error of the transport.
+fn broke(status: &Status) -> bool {
+    match status.code() {
+        Code::Unavailable => true,
+        Code::Unknown | Code::Internal => std::error::Error::source(status).is_some(),
+        _ => false,
+    }
+}
+
 fn sentence(status: &Status, detail: Option<&ErrorDetail>) -> String {
     let Some(detail) = detail else {
         return match status.code() {
-            Code::Unavailable => format!("the connection to the head-end broke ({})", status.message()),
+            _ if broke(status) => format!(
+                "the connection to the head-end broke ({}): it has stopped, or it wants https://",
+                status.message()
+            ),
             Code::DeadlineExceeded | Code::Cancelled => "the head-end did not answer in time".into(),
             code => format!("the head-end answered {code:?}: {}", status.message()),
         };
@@ -135,6 +159,7 @@ mod tests {
         assert_eq!(refusal(Code::InvalidArgument, ErrorReason::InvalidField, None).exit_code(), 2);
         assert_eq!(refusal(Code::DeadlineExceeded, ErrorReason::ReadPending, None).exit_code(), 5);
         assert_eq!(refusal(Code::Unavailable, ErrorReason::StoreUnavailable, None).exit_code(), 1);
+        assert_eq!(refusal(Code::PermissionDenied, ErrorReason::PermissionDenied, None).exit_code(), 6);
         assert_eq!(Error::from(Status::unavailable("reset")).exit_code(), 3);
         assert_eq!(Error::from(io::Error::from(io::ErrorKind::BrokenPipe)).exit_code(), 0);
     }

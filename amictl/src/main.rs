@@ -2,7 +2,7 @@
 //!
 //! A client of the public API `ami.v1` and nothing else. `args` says what can be asked, `command/` holds one file per question,
 //! `view` turns answers into rows, `output` writes rows as a table, as CSV or as JSON lines, `error` knows the exit codes,
-//! `connection` reaches the server, `time`, `decimal` and `progress` serve them all.
+//! `connection` reaches the server, `trust` explains why it may not, `time`, `decimal` and `progress` serve them all.
 
 mod args;
 mod command;
@@ -12,6 +12,7 @@ mod error;
 mod output;
 mod progress;
 mod time;
+mod trust;
 mod view;
 
 use std::{

@@ -116,7 +116,7 @@ pub struct Api {
     pub plaintext_role: Option<Role>,
     /// Who may call with TLS: the role (`viewer`, `operator` or `engineer`) for the name in the client certificate, which is the
     /// first URI among its alternative names, else the first DNS name, else the common name. Default: nobody; at most 10000
-    /// names of 1 to 256 characters, and none of them `loopback`.
+    /// names of 1 to 256 octets, and none of them `loopback` or `headend`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub principals: BTreeMap<String, Role>,
 }

@@ -227,7 +227,7 @@ impl Meter {
         self.act(|state, now| state.switch.press_button(now));
     }
 
-    /// Tampers with the meter: the relay opens and is locked until data object 1.0.94.98.69.255 is set to 0.
+    /// Tampers with the meter: the relay opens and is locked until the model's lock object is set to 0.
     pub fn tamper(&self) {
         self.act(|state, now| state.switch.tamper(now));
     }

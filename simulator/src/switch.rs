@@ -6,7 +6,7 @@ use std::time::Duration;
 use dlms::ActionResult;
 use jiff::Timestamp;
 
-/// How the load switches of a fleet behave.
+/// How the load switches of a fleet behave, where the model says that there are any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SwitchConfig {
     /// Control mode of the Blue Book, 0 to 6. Default 4: remote disconnection and reconnection, no disconnection by hand.

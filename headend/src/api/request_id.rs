@@ -1,12 +1,13 @@
 //! A name for every request: taken from the metadata `x-request-id` when it is a UUID there, made otherwise; in every log line
-//! of the request, on the jobs that it orders, and in the metadata of the answer. Its span goes on with the trace of the caller, if
-//! the metadata `traceparent` name one.
+//! of the request (beside the principal, once known), on the jobs that it orders, and in the metadata of the answer. Its span goes
+//! on with the trace of the caller, if the metadata `traceparent` name one.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tonic::codegen::{Service, http};
 use tower_layer::Layer;
+use tracing::field::Empty;
 use tracing::{Instrument as _, info_span};
 use uuid::Uuid;
 
@@ -61,7 +62,7 @@ where
         let given = request.headers().get(HEADER).and_then(|value| value.to_str().ok());
         let id = given.and_then(|text| Uuid::try_parse(text).ok()).unwrap_or_else(Uuid::now_v7);
         let call = request.uri().path();
-        let span = info_span!("request", otel.name = call, otel.kind = "server", call, request_id = %id);
+        let span = info_span!("request", otel.name = call, otel.kind = "server", call, request_id = %id, principal = Empty);
         let place = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
         telemetry::follow(&span, place);
         request.extensions_mut().insert(RequestId(id));

@@ -13,6 +13,9 @@ const DAY: u64 = 24 * HOUR;
 
 const MAX_PRINCIPALS: usize = 10_000;
 
+/// Names in the audit of whoever calls without a certificate, and of the program itself.
+const RESERVED: [&str; 2] = [LOOPBACK, "headend"];
+
 impl Config {
     /// Refuses the first value outside its extremes, and roles that do not fit together.
     pub(super) fn check(&self) -> Result<(), Error> {
@@ -70,11 +73,16 @@ impl Config {
             ));
         }
         within("the number of api.principals", api.principals.len(), 0..=MAX_PRINCIPALS)?;
-        let odd = api.principals.keys().find(|name| !(1..=256).contains(&name.len()) || *name == LOOPBACK);
+        let odd = api
+            .principals
+            .keys()
+            .find(|name| !(1..=256).contains(&name.len()) || RESERVED.contains(&name.as_str()));
         match odd {
-            Some(name) => {
-                Err(out_of_range("api.principals", name, "names of 1 to 256 characters, not loopback"))
-            }
+            Some(name) => Err(out_of_range(
+                "api.principals",
+                name,
+                "names of 1 to 256 octets, and neither loopback nor headend",
+            )),
             None => Ok(()),
         }
     }

@@ -7,10 +7,6 @@ use super::{ClientView, logical_name, octets};
 use crate::local::Offsets;
 use crate::meter::status;
 
-/// What holds the load switch open after tampering. Long-unsigned 0 releases it and closes the load switch, as Sensemi
-/// writes it; 0 is read while there is no lock.
-const TAMPER_LOCK: Obis = Obis::new([1, 0, 94, 98, 69, 255]);
-
 impl ClientView<'_> {
     pub(super) fn data(&self, attribute: &AttributeDescriptor) -> Result<Data, DataAccessResult> {
         let model = &self.meter.fleet().plan.model;
@@ -39,7 +35,7 @@ impl ClientView<'_> {
         attribute: &AttributeDescriptor,
         value: &Data,
     ) -> Result<(), DataAccessResult> {
-        if (attribute.instance, attribute.attribute) != (TAMPER_LOCK, 2) {
+        if !self.is_tamper_lock(attribute.instance) || attribute.attribute != 2 {
             return Err(DataAccessResult::ReadWriteDenied);
         }
         match value {
@@ -54,7 +50,7 @@ impl ClientView<'_> {
 
     /// What the public client does not see.
     fn guarded(&self, name: Obis) -> Result<Data, DataAccessResult> {
-        if name == TAMPER_LOCK {
+        if self.is_tamper_lock(name) {
             let locked = self.meter.act(|state, _| state.switch.tamper_locked());
             return Ok(Data::LongUnsigned(u16::from(locked)));
         }
@@ -62,5 +58,12 @@ impl ClientView<'_> {
             return Err(DataAccessResult::ObjectUndefined);
         }
         Ok(Data::Unsigned(status(Offsets::new(self.meter.zone()).at(self.meter.now()).summer)))
+    }
+
+    /// Whether this is what holds the load switch open after tampering. Long-unsigned 0 releases it and closes the load
+    /// switch, as Sensemi writes it; 0 is read while there is no lock.
+    fn is_tamper_lock(&self, name: Obis) -> bool {
+        let switch = self.meter.fleet().plan.model.switch.as_ref();
+        switch.and_then(|switch| switch.tamper_lock) == Some(name)
     }
 }

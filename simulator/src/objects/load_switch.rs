@@ -5,12 +5,10 @@ use dlms::{ActionResult, AttributeDescriptor, DataAccessResult, MethodDescriptor
 
 use super::{ClientView, logical_name};
 
-const LOAD_SWITCH: Obis = Obis::new([0, 0, 96, 3, 10, 255]);
-
 impl ClientView<'_> {
     pub(super) fn load_switch(&self, attribute: &AttributeDescriptor) -> Result<Data, DataAccessResult> {
         self.full()?;
-        if attribute.instance != LOAD_SWITCH {
+        if !self.is_load_switch(attribute.instance) {
             return Err(DataAccessResult::ObjectUndefined);
         }
         self.meter.act(|state, _| match attribute.attribute {
@@ -23,7 +21,7 @@ impl ClientView<'_> {
     }
 
     pub(super) fn switch(&self, method: &MethodDescriptor) -> Result<(), ActionResult> {
-        if method.instance != LOAD_SWITCH {
+        if !self.is_load_switch(method.instance) {
             return Err(ActionResult::ObjectUndefined);
         }
         self.meter.act(|state, now| match method.method {
@@ -31,5 +29,10 @@ impl ClientView<'_> {
             2 => state.switch.remote_reconnect(now),
             _ => Err(ActionResult::ObjectUndefined),
         })
+    }
+
+    fn is_load_switch(&self, name: Obis) -> bool {
+        let switch = self.meter.fleet().plan.model.switch.as_ref();
+        switch.is_some_and(|switch| switch.obis == name)
     }
 }

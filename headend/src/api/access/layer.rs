@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tonic::Status;
 use tonic::codegen::{Service, http};
 use tower_layer::Layer;
-use tracing::warn;
+use tracing::{Span, warn};
 
 use super::principal::{Caller, Principal};
 use super::role::Role;
@@ -49,6 +49,7 @@ where
     fn call(&mut self, mut request: http::Request<I>) -> Self::Future {
         match admit(request.extensions().get(), request.uri().path(), Timestamp::now()) {
             Ok(principal) => {
+                Span::current().record("principal", &principal.name);
                 request.extensions_mut().insert(principal);
                 Either::Left(self.inner.call(request))
             }
