@@ -47,8 +47,9 @@ pub(crate) async fn open(
             opening.handle(&mut scratch.apdu, &mut scratch.request).map_err(refused)
         };
         let outcome = step.instrument(span.clone()).await;
-        let reason = |setback: &Setback| setback.failure(station, limits).reason.as_str();
-        exchange::record(&span, (request, scratch.apdu.len()), &outcome, reason);
+        let reason = |setback: &Setback| setback.failure(station, limits).reason;
+        let octets = (request, scratch.apdu.len());
+        exchange::record((&subject, &span), line.instruments(), octets, &outcome, reason);
         match outcome? {
             Opened::Send(next) => opening = next,
             Opened::Established(association) => return Ok(association),

@@ -2,7 +2,10 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::{Clock, Dialer, Limits, Report, SystemClock, Work, inbox::Inbox, serve::serve, station::Session};
+use crate::{
+    Clock, Dialer, Instruments, Limits, Report, SystemClock, Work, inbox::Inbox, serve::serve,
+    station::Session,
+};
 
 /// The task that owns the line to one address.
 ///
@@ -30,6 +33,13 @@ impl Channel {
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self { session: Session::new(dialer, limits, clock), reports }
+    }
+
+    /// The same channel, seen through these instruments, which it shares with others.
+    #[must_use]
+    pub fn seen_through(mut self, instruments: Arc<Instruments>) -> Self {
+        self.session.instruments = instruments;
+        self
     }
 
     /// Runs until no work came for [`Limits::linger`] or the meter hung up meanwhile, until the senders of `work` are gone

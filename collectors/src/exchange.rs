@@ -1,49 +1,80 @@
-//! What one request and its answer look like to those who look on: a span `exchange`.
+//! What one request and its answer look like to those who look on: a count, and a span `exchange`.
 //!
 //! The span is of level debug. Where nobody takes it, an exchange costs one comparison for it.
 
 use dlms::{AttributeDescriptor, MethodDescriptor, Obis};
 use tracing::{Span, field::Empty};
 
-use crate::diagnosis::Setback;
+use crate::{Instruments, Reason, diagnosis::Setback};
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Service {
+    Associate,
+    Prove,
+    Release,
+    Get,
+    Set,
+    Action,
+    NextBlock,
+}
+
+impl Service {
+    /// Every service, in the order of the discriminants.
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Associate, Self::Prove, Self::Release, Self::Get, Self::Set, Self::Action, Self::NextBlock];
+
+    /// The name in spans, counts and logs.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Associate => "associate",
+            Self::Prove => "prove",
+            Self::Release => "release",
+            Self::Get => "get",
+            Self::Set => "set",
+            Self::Action => "action",
+            Self::NextBlock => "next_block",
+        }
+    }
+}
 
 /// What an exchange is about.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Subject {
-    service: &'static str,
+    service: Service,
     /// Interface class, logical name, number of the attribute or method.
     object: Option<(u16, Obis, i8)>,
 }
 
 impl Subject {
     /// The request to associate.
-    pub(crate) const ASSOCIATE: Self = Self { service: "associate", object: None };
+    pub(crate) const ASSOCIATE: Self = Self { service: Service::Associate, object: None };
     /// The proof of the key, the second step of high level security.
-    pub(crate) const PROVE: Self = Self { service: "prove", object: None };
+    pub(crate) const PROVE: Self = Self { service: Service::Prove, object: None };
     /// The release of the association.
-    pub(crate) const RELEASE: Self = Self { service: "release", object: None };
+    pub(crate) const RELEASE: Self = Self { service: Service::Release, object: None };
 
     /// The read of an attribute, or of its first block.
     pub(crate) const fn get(attribute: &AttributeDescriptor) -> Self {
         let object = (attribute.class_id, attribute.instance, attribute.attribute);
-        Self { service: "get", object: Some(object) }
+        Self { service: Service::Get, object: Some(object) }
     }
 
     /// The write of an attribute, or of its first block.
     pub(crate) const fn set(attribute: &AttributeDescriptor) -> Self {
         let object = (attribute.class_id, attribute.instance, attribute.attribute);
-        Self { service: "set", object: Some(object) }
+        Self { service: Service::Set, object: Some(object) }
     }
 
     /// The invocation of a method, or its first block.
     pub(crate) const fn action(method: &MethodDescriptor) -> Self {
-        Self { service: "action", object: Some((method.class_id, method.instance, method.method)) }
+        Self { service: Service::Action, object: Some((method.class_id, method.instance, method.method)) }
     }
 
     /// The next block of the same.
     #[must_use]
     pub(crate) const fn next_block(self) -> Self {
-        Self { service: "next_block", object: self.object }
+        Self { service: Service::NextBlock, object: self.object }
     }
 
     /// The span of an exchange about it; what the exchange cost is [recorded](record) when it is over.
@@ -52,7 +83,7 @@ impl Subject {
             "exchange",
             otel.kind = "client",
             otel.status_code = Empty,
-            service = self.service,
+            service = self.service.as_str(),
             class = Empty,
             logical_name = Empty,
             index = Empty,
@@ -69,26 +100,25 @@ impl Subject {
     }
 }
 
-/// Completes the span of an exchange: octets of the APDUs, and `ok` or the reason that `failed` gives.
+/// Counts an exchange and completes its span: octets of the APDUs, and `ok` or the reason that `failed` gives.
 pub(crate) fn record<T>(
-    span: &Span,
+    (subject, span): (&Subject, &Span),
+    instruments: &Instruments,
     (request, answer): (usize, usize),
     outcome: &Result<T, Setback>,
-    failed: impl FnOnce(&Setback) -> &'static str,
+    failed: impl FnOnce(&Setback) -> Reason,
 ) {
+    let reason = outcome.as_ref().err().map(failed);
+    instruments.count(subject.service, reason);
     if span.is_disabled() {
         return;
     }
     span.record("request_octets", request);
-    match outcome {
-        Err(Setback::Line(..)) => {}
-        _ => drop(span.record("answer_octets", answer)),
+    if !matches!(outcome, Err(Setback::Line(..))) {
+        span.record("answer_octets", answer);
     }
-    match outcome {
-        Ok(_) => drop(span.record("result", "ok")),
-        Err(setback) => {
-            span.record("result", failed(setback));
-            span.record("otel.status_code", "ERROR");
-        }
+    span.record("result", reason.map_or("ok", Reason::as_str));
+    if reason.is_some() {
+        span.record("otel.status_code", "ERROR");
     }
 }

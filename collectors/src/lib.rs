@@ -9,7 +9,7 @@
 //! - `task/` has one file per thing that can be asked of a meter;
 //! - a session keeps the association with one meter warm and checks its serial number (`station.rs`), opens it
 //!   (`association.rs`) and uses the reserved invocation counters in ascending order (`counters.rs`);
-//! - `exchange.rs` shows each request and its answer to those who look on;
+//! - `exchange.rs` shows each request and its answer to those who look on, [`Instruments`] count them for a whole process;
 //! - `line/` has one file per way to reach a meter, chosen by a [`Dialer`];
 //! - `diagnosis.rs` turns what went wrong into what an operator is told, `time.rs` the meter's times into
 //!   instants, `value.rs` single values into names and numbers.
@@ -25,6 +25,7 @@ mod diagnosis;
 mod exchange;
 mod failure;
 mod inbox;
+mod instruments;
 mod layout;
 mod limits;
 mod line;
@@ -40,6 +41,7 @@ mod work;
 pub use channel::Channel;
 pub use clock::{Clock, SystemClock};
 pub use failure::{Failure, Reason, UnknownReason};
+pub use instruments::Instruments;
 pub use layout::{Layout, LayoutColumn, MAX_VALUES};
 pub use limits::Limits;
 pub use line::{Dialer, MemoryDialer};

@@ -20,6 +20,7 @@ use crate::{
     counters::CounterPool,
     diagnosis::{Setback, Stage},
     exchange::{self, Subject},
+    instruments::{Held, Instruments},
     line::{Line, LineError},
     serve::Unreachable,
     value,
@@ -38,6 +39,7 @@ pub(crate) struct Session {
     pub(crate) clock: Arc<dyn Clock>,
     /// The line that could not be opened last.
     pub(crate) unreachable: Option<Unreachable>,
+    pub(crate) instruments: Arc<Instruments>,
     dialer: Dialer,
     open: Option<Open>,
     pools: BTreeMap<MeterId, CounterPool>,
@@ -58,6 +60,7 @@ struct Open {
     station: Arc<Station>,
     /// What the meter said when it was asked for its serial number.
     serial: Option<String>,
+    _held: Held,
 }
 
 /// What is left of an exchange after an answer came.
@@ -69,12 +72,20 @@ pub(crate) enum Piece {
     More,
 }
 
+impl Open {
+    fn new(line: Line, association: Association, station: Arc<Station>) -> Self {
+        let held = Held::association(line.instruments());
+        Self { line, association, station, serial: None, _held: held }
+    }
+}
+
 impl Session {
     pub(crate) fn new(dialer: Dialer, limits: Limits, clock: Arc<dyn Clock>) -> Self {
         Self {
             limits,
             clock,
             unreachable: None,
+            instruments: Arc::default(),
             dialer,
             open: None,
             pools: BTreeMap::new(),
@@ -237,14 +248,15 @@ impl Session {
         let span = self.subject.span();
         let outcome = self.ask(write).instrument(span.clone()).await;
         let octets = (self.scratch.request.len(), self.scratch.apdu.len());
-        exchange::record(&span, octets, &outcome, |setback| self.reason(setback));
+        let reason = |setback: &Setback| self.reason(setback);
+        exchange::record((&self.subject, &span), &self.instruments, octets, &outcome, reason);
         outcome
     }
 
     /// What a setback of the open association comes to.
-    fn reason(&self, setback: &Setback) -> &'static str {
+    fn reason(&self, setback: &Setback) -> Reason {
         let station = self.open.as_ref().map(|open| &open.station);
-        station.map_or(Reason::LineCut, |station| setback.failure(station, &self.limits).reason).as_str()
+        station.map_or(Reason::LineCut, |station| setback.failure(station, &self.limits).reason)
     }
 
     /// Sends one request and waits for its answer; answers to earlier requests are ignored.
@@ -293,8 +305,7 @@ impl Session {
         if is_ciphered && !self.has_counters(station.meter) {
             return Err(Setback::NoCounters);
         }
-        let dialed = self.dialer.connect(&station.address, self.limits.connect_timeout).await;
-        let mut line = dialed.map_err(|error| Setback::Line(Stage::Connecting, error))?;
+        let mut line = self.dial(station).await?;
         let pool = self.pools.entry(station.meter).or_default();
         let counters = if is_ciphered { pool.take() } else { None };
         let spare = counters.as_ref().map(after_opening);
@@ -304,7 +315,7 @@ impl Session {
         match association::open(&mut line, station, security, &self.limits, counts).await {
             Ok(association) => {
                 tracing::debug!("association open");
-                self.open = Some(Open { line, association, station: Arc::clone(station), serial: None });
+                self.open = Some(Open::new(line, association, Arc::clone(station)));
                 Ok(())
             }
             Err(setback) => {
@@ -319,6 +330,12 @@ impl Session {
                 })
             }
         }
+    }
+
+    async fn dial(&self, station: &Station) -> Result<Line, Setback> {
+        let dialed =
+            self.dialer.connect(&station.address, self.limits.connect_timeout, &self.instruments).await;
+        dialed.map_err(|error| Setback::Line(Stage::Connecting, error))
     }
 
     /// Waits for the end of the linger time, or until the meter hangs up. What the meter sends now was asked for by nobody.
@@ -342,10 +359,16 @@ impl Session {
                 open.line.send((ours, theirs), request, frame, limit).await?;
                 open.line.receive(apdu, Instant::now() + limit).await
             };
-            let farewell = farewell.instrument(Subject::RELEASE.span());
-            if !matches!(timeout(limit, farewell).await, Ok(Ok(_))) {
+            let span = Subject::RELEASE.span();
+            let answered = timeout(limit, farewell.instrument(span.clone())).await;
+            let outcome =
+                answered.unwrap_or(Err(LineError::Silent)).map_err(|error| Setback::Line(Stage::Open, error));
+            if outcome.is_err() {
                 tracing::debug!("the meter did not answer the release");
             }
+            let octets = (self.scratch.request.len(), self.scratch.apdu.len());
+            let reason = |setback: &Setback| self.reason(setback);
+            exchange::record((&Subject::RELEASE, &span), &self.instruments, octets, &outcome, reason);
         }
         self.close().await;
     }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use collectors::{Channel, Dialer, Limits, Report, SystemClock, Work};
+use collectors::{Channel, Dialer, Instruments, Limits, Report, SystemClock, Work};
 use models::Model;
 use sqlx::postgres::PgListener;
 use tokio::sync::{Notify, mpsc};
@@ -23,6 +23,7 @@ use uuid::Uuid;
 use crate::config;
 use crate::store::jobs::{Leased, Wanted};
 use crate::store::{JOB_CHANNEL, Store};
+use crate::telemetry::metrics;
 
 /// How often the queue is looked at when nobody says that there is something new.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -50,6 +51,7 @@ pub struct Collector {
     models: Arc<BTreeMap<String, Arc<Model>>>,
     config: config::Collector,
     reports: Vec<mpsc::Sender<Report>>,
+    instruments: Arc<Instruments>,
     lanes: BTreeMap<String, Lane>,
     /// Told by every channel that ends.
     ended: Arc<Notify>,
@@ -77,16 +79,27 @@ struct Lane {
 
 impl Collector {
     /// A collector that works as `owner`, one number for each start of the program, and hands what it reads to `reports`: one
-    /// queue for each writer, and what one address answers always goes to the same one, in order.
+    /// queue for each writer, and what one address answers always goes to the same one, in order. All its channels are seen through
+    /// `instruments`.
     pub fn new(
         store: Store,
         owner: Uuid,
         models: Arc<BTreeMap<String, Arc<Model>>>,
         config: config::Collector,
         reports: Vec<mpsc::Sender<Report>>,
+        instruments: Arc<Instruments>,
     ) -> Self {
-        let (lanes, ended) = (BTreeMap::new(), Arc::default());
-        Self { store, owner, models, config, reports, lanes, ended, expired_at: Instant::now() }
+        Self {
+            store,
+            owner,
+            models,
+            config,
+            reports,
+            instruments,
+            lanes: BTreeMap::new(),
+            ended: Arc::default(),
+            expired_at: Instant::now(),
+        }
     }
 
     /// Works until `stop`, then lets what is on the wire come to its end for a moment. What was leased and not begun is left to
@@ -186,7 +199,8 @@ impl Collector {
         let (works, queue) = mpsc::channel(LANE_QUEUE);
         // Its receiver is here and it is empty: this neither fails nor waits. A channel that finds no work goes away.
         let _ = works.send(first).await;
-        let channel = Channel::with(limits, self.writer(address).clone(), Dialer::Tcp, Arc::new(SystemClock));
+        let channel = Channel::with(limits, self.writer(address).clone(), Dialer::Tcp, Arc::new(SystemClock))
+            .seen_through(Arc::clone(&self.instruments));
         let ended = Arc::clone(&self.ended);
         let task = tokio::spawn(async move {
             if let Some(before) = before {
@@ -221,7 +235,10 @@ impl Collector {
 
     async fn heartbeat(&self) {
         match self.store.renew(self.owner, self.config.lease).await {
-            Ok(held) => debug!(meters = held.len(), "leases renewed"),
+            Ok(held) => {
+                metrics::meters_leased(held.len());
+                debug!(meters = held.len(), "leases renewed");
+            }
             Err(error) => warn!(%error, "leases could not be renewed"),
         }
         match self.store.recover().await {

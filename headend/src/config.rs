@@ -71,7 +71,7 @@ pub struct Config {
     pub models: Models,
     /// What the program says about itself.
     pub log: Log,
-    /// Traces.
+    /// Traces and metrics.
     pub telemetry: Telemetry,
 }
 

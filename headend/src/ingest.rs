@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::config;
 use crate::store::batch::Written;
 use crate::store::{Error, Store};
+use crate::telemetry::metrics;
 
 /// First wait while the database is away; each further one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -106,6 +107,7 @@ async fn settle(store: &Store, owner: Uuid, batch: Vec<Report>, stats: &mut Stat
 /// Writes until it is done or refused for good.
 async fn persist(store: &Store, owner: Uuid, part: &[Report], stats: &mut Stats) -> Result<Written, Error> {
     let mut wait = FIRST_WAIT;
+    let begun = Instant::now();
     loop {
         let span = info_span!("batch", reports = part.len());
         match store.write(owner, part).instrument(span).await {
@@ -115,7 +117,11 @@ async fn persist(store: &Store, owner: Uuid, part: &[Report], stats: &mut Stats)
                 tokio::time::sleep(wait).await;
                 wait = (wait * 2).min(LONGEST_WAIT);
             }
-            outcome => return outcome,
+            Ok(written) => {
+                metrics::batch_stored(part.len(), &written, begun.elapsed());
+                return Ok(written);
+            }
+            Err(refusal) => return Err(refusal),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! What is due becomes jobs ([`plan`]), the collector leases and runs them ([`collect`]), what meters answered is stored in batches ([`ingest`];
 //! what becomes of a failed job: [`retry`], of a command: [`command`]); what they send unasked is heard by [`listen`]; and [`api`] gives it out. PostgreSQL is store and queue in one ([`store`]); on a
 //! machine without a database the program runs a private one ([`cluster`]). [`config`] is the manual of the configuration,
-//! [`telemetry`] the log and the traces, [`tariff`] the form of a tariff and its rules; [`certificates`] makes those of a demonstration.
+//! [`telemetry`] the log, traces and metrics, [`tariff`] the form of a tariff and its rules; [`certificates`] makes those of a demonstration.
 
 pub mod api;
 pub mod certificates;

@@ -73,7 +73,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Serve(file) => {
             let config = file.load()?;
             runtime()?.block_on(async {
-                let telemetry = telemetry::start(&config.log, &config.telemetry)?;
+                let telemetry = telemetry::start(&config.log, &config.telemetry).await?;
                 let stop = stop_on_signal()?;
                 let served = serve::run(config, stop).await;
                 telemetry.stop().await;
@@ -83,7 +83,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Migrate(file) => {
             let config = file.load()?;
             runtime()?.block_on(async {
-                let telemetry = telemetry::start(&config.log, &config.telemetry)?;
+                let telemetry = telemetry::start(&config.log, &config.telemetry).await?;
                 let database = serve::Database::open(&config.database).await?;
                 let migrated = database.store.migrate().await;
                 database.close().await?;

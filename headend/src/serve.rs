@@ -9,10 +9,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use collectors::{Instruments, Report};
 use jiff::{SignedDuration, Timestamp};
 use models::Model;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, WeakSender};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -24,6 +25,7 @@ use crate::cluster::{self, Cluster};
 use crate::collect::Collector;
 use crate::config::{self, Config};
 use crate::store::{self, Store};
+use crate::telemetry::metrics;
 use crate::{ingest, listen, plan};
 
 /// How often old jobs and old entries of the log of readings are deleted.
@@ -201,7 +203,7 @@ async fn roles(
         running.push(("the interface", start_api(config.api.listen, parts, stop.clone()).await?));
     }
     if config.roles.planner {
-        let planner = planner(store.clone(), Arc::clone(&models), config.plan.clone(), stop.clone());
+        let planner = planner(store.clone(), Arc::clone(&models), config.clone(), stop.clone());
         let planning = async {
             planner.await;
             Ok(())
@@ -278,7 +280,14 @@ async fn collect(
         reports.push(sender);
         writers.spawn(ingest::run(store.clone(), owner, queue, config.ingest.clone()));
     }
-    Collector::new(store.clone(), owner, models, config.collector, reports).run(stop).await;
+    let instruments = Arc::new(Instruments::default());
+    // Only weak: the writers end when the collector has.
+    let queues: Vec<_> = reports.iter().map(mpsc::Sender::downgrade).collect();
+    metrics::observe(Arc::clone(&instruments), move || {
+        let waiting = |queue: mpsc::Sender<Report>| (queue.max_capacity() - queue.capacity()) as u64;
+        queues.iter().filter_map(WeakSender::upgrade).map(waiting).sum()
+    });
+    Collector::new(store.clone(), owner, models, config.collector, reports, instruments).run(stop).await;
     let (mut captures, mut batches) = (0, 0);
     while let Some(written) = writers.join_next().await {
         let stats = written.map_err(|_| Error::Role("ingest"))?;
@@ -294,9 +303,11 @@ async fn collect(
 async fn planner(
     store: Store,
     models: Arc<BTreeMap<String, Arc<Model>>>,
-    config: config::Plan,
+    config: Config,
     stop: CancellationToken,
 ) {
+    let (mut counts, config) = (interval(config.telemetry.metrics_interval), config.plan);
+    counts.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut passes = interval(config.interval);
     let mut housekeeping = interval(HOUSEKEEPING);
     passes.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -309,7 +320,15 @@ async fn planner(
                 Err(error) => warn!(%error, "nothing could be planned"),
             },
             _ = housekeeping.tick() => keep_house(&store, &config).await,
+            _ = counts.tick(), if metrics::are_read() => count(&store).await,
         }
+    }
+}
+
+async fn count(store: &Store) {
+    match store.waiting_jobs().await {
+        Ok(counts) => metrics::jobs_waiting(&counts),
+        Err(error) => warn!(%error, "jobs that wait could not be counted"),
     }
 }
 

@@ -1,14 +1,21 @@
-//! Traces of the running program, as an OTLP collector receives them: from the call of a client down to each exchange with a meter.
+//! Traces and metrics of the running program, as an OTLP collector receives them: from the call of a client down to each exchange with a
+//! meter.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests stand outside the test functions")]
 
 mod program;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use ami_proto::v1::readings_service_client::ReadingsServiceClient;
 use ami_proto::v1::{ReadNowRequest, RegistersTarget, read_now_request::Target};
+use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
+    MetricsService, MetricsServiceServer,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
 };
@@ -32,6 +39,21 @@ const PLACE: &str = "b7ad6b7169203331";
 #[derive(Clone, Default)]
 struct Collector {
     spans: Arc<Mutex<Vec<Span>>>,
+    /// Names of metrics.
+    metrics: Arc<Mutex<BTreeSet<String>>>,
+}
+
+#[tonic::async_trait]
+impl MetricsService for Collector {
+    async fn export(
+        &self,
+        request: Request<ExportMetricsServiceRequest>,
+    ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
+        let scopes =
+            request.into_inner().resource_metrics.into_iter().flat_map(|resource| resource.scope_metrics);
+        self.metrics.lock().unwrap().extend(scopes.flat_map(|scope| scope.metrics).map(|metric| metric.name));
+        Ok(Response::new(ExportMetricsServiceResponse::default()))
+    }
 }
 
 #[tonic::async_trait]
@@ -54,7 +76,9 @@ impl Collector {
         let address = listener.local_addr().unwrap();
         let service = TraceServiceServer::new(self.clone());
         let incoming = TcpListenerStream::new(listener);
-        tokio::spawn(Server::builder().add_service(service).serve_with_incoming(incoming));
+        let metrics = MetricsServiceServer::new(self.clone());
+        let server = Server::builder().add_service(service).add_service(metrics);
+        tokio::spawn(server.serve_with_incoming(incoming));
         format!("http://{address}")
     }
 
@@ -135,6 +159,12 @@ async fn a_call_and_every_exchange_with_the_meter_are_one_trace() {
     let attempt = trace.values().find(|span| span.name == "job").unwrap();
     assert_eq!((attribute(attempt, "job"), attribute(attempt, "serial")), (job.to_string(), serial));
 
+    let metrics = collector.metrics.lock().unwrap();
+    for name in
+        ["headend.api.call.duration", "headend.exchanges", "headend.jobs.ended", "headend.batch.reports"]
+    {
+        assert!(metrics.contains(name), "{metrics:?}");
+    }
     let batches = collector.spans.lock().unwrap();
     let linked = batches.iter().filter(|span| span.name == "batch").flat_map(|span| &span.links);
     assert!(

@@ -6,7 +6,7 @@
 mod memory;
 mod tcp;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use dlms::wrapper::{self, Splitter};
 use tokio::{
@@ -14,6 +14,8 @@ use tokio::{
     net::TcpStream,
     time::{Instant, timeout, timeout_at},
 };
+
+use crate::instruments::{Held, Instruments};
 
 pub use memory::MemoryDialer;
 
@@ -31,12 +33,17 @@ pub enum Dialer {
 
 impl Dialer {
     /// Opens a line to the address.
-    pub(crate) async fn connect(&self, address: &str, limit: Duration) -> Result<Line, LineError> {
+    pub(crate) async fn connect(
+        &self,
+        address: &str,
+        limit: Duration,
+        instruments: &Arc<Instruments>,
+    ) -> Result<Line, LineError> {
         let socket = match self {
             Self::Tcp => Socket::Tcp(tcp::connect(address, limit).await?),
             Self::Memory(dialer) => Socket::Memory(dialer.connect(limit).await?),
         };
-        Ok(Line { socket, splitter: Splitter::new(u16::MAX), bytes: 0 })
+        Ok(Line { socket, splitter: Splitter::new(u16::MAX), bytes: 0, held: Held::line(instruments) })
     }
 }
 
@@ -66,6 +73,7 @@ pub(crate) struct Line {
     socket: Socket,
     splitter: Splitter,
     bytes: u64,
+    held: Held,
 }
 
 #[derive(Debug)]
@@ -78,6 +86,11 @@ impl Line {
     /// Octets sent and received so far.
     pub(crate) const fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Where it is counted.
+    pub(crate) const fn instruments(&self) -> &Arc<Instruments> {
+        self.held.instruments()
     }
 
     /// Sends one APDU. `frame` is scratch memory.
@@ -96,6 +109,7 @@ impl Line {
         };
         written.map_err(|_| LineError::Silent)?.map_err(|_| LineError::Cut)?;
         self.bytes += frame.len() as u64;
+        self.held.instruments().sent(frame.len());
         Ok(())
     }
 
@@ -143,6 +157,7 @@ impl Line {
             Ok(0) | Err(_) => Err(LineError::Cut),
             Ok(got) => {
                 self.bytes += got as u64;
+                self.held.instruments().received(got);
                 self.splitter.push(&chunk[..got]);
                 Ok(())
             }

@@ -53,11 +53,10 @@ impl Session {
             serial: None,
             ..station.clone()
         };
-        let dialed = self.dialer.connect(&public.address, self.limits.connect_timeout).await;
-        let mut line = dialed.map_err(|error| Setback::Line(Stage::Connecting, error))?;
+        let mut line = self.dial(&public).await?;
         let counts = (&mut self.scratch, &mut self.exchanges);
         let association = association::open(&mut line, &public, Security::None, &self.limits, counts).await?;
-        self.open = Some(Open { line, association, station: Arc::new(public), serial: None });
+        self.open = Some(Open::new(line, association, Arc::new(public)));
         let read = self.value(&value::data(station.model.invocation_counter)).await;
         self.release().await;
         let data = Data::decode(&read?).map_err(Setback::answer)?;

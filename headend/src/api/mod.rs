@@ -1,12 +1,13 @@
 //! The public interface: gRPC services over the store.
 //!
 //! `inventory`, `readings`, `jobs`, `commands`, `switch` and `alarms` are the services of `ami.v1`; `orders` is how every one of them orders. Around
-//! them: `connection` lets callers in, [`access`] says who may call what, `request_id` names every request, `status` is the one
+//! them: `connection` lets callers in, [`access`] says who may call what, `request_id` names every request, `calls` counts them, `status` is the one
 //! place where a refusal becomes a gRPC status, `check` holds the rules of what comes in, `convert` the shapes of what goes out, `token`
 //! the opaque tokens, `notices` one connection that hears what the database tells.
 
 pub mod access;
 mod alarms;
+mod calls;
 mod check;
 mod commands;
 mod connection;
@@ -45,6 +46,7 @@ use tracing::{info, warn};
 use crate::store::Store;
 use access::AccessLayer;
 use alarms::{Alarms, Tail};
+use calls::CallsLayer;
 use commands::Commands;
 pub(crate) use connection::LOOPBACK;
 pub use connection::{Entrance, Tls, TlsError, TlsFiles};
@@ -143,6 +145,7 @@ pub async fn serve(listener: TcpListener, parts: Parts, shutdown: CancellationTo
     routes = routes.add_service(health_service);
     let address = listener.local_addr().map_err(|error| Error::Serve(error.to_string()))?;
     let server = Server::builder()
+        .layer(CallsLayer)
         .layer(RequestIdLayer)
         .layer(AccessLayer)
         .max_concurrent_streams(CALLS_PER_CONNECTION)

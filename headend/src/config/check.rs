@@ -123,7 +123,8 @@ impl Config {
         if telemetry.service_name.trim().is_empty() {
             return Err(out_of_range("telemetry.service_name", "empty", "a name, for example headend"));
         }
-        within("telemetry.sample_per_mille", telemetry.sample_per_mille, 0..=1000)
+        within("telemetry.sample_per_mille", telemetry.sample_per_mille, 0..=1000)?;
+        lasts("telemetry.metrics_interval", telemetry.metrics_interval, 1_000, HOUR * 1_000)
     }
 
     /// The value itself is not repeated: it may hold a password.
@@ -197,6 +198,7 @@ mod tests {
             "# client_ca = ",
             "# [api.principals]",
             "# otlp_endpoint = ",
+            "# prometheus_listen = ",
         ] {
             assert!(SAMPLE.contains(optional), "{optional} is missing in the sample");
         }
@@ -245,6 +247,7 @@ mod tests {
             ("[telemetry]\notlp_endpoint = 'https://x:4317'", "telemetry.otlp_endpoint"),
             ("[telemetry]\nservice_name = ''", "telemetry.service_name"),
             ("[telemetry]\nsample_per_mille = 1001", "telemetry.sample_per_mille"),
+            ("[telemetry]\nmetrics_interval = '1ms'", "telemetry.metrics_interval"),
         ];
         for (text, expected) in cases {
             match Config::parse(text) {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use collectors::{Event, JobId, Layout, MeterId, Report};
 use jiff::Timestamp;
 use sqlx::PgConnection;
-use tracing::{Span, warn};
+use tracing::warn;
 use uuid::Uuid;
 
 use super::captures::{Row, Stored};
@@ -20,7 +20,6 @@ use super::tally::Tally;
 use super::{Error, JOB_CHANNEL, JobKind, JobState, READING_CHANNEL, Store};
 use super::{captures, commands, counters, failed, log, profiles, registers};
 use crate::plan::grid_s;
-use crate::telemetry;
 
 /// Microseconds of a day.
 const DAY: i64 = 86_400_000_000;
@@ -97,9 +96,10 @@ impl Store {
 
     async fn attempt(&self, owner: Uuid, digest: &Digest<'_>, trust: Trust) -> Result<Written, Error> {
         let mut transaction = self.pool.begin().await.map_err(failed("store::batch::begin"))?;
-        let written = write_all(&mut transaction, owner, digest, trust, &self.tally).await?;
+        let (written, ends) = write_all(&mut transaction, owner, digest, trust, &self.tally).await?;
         transaction.commit().await.map_err(failed("store::batch::commit"))?;
         self.tally.committed(&digest.counts, digest.ends.keys());
+        ends.iter().for_each(End::show);
         Ok(written)
     }
 }
@@ -119,7 +119,7 @@ async fn write_all(
     digest: &Digest<'_>,
     trust: Trust,
     tally: &Tally,
-) -> Result<Written, Error> {
+) -> Result<(Written, Vec<End>), Error> {
     let ends = ends::decide(connection, owner, &digest.ends).await?;
     let mut keys: BTreeSet<ProfileKey> = digest.advances.keys().copied().collect();
     keys.extend(ends.iter().filter_map(profile));
@@ -140,7 +140,6 @@ async fn write_all(
     registers::identify(connection, &digest.identities).await?;
     let mut advances = digest.advances.clone();
     for end in &ends {
-        telemetry::link(&Span::current(), end.running.trace_parent.as_deref());
         conclude(&mut advances, digest, &marks, end);
         match end.state {
             JobState::Done => written.done += 1,
@@ -162,7 +161,7 @@ async fn write_all(
     ends::give_back(connection, owner, meters.into_iter().collect()).await?;
     log::insert(connection, &changes).await?;
     notify(connection, &changes, &ends).await?;
-    Ok(written)
+    Ok((written, ends))
 }
 
 /// The profile that an ended job read.

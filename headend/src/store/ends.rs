@@ -8,7 +8,7 @@ use dlms::Obis;
 use jiff::Timestamp;
 use jiff_sqlx::Timestamp as SqlTimestamp;
 use sqlx::{FromRow, PgConnection};
-use tracing::warn;
+use tracing::{Span, warn};
 use uuid::Uuid;
 
 use super::commands::ends::CommandEnd;
@@ -16,6 +16,7 @@ use super::layouts::obis;
 use super::{CommandState, Error, JobKind, JobState, failed, jobs};
 use crate::command::Next;
 use crate::retry::{Retry, retry};
+use crate::telemetry::{self, metrics};
 
 /// A running job that is ours to end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +51,12 @@ impl End {
     /// Whether it came to a final state.
     pub(super) fn is_final(&self) -> bool {
         self.state != JobState::Due
+    }
+
+    /// Counts it, and links the span of the batch to the call that ordered the job.
+    pub(super) fn show(&self) {
+        metrics::job_ended(self.running.kind, self.state, self.reason);
+        telemetry::link(&Span::current(), self.running.trace_parent.as_deref());
     }
 }
 

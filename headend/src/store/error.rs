@@ -2,6 +2,8 @@
 
 use sqlx::Error as Sqlx;
 
+use crate::telemetry::metrics;
+
 /// Why the store did not do what it was asked to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -93,7 +95,15 @@ impl Error {
 
 /// Turns an error of the driver into ours, with the name of the statement.
 pub(crate) fn failed(statement: &'static str) -> impl Fn(Sqlx) -> Error {
-    move |error| match error {
+    move |error| {
+        let error = named(statement, error);
+        metrics::store_error(&error);
+        error
+    }
+}
+
+fn named(statement: &'static str, error: Sqlx) -> Error {
+    match error {
         Sqlx::Database(error) => {
             let code = error.code().unwrap_or_default().into_owned();
             sort(statement, code, error.message().to_owned())

@@ -101,6 +101,17 @@ pub struct Order {
     pub trace_parent: Option<String>,
 }
 
+/// How many jobs of a kind are open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::FromRow)]
+pub struct Waiting {
+    /// Their kind.
+    pub kind: JobKind,
+    /// Wait for a collector, and their time has come.
+    pub due: i64,
+    /// Run.
+    pub running: i64,
+}
+
 impl Store {
     /// Puts an ordered job into the queue and wakes the collectors. `None` when the meter is not in service.
     ///
@@ -149,7 +160,7 @@ impl Store {
         query.push(COLUMNS).push("WHERE true");
         // States are written into the text, so that the planner sees that an index over some states fits.
         if !filter.states.is_empty() {
-            let words: Vec<_> = filter.states.iter().map(|state| state_word(*state)).collect();
+            let words: Vec<_> = filter.states.iter().map(|state| format!("'{}'", state.as_str())).collect();
             query.push(" AND job.state IN (").push(words.join(", ")).push(")");
         }
         if !filter.kinds.is_empty() {
@@ -178,14 +189,18 @@ impl Store {
         let query = query.bind(since.map(|since| since.to_sqlx()));
         query.fetch_all(self.pool()).await.map_err(failed("store::count_jobs"))
     }
-}
 
-fn state_word(state: JobState) -> &'static str {
-    match state {
-        JobState::Due => "'due'",
-        JobState::Running => "'running'",
-        JobState::Done => "'done'",
-        JobState::Failed => "'failed'",
-        JobState::Cancelled => "'cancelled'",
+    /// How many jobs wait and run now, for every kind.
+    ///
+    /// # Errors
+    /// Every [`Error`] of the server.
+    pub async fn waiting_jobs(&self) -> Result<Vec<Waiting>, Error> {
+        let query = sqlx::query_as(
+            "/* store::waiting_jobs */ SELECT k AS kind, count(*) FILTER (WHERE j.state = 'due' AND j.due_at <= now()) AS due,
+                 count(*) FILTER (WHERE j.state = 'running') AS running
+             FROM unnest(enum_range(NULL::job_kind)) AS k LEFT JOIN job j ON j.kind = k AND j.state IN ('due', 'running')
+             GROUP BY k ORDER BY k",
+        );
+        query.fetch_all(self.pool()).await.map_err(failed("store::waiting_jobs"))
     }
 }

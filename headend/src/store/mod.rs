@@ -38,6 +38,7 @@ use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tracing::warn;
 
+use crate::telemetry::metrics;
 use layouts::Layouts;
 use tally::Tally;
 
@@ -128,6 +129,7 @@ where
     loop {
         match body().await {
             Err(error) if error.is_transient() && attempt < ATTEMPTS => {
+                metrics::store_retry();
                 warn!(transaction = name, attempt, %error, "transaction is tried again");
                 tokio::time::sleep(Duration::from_millis(20) * 4_u32.pow(attempt - 1)).await;
                 attempt += 1;

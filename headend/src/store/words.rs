@@ -32,6 +32,19 @@ pub enum JobKind {
     Command,
 }
 
+impl JobKind {
+    /// The text, as in SQL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Identify => "identify",
+            Self::ReadClock => "read_clock",
+            Self::ReadRegisters => "read_registers",
+            Self::ReadProfile => "read_profile",
+            Self::Command => "command",
+        }
+    }
+}
+
 /// Where a job stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "job_state", rename_all = "snake_case")]
@@ -46,6 +59,19 @@ pub enum JobState {
     Failed,
     /// Called off.
     Cancelled,
+}
+
+impl JobState {
+    /// The text, as in SQL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Due => "due",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
 }
 
 /// What a command is to do.

@@ -1,7 +1,5 @@
 //! Spans of this program over OTLP/gRPC.
 
-use std::time::Duration;
-
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
@@ -10,11 +8,8 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::{Error, resource};
+use super::{Error, SEND_LIMIT, resource};
 use crate::config;
-
-/// How long one attempt to send may take; what fails is dropped.
-const SEND_LIMIT: Duration = Duration::from_secs(5);
 
 /// Parts of the program whose spans are sent: not those of libraries, least of all of the one that sends.
 const PARTS: [&str; 2] = ["headend", "collectors"];

@@ -28,7 +28,7 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts the program with these further sections in its configuration.
+    /// Starts the program with these further sections in its configuration, without a planner unless they say something of roles.
     pub(crate) async fn start(sections: &str) -> Self {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("program-{}-{number}", std::process::id());
@@ -36,8 +36,9 @@ impl Program {
         std::fs::create_dir_all(&folder).unwrap();
         let port = free_port();
         let config = folder.join("headend.toml");
+        let roles = if sections.contains("[roles]") { "" } else { "[roles]\nplanner = false\n" };
         let text = format!(
-            "[database]\ndata_dir = {:?}\n[api]\nlisten = \"127.0.0.1:{port}\"\nplaintext_role = \"engineer\"\n[roles]\nplanner = false\n{sections}",
+            "[database]\ndata_dir = {:?}\n[api]\nlisten = \"127.0.0.1:{port}\"\nplaintext_role = \"engineer\"\n{roles}{sections}",
             folder.join("data"),
         );
         std::fs::write(&config, text).unwrap();
