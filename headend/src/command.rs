@@ -50,25 +50,23 @@ impl CommandState {
 /// what time can not heal, and what the meter refused, is refused at once.
 pub fn next(failure: &Failure, attempts: i16) -> Next {
     match failure.reason {
-        _ if failure.in_doubt => {
-            if failure.reason.is_transient() && attempts < MOST_LOOKS {
-                Next::Again(CommandState::Unknown, wait(attempts))
-            } else {
-                Next::Over(CommandState::Unknown)
-            }
+        Reason::Cancelled if failure.in_doubt => Next::Again(CommandState::Unknown, Duration::ZERO),
+        reason if failure.in_doubt && reason.is_transient() && attempts < MOST_LOOKS => {
+            Next::Again(CommandState::Unknown, wait(reason, attempts))
         }
+        _ if failure.in_doubt => Next::Over(CommandState::Unknown),
         Reason::DeadlinePassed => Next::Over(CommandState::Expired),
         Reason::Cancelled => Next::Again(CommandState::Accepted, Duration::ZERO),
-        Reason::CounterRejected | Reason::CountersSpent if attempts < MOST_AT_ONCE => {
-            Next::Again(CommandState::Accepted, Duration::ZERO)
-        }
-        reason if reason.is_transient() => Next::Again(CommandState::Accepted, wait(attempts)),
+        reason if reason.is_transient() => Next::Again(CommandState::Accepted, wait(reason, attempts)),
         _ => Next::Over(CommandState::Refused),
     }
 }
 
-/// 2 s, 4 s, 8 s … 15 min.
-fn wait(attempts: i16) -> Duration {
+/// None after what the failed attempt itself put right; else 2 s, 4 s, 8 s … 15 min.
+fn wait(reason: Reason, attempts: i16) -> Duration {
+    if matches!(reason, Reason::CounterRejected | Reason::CountersSpent) && attempts < MOST_AT_ONCE {
+        return Duration::ZERO;
+    }
     let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or(0).min(16);
     FIRST_WAIT.saturating_mul(1 << doublings).min(LONGEST_WAIT)
 }

@@ -61,6 +61,30 @@ pub(crate) struct Mischief {
     pub(crate) wrong_month: bool,
     /// Attributes that are refused.
     pub(crate) denied: Vec<(Obis, i8)>,
+    /// What becomes of each order, by number; the others are carried out and answered.
+    pub(crate) orders: BTreeMap<usize, Fate>,
+    /// The load switch accepts orders and stays as it is.
+    pub(crate) welded: bool,
+}
+
+/// What becomes of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It is carried out, and its answer is lost with the connection.
+    AnswerLost,
+    /// It never arrives: the connection is cut before.
+    OrderLost,
+    /// It is carried out, and from then on every connection is silent.
+    SilentAfter,
+}
+
+/// The load switch.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LoadSwitch {
+    pub(crate) output: bool,
+    pub(crate) control: u8,
+    pub(crate) mode: u8,
+    pub(crate) lock: u16,
 }
 
 /// What the meter saw.
@@ -72,6 +96,10 @@ pub(crate) struct Seen {
     pub(crate) releases: u32,
     pub(crate) ranges: Vec<(Option<i64>, Option<i64>)>,
     pub(crate) gets: Vec<(Obis, i8)>,
+    /// Orders that were carried out or refused: object, method or attribute.
+    pub(crate) orders: Vec<(Obis, i8)>,
+    /// Orders that arrived or should have.
+    pub(crate) sent: usize,
 }
 
 pub(crate) struct Meter {
@@ -82,6 +110,7 @@ pub(crate) struct Meter {
     pub(crate) last_client_counter: Option<u32>,
     pub(crate) captures: Vec<CaptureObject>,
     pub(crate) rows: Vec<Timestamp>,
+    pub(crate) switch: LoadSwitch,
     pub(crate) mischief: Mischief,
     pub(crate) seen: Seen,
 }
@@ -99,9 +128,18 @@ impl Meter {
             last_client_counter: None,
             captures: vec![object(8, CLOCK), object(3, ENERGY), object(3, VOLTAGE)],
             rows: (1..=96).map(|row| Timestamp::from_second(midnight + row * QUARTER).unwrap()).collect(),
+            switch: LoadSwitch { output: true, control: 1, mode: 4, lock: 0 },
             mischief: Mischief::default(),
             seen: Seen::default(),
         }
+    }
+
+    /// What becomes of the order that arrives now; `None` when it is none.
+    fn fate(&mut self, apdu: &[u8]) -> Option<Fate> {
+        // SET, ACTION and their ciphered forms; the proof of the key is an ACTION, too, and comes before the association is open.
+        let is_order = matches!(apdu[0], 0xC1 | 0xC3 | 0xC9 | 0xCB);
+        self.seen.sent += usize::from(is_order);
+        self.mischief.orders.get(&self.seen.sent).copied().filter(|_| is_order)
     }
 
     pub(crate) fn share(self) -> Arc<Mutex<Self>> {
@@ -183,6 +221,10 @@ impl Objects for Meter {
             (3, _, 3) if attribute.instance == VOLTAGE => {
                 ScalerUnit { scaler: -1, unit: Unit(35) }.encode(out)
             }
+            (1, [1, 0, 94, 98, 69, 255], 2) => Data::LongUnsigned(self.switch.lock).encode(out),
+            (70, _, 2) => Data::Boolean(self.switch.output).encode(out),
+            (70, _, 3) => Data::Enum(self.switch.control).encode(out),
+            (70, _, 4) => Data::Enum(self.switch.mode).encode(out),
             (7, _, 2) => self.buffer(selection, out),
             (7, _, 3) => encode_list(&self.captures, out),
             (7, _, 4) => Data::DoubleLongUnsigned(900).encode(out),
@@ -191,12 +233,37 @@ impl Objects for Meter {
         Ok(())
     }
 
-    fn set(&mut self, _: &AttributeDescriptor, _: &Data) -> Result<(), DataAccessResult> {
-        Err(DataAccessResult::ReadWriteDenied)
+    fn set(&mut self, attribute: &AttributeDescriptor, value: &Data) -> Result<(), DataAccessResult> {
+        self.seen.orders.push((attribute.instance, attribute.attribute));
+        match (attribute.instance.octets(), value) {
+            ([1, 0, 94, 98, 69, 255], Data::LongUnsigned(lock)) => {
+                self.switch.lock = *lock;
+                (self.switch.output, self.switch.control) = (true, 1);
+                Ok(())
+            }
+            _ => Err(DataAccessResult::ReadWriteDenied),
+        }
     }
 
-    fn action(&mut self, _: &MethodDescriptor, _: Option<&Data>) -> Result<Option<Data>, ActionResult> {
-        Err(ActionResult::ObjectUndefined)
+    fn action(
+        &mut self,
+        method: &MethodDescriptor,
+        parameters: Option<&Data>,
+    ) -> Result<Option<Data>, ActionResult> {
+        self.seen.orders.push((method.instance, method.method));
+        if method.class_id != 70 || parameters != Some(&Data::Integer(0)) {
+            return Err(ActionResult::ObjectUndefined);
+        }
+        if self.mischief.welded {
+            return Ok(None);
+        }
+        match (method.method, self.switch.mode) {
+            (_, 0) => return Err(ActionResult::ReadWriteDenied),
+            (1, _) => (self.switch.output, self.switch.control) = (false, 0),
+            (_, 2 | 4) => (self.switch.output, self.switch.control) = (true, 1),
+            _ => self.switch.control = 2,
+        }
+        Ok(None)
     }
 }
 
@@ -225,8 +292,17 @@ async fn serve(meter: &Mutex<Meter>, mut line: DuplexStream) {
                 meter.seen.requests += 1;
                 meter.seen.aarqs += u32::from(apdu[0] == 0x60);
                 meter.seen.releases += u32::from(apdu[0] == 0x62);
+                let fate = if session.is_associated() { meter.fate(apdu) } else { None };
+                if fate == Some(Fate::OrderLost) {
+                    return;
+                }
                 session.handle(apdu, &mut *meter, &mut answer);
                 meter.last_client_counter = session.last_client_counter().or(meter.last_client_counter);
+                match fate {
+                    Some(Fate::AnswerLost) => return,
+                    Some(Fate::SilentAfter) => meter.mischief.silent_after = Some(0),
+                    _ => {}
+                }
                 if meter.mischief.silent_after.is_some_and(|limit| answers >= limit) {
                     continue;
                 }
