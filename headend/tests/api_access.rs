@@ -6,6 +6,7 @@ mod common;
 mod served;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use ami_proto::v1::{ErrorDetail, ErrorReason};
 use headend::api::access::{Role, needed};
@@ -80,4 +81,41 @@ async fn what_is_not_listed_is_refused_to_everybody() {
         let outcome = call(&served, path).await;
         assert!(refused(&outcome), "{path}: {outcome:?}");
     }
+}
+
+/// What SQL answers once it is something.
+async fn until_some(served: &Served, sql: &str) -> String {
+    soon(async {
+        loop {
+            match served.database.sql(sql) {
+                text if text.is_empty() => tokio::time::sleep(Duration::from_millis(50)).await,
+                text => return text,
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_is_refused_is_in_the_audit_but_a_flood_does_not_fill_it() {
+    let served = Served::to(Role::Viewer).await;
+    let status = call(&served, "/ami.v1.InventoryService/CreateMeter").await.unwrap_err();
+    let row = until_some(&served, "SELECT principal, action, outcome, detail, request_id FROM audit").await;
+    let id = status.metadata().get("x-request-id").unwrap().to_str().unwrap();
+    let begin = "loopback|InventoryService/CreateMeter|permission_denied|loopback is viewer, but only engineer may call";
+    assert!(row.starts_with(begin) && row.contains(", from 127.0.0.1:") && row.ends_with(id), "{row}");
+    for _ in 0..100 {
+        assert!(refused(&call(&served, "/ami.v1.ReadingsService/ReadNow").await));
+    }
+    // The end of the server closes the count.
+    served.stop.cancel();
+    let Served { server, channel, database, .. } = served;
+    drop(channel);
+    soon(server).await.unwrap().unwrap();
+    let written = database.sql("SELECT count(*) FROM audit WHERE outcome = 'permission_denied'");
+    let counted = database
+        .sql("SELECT sum(substring(detail FROM '^[0-9]+')::int) FROM audit WHERE action = 'several calls'");
+    let (written, counted): (u64, u64) = (written.parse().unwrap(), counted.parse().unwrap());
+    // 20 within a minute, of which the calls may have touched two.
+    assert!(written <= 40 && written + counted == 101, "{written} written, {counted} counted");
 }

@@ -247,6 +247,32 @@ impl Seen {
 }
 
 #[tokio::test]
+async fn whoever_changes_the_inventory_or_tries_to_is_in_the_audit() {
+    let served = Served::new().await;
+    let mut inventory = served.inventory();
+    let answer = inventory.create_meter(new_meter("A1", Some(gmac()))).await.unwrap();
+    let id = answer.metadata().get("x-request-id").unwrap().to_str().unwrap().to_owned();
+    inventory.create_meter(new_meter("A1", Some(gmac()))).await.unwrap_err();
+    import(&served, &good_file(), 1000).await.unwrap();
+    import(&served, &good_file(), 1000).await.unwrap();
+    for serial in ["A1", "nobody\0"] {
+        // The second is refused.
+        let _ = inventory.retire_meter(RetireMeterRequest { serial: serial.into() }).await;
+    }
+    let rows = "SELECT principal, action, target, outcome, detail FROM audit ORDER BY id";
+    let expected = "\
+        loopback|InventoryService/CreateMeter|A1|accepted|\n\
+        loopback|InventoryService/CreateMeter|A1|meter_exists|there is a meter A1 already\n\
+        loopback|InventoryService/ImportMeters|I1 I2 I3|accepted|3 meters\n\
+        loopback|InventoryService/ImportMeters||import_problems|nothing was imported: 3 problems in the file\n\
+        loopback|InventoryService/RetireMeter|A1|accepted|\n\
+        loopback|InventoryService/RetireMeter|nobody |invalid_field|serial: ";
+    let written = served.database.sql(rows);
+    assert!(written.starts_with(expected), "{written}");
+    assert_eq!(served.database.sql("SELECT request_id FROM audit ORDER BY id LIMIT 1"), id);
+}
+
+#[tokio::test]
 async fn no_secret_ever_comes_out() {
     let served = Served::new().await;
     let (mut inventory, mut seen) = (served.inventory(), Seen::default());

@@ -39,7 +39,7 @@ fn order(key: &str, meters: &[MeterId]) -> NewOrder {
 fn entry() -> Entry {
     Entry {
         principal: "ops".into(),
-        action: "SwitchService/Disconnect",
+        action: "SwitchService/Disconnect".into(),
         target: "S1".into(),
         outcome: "accepted".into(),
         detail: None,

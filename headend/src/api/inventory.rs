@@ -14,8 +14,8 @@ use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::info;
 
-use super::access::Principal;
 use super::check::{Draft, DraftSecrets};
+use super::orders::Asker;
 use super::status::Refusal;
 use super::{Limits, Models, Parts, check, convert, token};
 use crate::store::Store;
@@ -41,7 +41,7 @@ impl Inventory {
         }
     }
 
-    async fn create(&self, principal: &Principal, request: CreateMeterRequest) -> Result<Meter, Refusal> {
+    async fn create(&self, asker: &Asker, request: CreateMeterRequest) -> Result<Meter, Refusal> {
         let meter = check::meter(draft(request), &self.models).map_err(|problems| {
             match problems.into_iter().next() {
                 Some(first) => Refusal::field(path(first.field), first.problem),
@@ -49,8 +49,9 @@ impl Inventory {
             }
         })?;
         let serial = meter.serial.clone();
-        match self.store.add_meters(&[meter]).await? {
-            Added::All => info!(serial, by = principal.name, "meter added"),
+        let entry = asker.entry(serial.clone(), "accepted", None);
+        match self.store.add_meters(&[meter], &entry).await? {
+            Added::All => info!(serial, "meter added"),
             Added::Taken(_) => return Err(Refusal::MeterExists { serial }),
         }
         self.find(&serial).await
@@ -96,12 +97,13 @@ impl Inventory {
         Ok(GetMeterResponse { meter: Some(convert::meter(meter)), profiles })
     }
 
-    async fn retire(&self, principal: &Principal, serial: &str) -> Result<Meter, Refusal> {
+    async fn retire(&self, asker: &Asker, serial: &str) -> Result<Meter, Refusal> {
         check::serial("serial", serial)?;
-        if !self.store.retire_meter(serial).await? {
+        let entry = asker.entry(serial.into(), "accepted", None);
+        if !self.store.retire_meter(serial, &entry).await? {
             return Err(Refusal::MeterNotFound { serial: serial.into() });
         }
-        info!(serial, by = principal.name, "meter retired");
+        info!(serial, "meter retired");
         self.find(serial).await
     }
 
@@ -117,8 +119,10 @@ impl InventoryService for Inventory {
         &self,
         request: Request<CreateMeterRequest>,
     ) -> Result<Response<CreateMeterResponse>, Status> {
-        let principal = Principal::of(&request)?;
-        let meter = self.create(&principal, request.into_inner()).await?;
+        let asker = Asker::of(&request, "InventoryService/CreateMeter")?;
+        let request = request.into_inner();
+        let serial = request.serial.clone();
+        let meter = asker.audited(&self.store, serial, self.create(&asker, request).await).await?;
         Ok(Response::new(CreateMeterResponse { meter: Some(convert::meter(meter)) }))
     }
 
@@ -126,10 +130,12 @@ impl InventoryService for Inventory {
         &self,
         request: Request<Streaming<ImportMetersRequest>>,
     ) -> Result<Response<ImportMetersResponse>, Status> {
+        let asker = Asker::of(&request, "InventoryService/ImportMeters")?;
         let limit = self.limits.imports;
         let _turn = self.imports.try_acquire().map_err(|_| Refusal::TooManyImports { limit })?;
         let file = import::receive(request.into_inner(), self.limits.import_octets).await?;
-        Ok(Response::new(import::run(&self.store, &self.models, &file).await?))
+        let imported = import::run(&self.store, &self.models, &file, &asker).await;
+        Ok(Response::new(asker.audited(&self.store, String::new(), imported).await?))
     }
 
     async fn get_meter(
@@ -150,8 +156,10 @@ impl InventoryService for Inventory {
         &self,
         request: Request<RetireMeterRequest>,
     ) -> Result<Response<RetireMeterResponse>, Status> {
-        let principal = Principal::of(&request)?;
-        let meter = self.retire(&principal, &request.into_inner().serial).await?;
+        let asker = Asker::of(&request, "InventoryService/RetireMeter")?;
+        let RetireMeterRequest { serial } = request.into_inner();
+        let retired = self.retire(&asker, &serial).await;
+        let meter = asker.audited(&self.store, serial, retired).await?;
         Ok(Response::new(RetireMeterResponse { meter: Some(convert::meter(meter)) }))
     }
 }

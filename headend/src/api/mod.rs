@@ -66,6 +66,9 @@ const MAX_REQUEST: usize = (1 << 20) + 1024;
 /// How long open calls may take to end once the server stops.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// How long the last refusals may take to be written.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// Names of the services, for the health service.
 const SERVICES: [&str; 6] = [
     alarms_service_server::SERVICE_NAME,
@@ -141,13 +144,14 @@ pub async fn serve(listener: TcpListener, parts: Parts, shutdown: CancellationTo
     let (hub, notices) = notices::channel(parts.limits.poll);
     let (health, health_service) = health_reporter();
     let tail = Tail::new();
+    let (access, recorder) = AccessLayer::new();
     let mut routes = routes(&parts, &notices, &tail, &shutdown)?;
     routes = routes.add_service(health_service);
     let address = listener.local_addr().map_err(|error| Error::Serve(error.to_string()))?;
     let server = Server::builder()
         .layer(CallsLayer)
         .layer(RequestIdLayer)
-        .layer(AccessLayer)
+        .layer(access)
         .max_concurrent_streams(CALLS_PER_CONNECTION)
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .add_routes(routes)
@@ -156,11 +160,12 @@ pub async fn serve(listener: TcpListener, parts: Parts, shutdown: CancellationTo
             shutdown.clone().cancelled_owned(),
         );
     info!(%address, "API serves");
+    let recording = tokio::spawn(recorder.run(parts.store.clone()));
     let grace = async {
         shutdown.cancelled().await;
         tokio::time::sleep(GRACE).await;
     };
-    tokio::select! {
+    let outcome = tokio::select! {
         served = server => served.map_err(|error| Error::Serve(error.to_string())),
         () = grace => {
             warn!("calls were still open when the API stopped");
@@ -168,7 +173,10 @@ pub async fn serve(listener: TcpListener, parts: Parts, shutdown: CancellationTo
         }
         () = hear(&parts.store, &hub, &health, &shutdown) => Ok(()),
         () = tail.run(&parts.store, notices) => Ok(()),
-    }
+    };
+    // What was refused last is written, unless a connection is still open.
+    let _ = tokio::time::timeout(LAST_WORDS, recording).await;
+    outcome
 }
 
 /// The services, reflection included and health left out.

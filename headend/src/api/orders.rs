@@ -51,7 +51,7 @@ impl Asker {
     pub(super) fn entry(&self, target: String, outcome: &str, detail: Option<String>) -> Entry {
         Entry {
             principal: self.principal.name.clone(),
-            action: self.action,
+            action: self.action.to_owned(),
             target,
             outcome: outcome.to_owned(),
             detail,

@@ -7,6 +7,10 @@ use super::{Error, Store, failed};
 
 /// Longest detail in octets; longer ones are cut.
 const DETAIL_MAX: usize = 4096;
+/// Longest name in octets; longer ones are cut.
+const PRINCIPAL_MAX: usize = 256;
+/// Longest action in octets; longer ones are cut.
+const ACTION_MAX: usize = 128;
 /// Longest target in octets; longer ones are cut.
 const TARGET_MAX: usize = 512;
 
@@ -16,7 +20,7 @@ pub struct Entry {
     /// Who.
     pub principal: String,
     /// What: the name of the call, such as `SwitchService/Disconnect`.
-    pub action: &'static str,
+    pub action: String,
     /// To what: serial numbers or the number of a command.
     pub target: String,
     /// `accepted`, or the name of the refusal.
@@ -40,13 +44,14 @@ impl Store {
 
 /// The same inside of a transaction.
 pub(super) async fn insert(connection: &mut PgConnection, entry: &Entry) -> Result<(), Error> {
-    let cut = |text: &str, limit| text[..text.floor_char_boundary(limit)].to_owned();
+    // The server refuses a zero octet in a text.
+    let cut = |text: &str, limit| text[..text.floor_char_boundary(limit)].replace('\0', " ");
     sqlx::query(
         "/* store::audit::insert */
          INSERT INTO audit (principal, action, target, outcome, detail, request_id) VALUES ($1, $2, $3, $4, $5, $6)",
     )
-    .bind(&entry.principal)
-    .bind(entry.action)
+    .bind(cut(&entry.principal, PRINCIPAL_MAX))
+    .bind(cut(&entry.action, ACTION_MAX))
     .bind(cut(&entry.target, TARGET_MAX))
     .bind(&entry.outcome)
     .bind(entry.detail.as_deref().map(|detail| cut(detail, DETAIL_MAX)))

@@ -7,6 +7,7 @@ use jiff_sqlx::Timestamp;
 use sqlx::{PgConnection, PgTransaction};
 use zeroize::Zeroizing;
 
+use super::audit::{self, Entry};
 use super::{Error, Security, Store, failed};
 
 /// Rows that go to the server in one statement.
@@ -158,11 +159,11 @@ pub struct ProfileState {
 }
 
 impl Store {
-    /// Adds meters with their secrets, all of them or none.
+    /// Adds meters with their secrets, all of them or none, and then `entry` to the audit: one transaction.
     ///
     /// # Errors
     /// Every [`Error`] of the server; nothing was added then, unless the answer to the commit was lost.
-    pub async fn add_meters(&self, meters: &[NewMeter]) -> Result<Added, Error> {
+    pub async fn add_meters(&self, meters: &[NewMeter], entry: &Entry) -> Result<Added, Error> {
         let failed = failed("store::add_meters");
         let mut transaction = self.pool().begin().await.map_err(&failed)?;
         let mut taken = Vec::new();
@@ -179,6 +180,7 @@ impl Store {
             transaction.rollback().await.map_err(&failed)?;
             return Ok(Added::Taken(taken));
         }
+        audit::insert(&mut transaction, entry).await?;
         transaction.commit().await.map_err(&failed)?;
         Ok(Added::All)
     }
@@ -256,11 +258,11 @@ impl Store {
     }
 
     /// Takes a meter out of service and calls off its work that is due. What runs is left to end. Does nothing when the meter
-    /// is out of service already; `false` when there is none.
+    /// is out of service already; `false` when there is none. `entry` goes into the audit, in the same transaction.
     ///
     /// # Errors
     /// Every [`Error`] of the server.
-    pub async fn retire_meter(&self, serial: &str) -> Result<bool, Error> {
+    pub async fn retire_meter(&self, serial: &str, entry: &Entry) -> Result<bool, Error> {
         let failed = failed("store::retire_meter");
         let mut transaction = self.pool().begin().await.map_err(&failed)?;
         let query = sqlx::query_scalar::<_, i32>(
@@ -278,6 +280,7 @@ impl Store {
              SELECT pg_notify($2, id::text) FROM ended",
         );
         query.bind(meter).bind(super::JOB_CHANNEL).execute(&mut *transaction).await.map_err(&failed)?;
+        audit::insert(&mut transaction, entry).await?;
         transaction.commit().await.map_err(&failed)?;
         Ok(true)
     }

@@ -45,7 +45,7 @@ struct Secured {
     server: Authority,
     clients: Authority,
     stop: CancellationToken,
-    _database: Database,
+    database: Database,
 }
 
 impl Secured {
@@ -70,7 +70,7 @@ impl Secured {
         let parts = Parts { store: database.store.clone(), models, limits: Limits::default(), entrance };
         let stop = CancellationToken::new();
         tokio::spawn(api::serve(listener, parts, stop.clone()));
-        Self { address, folder, server, clients, stop, _database: database }
+        Self { address, folder, server, clients, stop, database }
     }
 
     async fn connect(&self, identity: Option<Identity>) -> Result<Channel, tonic::transport::Error> {
@@ -164,6 +164,15 @@ async fn the_name_in_the_certificate_decides_what_its_holder_may() {
     let status = JobsServiceClient::new(channel).summary(SummaryRequest::default()).await.unwrap_err();
     assert_eq!(status.code(), Code::Unauthenticated);
     assert!(status.message().contains("\"eve\"") && status.message().contains("SHA-256"), "{status}");
+    let rows =
+        "SELECT DISTINCT principal FROM audit WHERE detail LIKE '%names \"eve\"%SHA-256%from 127.0.0.1:%'";
+    let written = async {
+        while served.database.sql(rows).is_empty() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(NOTICED, written).await.expect("a row of the audit");
+    assert!(served.database.sql(rows).starts_with("certificate "), "nobody is mistaken for a principal");
 }
 
 #[tokio::test]

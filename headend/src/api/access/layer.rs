@@ -8,22 +8,36 @@ use jiff::Timestamp;
 use tonic::Status;
 use tonic::codegen::{Service, http};
 use tower_layer::Layer;
-use tracing::{Span, warn};
+use tracing::Span;
+use uuid::Uuid;
 
-use super::principal::{Caller, Principal};
+use super::principal::{Caller, Identity, Principal};
+use super::refusals::{self, Recorder, Refusals};
 use super::role::Role;
 use super::rules;
+use crate::api::request_id::RequestId;
 use crate::api::status::Refusal;
+use crate::store::audit::Entry;
 
 /// Lets a call through when the role of its caller has the permission that the rpc needs.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct AccessLayer;
+#[derive(Debug, Clone)]
+pub(crate) struct AccessLayer {
+    refusals: Refusals,
+}
+
+impl AccessLayer {
+    /// The layer, and whoever writes down what it refuses.
+    pub(crate) fn new() -> (Self, Recorder) {
+        let (refusals, recorder) = refusals::channel();
+        (Self { refusals }, recorder)
+    }
+}
 
 impl<S> Layer<S> for AccessLayer {
     type Service = AccessService<S>;
 
     fn layer(&self, inner: S) -> AccessService<S> {
-        AccessService { inner }
+        AccessService { inner, refusals: self.refusals.clone() }
     }
 }
 
@@ -31,6 +45,7 @@ impl<S> Layer<S> for AccessLayer {
 #[derive(Debug, Clone)]
 pub(crate) struct AccessService<S> {
     inner: S,
+    refusals: Refusals,
 }
 
 impl<S, I, O> Service<http::Request<I>> for AccessService<S>
@@ -54,7 +69,7 @@ where
                 Either::Left(self.inner.call(request))
             }
             Err(refusal) => {
-                warn!(%refusal, "a call is refused");
+                self.refusals.tell(entry(&request, &refusal));
                 Either::Right(ready(Ok(Status::from(refusal).into_http())))
             }
         }
@@ -63,12 +78,12 @@ where
 
 /// The principal behind a call that may be made.
 fn admit(caller: Option<&Caller>, path: &str, now: Timestamp) -> Result<Principal, Refusal> {
-    let principal = match caller {
-        Some(Caller::Known { until: Some(until), .. }) if *until < now => {
+    let principal = match caller.map(|caller| &caller.identity) {
+        Some(Identity::Known { until: Some(until), .. }) if *until < now => {
             return Err(Refusal::CertificateExpired { until: *until });
         }
-        Some(Caller::Known { principal, .. }) => principal,
-        Some(Caller::Unknown { name, fingerprint }) => {
+        Some(Identity::Known { principal, .. }) => principal,
+        Some(Identity::Unknown { name, fingerprint }) => {
             return Err(Refusal::UnknownCaller { name: name.clone(), fingerprint: fingerprint.clone() });
         }
         None => return Err(Refusal::Nameless),
@@ -85,6 +100,27 @@ fn admit(caller: Option<&Caller>, path: &str, now: Timestamp) -> Result<Principa
     })
 }
 
+/// A refused call in the audit.
+fn entry<T>(request: &http::Request<T>, refusal: &Refusal) -> Entry {
+    let caller = request.extensions().get::<Caller>();
+    let principal = match caller.map(|caller| &caller.identity) {
+        Some(Identity::Known { principal, .. }) => principal.name.clone(),
+        // Nobody else has the name yet, so it must not stand where those of principals do.
+        Some(Identity::Unknown { fingerprint, .. }) => format!("certificate {fingerprint}"),
+        None => "nobody".into(),
+    };
+    let address = caller.and_then(|caller| caller.address).map(|address| format!(", from {address}"));
+    let path = request.uri().path().trim_start_matches('/');
+    Entry {
+        principal,
+        action: path.strip_prefix("ami.v1.").unwrap_or(path).to_owned(),
+        target: String::new(),
+        outcome: refusal.word(),
+        detail: Some(format!("{refusal}{}", address.unwrap_or_default())),
+        request_id: request.extensions().get().map_or_else(Uuid::now_v7, |id: &RequestId| id.0),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use tonic::Code;
@@ -94,7 +130,8 @@ mod tests {
     const CREATE: &str = "/ami.v1.InventoryService/CreateMeter";
 
     fn caller(role: Role, until: Option<Timestamp>) -> Caller {
-        Caller::Known { principal: Principal { name: "anna".into(), role }, until }
+        let principal = Principal { name: "anna".into(), role };
+        Caller { address: None, identity: Identity::Known { principal, until } }
     }
 
     fn refused(caller: Option<&Caller>, path: &str) -> Status {
@@ -118,7 +155,8 @@ mod tests {
         let status = refused(Some(&caller(Role::Engineer, None)), "/ami.v1.JobsService/Drop");
         assert_eq!(status.code(), Code::PermissionDenied);
         assert_eq!(refused(None, CREATE).code(), Code::Unauthenticated);
-        let unknown = Caller::Unknown { name: "eve".into(), fingerprint: "ab12".into() };
+        let identity = Identity::Unknown { name: "eve".into(), fingerprint: "ab12".into() };
+        let unknown = Caller { address: None, identity };
         let status = refused(Some(&unknown), CREATE);
         assert_eq!(status.code(), Code::Unauthenticated);
         assert!(status.message().contains("\"eve\"") && status.message().contains("ab12"), "{status}");

@@ -1,5 +1,7 @@
 //! Who calls.
 
+use std::net::SocketAddr;
+
 use jiff::Timestamp;
 use tonic::Request;
 
@@ -25,9 +27,18 @@ impl Principal {
     }
 }
 
+/// Where a connection comes from, and who stands behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Caller {
+    /// Address and port of the other side.
+    pub(crate) address: Option<SocketAddr>,
+    /// Who it is.
+    pub(crate) identity: Identity,
+}
+
 /// Who stands behind a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Caller {
+pub(crate) enum Identity {
     /// The configuration knows the name.
     Known {
         /// Who it is.

@@ -1,6 +1,7 @@
 //! Lets connections in: a handshake for each, beside the others, and a limit on everything.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,13 +11,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{interval, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 use tracing::{info, warn};
 
 use super::certificate::Holder;
 use super::tls::Tls;
 use super::{Connection, Entrance, LOOPBACK};
-use crate::api::access::{Caller, Principal};
+use crate::api::access::{Caller, Identity, Principal};
 
 /// Connections that are open at once; more wait in the queue of the operating system.
 const CONNECTIONS: usize = 1024;
@@ -33,6 +35,9 @@ const FAREWELL: u64 = 1 << 20;
 /// How often is looked for changed certificates.
 const LOOK: Duration = Duration::from_secs(2);
 
+/// Refused handshakes that are told one by one between two looks; the others are counted.
+const TOLD: u32 = 8;
+
 /// How long is waited when the operating system gives no connection, for example for want of file descriptors.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -45,6 +50,7 @@ pub(super) async fn run(
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     let mut handshakes = JoinSet::new();
     let mut look = interval(LOOK);
+    let mut refused = 0;
     loop {
         tokio::select! {
             () = connections.closed() => return,
@@ -57,10 +63,30 @@ pub(super) async fn run(
                     sleep(PAUSE).await;
                 }
             },
-            Some(_) = handshakes.join_next() => {}
-            _ = look.tick() => if let Entrance::Tls(tls) = &mut entrance { tls.refresh() },
+            Some(outcome) = handshakes.join_next() => if let Ok(Err(Refused { address, error })) = outcome {
+                refused += 1;
+                if refused <= TOLD {
+                    info!(?address, %error, "a connection is refused in the handshake");
+                }
+            },
+            _ = look.tick() => {
+                if refused > TOLD {
+                    info!(more = refused - TOLD, "more connections are refused in the handshake");
+                }
+                refused = 0;
+                if let Entrance::Tls(tls) = &mut entrance {
+                    tls.refresh();
+                }
+            }
         }
     }
+}
+
+/// Why a connection is not let in.
+#[derive(Debug)]
+struct Refused {
+    address: Option<SocketAddr>,
+    error: io::Error,
 }
 
 /// The next connection, once there is room for it.
@@ -81,27 +107,28 @@ async fn let_in(
     place: OwnedSemaphorePermit,
     entrance: Entrance,
     connections: mpsc::Sender<io::Result<Connection>>,
-) {
+) -> Result<(), Refused> {
     let address = stream.peer_addr().ok();
-    let connection = match entrance {
+    let (stream, identity) = match entrance {
         Entrance::Plaintext(role) => {
             let principal = Principal { name: LOOPBACK.into(), role };
-            let caller = Caller::Known { principal, until: None };
-            Ok(Connection { stream: Either::Left(stream), caller, _place: place })
+            (Either::Left(stream), Identity::Known { principal, until: None })
         }
-        Entrance::Tls(tls) => timeout(HANDSHAKE, greet(stream, place, &tls))
-            .await
-            .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no handshake in time"))),
+        Entrance::Tls(tls) => {
+            let late = || io::Error::new(io::ErrorKind::TimedOut, "no handshake in time");
+            let greeted = timeout(HANDSHAKE, greet(stream, &tls)).await.unwrap_or_else(|_| Err(late()));
+            let (stream, identity) = greeted.map_err(|error| Refused { address, error })?;
+            (Either::Right(Box::new(stream)), identity)
+        }
     };
-    match connection {
-        // When nobody takes it any more the API has stopped.
-        Ok(connection) => drop(connections.send(Ok(connection)).await),
-        Err(error) => info!(?address, %error, "a connection is refused in the handshake"),
-    }
+    let connection = Connection { stream, caller: Caller { address, identity }, _place: place };
+    // When nobody takes it any more the API has stopped.
+    drop(connections.send(Ok(connection)).await);
+    Ok(())
 }
 
 /// The handshake; the certificate is one of our CA when it succeeds.
-async fn greet(stream: TcpStream, place: OwnedSemaphorePermit, tls: &Tls) -> io::Result<Connection> {
+async fn greet(stream: TcpStream, tls: &Tls) -> io::Result<(TlsStream<TcpStream>, Identity)> {
     let accepted = TlsAcceptor::from(Arc::clone(&tls.config)).accept(stream).into_fallible().await;
     let stream = match accepted {
         Ok(stream) => stream,
@@ -112,12 +139,7 @@ async fn greet(stream: TcpStream, place: OwnedSemaphorePermit, tls: &Tls) -> io:
     };
     let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
     let holder = Holder::of(certificates.first().map(AsRef::as_ref).unwrap_or_default());
-    let caller = caller(holder, tls);
-    if let Caller::Unknown { name, fingerprint } = &caller {
-        let address = stream.get_ref().0.peer_addr().ok();
-        warn!(name, fingerprint, ?address, "a client certificate names nobody in [api.principals]");
-    }
-    Ok(Connection { stream: Either::Right(Box::new(stream)), caller, _place: place })
+    Ok((stream, identity(holder, tls)))
 }
 
 /// Waits until a refused client has gone. It may have sent more than was read, and closing on that would discard the alert that
@@ -128,13 +150,12 @@ async fn see_off(mut stream: TcpStream) {
     let _ = tokio::io::copy(&mut stream.take(FAREWELL), &mut tokio::io::sink()).await;
 }
 
-fn caller(holder: Holder, tls: &Tls) -> Caller {
-    let known = holder.name.as_ref().and_then(|name| tls.principals.get_key_value(name));
-    match known {
+fn identity(holder: Holder, tls: &Tls) -> Identity {
+    match holder.name.as_ref().and_then(|name| tls.principals.get_key_value(name)) {
         Some((name, role)) => {
             let principal = Principal { name: name.clone(), role: *role };
-            Caller::Known { principal, until: Some(holder.until) }
+            Identity::Known { principal, until: Some(holder.until) }
         }
-        None => Caller::Unknown { name: holder.name.unwrap_or_default(), fingerprint: holder.fingerprint },
+        None => Identity::Unknown { name: holder.name.unwrap_or_default(), fingerprint: holder.fingerprint },
     }
 }

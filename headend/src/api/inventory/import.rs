@@ -8,6 +8,7 @@ use tracing::info;
 use zeroize::Zeroizing;
 
 use super::super::Models;
+use super::super::orders::Asker;
 use super::super::status::Refusal;
 use super::csv;
 use crate::store::Store;
@@ -15,6 +16,9 @@ use crate::store::meters::Added;
 
 /// Problems that are listed; the others are counted.
 const MAX_LISTED: usize = 10_000;
+
+/// Serial numbers that the audit names; their number stands beside them.
+const MAX_AUDITED: usize = 32;
 
 /// What is wrong with a file.
 #[derive(Debug, Default)]
@@ -65,15 +69,18 @@ pub(super) async fn run(
     store: &Store,
     models: &Models,
     file: &[u8],
+    asker: &Asker,
 ) -> Result<ImportMetersResponse, Refusal> {
     let (rows, mut problems) = csv::parse(file, models);
     if !problems.none() {
-        return Ok(problems.into_response());
+        return refuse(store, problems, asker).await;
     }
     let imported = u32::try_from(rows.len()).map_err(|_| Refusal::Internal)?;
     let lines: BTreeMap<String, u32> = rows.iter().map(|row| (row.meter.serial.clone(), row.line)).collect();
     let meters: Vec<_> = rows.into_iter().map(|row| row.meter).collect();
-    match store.add_meters(&meters).await? {
+    let named = meters.iter().take(MAX_AUDITED).map(|meter| meter.serial.as_str()).collect::<Vec<_>>();
+    let entry = asker.entry(named.join(" "), "accepted", Some(format!("{imported} meters")));
+    match store.add_meters(&meters, &entry).await? {
         Added::All => {
             info!(imported, "meters imported");
             Ok(ImportMetersResponse { imported, problems: Vec::new(), problem_count: 0 })
@@ -83,7 +90,14 @@ pub(super) async fn run(
                 let line = lines.get(&serial).copied().unwrap_or_default();
                 problems.add(line, "serial", "a meter with this serial number exists already");
             }
-            Ok(problems.into_response())
+            refuse(store, problems, asker).await
         }
     }
+}
+
+/// None was imported, which the audit tells, too.
+async fn refuse(store: &Store, problems: Problems, asker: &Asker) -> Result<ImportMetersResponse, Refusal> {
+    let detail = format!("nothing was imported: {} problems in the file", problems.count);
+    store.audit(&asker.entry(String::new(), "import_problems", Some(detail))).await?;
+    Ok(problems.into_response())
 }
