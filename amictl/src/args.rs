@@ -1,8 +1,10 @@
 //! What can be asked on the command line.
 
+mod commands;
 mod meters;
 mod readings;
 mod server;
+mod switch;
 
 use std::time::Duration;
 
@@ -15,9 +17,11 @@ use clap_complete::Shell;
 use prost_types::Timestamp;
 
 pub(crate) use self::{
+    commands::{Commands, CommandsArgs, WatchCommandsArgs},
     meters::{AddArgs, ListArgs, Meters},
     readings::{ReadArgs, ReadingsArgs, WatchArgs},
     server::Server,
+    switch::{ReleaseArgs, SwitchArgs},
 };
 use crate::{error::EXIT_CODES, time};
 
@@ -50,6 +54,15 @@ pub(crate) enum Command {
     Readings(ReadingsArgs),
     /// Follow readings as they are stored, until interrupted.
     Watch(WatchArgs),
+    /// Open the load switches of meters.
+    Disconnect(SwitchArgs),
+    /// Close the load switches of meters, or make them ready to be closed at the meter.
+    Reconnect(SwitchArgs),
+    /// Release load switches that opened for a tamper. Closing onto an open terminal cover is a danger to life.
+    ReleaseTamperLock(ReleaseArgs),
+    /// Look at what was ordered, follow it, take it back.
+    #[command(subcommand)]
+    Commands(Commands),
     /// Show the work of the head-end, the newest first.
     #[command(args_conflicts_with_subcommands = true)]
     Jobs(JobsArgs),
@@ -69,7 +82,7 @@ pub(crate) struct JobsArgs {
     /// Only in this state (due, running, done, failed, cancelled); may be repeated.
     #[arg(long, value_name = "STATE", value_parser = word::<JobState>)]
     pub(crate) state: Vec<JobState>,
-    /// Only of this kind (identify, read_clock, read_registers, read_profile); may be repeated.
+    /// Only of this kind (identify, read_clock, read_registers, read_profile, command); may be repeated.
     #[arg(long, value_name = "KIND", value_parser = word::<JobKind>)]
     pub(crate) kind: Vec<JobKind>,
     /// Only of this meter.
@@ -129,6 +142,16 @@ mod tests {
     fn the_exit_codes_stand_in_the_help() {
         let help = Cli::command().render_long_help().to_string();
         assert!(help.contains("3  the head-end cannot be reached"), "{help}");
+    }
+
+    #[test]
+    fn a_tamper_lock_is_not_released_without_a_reason() {
+        let line = ["amictl", "release-tamper-lock", "17"];
+        assert_eq!(Cli::try_parse_from(line).unwrap_err().exit_code(), 2);
+        assert!(
+            Cli::try_parse_from(line.into_iter().chain(["--reason", "cover closed, seen by J."])).is_ok()
+        );
+        assert!(Cli::try_parse_from(["amictl", "disconnect", "17"]).is_ok());
     }
 
     #[test]

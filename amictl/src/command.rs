@@ -1,16 +1,19 @@
 //! One file per command.
 
+mod commands;
 mod completions;
+mod follow;
 mod import;
 mod jobs;
 mod meters;
 mod read;
 mod readings;
 mod summary;
+mod switch;
 mod watch;
 
 use crate::{
-    args::{Cli, Command, JobsCommand},
+    args::{Cli, Command, Commands, JobsCommand},
     connection,
     error::Error,
     output::{Format, stdout},
@@ -38,6 +41,25 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
             let format = format(args.format);
             watch::run(channel, args, &mut stdout(format)).await
         }
+        Command::Disconnect(args) => switch::disconnect(channel, args, &mut stdout(plain)).await,
+        Command::Reconnect(args) => switch::reconnect(channel, args, &mut stdout(plain)).await,
+        Command::ReleaseTamperLock(args) => {
+            switch::release_tamper_lock(channel, args.switch, &mut stdout(plain)).await
+        }
+        Command::Commands(command) => match command {
+            Commands::List(args) => {
+                let format = format(args.format);
+                commands::list(channel, args, &mut stdout(format)).await
+            }
+            Commands::Show { id } => commands::show(channel, id, &mut stdout(plain)).await,
+            Commands::Watch(args) => {
+                let format = format(args.format);
+                commands::watch(channel, args, &mut stdout(format)).await
+            }
+            Commands::Cancel { id, reason } => {
+                commands::cancel(channel, id, reason, &mut stdout(plain)).await
+            }
+        },
         Command::Jobs(args) => match args.command {
             None => jobs::list(channel, args, &mut stdout(plain)).await,
             Some(JobsCommand::Show { id }) => jobs::show(channel, id, &mut stdout(plain)).await,

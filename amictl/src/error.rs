@@ -3,7 +3,7 @@
 use std::io;
 
 use ami_proto::{
-    v1::{ErrorDetail, ErrorReason},
+    v1::{ErrorDetail, ErrorReason, FieldViolation},
     words::Word as _,
 };
 use tonic::{Code, Status};
@@ -16,9 +16,10 @@ pub(crate) const EXIT_CODES: &str = "Exit codes:
   1  the head-end refused, or what was asked for failed
   2  the command line, a file or a value on it is wrong
   3  the head-end cannot be reached
-  4  there is no such meter or job
+  4  there is no such meter, job, command or alarm
   5  the time given was not enough
-  6  not allowed: by the role, or because a certificate is missing or not trusted";
+  6  not allowed: by the role, or because a certificate is missing or not trusted
+  7  it is not known what came of an order";
 
 /// Why a command ended without success.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,7 +36,7 @@ pub(crate) enum Error {
     /// No answer from the head-end. Exit code 3.
     #[error("{0}")]
     Unreachable(String),
-    /// No such meter or job. Exit code 4.
+    /// No such meter, job, command or alarm. Exit code 4.
     #[error("{0}")]
     NotFound(String),
     /// The time given was not enough. Exit code 5.
@@ -44,6 +45,9 @@ pub(crate) enum Error {
     /// The two sides do not trust each other, or the role does not allow it. Exit code 6.
     #[error("{0}")]
     NotAllowed(String),
+    /// Something was ordered, and it could not be read what came of it. Exit code 7.
+    #[error("{0}")]
+    InDoubt(String),
     /// The reader of our output went away: not an error, there is just nobody left to write for.
     #[error("the output was closed")]
     OutputClosed,
@@ -60,6 +64,7 @@ impl Error {
             Self::NotFound(_) => 4,
             Self::TooSlow(_) => 5,
             Self::NotAllowed(_) => 6,
+            Self::InDoubt(_) => 7,
         }
     }
 
@@ -74,6 +79,7 @@ impl Error {
             Self::NotFound(text) => Self::NotFound(join(text)),
             Self::TooSlow(text) => Self::TooSlow(join(text)),
             Self::NotAllowed(text) => Self::NotAllowed(join(text)),
+            Self::InDoubt(text) => Self::InDoubt(join(text)),
             Self::OutputClosed => Self::OutputClosed,
         }
     }
@@ -90,6 +96,7 @@ impl From<Status> for Error {
             Some(ErrorReason::InvalidField | ErrorReason::OverLimit) => Self::Usage(text),
             Some(ErrorReason::PageTokenInvalid | ErrorReason::ResumeTokenInvalid) => Self::Usage(text),
             Some(ErrorReason::MeterNotFound | ErrorReason::JobNotFound) => Self::NotFound(text),
+            Some(ErrorReason::CommandNotFound | ErrorReason::AlarmNotFound) => Self::NotFound(text),
             Some(ErrorReason::ReadPending) => Self::TooSlow(text),
             Some(ErrorReason::PermissionDenied | ErrorReason::Unauthenticated) => Self::NotAllowed(text),
             Some(_) => Self::Failed(text),
@@ -137,8 +144,15 @@ fn sentence(status: &Status, detail: Option<&ErrorDetail>) -> String {
     match &detail.failure {
         Some(failure) if failure.reason().word().is_empty() => status.message().into(),
         Some(failure) => format!("{} ({})", status.message().trim_end_matches('.'), failure.reason().word()),
-        None => status.message().into(),
+        None if detail.violations.is_empty() => status.message().into(),
+        None => violations(&detail.violations),
     }
+}
+
+/// Everything that is wrong, one a line.
+fn violations(all: &[FieldViolation]) -> String {
+    let lines = all.iter().map(|violation| format!("\n  {}: {}", violation.field, violation.problem));
+    format!("the head-end refused, nothing was done:{}", lines.collect::<String>())
 }
 
 #[cfg(test)]
@@ -169,6 +183,19 @@ mod tests {
         let failure = JobFailure { job_id: 3, reason: FailureReason::WrongKey.into(), detail: String::new() };
         let error = refusal(Code::FailedPrecondition, ErrorReason::ReadFailed, Some(failure));
         assert_eq!(error, Error::Failed("no meter 17 (wrong_key)".into()));
+    }
+
+    #[test]
+    fn everything_that_is_wrong_stands_on_a_line_of_its_own() {
+        let violation =
+            |field: &str, problem: &str| FieldViolation { field: field.into(), problem: problem.into() };
+        let violations =
+            vec![violation("terms.reason", "too long"), violation("terms.deadline", "it has passed")];
+        let detail =
+            ErrorDetail { reason: ErrorReason::InvalidField.into(), violations, ..ErrorDetail::default() };
+        let error = Error::from(detail.into_status(Code::InvalidArgument, "terms.reason: too long"));
+        let expected = "the head-end refused, nothing was done:\n  terms.reason: too long\n  terms.deadline: it has passed";
+        assert_eq!((error.to_string().as_str(), error.exit_code()), (expected, 2));
     }
 
     #[test]

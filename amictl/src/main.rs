@@ -2,13 +2,16 @@
 //!
 //! A client of the public API `ami.v1` and nothing else. `args` says what can be asked, `command/` holds one file per question,
 //! `view` turns answers into rows, `output` writes rows as a table, as CSV or as JSON lines, `error` knows the exit codes,
-//! `connection` reaches the server, `trust` explains why it may not, `time`, `decimal` and `progress` serve them all.
+//! `order` is what all orders have in common, `connection` reaches the server, `trust` explains why it may not, `time`, `decimal`, `hex`
+//! and `progress` serve them all.
 
 mod args;
 mod command;
 mod connection;
 mod decimal;
 mod error;
+mod hex;
+mod order;
 mod output;
 mod progress;
 mod time;

@@ -14,6 +14,15 @@ pub(crate) fn jobs(total: u64) -> ProgressBar {
     styled(ProgressBar::new(total), "{bar:40} {pos}/{len} jobs {msg} [{elapsed}]")
 }
 
+/// Turns `bar` into one over steps, of which so many are done.
+pub(crate) fn steps(bar: &ProgressBar, done: u64, total: u64) {
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {percent}% {msg} [{elapsed}]") {
+        bar.set_style(style);
+    }
+    bar.set_length(total);
+    bar.set_position(done);
+}
+
 /// A sign that something is waited for.
 pub(crate) fn waiting(message: String) -> ProgressBar {
     let bar = styled(ProgressBar::new_spinner(), "{spinner} {msg} [{elapsed}]").with_message(message);

@@ -1,10 +1,12 @@
 //! Answers of the API as rows: what is shown of them, and in which order.
 
+mod command;
 mod job;
 mod meter;
 mod reading;
 
 pub(crate) use self::{
+    command::{ChangeRow, CommandRow},
     job::{CountRow, JobRow},
     meter::{MeterRow, ProfileRow},
     reading::ReadingRow,

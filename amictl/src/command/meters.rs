@@ -14,6 +14,7 @@ use crate::{
     args::{AddArgs, ListArgs, Meters},
     connection::request,
     error::Error,
+    hex,
     output::{Format, Output},
     view::{MeterRow, ProfileRow},
 };
@@ -135,12 +136,7 @@ fn secret(file: &Path) -> Result<String, Error> {
 /// Hexadecimal digits as octets; an error never quotes them.
 fn octets(option: &str, text: &str) -> Result<Vec<u8>, Error> {
     let wrong = || Error::Usage(format!("{option}: an even number of hexadecimal digits is expected"));
-    let digits = text.trim().as_bytes();
-    let pairs = digits.chunks(2).map(|pair| {
-        let pair = str::from_utf8(pair).ok().filter(|pair| pair.len() == 2 && !pair.starts_with('+'));
-        pair.and_then(|pair| u8::from_str_radix(pair, 16).ok()).ok_or_else(wrong)
-    });
-    pairs.collect()
+    hex::decode(text.trim()).ok_or_else(wrong)
 }
 
 #[cfg(test)]

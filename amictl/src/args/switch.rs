@@ -1,0 +1,25 @@
+//! `disconnect`, `reconnect` and `release-tamper-lock` on the command line.
+
+use clap::Args;
+
+use crate::order::OrderArgs;
+
+/// `disconnect` and `reconnect`.
+#[derive(Debug, Args)]
+pub(crate) struct SwitchArgs {
+    /// Serial numbers of the meters, at most 100.
+    #[arg(required = true, value_name = "SERIAL")]
+    pub(crate) serials: Vec<String>,
+    /// The terms.
+    #[command(flatten)]
+    pub(crate) order: OrderArgs,
+}
+
+/// `release-tamper-lock`: nobody does that without a reason.
+#[derive(Debug, Args)]
+#[command(mut_arg("reason", |reason| reason.required(true)))]
+pub(crate) struct ReleaseArgs {
+    /// What is released, and the terms.
+    #[command(flatten)]
+    pub(crate) switch: SwitchArgs,
+}

@@ -1,0 +1,106 @@
+//! `commands`: what was ordered and what became of it.
+
+use std::{collections::BTreeMap, io::Write};
+
+use ami_proto::v1::{
+    CancelCommandRequest, GetCommandRequest, ListCommandsRequest, WatchCommandsRequest,
+    WatchCommandsResponse, commands_service_client::CommandsServiceClient,
+};
+use serde::Serialize;
+use tonic::{Request, transport::Channel};
+
+use super::follow;
+use crate::{
+    args::{CommandsArgs, WatchCommandsArgs},
+    connection::request,
+    error::Error,
+    output::{Format, Output},
+    view::{ChangeRow, CommandRow},
+};
+
+/// Commands in a page of the list.
+const PAGE: u32 = 1_000;
+
+/// Lists commands, the newest first.
+pub(crate) async fn list<W: Write>(
+    channel: Channel,
+    args: CommandsArgs,
+    output: &mut Output<W>,
+) -> Result<(), Error> {
+    let mut client = CommandsServiceClient::new(channel);
+    let mut left = args.limit;
+    let mut question = ListCommandsRequest {
+        page_size: PAGE,
+        page_token: String::new(),
+        states: args.state.into_iter().map(Into::into).collect(),
+        kinds: args.kind.into_iter().map(Into::into).collect(),
+        meter_serial: args.meter,
+        order_id: args.order,
+    };
+    while left > 0 {
+        question.page_size = left.min(PAGE);
+        let page = client.list_commands(request(question.clone())).await?.into_inner();
+        left = left.saturating_sub(u32::try_from(page.commands.len()).unwrap_or(u32::MAX));
+        let rows: Vec<_> = page.commands.into_iter().map(CommandRow::from).collect();
+        output.page(&rows)?;
+        if page.next_page_token.is_empty() {
+            break;
+        }
+        question.page_token = page.next_page_token;
+    }
+    Ok(())
+}
+
+/// Shows one command in full, with its life.
+pub(crate) async fn show<W: Write>(channel: Channel, id: i64, output: &mut Output<W>) -> Result<(), Error> {
+    #[derive(Serialize)]
+    struct Whole {
+        #[serde(flatten)]
+        command: CommandRow,
+        life: Vec<ChangeRow>,
+    }
+    let question = request(GetCommandRequest { id });
+    let answer = CommandsServiceClient::new(channel).get_command(question).await?.into_inner();
+    let Some(command) = answer.command else { return Ok(()) };
+    let life = answer.changes.into_iter().map(|change| ChangeRow::of(change, Some(&command))).collect();
+    let whole = Whole { command: command.into(), life };
+    if output.format() == Format::Json {
+        return output.json(&whole);
+    }
+    output.fields(&whole.command.fields())?;
+    output.page(&whole.life)
+}
+
+/// Writes the lives of commands until it is interrupted, and says from where to go on.
+pub(crate) async fn watch<W: Write>(
+    channel: Channel,
+    args: WatchCommandsArgs,
+    output: &mut Output<W>,
+) -> Result<(), Error> {
+    let question =
+        WatchCommandsRequest { ids: args.ids, meter_serials: args.meter, resume_token: args.resume.clone() };
+    let mut client = CommandsServiceClient::new(channel);
+    let opening = client.watch_commands(Request::new(question));
+    follow::run(opening, args.resume, output, entries).await
+}
+
+/// Takes a command back.
+pub(crate) async fn cancel<W: Write>(
+    channel: Channel,
+    id: i64,
+    reason: String,
+    output: &mut Output<W>,
+) -> Result<(), Error> {
+    let question = request(CancelCommandRequest { id, reason });
+    let command = CommandsServiceClient::new(channel).cancel_command(question).await?.into_inner().command;
+    output.page(command.map(CommandRow::from).as_slice())
+}
+
+fn entries(message: WatchCommandsResponse) -> (Vec<ChangeRow>, String) {
+    let commands: BTreeMap<_, _> = message.commands.iter().map(|command| (command.id, command)).collect();
+    let rows = message.changes.into_iter().map(|change| {
+        let command = commands.get(&change.command_id).copied();
+        ChangeRow::of(change, command)
+    });
+    (rows.collect(), message.resume_token)
+}

@@ -1,0 +1,46 @@
+//! `disconnect`, `reconnect` and `release-tamper-lock`: orders to the load switch.
+
+use std::io::Write;
+
+use ami_proto::v1::{
+    DisconnectRequest, ReconnectRequest, ReleaseTamperLockRequest, switch_service_client::SwitchServiceClient,
+};
+use tonic::transport::Channel;
+
+use crate::{args::SwitchArgs, connection::request, error::Error, output::Output};
+
+/// Opens load switches.
+pub(crate) async fn disconnect<W: Write>(
+    channel: Channel,
+    args: SwitchArgs,
+    output: &mut Output<W>,
+) -> Result<(), Error> {
+    let terms = Some(args.order.confirmed("disconnect", &args.serials)?);
+    let question = DisconnectRequest { meter_serials: args.serials, terms };
+    let answer = SwitchServiceClient::new(channel.clone()).disconnect(request(question)).await?;
+    args.order.finish(channel, answer.into_inner().commands, output).await
+}
+
+/// Closes load switches.
+pub(crate) async fn reconnect<W: Write>(
+    channel: Channel,
+    args: SwitchArgs,
+    output: &mut Output<W>,
+) -> Result<(), Error> {
+    let terms = Some(args.order.confirmed("reconnect", &args.serials)?);
+    let question = ReconnectRequest { meter_serials: args.serials, terms };
+    let answer = SwitchServiceClient::new(channel.clone()).reconnect(request(question)).await?;
+    args.order.finish(channel, answer.into_inner().commands, output).await
+}
+
+/// Releases load switches that opened for a tamper.
+pub(crate) async fn release_tamper_lock<W: Write>(
+    channel: Channel,
+    args: SwitchArgs,
+    output: &mut Output<W>,
+) -> Result<(), Error> {
+    let terms = Some(args.order.confirmed("release the tamper lock of", &args.serials)?);
+    let question = ReleaseTamperLockRequest { meter_serials: args.serials, terms };
+    let answer = SwitchServiceClient::new(channel.clone()).release_tamper_lock(request(question)).await?;
+    args.order.finish(channel, answer.into_inner().commands, output).await
+}
