@@ -86,23 +86,20 @@ COMMENT ON COLUMN command.sent_at IS 'When an attempt was first armed: from then
 COMMENT ON COLUMN command.finished_at IS 'When nothing more was going to be done by itself.';
 
 CREATE TABLE command_change (
-    xid        xid8 NOT NULL DEFAULT pg_current_xact_id(),
-    id         int8 GENERATED ALWAYS AS IDENTITY,
+    id         int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     command_id int8 NOT NULL REFERENCES command (id),
     at         timestamptz NOT NULL DEFAULT clock_timestamp(),
     state      command_state NOT NULL,
     what       text,
     value      text,
     done       int4 NOT NULL,
-    total      int4 NOT NULL,
-    PRIMARY KEY (xid, id)
+    total      int4 NOT NULL
 );
 
 CREATE INDEX command_change_of_command ON command_change (command_id, id);
 
 COMMENT ON TABLE command_change IS 'The life of commands, in order: every change of state and everything that an attempt found out. Nothing is ever changed or deleted here.';
-COMMENT ON COLUMN command_change.xid IS 'The transaction, set by itself: followers go only as far as the oldest one that still runs.';
-COMMENT ON COLUMN command_change.id IS 'Order within a transaction.';
+COMMENT ON COLUMN command_change.id IS 'Key. Numbers ascend in the order of the commits, because whoever inserts holds command_change_in_order() until its end: followers leave nothing out.';
 COMMENT ON COLUMN command_change.command_id IS 'The command.';
 COMMENT ON COLUMN command_change.at IS 'When it happened; of what an attempt found out, when it was found out.';
 COMMENT ON COLUMN command_change.state IS 'The state of the command from here on.';
@@ -146,6 +143,19 @@ CREATE TRIGGER audit_is_only_added_to BEFORE UPDATE OR DELETE OR TRUNCATE ON aud
     FOR EACH STATEMENT EXECUTE FUNCTION is_only_added_to();
 CREATE TRIGGER command_change_is_only_added_to BEFORE UPDATE OR DELETE OR TRUNCATE ON command_change
     FOR EACH STATEMENT EXECUTE FUNCTION is_only_added_to();
+
+CREATE FUNCTION command_change_in_order() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('command_change'));
+    RETURN NULL;
+END
+$$;
+
+COMMENT ON FUNCTION command_change_in_order() IS
+    'Lets one transaction after the other write the lives of commands. Take locks on rows before, never after: then nobody waits in a circle.';
+
+CREATE TRIGGER command_change_in_order BEFORE INSERT ON command_change
+    FOR EACH STATEMENT EXECUTE FUNCTION command_change_in_order();
 
 CREATE FUNCTION command_may_become(command_state, command_state) RETURNS bool LANGUAGE sql IMMUTABLE AS $$
     SELECT $1 = $2 OR CASE $1

@@ -3,7 +3,9 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use crate::{
-    Clock, Dialer, Instruments, Limits, Report, SystemClock, Work, inbox::Inbox, serve::serve,
+    Clock, Dialer, Instruments, Limits, Report, SystemClock, Work,
+    inbox::Inbox,
+    serve::{Outlets, serve},
     station::Session,
 };
 
@@ -15,7 +17,7 @@ use crate::{
 /// released and the channel ends. Nothing is spawned: [`run`](Self::run) is the whole channel.
 pub struct Channel {
     session: Session,
-    reports: mpsc::Sender<Report>,
+    outlets: Outlets,
 }
 
 impl Channel {
@@ -32,7 +34,15 @@ impl Channel {
         dialer: Dialer,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { session: Session::new(dialer, limits, clock), reports }
+        let outlets = Outlets { reads: reports.clone(), orders: reports };
+        Self { session: Session::new(dialer, limits, clock), outlets }
+    }
+
+    /// Sends what becomes of orders to another place than what was read: nobody who ordered something waits behind a batch of readings.
+    #[must_use]
+    pub fn orders_to(mut self, orders: mpsc::Sender<Report>) -> Self {
+        self.outlets.orders = orders;
+        self
     }
 
     /// The same channel, seen through these instruments, which it shares with others.
@@ -49,13 +59,13 @@ impl Channel {
     /// Every work received ends with exactly one [`Event::Ended`](crate::Event::Ended), unless the future is dropped or the receiver of
     /// the reports is.
     pub async fn run(self, work: mpsc::Receiver<Work>) {
-        let Self { mut session, reports } = self;
+        let Self { mut session, outlets } = self;
         let mut inbox = Inbox::new(work, session.limits.queue);
         loop {
             inbox.gather(&mut session);
             match inbox.next() {
                 Some(next) => {
-                    if serve(&mut session, &mut inbox, &reports, next).await.is_err() {
+                    if serve(&mut session, &mut inbox, &outlets, next).await.is_err() {
                         break;
                     }
                 }

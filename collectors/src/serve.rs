@@ -13,6 +13,21 @@ use crate::{
 /// The receiver of the reports is gone.
 pub(crate) struct NobodyListens;
 
+/// Where reports go.
+pub(crate) struct Outlets {
+    /// Those of reads.
+    pub(crate) reads: mpsc::Sender<Report>,
+    /// Those of orders.
+    pub(crate) orders: mpsc::Sender<Report>,
+}
+
+impl Outlets {
+    /// The outlet of a work.
+    pub(crate) fn of(&self, work: &Work) -> &mpsc::Sender<Report> {
+        if work.task.terms().is_some() { &self.orders } else { &self.reads }
+    }
+}
+
 /// An address to which no line could be opened.
 pub(crate) struct Unreachable {
     address: String,
@@ -37,7 +52,7 @@ impl Unreachable {
 pub(crate) fn serve<'a>(
     session: &'a mut Session,
     inbox: &'a mut Inbox,
-    reports: &'a mpsc::Sender<Report>,
+    outlets: &'a Outlets,
     work: Work,
 ) -> Pin<Box<dyn Future<Output = Result<(), NobodyListens>> + Send + 'a>> {
     let span = tracing::info_span!(
@@ -52,7 +67,7 @@ pub(crate) fn serve<'a>(
         let outcome = match known_unreachable(session, &work) {
             Some(failure) => Err(failure),
             None => {
-                let mut turn = Turn::new(session, inbox, &work, reports);
+                let mut turn = Turn::new(session, inbox, &work, outlets);
                 match task::run(&mut turn, &work.task).await {
                     Ok(done) => Ok(turn.covered(done)),
                     Err(Setback::NobodyListens) => return Err(NobodyListens),
@@ -68,7 +83,7 @@ pub(crate) fn serve<'a>(
             tracing::info!(reason = %failure.reason, detail = failure.detail, "work failed");
         }
         let end = Report { job: work.job, meter: work.station.meter, event: Event::Ended(outcome) };
-        reports.send(end).await.map_err(|_| NobodyListens)
+        outlets.of(&work).send(end).await.map_err(|_| NobodyListens)
     };
     Box::pin(served.instrument(span))
 }

@@ -2,13 +2,13 @@ use std::time::Duration;
 
 use dlms::{AttributeDescriptor, Error, MethodDescriptor, axdr::Data, selection::Selection};
 use jiff::Timestamp;
-use tokio::{sync::mpsc, time::sleep};
+use tokio::time::sleep;
 
 use crate::{
     Covered, Event, Failure, Finding, Report, Station, Work,
     diagnosis::{Setback, Stage},
     inbox::Inbox,
-    serve::{NobodyListens, serve},
+    serve::{NobodyListens, Outlets, serve},
     station::{Piece, Session},
     task::Done,
 };
@@ -21,7 +21,7 @@ pub(crate) struct Turn<'a> {
     session: &'a mut Session,
     inbox: &'a mut Inbox,
     work: &'a Work,
-    reports: &'a mpsc::Sender<Report>,
+    outlets: &'a Outlets,
     /// Setbacks in a row.
     setbacks: u32,
     was_open: bool,
@@ -33,10 +33,10 @@ impl<'a> Turn<'a> {
         session: &'a mut Session,
         inbox: &'a mut Inbox,
         work: &'a Work,
-        reports: &'a mpsc::Sender<Report>,
+        outlets: &'a Outlets,
     ) -> Self {
         let traffic_before = session.traffic();
-        Self { session, inbox, work, reports, setbacks: 0, was_open: false, traffic_before }
+        Self { session, inbox, work, outlets, setbacks: 0, was_open: false, traffic_before }
     }
 
     /// The meter.
@@ -62,7 +62,7 @@ impl<'a> Turn<'a> {
     /// Sends a report; waits while the receiver is busy.
     pub(crate) async fn report(&self, event: Event) -> Result<(), Setback> {
         let report = Report { job: self.work.job, meter: self.work.station.meter, event };
-        self.reports.send(report).await.map_err(|_| Setback::NobodyListens)
+        self.outlets.of(self.work).send(report).await.map_err(|_| Setback::NobodyListens)
     }
 
     /// Reads a whole attribute, again if need be.
@@ -164,7 +164,7 @@ impl<'a> Turn<'a> {
             let Some(urgent) = self.inbox.next_above(self.work.priority) else { return Ok(gave_way) };
             gave_way = true;
             let before = self.session.traffic();
-            let served = serve(self.session, self.inbox, self.reports, urgent).await;
+            let served = serve(self.session, self.inbox, self.outlets, urgent).await;
             let after = self.session.traffic();
             self.traffic_before.0 += after.0 - before.0;
             self.traffic_before.1 = self.traffic_before.1.saturating_add(after.1.saturating_sub(before.1));

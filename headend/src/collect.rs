@@ -50,13 +50,22 @@ pub struct Collector {
     owner: Uuid,
     models: Arc<BTreeMap<String, Arc<Model>>>,
     config: config::Collector,
-    reports: Vec<mpsc::Sender<Report>>,
+    writers: Writers,
     instruments: Arc<Instruments>,
     lanes: BTreeMap<String, Lane>,
     /// Told by every channel that ends.
     ended: Arc<Notify>,
     /// When late commands were last looked for.
     expired_at: Instant,
+}
+
+/// The queues of those who store what the collector reports.
+#[derive(Debug)]
+pub struct Writers {
+    /// One for each writer of readings; what one address answers always goes to the same one, in order.
+    pub reads: Vec<mpsc::Sender<Report>>,
+    /// The writer of what becomes of orders, who does not wait for a batch to fill.
+    pub orders: mpsc::Sender<Report>,
 }
 
 /// What a look at the queue found.
@@ -78,15 +87,14 @@ struct Lane {
 }
 
 impl Collector {
-    /// A collector that works as `owner`, one number for each start of the program, and hands what it reads to `reports`: one
-    /// queue for each writer, and what one address answers always goes to the same one, in order. All its channels are seen through
-    /// `instruments`.
+    /// A collector that works as `owner`, one number for each start of the program, and hands what it reads to the writers. All its
+    /// channels are seen through `instruments`.
     pub fn new(
         store: Store,
         owner: Uuid,
         models: Arc<BTreeMap<String, Arc<Model>>>,
         config: config::Collector,
-        reports: Vec<mpsc::Sender<Report>>,
+        writers: Writers,
         instruments: Arc<Instruments>,
     ) -> Self {
         Self {
@@ -94,7 +102,7 @@ impl Collector {
             owner,
             models,
             config,
-            reports,
+            writers,
             instruments,
             lanes: BTreeMap::new(),
             ended: Arc::default(),
@@ -200,6 +208,7 @@ impl Collector {
         // Its receiver is here and it is empty: this neither fails nor waits. A channel that finds no work goes away.
         let _ = works.send(first).await;
         let channel = Channel::with(limits, self.writer(address).clone(), Dialer::Tcp, Arc::new(SystemClock))
+            .orders_to(self.writers.orders.clone())
             .seen_through(Arc::clone(&self.instruments));
         let ended = Arc::clone(&self.ended);
         let task = tokio::spawn(async move {
@@ -217,7 +226,7 @@ impl Collector {
     fn writer(&self, address: &str) -> &mpsc::Sender<Report> {
         let sum =
             address.bytes().fold(0_usize, |sum, octet| sum.wrapping_mul(31).wrapping_add(usize::from(octet)));
-        &self.reports[sum % self.reports.len()]
+        &self.writers.reads[sum % self.writers.reads.len()]
     }
 
     /// Ends commands that it is too late for.

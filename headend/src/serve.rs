@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use crate::api::{self, Entrance, Limits, Tls, TlsError, TlsFiles};
 use crate::cluster::{self, Cluster};
-use crate::collect::Collector;
+use crate::collect::{Collector, Writers};
 use crate::config::{self, Config};
 use crate::store::{self, Store};
 use crate::telemetry::metrics;
@@ -273,21 +273,24 @@ async fn collect(
     models: Arc<BTreeMap<String, Arc<Model>>>,
     stop: CancellationToken,
 ) -> Result<(), Error> {
-    let mut reports = Vec::new();
     let mut writers = JoinSet::new();
-    for _ in 0..config.ingest.writers {
-        let (sender, queue) = mpsc::channel(config.ingest.queue);
-        reports.push(sender);
-        writers.spawn(ingest::run(store.clone(), owner, queue, config.ingest.clone()));
-    }
+    let mut writer = |ingest: config::Ingest| {
+        let (sender, queue) = mpsc::channel(ingest.queue);
+        writers.spawn(ingest::run(store.clone(), owner, queue, ingest));
+        sender
+    };
+    let reads: Vec<_> = (0..config.ingest.writers).map(|_| writer(config.ingest.clone())).collect();
+    let orders = writer(config::Ingest { max_wait: Duration::ZERO, ..config.ingest.clone() });
     let instruments = Arc::new(Instruments::default());
     // Only weak: the writers end when the collector has.
-    let queues: Vec<_> = reports.iter().map(mpsc::Sender::downgrade).collect();
+    let queues: Vec<_> = reads.iter().chain([&orders]).map(mpsc::Sender::downgrade).collect();
     metrics::observe(Arc::clone(&instruments), move || {
         let waiting = |queue: mpsc::Sender<Report>| (queue.max_capacity() - queue.capacity()) as u64;
         queues.iter().filter_map(WeakSender::upgrade).map(waiting).sum()
     });
-    Collector::new(store.clone(), owner, models, config.collector, reports, instruments).run(stop).await;
+    Collector::new(store.clone(), owner, models, config.collector, Writers { reads, orders }, instruments)
+        .run(stop)
+        .await;
     let (mut captures, mut batches) = (0, 0);
     while let Some(written) = writers.join_next().await {
         let stats = written.map_err(|_| Error::Role("ingest"))?;

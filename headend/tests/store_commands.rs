@@ -9,9 +9,8 @@ use std::time::Duration;
 use collectors::{Covered, Event, Failure, Finding, JobId, MeterId, Outcome, Reason, Report};
 use common::{Database, at};
 use headend::store::audit::Entry;
-use headend::store::commands::{Cancelled, ChangeFilter, NewOrder, Placed};
+use headend::store::commands::{Cancelled, Change, ChangeFilter, NewOrder, Placed};
 use headend::store::jobs::{LeasedCommand, Wanted};
-use headend::store::readings::Position;
 use headend::store::{CommandKind, CommandState};
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
@@ -283,20 +282,41 @@ async fn audit_and_lives_are_only_added_to() {
 #[tokio::test]
 async fn lives_are_followed_in_the_order_of_commits() {
     let database = Database::new().await;
-    let start = database.store.log_end().await.unwrap();
+    let start = database.store.last_change().await.unwrap();
     let (one, two) = (database.meter("S1"), database.meter("S2"));
     let first = place(&database, &order("a", &[one])).await[0];
     let second = place(&database, &order("b", &[two])).await[0];
     let all = ChangeFilter::default();
-    let (changes, searched) = database.store.changes_after(start, &all, 10).await.unwrap();
-    assert_eq!(changes.iter().map(|change| change.command).collect::<Vec<_>>(), [first, second]);
-    let (none, _) = database.store.changes_after(searched, &all, 10).await.unwrap();
-    assert_eq!(none, []);
+    let commands = |changes: &[Change]| changes.iter().map(|change| change.command).collect::<Vec<_>>();
+    let changes = database.store.changes_after(start, &all, 10).await.unwrap();
+    assert_eq!(commands(&changes), [first, second]);
+    assert_eq!(database.store.changes_after(changes[1].id, &all, 10).await.unwrap(), []);
     let of_two = ChangeFilter { meters: Some(vec![two]), commands: None };
-    let (changes, _) = database.store.changes_after(start, &of_two, 10).await.unwrap();
-    assert_eq!(changes.iter().map(|change| change.command).collect::<Vec<_>>(), [second]);
+    assert_eq!(commands(&database.store.changes_after(start, &of_two, 10).await.unwrap()), [second]);
     let of_first = ChangeFilter { commands: Some(vec![first]), meters: None };
-    let from_the_beginning = Position { xid: 0, id: 0 };
-    let (changes, _) = database.store.changes_after(from_the_beginning, &of_first, 10).await.unwrap();
+    let changes = database.store.changes_after(0, &of_first, 10).await.unwrap();
     assert_eq!(changes.iter().map(|change| change.state).collect::<Vec<_>>(), [CommandState::Accepted]);
+}
+
+/// A follower that looks all the time while many transactions write sees every entry: none appears behind its back.
+#[tokio::test]
+async fn a_follower_misses_nothing_while_others_write() {
+    let database = Database::new().await;
+    let meters: Vec<_> = (0..40).map(|n| database.meter(&format!("S{n}"))).collect();
+    let orders: Vec<_> = meters.iter().map(|meter| order(&format!("k{meter}"), &[*meter])).collect();
+    let entry = entry();
+    let write =
+        futures_util::future::join_all(orders.iter().map(|order| database.store.place_order(order, &entry)));
+    let follow = async {
+        let (mut seen, mut after) = (0, 0);
+        while seen < meters.len() {
+            let changes = database.store.changes_after(after, &ChangeFilter::default(), 100).await.unwrap();
+            seen += changes.len();
+            after = changes.last().map_or(after, |last| last.id);
+        }
+        seen
+    };
+    let (placed, seen) = tokio::time::timeout(MINUTE, async { tokio::join!(write, follow) }).await.unwrap();
+    assert!(placed.iter().all(Result::is_ok));
+    assert_eq!(seen, meters.len());
 }

@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 
 use super::status::Refusal;
-use crate::store::readings::Position;
 
 /// Changes when the meaning of tokens changes, so that an old token is refused instead of misread.
 const VERSION: u8 = 1;
@@ -37,20 +36,17 @@ pub(crate) fn decode(fingerprint: u64, token: &str) -> Option<Vec<u8>> {
 }
 
 /// Resume tokens fit every filter, so they have no question.
-const NO_QUESTION: u64 = 0;
+pub(crate) const NO_QUESTION: u64 = 0;
 
-/// The resume token of a place in a log.
-pub(crate) fn of_position(position: Position) -> String {
-    let octets: Vec<u8> = position.xid.to_be_bytes().into_iter().chain(position.id.to_be_bytes()).collect();
-    encode(NO_QUESTION, &octets)
+/// The resume token of a number in a log.
+pub(crate) fn resume(number: i64) -> String {
+    encode(NO_QUESTION, &number.to_be_bytes())
 }
 
-/// The place of a resume token; `None` when it is damaged.
-pub(crate) fn position(text: &str) -> Option<Position> {
+/// The number of a resume token; `None` when it is damaged.
+pub(crate) fn resumed(text: &str) -> Option<i64> {
     let octets = decode(NO_QUESTION, text)?;
-    let (xid, id) = octets.split_first_chunk::<8>()?;
-    let position = Position { xid: i64::from_be_bytes(*xid), id: i64::from_be_bytes(id.try_into().ok()?) };
-    (position.xid >= 0 && position.id >= 0).then_some(position)
+    Some(i64::from_be_bytes(octets.try_into().ok()?)).filter(|number| *number >= 0)
 }
 
 /// The number in the page token of a question; `None` for the first page.
@@ -75,12 +71,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn positions_survive_their_tokens() {
-        let place = Position { xid: i64::from(u32::MAX) + 7, id: 42 };
-        assert_eq!(position(&of_position(place)), Some(place));
-        assert_eq!(position(&of_position(Position { xid: -1, id: 0 })), None);
-        assert_eq!(position(""), None);
-        assert_eq!(position(&of_position(place)[2..]), None);
+    fn numbers_survive_their_tokens() {
+        assert_eq!(resumed(&resume(4711)), Some(4711));
+        assert_eq!(resumed(&resume(-1)), None);
+        assert_eq!(resumed(""), None);
+        assert_eq!(resumed(&resume(4711)[2..]), None);
     }
 
     #[test]

@@ -148,10 +148,6 @@ async fn write_all(
         }
     }
     profiles::advance(connection, &advances).await?;
-    commands::ends::note(connection, &digest.findings).await?;
-    commands::ends::advance(connection, &digest.progress).await?;
-    let commanded: Vec<_> = ends.iter().filter_map(|end| end.command.clone()).collect();
-    commands::ends::write(connection, &commanded).await?;
     ends::write(connection, owner, &ends, |job| {
         tally.of(job) + digest.counts.get(&job).copied().unwrap_or(0)
     })
@@ -160,6 +156,11 @@ async fn write_all(
     let meters: BTreeSet<MeterId> = digest.ends.values().map(|(meter, _)| *meter).collect();
     ends::give_back(connection, owner, meters.into_iter().collect()).await?;
     log::insert(connection, &changes).await?;
+    // Last, because one transaction after the other writes the lives of commands.
+    commands::ends::note(connection, &digest.findings).await?;
+    commands::ends::advance(connection, &digest.progress).await?;
+    let commanded: Vec<_> = ends.iter().filter_map(|end| end.command.clone()).collect();
+    commands::ends::write(connection, &commanded).await?;
     notify(connection, &changes, &ends).await?;
     Ok((written, ends))
 }

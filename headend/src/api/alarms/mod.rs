@@ -94,7 +94,7 @@ impl Alarms {
             page_token: String::new(),
             ..question.clone()
         });
-        let before = before(fingerprint, &question.page_token)?;
+        let before = token::number(fingerprint, &question.page_token)?;
         let (from, to) = check::range(question.from.as_ref(), question.to.as_ref())?;
         let filter = AlarmFilter {
             acknowledged: question.acknowledged,
@@ -137,7 +137,7 @@ impl Alarms {
             page_token: String::new(),
             ..question.clone()
         });
-        let before = before(fingerprint, &question.page_token)?;
+        let before = token::number(fingerprint, &question.page_token)?;
         check::list("reasons", &question.reasons, MAX_REASONS)?;
         let reasons =
             question.reasons.iter().map(|reason| stored_fate(*reason)).collect::<Result<Vec<_>, _>>()?;
@@ -151,15 +151,6 @@ impl Alarms {
             counts: counts.collect(),
         })
     }
-}
-
-/// The number below which a page begins; `None` for the first one.
-fn before(fingerprint: u64, text: &str) -> Result<Option<i64>, Refusal> {
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let place = token::decode(fingerprint, text).ok_or(Refusal::PageToken)?;
-    Ok(Some(i64::from_be_bytes(place.try_into().map_err(|_| Refusal::PageToken)?)))
 }
 
 /// Cuts a page, of which one row too many was read, and returns the token of the next one; empty on the last.

@@ -17,9 +17,6 @@ use super::Alarms;
 use super::tail::{PAGE, Page};
 use crate::store::alarms::AlarmFilter;
 
-/// Resume tokens fit every filter, so they have no question.
-const NO_QUESTION: u64 = 0;
-
 /// A subscription between two messages.
 struct Subscription {
     service: Alarms,
@@ -49,7 +46,7 @@ impl Alarms {
         let end = self.store.alarms_end().await?;
         let given = match request.resume_token.as_str() {
             "" => end,
-            text => place(text).filter(|place| *place <= end).ok_or(Refusal::ResumeToken)?,
+            text => token::resumed(text).filter(|place| *place <= end).ok_or(Refusal::ResumeToken)?,
         };
         let subscription = Subscription {
             service: self.clone(),
@@ -81,7 +78,7 @@ async fn step(
     match next {
         Ok(alarms) => {
             subscription.silent_since = Instant::now();
-            let message = SubscribeAlarmsResponse { alarms, resume_token: text(subscription.given) };
+            let message = SubscribeAlarmsResponse { alarms, resume_token: token::resume(subscription.given) };
             Some((Ok(message), Some(subscription)))
         }
         Err(refusal) => Some((Err(refusal.into()), None)),
@@ -134,27 +131,5 @@ impl Subscription {
             Ok(Err(RecvError::Closed)) => Err(Refusal::ShuttingDown),
             Err(_) => Ok(None),
         }
-    }
-}
-
-fn text(place: i64) -> String {
-    token::encode(NO_QUESTION, &place.to_be_bytes())
-}
-
-fn place(text: &str) -> Option<i64> {
-    let octets = token::decode(NO_QUESTION, text)?;
-    Some(i64::from_be_bytes(octets.try_into().ok()?)).filter(|place| *place >= 0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn places_survive_their_tokens() {
-        assert_eq!(place(&text(4711)), Some(4711));
-        assert_eq!(place(&text(-1)), None);
-        assert_eq!(place(""), None);
-        assert_eq!(place(&text(4711)[2..]), None);
     }
 }

@@ -12,15 +12,14 @@ use tracing::{Instrument as _, Span};
 use super::super::check;
 use super::super::notices::CommandNotices;
 use super::super::status::Refusal;
-use super::super::token::{self, position};
+use super::super::token;
 use super::{Commands, CommandsService, convert};
 use crate::store::commands::ChangeFilter;
-use crate::store::readings::Position;
 
 /// Commands and meters of one watch at most.
 const MAX_FILTER: usize = 1_000;
 /// Changes in a message.
-const MESSAGE: u32 = 1_000;
+const MESSAGE: i64 = 1_000;
 
 /// A watch between two messages.
 struct Watch {
@@ -28,7 +27,7 @@ struct Watch {
     notices: CommandNotices,
     filter: ChangeFilter,
     /// Up to here everything was given out.
-    given: Position,
+    given: i64,
     /// Whether the first message was given out, which only bears a token.
     begun: bool,
     silent_since: Instant,
@@ -46,9 +45,9 @@ impl Commands {
         let filter = self.change_filter(&request).await?;
         let notices = self.notices.commands();
         let given = match request.resume_token.as_str() {
-            "" if filter.commands.is_some() => Position { xid: 0, id: 0 },
-            "" => self.store.log_end().await?,
-            text => position(text).ok_or(Refusal::ResumeToken)?,
+            "" if filter.commands.is_some() => 0,
+            "" => self.store.last_change().await?,
+            text => token::resumed(text).ok_or(Refusal::ResumeToken)?,
         };
         let watch = Watch {
             service: self.clone(),
@@ -107,9 +106,9 @@ impl Watch {
         }
         loop {
             let store = &self.service.store;
-            let (changes, searched) = store.changes_after(self.given, &self.filter, MESSAGE).await?;
-            self.given = searched;
-            if !changes.is_empty() {
+            let changes = store.changes_after(self.given, &self.filter, MESSAGE).await?;
+            if let Some(last) = changes.last() {
+                self.given = last.id;
                 let ids: BTreeSet<i64> = changes.iter().map(|change| change.command).collect();
                 let commands = store.commands(&ids.into_iter().collect::<Vec<_>>()).await?;
                 let changes = changes.into_iter().map(convert::change).collect();
@@ -128,6 +127,6 @@ impl Watch {
         commands: Vec<ami_proto::v1::Command>,
     ) -> WatchCommandsResponse {
         self.silent_since = Instant::now();
-        WatchCommandsResponse { changes, commands, resume_token: token::of_position(self.given) }
+        WatchCommandsResponse { changes, commands, resume_token: token::resume(self.given) }
     }
 }

@@ -13,7 +13,7 @@ use tracing::{Instrument as _, Span};
 
 use super::super::notices::Notices;
 use super::super::status::Refusal;
-use super::super::token::{of_position, position};
+use super::super::token::{self, NO_QUESTION};
 use super::expand::{Expander, register};
 use super::{Readings, obis_filter};
 use crate::store::readings::{Batch, Capture, CaptureRange, Position, RegisterRange, Stored};
@@ -86,9 +86,7 @@ impl Readings {
         };
         watch.search().await?;
         // The client keeps this token, should the watch break before the first reading.
-        watch
-            .messages
-            .push_back(WatchReadingsResponse { readings: Vec::new(), resume_token: of_position(begin) });
+        watch.messages.push_back(WatchReadingsResponse { readings: Vec::new(), resume_token: text(begin) });
         let span = Span::current();
         Ok(Box::pin(stream::unfold(Some(watch), move |watch| step(watch).instrument(span.clone()))))
     }
@@ -143,10 +141,8 @@ impl Watch {
     async fn wait(&mut self) {
         let due = self.silent_since + self.service.limits.sign_of_life;
         if timeout_at(due, self.notices.readings()).await.is_err() {
-            self.messages.push_back(WatchReadingsResponse {
-                readings: Vec::new(),
-                resume_token: of_position(self.given),
-            });
+            self.messages
+                .push_back(WatchReadingsResponse { readings: Vec::new(), resume_token: text(self.given) });
         }
     }
 
@@ -158,12 +154,12 @@ impl Watch {
             Stored::Registers => self.registers(entry, &serial).await?,
         };
         self.within = next;
-        let before = of_position(self.given);
+        let before = text(self.given);
         if next.is_none() {
             self.entries.pop_front();
             self.given = if self.entries.is_empty() { self.searched } else { entry.position };
         }
-        let after = of_position(self.given);
+        let after = text(self.given);
         let parts = readings.len().div_ceil(MESSAGE);
         let mut readings = readings.into_iter();
         for part in 1..=parts {
@@ -222,5 +218,31 @@ impl Watch {
             self.serials.extend(self.service.store.meter_serials(&[meter]).await?);
         }
         self.serials.get(&meter).cloned().ok_or(Refusal::Internal)
+    }
+}
+
+fn text(position: Position) -> String {
+    let octets: Vec<u8> = position.xid.to_be_bytes().into_iter().chain(position.id.to_be_bytes()).collect();
+    token::encode(NO_QUESTION, &octets)
+}
+
+fn position(text: &str) -> Option<Position> {
+    let octets = token::decode(NO_QUESTION, text)?;
+    let (xid, id) = octets.split_first_chunk::<8>()?;
+    let position = Position { xid: i64::from_be_bytes(*xid), id: i64::from_be_bytes(id.try_into().ok()?) };
+    (position.xid >= 0 && position.id >= 0).then_some(position)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_survive_their_tokens() {
+        let place = Position { xid: i64::from(u32::MAX) + 7, id: 42 };
+        assert_eq!(position(&text(place)), Some(place));
+        assert_eq!(position(&text(Position { xid: -1, id: 0 })), None);
+        assert_eq!(position(""), None);
+        assert_eq!(position(&text(place)[2..]), None);
     }
 }
