@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use dlms::{
     AttributeDescriptor, Error, MethodDescriptor,
     axdr::Data,
-    client::{Association, Counters, Reply},
+    client::{Association, Counters, Reply, SystemTitle},
     selection::Selection,
 };
 use tokio::time::{Instant, sleep_until, timeout};
@@ -112,6 +112,12 @@ impl Session {
     /// Time from the last request to its answer.
     pub(crate) const fn last_delay(&self) -> Duration {
         self.last_delay
+    }
+
+    /// System title that the meter proved to be its own, by the keys of the open association.
+    pub(crate) fn server_title(&self) -> Option<SystemTitle> {
+        let association = &self.open.as_ref()?.association;
+        association.counters().and_then(|_| association.negotiated().server_title)
     }
 
     /// Takes a range of invocation counters into the meter's pool.

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use dlms::{AttributeDescriptor, Error, MethodDescriptor, axdr::Data, selection::Selection};
+use dlms::{
+    AttributeDescriptor, Error, MethodDescriptor, axdr::Data, client::SystemTitle, selection::Selection,
+};
 use jiff::Timestamp;
 use tokio::time::sleep;
 
@@ -42,6 +44,11 @@ impl<'a> Turn<'a> {
     /// The meter.
     pub(crate) fn station(&self) -> &'a Station {
         &self.work.station
+    }
+
+    /// System title of the meter, when the association is ciphered.
+    pub(crate) fn server_title(&self) -> Option<SystemTitle> {
+        self.session.server_title()
     }
 
     /// Our wall clock.

@@ -168,6 +168,8 @@ pub enum Event {
         logical_device_name: Option<String>,
         /// Version of the firmware; `None` when the meter does not give it.
         firmware: Option<String>,
+        /// System title; `None` when the meter did not prove by ciphering that it is its own.
+        system_title: Option<SystemTitle>,
     },
     /// What the meter's clock showed.
     Clock {

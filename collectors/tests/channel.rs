@@ -14,6 +14,7 @@ use std::{sync::Arc, time::Duration};
 
 use collectors::{Channel, Dialer, Event, MemoryDialer, Reason, RegisterRequest, Task, Work};
 use common::*;
+use dlms::client::SystemTitle;
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep},
@@ -212,6 +213,7 @@ async fn identity_clock_and_registers_are_what_the_meter_says() {
         serial: SERIAL.into(),
         logical_device_name: Some("TINY30000001".into()),
         firmware: Some("1.0".into()),
+        system_title: Some(SystemTitle::new(*b"MMM\0\0\0\0\x07")),
     };
     assert_eq!(events[0], identity);
     let clock = Event::Clock {

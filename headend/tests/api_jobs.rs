@@ -157,6 +157,7 @@ async fn clock_and_identity_are_told_as_the_meter_told_them() {
             serial: "D3".into(),
             logical_device_name: Some("XYZ0001".into()),
             firmware: Some("1.2".into()),
+            system_title: None,
         };
         vec![Report { job: job.id, meter, event }, done(meter, job.id, None)]
     })

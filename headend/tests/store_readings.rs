@@ -9,6 +9,7 @@ use std::time::Duration;
 use collectors::{Event, RegisterValue, Report};
 use common::{Database, at, captures, done, energy, layout, quarters};
 use dlms::Unit;
+use dlms::security::SystemTitle;
 use headend::store::captures::Stored;
 use headend::store::jobs::Wanted;
 use jiff::{SignedDuration, Timestamp};
@@ -148,13 +149,14 @@ async fn a_clock_and_an_identity_are_kept() {
         serial: "M1".into(),
         logical_device_name: Some("ABC0000001".into()),
         firmware: firmware.map(str::to_owned),
+        system_title: firmware.map(|_| SystemTitle::new(*b"ABC\0\0\0\0\x01")),
     };
     let report = |event| Report { job: 5, meter, event };
     database.store.write(owner, &[report(clock), report(name(Some("1.2")))]).await.unwrap();
     database.store.write(owner, &[report(name(None))]).await.unwrap();
     assert_eq!(
-        database.sql("SELECT logical_device_name, firmware, identified_at IS NOT NULL FROM meter"),
-        "ABC0000001|1.2|t"
+        database.sql("SELECT logical_device_name, firmware, identified_at IS NOT NULL, system_title FROM meter WHERE serial = 'M1'"),
+        "ABC0000001|1.2|t|\\x4142430000000001"
     );
     assert_eq!(
         database.sql("SELECT read_at, meter_ts, offset_min, status, delay_ms, job_id FROM clock_reading"),

@@ -145,14 +145,17 @@ async fn partitions_are_made_once_however_many_ask() {
 async fn a_counter_can_not_be_lowered_by_anybody() {
     let database = Database::new().await;
     let meter = database.gmac_meter("M1", 500);
+    database.sql(&format!("INSERT INTO meter_push_counter VALUES ({meter}, 500, 0)"));
     let socket = database.server.cluster().socket_dir().to_path_buf();
-    let lowered = std::process::Command::new("psql")
-        .args(["-X", "-U", "headend", "-d", &database.name, "-h"])
-        .arg(socket)
-        .args(["-c", &format!("UPDATE meter_counter SET next = 499 WHERE meter_id = {meter}")])
-        .output()
-        .unwrap();
-    assert!(!lowered.status.success());
-    assert!(String::from_utf8_lossy(&lowered.stderr).contains("never lowered"));
-    assert_eq!(database.sql("SELECT next FROM meter_counter"), "500");
+    for (table, column) in [("meter_counter", "next"), ("meter_push_counter", "last")] {
+        let lowered = std::process::Command::new("psql")
+            .args(["-X", "-U", "headend", "-d", &database.name, "-h"])
+            .arg(&socket)
+            .args(["-c", &format!("UPDATE {table} SET {column} = 499 WHERE meter_id = {meter}")])
+            .output()
+            .unwrap();
+        assert!(!lowered.status.success());
+        assert!(String::from_utf8_lossy(&lowered.stderr).contains("never lowered"));
+        assert_eq!(database.sql(&format!("SELECT {column} FROM {table}")), "500");
+    }
 }

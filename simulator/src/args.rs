@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use models::{Model, SecondInitiate};
-use simulator::{Clock, FaultRule, FirmwareConfig, FleetConfig, Security, SwitchConfig};
+use simulator::{Clock, FaultRule, FirmwareConfig, FleetConfig, Security, SwitchConfig, Transport};
 
 /// What a fleet is made of; the same arguments give the same meters.
 #[derive(Debug, Args)]
@@ -93,6 +93,13 @@ enum SecurityArg {
     Mixed,
 }
 
+/// How a push is sent.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum TransportArg {
+    Tcp,
+    Udp,
+}
+
 impl FleetArgs {
     /// The configuration of a fleet that listens from a port on.
     pub(crate) fn config(self, port: u16) -> anyhow::Result<FleetConfig> {
@@ -130,6 +137,15 @@ impl From<SecurityArg> for Security {
             SecurityArg::Lls => Self::Lls,
             SecurityArg::Gmac => Self::Gmac,
             SecurityArg::Mixed => Self::Mixed,
+        }
+    }
+}
+
+impl From<TransportArg> for Transport {
+    fn from(transport: TransportArg) -> Self {
+        match transport {
+            TransportArg::Tcp => Self::Tcp,
+            TransportArg::Udp => Self::Udp,
         }
     }
 }

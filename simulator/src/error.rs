@@ -1,6 +1,7 @@
 //! Why a fleet does not start.
 
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// What is wrong with a fleet, its configuration or a question about it.
@@ -53,6 +54,22 @@ pub enum Error {
         number: u32,
         /// Meters in the fleet.
         count: u32,
+    },
+    /// The tables of the model do not say how a meter tells of this.
+    #[error("a meter of the model `{model}` does not push `{key}`: its tables do not have it")]
+    NoEvent {
+        /// Name of the model.
+        model: String,
+        /// The canonical key.
+        key: String,
+    },
+    /// Nobody takes a push in.
+    #[error("a push does not reach {address} ({kind})")]
+    Unheard {
+        /// Where it was sent.
+        address: SocketAddr,
+        /// What the operating system answered.
+        kind: ErrorKind,
     },
     /// The model has no profile of that name.
     #[error("the model `{model}` has no profile `{profile}`")]

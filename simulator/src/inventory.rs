@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::config::SecurityLevel;
 use crate::{Fleet, Meter};
 
-const HEADER: &str = "serial,model,address,server_sap,client_sap,zone,security,password,client_title,encryption_key,authentication_key";
+const HEADER: &str = "serial,model,address,server_sap,client_sap,zone,security,password,client_title,encryption_key,authentication_key,system_title";
 
 /// The inventory of a fleet as CSV with a header. Keys and titles are hexadecimal; what a meter's security does not need
 /// is empty.
@@ -47,6 +47,7 @@ fn line(meter: &Meter, address: &str) -> String {
         title.as_str(),
         encryption_key.as_str(),
         authentication_key.as_str(),
+        hex(&meter.system_title()).as_str(),
     ]
     .join(",")
 }

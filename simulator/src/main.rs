@@ -1,18 +1,20 @@
-//! The simulator program: serves a fleet of meters, or prints what a correct reader must have stored.
+//! The simulator program: serves a fleet of meters, lets them push, or prints what a correct reader must have stored.
 #![allow(clippy::print_stdout, reason = "the program's output goes to the terminal")]
 
 mod args;
 
 use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
 use jiff::Timestamp;
-use simulator::{Fleet, FleetConfig, Meter, inventory};
+use simulator::{Fleet, FleetConfig, Meter, PushOptions, Pusher, Transport, inventory};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::args::FleetArgs;
+use crate::args::{FleetArgs, TransportArg};
 
 /// Simulated DLMS meters over TCP (wrapper), on 127.0.0.1 only.
 #[derive(Debug, Parser)]
@@ -38,6 +40,32 @@ enum Command {
         /// Append everything that happens to the meters to this file, a JSON object on each line
         #[arg(long)]
         ledger: Option<PathBuf>,
+    },
+    /// Let meters of such a fleet push an event to a head-end, one after the other
+    Push {
+        #[command(flatten)]
+        fleet: FleetArgs,
+        /// Number of the first meter, counted from 0
+        #[arg(long, default_value_t = 0)]
+        meter: u32,
+        /// How many meters push, from that one on
+        #[arg(long, default_value_t = 1)]
+        meters: u32,
+        /// What is pushed: a key of the model's tables
+        #[arg(long, default_value = "power.last_gasp")]
+        key: String,
+        /// Where the head-end listens
+        #[arg(long, default_value = "127.0.0.1:4059")]
+        to: SocketAddr,
+        /// How it is sent
+        #[arg(long, value_enum, default_value = "udp")]
+        over: TransportArg,
+        /// In the clear, though the meters could cipher it
+        #[arg(long)]
+        plain: bool,
+        /// Ask for a confirmation and wait for it; over TCP only
+        #[arg(long)]
+        confirmed: bool,
     },
     /// Print the rows that a meter of such a fleet holds of a profile, as CSV
     Expect {
@@ -69,6 +97,11 @@ async fn main() -> anyhow::Result<()> {
         Command::Serve { fleet, port, inventory, ledger } => {
             serve(FleetConfig { ledger, ..fleet.config(port)? }, inventory).await
         }
+        Command::Push { fleet, meter, meters, key, to, over, plain, confirmed } => {
+            let options = PushOptions { plain, confirmed };
+            push(&fleet.config(0)?, meter..meter.saturating_add(meters), &key, (to, over.into()), options)
+                .await
+        }
         Command::Expect { fleet, meter, profile, from, to } => {
             expect(&fleet.config(0)?, meter, &profile, from, to)
         }
@@ -95,6 +128,23 @@ async fn serve(config: FleetConfig, file: Option<PathBuf>) -> anyhow::Result<()>
     }
     println!("{}", fleet.counts());
     fleet.shutdown().await;
+    Ok(())
+}
+
+async fn push(
+    config: &FleetConfig,
+    meters: Range<u32>,
+    key: &str,
+    (to, transport): (SocketAddr, Transport),
+    options: PushOptions,
+) -> anyhow::Result<()> {
+    let mut pusher = Pusher::new();
+    for number in meters {
+        let meter = Meter::offline(config.clone(), number)?;
+        let frame = pusher.frame(&meter, key, options)?;
+        let confirmed = simulator::send(&frame, to, transport, options.confirmed).await?;
+        println!("{} pushed {key}{}", meter.serial(), if confirmed { ", confirmed" } else { "" });
+    }
     Ok(())
 }
 

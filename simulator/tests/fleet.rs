@@ -299,21 +299,49 @@ async fn the_inventory_lists_what_a_head_end_needs() {
     let lines: Vec<Vec<&str>> = list.lines().map(|line| line.split(',').collect()).collect();
     assert_eq!(
         lines[0].join(","),
-        "serial,model,address,server_sap,client_sap,zone,security,password,client_title,encryption_key,authentication_key"
+        "serial,model,address,server_sap,client_sap,zone,security,password,client_title,encryption_key,authentication_key,system_title"
     );
     let address = |number: usize| fleet.addresses()[number].to_string();
     assert_eq!(
         lines[1],
-        ["30000000", "sed302", &address(0), "1", "16", "Europe/Berlin", "none", "", "", "", ""]
+        [
+            "30000000",
+            "sed302",
+            &address(0),
+            "1",
+            "16",
+            "Europe/Berlin",
+            "none",
+            "",
+            "",
+            "",
+            "",
+            "53494D0001C9C380"
+        ]
     );
     let password = fleet.meters()[1].secrets().password;
     assert_eq!(
         lines[2],
-        ["30000001", "sed302", &address(1), "1", "32", "Europe/Berlin", "lls", &password, "", "", ""]
+        [
+            "30000001",
+            "sed302",
+            &address(1),
+            "1",
+            "32",
+            "Europe/Berlin",
+            "lls",
+            &password,
+            "",
+            "",
+            "",
+            "53494D0001C9C381"
+        ]
     );
     assert_eq!(lines[3][4..9], ["1", "Europe/Berlin", "gmac", "", "4845414400000001"]);
     assert!(
-        lines[3][9..].iter().all(|key| key.len() == 32 && key.bytes().all(|digit| digit.is_ascii_hexdigit()))
+        lines[3][9..11]
+            .iter()
+            .all(|key| key.len() == 32 && key.bytes().all(|digit| digit.is_ascii_hexdigit()))
     );
 }
 

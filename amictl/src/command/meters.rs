@@ -117,6 +117,7 @@ fn creation(args: AddArgs) -> Result<CreateMeterRequest, Error> {
         client_sap: args.client_sap,
         zone: args.zone,
         credentials: level.map(|level| Credentials { level: Some(level) }),
+        ..CreateMeterRequest::default()
     })
 }
 

@@ -166,7 +166,7 @@ fn capture(
 fn single(meter: &Meter, task: &Task, reports: &[&Report]) -> Vec<String> {
     let [first, _] = reports else { return vec![format!("{} reports", reports.len())] };
     match (task, &first.event) {
-        (Task::Identify, Event::Identity { serial, logical_device_name, firmware }) => {
+        (Task::Identify, Event::Identity { serial, logical_device_name, firmware, .. }) => {
             let found = (serial.as_str(), logical_device_name.as_deref(), firmware.as_deref());
             let is_true = found == (SERIAL, Some("TINY30000001"), Some("1.0"));
             if is_true { vec![] } else { vec![format!("a false identity: {found:?}")] }

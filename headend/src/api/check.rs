@@ -38,6 +38,10 @@ pub(crate) struct Draft {
     pub(crate) client_sap: u32,
     pub(crate) zone: String,
     pub(crate) secrets: DraftSecrets,
+    /// Empty = not known.
+    pub(crate) system_title: Vec<u8>,
+    /// Empty = none of its own.
+    pub(crate) equipment_id: String,
 }
 
 /// Secrets as a client gives them, before they are checked.
@@ -67,6 +71,14 @@ pub(crate) fn meter(draft: Draft, models: &Models) -> Result<NewMeter, Vec<Probl
     rule(is_serial(&draft.serial), "serial", "1 to 64 visible ASCII characters without comma are expected");
     rule(is_address(&draft.address), "address", "host:port is expected, with an IPv6 address in brackets");
     rule(TimeZone::get(&draft.zone).is_ok(), "zone", "an IANA time zone is expected, for example Asia/Dhaka");
+    let title = &draft.system_title;
+    rule(title.is_empty() || title.len() == TITLE, "system_title", "8 octets are expected, or nothing");
+    let id = &draft.equipment_id;
+    rule(
+        id.is_empty() || is_serial(id),
+        "equipment_id",
+        "1 to 64 visible ASCII characters without comma are expected, or nothing",
+    );
     let (server, client) = (u16::try_from(draft.server_sap), u16::try_from(draft.client_sap));
     rule(server.is_ok(), "server_sap", "1 to 65535 is expected, or 0 for the model's");
     rule(client.is_ok(), "client_sap", "1 to 65535 is expected, or 0 for the model's");
@@ -92,6 +104,8 @@ pub(crate) fn meter(draft: Draft, models: &Models) -> Result<NewMeter, Vec<Probl
                 client_sap: if client == 0 { client_sap } else { client },
                 zone: draft.zone,
                 secrets,
+                system_title: draft.system_title.try_into().ok(),
+                equipment_id: Some(draft.equipment_id).filter(|id| !id.is_empty()),
             })
         }
         _ => Err(problems),
@@ -225,6 +239,8 @@ mod tests {
             client_sap: 0,
             zone: "Asia/Dhaka".into(),
             secrets: DraftSecrets::None,
+            system_title: Vec::new(),
+            equipment_id: String::new(),
         }
     }
 
@@ -275,11 +291,15 @@ mod tests {
             client_sap: 65_536,
             zone: "Asia/Nowhere".into(),
             secrets: gmac(7, 15, 17),
+            system_title: vec![1; 9],
+            equipment_id: "a b".into(),
         };
         let expected = [
             "serial",
             "address",
             "zone",
+            "system_title",
+            "equipment_id",
             "server_sap",
             "client_sap",
             "client_title",

@@ -50,6 +50,8 @@ pub(super) fn meter(meter: Meter) -> v1::Meter {
         logical_device_name: meter.logical_device_name.unwrap_or_default(),
         firmware: meter.firmware.unwrap_or_default(),
         identified_at: meter.identified_at.map(stored),
+        system_title: meter.system_title.unwrap_or_default(),
+        equipment_id: meter.equipment_id.unwrap_or_default(),
     }
 }
 

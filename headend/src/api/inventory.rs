@@ -182,6 +182,8 @@ fn draft(request: CreateMeterRequest) -> Draft {
         client_sap: request.client_sap,
         zone: request.zone,
         secrets,
+        system_title: request.system_title,
+        equipment_id: request.equipment_id,
     }
 }
 

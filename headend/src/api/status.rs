@@ -23,8 +23,8 @@ pub(crate) enum Refusal {
     /// No meter has this serial number.
     #[error("there is no meter {serial}: check the serial number")]
     MeterNotFound { serial: String },
-    /// A meter with this serial number exists.
-    #[error("there is a meter {serial} already")]
+    /// A meter with this serial number, or with something else of which each meter has its own, exists.
+    #[error("there is a meter {serial} already, or another one with its system title or equipment id")]
     MeterExists { serial: String },
     /// The meter is out of service.
     #[error("meter {serial} is retired: it is not read any more")]

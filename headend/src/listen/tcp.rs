@@ -126,6 +126,8 @@ impl Connection {
                     if let Some(answer) = answer {
                         self.answer(header, answer).await?;
                     }
+                    // While as many as may be were on the way, nothing was read.
+                    self.due = self.due.max(Instant::now() + self.intake.config.frame_timeout);
                 }
                 ready = self.stream.readable(), if may_read => {
                     ready?;

@@ -5,6 +5,7 @@
 
 use jiff_sqlx::{Timestamp, ToSqlx as _};
 
+use super::audit::{self, Entry};
 use super::{AlarmSeverity, AlarmSource, Error, PushFate, Store, failed};
 
 /// An alarm.
@@ -91,10 +92,10 @@ pub struct QuarantineEntry {
 /// Who takes notice of alarms, and what is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Notice<'a> {
-    /// The person or system.
-    pub principal: &'a str,
-    /// What to write down; empty = nothing.
+    /// What to write down with the alarms; empty = nothing.
     pub note: &'a str,
+    /// Who takes notice, and the row of the audit about it.
+    pub entry: &'a Entry,
 }
 
 /// What came of acknowledging.
@@ -186,7 +187,7 @@ impl Store {
              UPDATE alarm a SET acknowledged_at = now(), acknowledged_by = $2, note = nullif($3, '')
              FROM open WHERE a.id = open.id",
         );
-        let query = query.bind(ids).bind(notice.principal).bind(notice.note);
+        let query = query.bind(ids).bind(&notice.entry.principal).bind(notice.note);
         query.execute(&mut *transaction).await.map_err(&failed)?;
         let query = sqlx::query_as::<_, Alarm>(
             "/* store::acknowledge_alarms */ SELECT a.*, m.serial FROM alarm a JOIN meter m ON m.id = a.meter_id
@@ -198,6 +199,7 @@ impl Store {
             transaction.rollback().await.map_err(&failed)?;
             return Ok(Acknowledged::Missing(missing));
         }
+        audit::insert(&mut transaction, notice.entry).await?;
         transaction.commit().await.map_err(&failed)?;
         Ok(Acknowledged::All(alarms))
     }

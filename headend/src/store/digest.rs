@@ -52,11 +52,14 @@ impl<'a> Digest<'a> {
     fn take(&mut self, report: &'a Report, layout_id: &impl Fn(&Layout) -> Option<i32>) {
         let (meter, job) = (report.meter, report.job);
         match &report.event {
-            Event::Identity { serial: _, logical_device_name, firmware } => self.identities.push(Identity {
-                meter,
-                logical_device_name: logical_device_name.as_deref(),
-                firmware: firmware.as_deref(),
-            }),
+            Event::Identity { serial: _, logical_device_name, firmware, system_title } => {
+                self.identities.push(Identity {
+                    meter,
+                    logical_device_name: logical_device_name.as_deref(),
+                    firmware: firmware.as_deref(),
+                    system_title: *system_title,
+                })
+            }
             Event::Clock { meter: shown, offset_min, status, read_at, delay_ms } => self.clocks.push(Clock {
                 meter,
                 job,

@@ -42,6 +42,10 @@ pub struct Meter {
     pub firmware: Option<String>,
     /// When it was last identified.
     pub identified_at: Option<Timestamp>,
+    /// Its system title, 8 octets.
+    pub system_title: Option<Vec<u8>>,
+    /// What it calls itself in pushes, when that is neither its serial number nor its logical device name.
+    pub equipment_id: Option<String>,
 }
 
 /// Octets that are wiped when they are dropped.
@@ -125,6 +129,10 @@ pub struct NewMeter {
     pub zone: String,
     /// Level of security and what it needs.
     pub secrets: Secrets,
+    /// System title of the meter, when it is known.
+    pub system_title: Option<[u8; 8]>,
+    /// What it calls itself in pushes, when that is neither its serial number nor its logical device name.
+    pub equipment_id: Option<String>,
 }
 
 /// What came of adding meters.
@@ -132,7 +140,8 @@ pub struct NewMeter {
 pub enum Added {
     /// All were added.
     All,
-    /// None was added, because these serial numbers are taken.
+    /// None was added, because of the meters with these serial numbers the serial number, the system title or the equipment id is
+    /// taken.
     Taken(Vec<String>),
 }
 
@@ -192,7 +201,7 @@ impl Store {
     pub async fn meter(&self, serial: &str) -> Result<Option<Meter>, Error> {
         let query = sqlx::query_as(
             "/* store::meter */ SELECT id, serial, model, address, server_sap, client_sap, zone, security, created_at,
-                 retired_at, logical_device_name, firmware, identified_at
+                 retired_at, logical_device_name, firmware, identified_at, system_title, equipment_id
              FROM meter WHERE serial = $1",
         );
         query.bind(serial).fetch_optional(self.pool()).await.map_err(failed("store::meter"))
@@ -210,7 +219,7 @@ impl Store {
     ) -> Result<Vec<Meter>, Error> {
         let query = sqlx::query_as(
             "/* store::list_meters */ SELECT id, serial, model, address, server_sap, client_sap, zone, security, created_at,
-                 retired_at, logical_device_name, firmware, identified_at
+                 retired_at, logical_device_name, firmware, identified_at, system_title, equipment_id
              FROM meter
              WHERE ($1::text IS NULL OR model = $1) AND ($2::bool IS NULL OR (state = 'active') = $2)
                  AND starts_with(serial, $3) AND serial > $4
@@ -286,7 +295,7 @@ impl Store {
     }
 }
 
-/// Inserts what is new and returns the keys by serial number; a serial number that is taken is missing.
+/// Inserts what is new and returns the keys by serial number; a meter of which something is taken is missing.
 async fn insert_meters(
     transaction: &mut PgTransaction<'_>,
     meters: &[NewMeter],
@@ -297,11 +306,13 @@ async fn insert_meters(
     let connection: &mut PgConnection = transaction;
     let query = sqlx::query_as::<_, (String, i32)>(
         "/* store::insert_meters */ INSERT INTO meter
-             (serial, model, address, server_sap, client_sap, zone, security, client_title)
-         SELECT serial, model, address, server_sap, client_sap, zone, security::security_level, client_title
-         FROM unnest($1::text[], $2::text[], $3::text[], $4::int4[], $5::int4[], $6::text[], $7::text[], $8::bytea[])
-             AS new (serial, model, address, server_sap, client_sap, zone, security, client_title)
-         ON CONFLICT (serial) DO NOTHING RETURNING serial, id",
+             (serial, model, address, server_sap, client_sap, zone, security, client_title, system_title, equipment_id)
+         SELECT serial, model, address, server_sap, client_sap, zone, security::security_level, client_title, system_title,
+             equipment_id
+         FROM unnest($1::text[], $2::text[], $3::text[], $4::int4[], $5::int4[], $6::text[], $7::text[], $8::bytea[],
+             $9::bytea[], $10::text[]) AS new (serial, model, address, server_sap, client_sap, zone, security, client_title,
+             system_title, equipment_id)
+         ON CONFLICT DO NOTHING RETURNING serial, id",
     );
     let rows = query
         .bind(column(meters, |meter| meter.serial.as_str()))
@@ -312,6 +323,8 @@ async fn insert_meters(
         .bind(column(meters, |meter| meter.zone.as_str()))
         .bind(column(meters, |meter| security_word(meter.secrets.security())))
         .bind(column(meters, |meter| meter.secrets.client_title()))
+        .bind(column(meters, |meter| meter.system_title.as_ref().map(|title| &title[..])))
+        .bind(column(meters, |meter| meter.equipment_id.as_deref()))
         .fetch_all(connection);
     Ok(rows.await.map_err(failed("store::insert_meters"))?.into_iter().collect())
 }

@@ -1,6 +1,7 @@
 //! Registers, clocks and identities: what is read on its own. Written by [`super::batch`], inside of its transaction.
 
 use collectors::{JobId, MeterId, RegisterValue};
+use dlms::security::SystemTitle;
 use jiff::Timestamp;
 use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx as _};
 use sqlx::PgConnection;
@@ -29,6 +30,7 @@ pub(super) struct Identity<'a> {
     pub(super) meter: MeterId,
     pub(super) logical_device_name: Option<&'a str>,
     pub(super) firmware: Option<&'a str>,
+    pub(super) system_title: Option<SystemTitle>,
 }
 
 /// Stores register values; one that is known already stays as it is. Returns how many are new and notes them in `changes`.
@@ -89,7 +91,8 @@ pub(super) async fn insert_clocks(connection: &mut PgConnection, clocks: &[Clock
     Ok(())
 }
 
-/// Notes who meters say they are; what a meter does not say stays as it was.
+/// Notes who meters say they are; what a meter does not say stays as it was, and a system title belongs to the first meter that
+/// has it.
 pub(super) async fn identify(
     connection: &mut PgConnection,
     identities: &[Identity<'_>],
@@ -101,12 +104,20 @@ pub(super) async fn identify(
     sqlx::query(
         "/* store::registers::identify */
          UPDATE meter m SET identified_at = now(), firmware = coalesce(i.firmware, m.firmware),
-             logical_device_name = coalesce(i.logical_device_name, m.logical_device_name)
-         FROM unnest($1::int4[], $2::text[], $3::text[]) AS i (id, logical_device_name, firmware) WHERE m.id = i.id",
+             logical_device_name = coalesce(i.logical_device_name, m.logical_device_name),
+             system_title = CASE
+                 WHEN i.holder = i.id AND NOT EXISTS (
+                     SELECT FROM meter o WHERE o.system_title = i.system_title AND o.id <> i.id) THEN i.system_title
+                 ELSE m.system_title END
+         FROM (SELECT *, min(id) FILTER (WHERE system_title IS NOT NULL) OVER (PARTITION BY system_title) AS holder
+             FROM unnest($1::int4[], $2::text[], $3::text[], $4::bytea[])
+                 AS n (id, logical_device_name, firmware, system_title)) i
+         WHERE m.id = i.id",
     )
     .bind(identities.iter().map(|identity| identity.meter).collect::<Vec<_>>())
     .bind(identities.iter().map(|identity| text(identity.logical_device_name)).collect::<Vec<_>>())
     .bind(identities.iter().map(|identity| text(identity.firmware)).collect::<Vec<_>>())
+    .bind(identities.iter().map(|identity| identity.system_title.map(|title| title.octets().to_vec())).collect::<Vec<_>>())
     .execute(connection)
     .await
     .map_err(failed("store::registers::identify"))?;

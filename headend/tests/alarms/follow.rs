@@ -51,6 +51,50 @@ async fn a_resumed_subscription_has_everything_and_nothing_twice() {
     hearing.stop().await;
 }
 
+/// Transactions that begin in one order and end in another, as those of several listeners would.
+#[tokio::test]
+async fn nothing_is_left_out_whoever_writes_at_the_same_time() {
+    const WRITERS: usize = 6;
+    const EACH: usize = 40;
+    let hearing = Hearing::new().await;
+    hearing.served.database.meter("A1");
+    let mut subscriber = hearing.subscribe(SubscribeAlarmsRequest::default()).await;
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|writer| {
+            let store = hearing.served.database.store.clone();
+            tokio::spawn(async move {
+                for turn in 0..EACH {
+                    let mut transaction = store.pool().begin().await.unwrap();
+                    // Has a transaction number long before a number in the log.
+                    sqlx::query("SELECT pg_current_xact_id()").execute(&mut *transaction).await.unwrap();
+                    sqlx::query(
+                        "INSERT INTO alarm (meter_id, key, severity, source, obis, code, received_at, authenticated, peer, raw)
+                         VALUES (1, 'power.down', 'warning', 'event', '\\x0000636200ff', $1, now(), false, 'test', '')",
+                    )
+                    .bind((writer * EACH + turn) as i64)
+                    .execute(&mut *transaction)
+                    .await
+                    .unwrap();
+                    sqlx::query("SELECT pg_notify('alarm', ''), pg_sleep(random() * 0.003)")
+                        .execute(&mut *transaction)
+                        .await
+                        .unwrap();
+                    transaction.commit().await.unwrap();
+                }
+            })
+        })
+        .collect();
+    let alarms = subscriber.next(WRITERS * EACH).await;
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    assert!(alarms.is_sorted_by(|one, next| one.id < next.id));
+    let mut told = codes(&alarms);
+    told.sort_unstable();
+    assert_eq!(told, (0..(WRITERS * EACH) as u32).collect::<Vec<_>>());
+    hearing.stop().await;
+}
+
 #[tokio::test]
 async fn repetitions_within_ten_minutes_are_one_alarm() {
     let hearing = Hearing::new().await;
@@ -160,6 +204,15 @@ async fn the_first_who_takes_notice_stays_on_record() {
         let refusal = acknowledge(ids, note).await.unwrap_err();
         assert_eq!(reason(&refusal).0, ErrorReason::InvalidField, "{refusal:?}");
     }
+    let audit = "SELECT principal, action, target, outcome, detail FROM audit ORDER BY id";
+    assert_eq!(
+        hearing.sql(audit).lines().take(3).collect::<Vec<_>>(),
+        [
+            "loopback|AlarmsService/AcknowledgeAlarms|alarms 1 2|accepted|crew sent",
+            "loopback|AlarmsService/AcknowledgeAlarms|alarms 2 3|accepted|",
+            "loopback|AlarmsService/AcknowledgeAlarms|alarms 3 4711|alarm_not_found|there is no alarm 4711; none was acknowledged",
+        ]
+    );
     let open = ListAlarmsRequest { acknowledged: Some(false), ..Default::default() };
     let open = hearing.client().list_alarms(open).await.unwrap().into_inner().alarms;
     assert_eq!(codes(&open), [3]);

@@ -1,8 +1,9 @@
 //! Every form in which meters push, over both transports.
 
-use ami_proto::v1::{Alarm, AlarmSeverity, AlarmSource, SubscribeAlarmsRequest};
+use ami_proto::v1::{Alarm, AlarmSeverity, AlarmSource, ImportMetersRequest, SubscribeAlarmsRequest};
 use dlms::apdu::DataNotificationConfirm;
 use dlms::security::Wrapping;
+use simulator::{Fleet, FleetConfig, PushOptions, Pusher, Security, Transport, inventory};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::hearing::{Hearing, TITLE, cipher, entry, framed, gmac_meter, octets, sealed};
@@ -185,6 +186,41 @@ async fn ciphered_ones_are_believed_and_plain_ones_marked() {
     }
     assert_eq!(hearing.sql("SELECT last FROM meter_push_counter"), "2");
     hearing.stop().await;
+}
+
+#[tokio::test]
+async fn simulated_meters_play_a_last_gasp_in_every_way() {
+    let sed302 = models::builtin().unwrap()["sed302"].clone();
+    for security in [Security::Gmac, Security::Lls] {
+        let hearing = Hearing::new().await;
+        let fleet = Fleet::start(FleetConfig { security, ..FleetConfig::new(sed302.clone()) }).await.unwrap();
+        let chunk = inventory(&fleet).into_bytes();
+        let import = tokio_stream::iter([ImportMetersRequest { chunk }]);
+        let imported = hearing.served.inventory().import_meters(import).await.unwrap().into_inner();
+        assert_eq!(imported.imported, 1, "{imported:?}");
+        let mut subscriber = hearing.subscribe(SubscribeAlarmsRequest::default()).await;
+        let (meter, mut pusher) = (&fleet.meters()[0], Pusher::new());
+        for (key, severity) in [
+            ("power.last_gasp", AlarmSeverity::Critical),
+            ("power.last_gasp_test", AlarmSeverity::Info),
+            ("tamper.magnet_on", AlarmSeverity::Critical),
+        ] {
+            for plain in [false, true] {
+                let frame = pusher.frame(meter, key, PushOptions { plain, confirmed: true }).unwrap();
+                let (to, over) =
+                    if plain { (hearing.udp, Transport::Udp) } else { (hearing.tcp, Transport::Tcp) };
+                assert_eq!(simulator::send(&frame, to, over, true).await.unwrap(), !plain, "{key}");
+                let alarm = subscriber.next(1).await.remove(0);
+                assert_eq!((alarm.key.as_str(), alarm.severity()), (key, severity));
+                assert_eq!(alarm.authenticated, !plain && security == Security::Gmac, "{alarm:?}");
+                assert_eq!(alarm.meter_serial, meter.serial());
+                // Otherwise the second would be a repetition of the first, where both are plain.
+                hearing.sql("UPDATE alarm SET received_at = received_at - interval '1 hour'");
+            }
+        }
+        fleet.shutdown().await;
+        hearing.stop().await;
+    }
 }
 
 #[tokio::test]

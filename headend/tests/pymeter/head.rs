@@ -1,6 +1,6 @@
 //! The program `headend` as a process of its own, with a private database, and a client of its API.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -59,6 +59,21 @@ impl Head {
             folder.join("data"),
         );
         std::fs::write(folder.join("headend.toml"), text).unwrap();
+    }
+
+    /// Starts the program with a listener, too, at this address.
+    pub(crate) async fn listening(address: SocketAddr) -> Self {
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let folder =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("pymeter-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        Self::configure(&folder, "2s");
+        let file = folder.join("headend.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let text = text.replace("planner = false", "planner = false\nlistener = true");
+        let text = format!("{text}[listener]\ntcp = \"{address}\"\nudp = \"{address}\"\n");
+        std::fs::write(&file, text).unwrap();
+        Self::run(folder).await
     }
 
     /// Kills the program, without a warning, and starts it again on the same data.

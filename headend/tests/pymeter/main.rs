@@ -13,6 +13,7 @@
     reason = "helpers of tests stand outside the test functions"
 )]
 
+mod alarms;
 mod bad_input;
 mod head;
 mod kill;

@@ -17,7 +17,7 @@ use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use super::access::Principal;
+use super::orders::Asker;
 use super::status::Refusal;
 use super::{Limits, Parts, check, convert, token};
 use crate::store::alarms::{Acknowledged, AlarmFilter, Notice};
@@ -110,8 +110,8 @@ impl Alarms {
 
     async fn acknowledge(
         &self,
-        principal: &Principal,
-        request: AcknowledgeAlarmsRequest,
+        asker: &Asker,
+        request: &AcknowledgeAlarmsRequest,
     ) -> Result<AcknowledgeAlarmsResponse, Refusal> {
         check::list("ids", &request.ids, MAX_LIST)?;
         if request.ids.is_empty() {
@@ -120,7 +120,8 @@ impl Alarms {
         if request.note.chars().count() > MAX_NOTE || request.note.contains('\0') {
             return Err(Refusal::field("note", "at most 500 characters are expected, none of them NUL"));
         }
-        let notice = Notice { principal: &principal.name, note: &request.note };
+        let detail = Some(request.note.clone()).filter(|note| !note.is_empty());
+        let notice = Notice { note: &request.note, entry: &asker.entry(target(request), "accepted", detail) };
         match self.store.acknowledge_alarms(&request.ids, notice).await? {
             Acknowledged::Missing(id) => Err(Refusal::AlarmNotFound { id }),
             Acknowledged::All(alarms) => {
@@ -151,6 +152,12 @@ impl Alarms {
             counts: counts.collect(),
         })
     }
+}
+
+/// The alarms of a request, as the audit has them.
+fn target(request: &AcknowledgeAlarmsRequest) -> String {
+    let ids = request.ids.iter().take(MAX_LIST).map(i64::to_string).collect::<Vec<_>>();
+    format!("alarms {}", ids.join(" "))
 }
 
 /// Cuts a page, of which one row too many was read, and returns the token of the next one; empty on the last.
@@ -198,8 +205,10 @@ impl AlarmsService for Alarms {
         &self,
         request: Request<AcknowledgeAlarmsRequest>,
     ) -> Result<Response<AcknowledgeAlarmsResponse>, Status> {
-        let principal = Principal::of(&request)?;
-        Ok(Response::new(self.acknowledge(&principal, request.into_inner()).await?))
+        let asker = Asker::of(&request, "AlarmsService/AcknowledgeAlarms")?;
+        let request = request.into_inner();
+        let outcome = self.acknowledge(&asker, &request).await;
+        Ok(Response::new(asker.audited(&self.store, target(&request), outcome).await?))
     }
 
     async fn list_quarantine(

@@ -11,7 +11,7 @@ use super::import::Problems;
 use crate::store::meters::{NewMeter, Secret};
 
 /// Every column, the required ones first.
-const COLUMNS: [&str; 11] = [
+const COLUMNS: [&str; 13] = [
     "serial",
     "model",
     "address",
@@ -23,6 +23,8 @@ const COLUMNS: [&str; 11] = [
     "client_title",
     "encryption_key",
     "authentication_key",
+    "system_title",
+    "equipment_id",
 ];
 
 /// How many of the columns have to be there.
@@ -153,6 +155,11 @@ impl Fields<'_> {
             client_sap: self.number("client_sap", &mut found),
             zone: self.text("zone", &mut found),
             secrets: secrets.unwrap_or(DraftSecrets::None),
+            system_title: match self.bytes("system_title") {
+                b"" => Vec::new(),
+                _ => self.hex("system_title", 8, &mut found).to_vec(),
+            },
+            equipment_id: self.text("equipment_id", &mut found),
         };
         let meter = check::meter(draft, models);
         if let Err(more) = &meter {
@@ -329,6 +336,22 @@ mod tests {
             let places: Vec<_> = problems.iter().map(|(line, column, _)| (*line, column.as_str())).collect();
             assert_eq!(places, [(7, "")], "{end:?}: a line end around a serial number is not part of it");
         }
+    }
+
+    #[test]
+    fn who_sends_pushes_may_be_given() {
+        let header = "serial,model,address,zone,security,system_title,equipment_id";
+        let (rows, problems) = parsed(&[
+            header,
+            "A,generic-dlms,h:1,UTC,none,4D4D4D0000BC614E,KA6P005039021110",
+            "B,generic-dlms,h:1,UTC,none,,",
+            "C,generic-dlms,h:1,UTC,none,4D4D,a b",
+        ]);
+        let given: Vec<_> =
+            rows.iter().map(|row| (row.meter.system_title, row.meter.equipment_id.as_deref())).collect();
+        assert_eq!(given, [(Some(*b"MMM\0\0\xBC\x61\x4E"), Some("KA6P005039021110")), (None, None)]);
+        let places: Vec<_> = problems.iter().map(|(line, column, _)| (*line, column.as_str())).collect();
+        assert_eq!(places, [(4, "system_title"), (4, "equipment_id")]);
     }
 
     #[test]

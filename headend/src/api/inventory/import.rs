@@ -88,7 +88,11 @@ pub(super) async fn run(
         Added::Taken(serials) => {
             for serial in serials {
                 let line = lines.get(&serial).copied().unwrap_or_default();
-                problems.add(line, "serial", "a meter with this serial number exists already");
+                problems.add(
+                    line,
+                    "serial",
+                    "a meter with this serial number, system title or equipment id exists already",
+                );
             }
             refuse(store, problems, asker).await
         }
