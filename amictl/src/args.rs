@@ -5,6 +5,7 @@ mod meters;
 mod readings;
 mod server;
 mod switch;
+mod trace;
 
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ pub(crate) use self::{
     readings::{ReadArgs, ReadingsArgs, WatchArgs},
     server::Server,
     switch::{ReleaseArgs, SwitchArgs},
+    trace::{TraceArgs, TraceCommand},
 };
 use crate::{error::EXIT_CODES, time};
 
@@ -66,6 +68,8 @@ pub(crate) enum Command {
     /// Show the work of the head-end, the newest first.
     #[command(args_conflicts_with_subcommands = true)]
     Jobs(JobsArgs),
+    /// Log what a meter and the head-end say to each other, for a limited time.
+    Trace(TraceArgs),
     /// Write the completion script of a shell to standard output.
     Completions {
         /// The shell.
@@ -152,6 +156,27 @@ mod tests {
             Cli::try_parse_from(line.into_iter().chain(["--reason", "cover closed, seen by J."])).is_ok()
         );
         assert!(Cli::try_parse_from(["amictl", "disconnect", "17"]).is_ok());
+    }
+
+    #[test]
+    fn a_trace_names_whose_and_what() {
+        let parsed = |line: &str| Cli::try_parse_from(line.split(' ')).map(|cli| cli.command);
+        for right in [
+            "amictl trace 7 --application --frame --for 15m",
+            "amictl trace --line 10.0.0.1:4059 --bytes",
+            "amictl trace 7 --off",
+            "amictl trace list",
+        ] {
+            assert!(matches!(parsed(right), Ok(Command::Trace(_))), "{right}");
+        }
+        for wrong in [
+            "amictl trace 7",
+            "amictl trace --bytes",
+            "amictl trace 7 --off --bytes",
+            "amictl trace 7 --line a:1 --bytes",
+        ] {
+            assert_eq!(parsed(wrong).unwrap_err().exit_code(), 2, "{wrong}");
+        }
     }
 
     #[test]

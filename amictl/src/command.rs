@@ -10,10 +10,11 @@ mod read;
 mod readings;
 mod summary;
 mod switch;
+mod trace;
 mod watch;
 
 use crate::{
-    args::{Cli, Command, Commands, JobsCommand},
+    args::{Cli, Command, Commands, JobsCommand, TraceCommand},
     connection,
     error::Error,
     output::{Format, stdout},
@@ -64,6 +65,10 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
             None => jobs::list(channel, args, &mut stdout(plain)).await,
             Some(JobsCommand::Show { id }) => jobs::show(channel, id, &mut stdout(plain)).await,
             Some(JobsCommand::Summary(args)) => summary::run(channel, args, &mut stdout(plain)).await,
+        },
+        Command::Trace(args) => match args.command {
+            None => trace::set(channel, args, &mut stdout(plain)).await,
+            Some(TraceCommand::List) => trace::list(channel, &mut stdout(plain)).await,
         },
         Command::Completions { .. } => Ok(()),
     }

@@ -4,12 +4,14 @@ mod command;
 mod job;
 mod meter;
 mod reading;
+mod trace;
 
 pub(crate) use self::{
     command::{ChangeRow, CommandRow},
     job::{CountRow, JobRow},
     meter::{MeterRow, ProfileRow},
     reading::ReadingRow,
+    trace::TraceRow,
 };
 
 /// The short word of an enum value of the contract, or its number when this client is older than the server.

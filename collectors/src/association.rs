@@ -47,9 +47,9 @@ pub(crate) async fn open(
             opening.handle(&mut scratch.apdu, &mut scratch.request).map_err(refused)
         };
         let outcome = step.instrument(span.clone()).await;
-        let reason = |setback: &Setback| setback.failure(station, limits).reason;
+        let failed = outcome.as_ref().err().map(|setback| setback.failure(station, limits).reason);
         let octets = (request, scratch.apdu.len());
-        exchange::record((&subject, &span), line.instruments(), octets, &outcome, reason);
+        exchange::record((&subject, &span), line, octets, failed);
         match outcome? {
             Opened::Send(next) => opening = next,
             Opened::Established(association) => return Ok(association),
@@ -68,6 +68,7 @@ async fn ask(
     let broken = |error| Setback::Line(Stage::Opening, error);
     let (ours, theirs) = (station.client_sap, station.server_sap);
     let limit = limits.response_timeout;
+    scratch.apdu.clear();
     line.send((ours, theirs), &scratch.request, &mut scratch.frame, limit).await.map_err(broken)?;
     let deadline = Instant::now() + limit;
     let mut strangers = 0;

@@ -2,10 +2,12 @@
 //!
 //! The span is of level debug. Where nobody takes it, an exchange costs one comparison for it.
 
+use std::fmt;
+
 use dlms::{AttributeDescriptor, MethodDescriptor, Obis};
 use tracing::{Span, field::Empty};
 
-use crate::{Instruments, Reason, diagnosis::Setback};
+use crate::{Reason, line::Line};
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +43,7 @@ impl Service {
 /// What an exchange is about.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Subject {
-    service: Service,
+    pub(crate) service: Service,
     /// Interface class, logical name, number of the attribute or method.
     object: Option<(u16, Obis, i8)>,
 }
@@ -100,25 +102,32 @@ impl Subject {
     }
 }
 
-/// Counts an exchange and completes its span: octets of the APDUs, and `ok` or the reason that `failed` gives.
-pub(crate) fn record<T>(
+/// Service, interface class, logical name, number of the attribute or method.
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.service.as_str())?;
+        match self.object {
+            Some((class, instance, index)) => write!(f, " {class} {instance} {index}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Notes an exchange on its line and completes its span: octets of the APDUs, and `ok` or the reason why it failed.
+pub(crate) fn record(
     (subject, span): (&Subject, &Span),
-    instruments: &Instruments,
-    (request, answer): (usize, usize),
-    outcome: &Result<T, Setback>,
-    failed: impl FnOnce(&Setback) -> Reason,
+    line: &mut Line,
+    octets: (usize, usize),
+    failed: Option<Reason>,
 ) {
-    let reason = outcome.as_ref().err().map(failed);
-    instruments.count(subject.service, reason);
+    line.note(subject, octets, failed);
     if span.is_disabled() {
         return;
     }
-    span.record("request_octets", request);
-    if !matches!(outcome, Err(Setback::Line(..))) {
-        span.record("answer_octets", answer);
-    }
-    span.record("result", reason.map_or("ok", Reason::as_str));
-    if reason.is_some() {
+    span.record("request_octets", octets.0);
+    span.record("answer_octets", octets.1);
+    span.record("result", failed.map_or("ok", Reason::as_str));
+    if failed.is_some() {
         span.record("otel.status_code", "ERROR");
     }
 }

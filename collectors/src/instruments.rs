@@ -1,11 +1,11 @@
-//! What is seen of channels while they run: counts of what went over their lines.
+//! What is seen of channels while they run, and what is changed: counts of what goes over their lines, the knobs of their log.
 
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
 
-use crate::{Reason, exchange::Service};
+use crate::{ProtocolLog, Reason, exchange::Service};
 
 /// Results of an exchange: an answer, or a [`Reason`] why there is none.
 const RESULTS: usize = 1 + Reason::ALL.len();
@@ -18,6 +18,7 @@ pub struct Instruments {
     octets_received: AtomicU64,
     open_lines: AtomicU64,
     open_associations: AtomicU64,
+    protocol_log: ProtocolLog,
 }
 
 impl Instruments {
@@ -48,6 +49,11 @@ impl Instruments {
     /// Associations that are open now.
     pub fn open_associations(&self) -> u64 {
         read(&self.open_associations)
+    }
+
+    /// The knobs of the protocol log.
+    pub const fn protocol_log(&self) -> &ProtocolLog {
+        &self.protocol_log
     }
 
     pub(crate) fn count(&self, service: Service, failed: Option<Reason>) {

@@ -9,7 +9,8 @@
 //! - `task/` has one file per thing that can be asked of a meter;
 //! - a session keeps the association with one meter warm and checks its serial number (`station.rs`), opens it
 //!   (`association.rs`) and uses the reserved invocation counters in ascending order (`counters.rs`);
-//! - `exchange.rs` shows each request and its answer to those who look on, [`Instruments`] count them for a whole process;
+//! - `exchange.rs` shows each request and its answer to those who look on, [`Instruments`] count them for a whole process, and hold the
+//!   knobs of its [`ProtocolLog`];
 //! - `line/` has one file per way to reach a meter, chosen by a [`Dialer`];
 //! - `diagnosis.rs` turns what went wrong into what an operator is told, `time.rs` the meter's times into
 //!   instants, `value.rs` single values into names and numbers.
@@ -30,6 +31,7 @@ mod layout;
 mod limits;
 mod line;
 mod order;
+mod protocol_log;
 mod serve;
 mod station;
 mod task;
@@ -46,6 +48,7 @@ pub use layout::{Layout, LayoutColumn, MAX_VALUES};
 pub use limits::Limits;
 pub use line::{Dialer, MemoryDialer};
 pub use order::{Finding, Outcome, Switch, SwitchTo, Terms};
+pub use protocol_log::{Knobs, Layers, ProtocolLog};
 pub use work::{
     Captures, Covered, Credentials, Event, JobId, MeterId, ProfileRange, RegisterRequest, RegisterValue,
     Report, Station, Task, Work,

@@ -254,8 +254,10 @@ impl Session {
         let span = self.subject.span();
         let outcome = self.ask(write).instrument(span.clone()).await;
         let octets = (self.scratch.request.len(), self.scratch.apdu.len());
-        let reason = |setback: &Setback| self.reason(setback);
-        exchange::record((&self.subject, &span), &self.instruments, octets, &outcome, reason);
+        let failed = outcome.as_ref().err().map(|setback| self.reason(setback));
+        if let Some(open) = &mut self.open {
+            exchange::record((&self.subject, &span), &mut open.line, octets, failed);
+        }
         outcome
     }
 
@@ -275,6 +277,7 @@ impl Session {
         let (ours, theirs) = (open.station.client_sap, open.station.server_sap);
         let Scratch { request, apdu, frame } = &mut self.scratch;
         request.clear();
+        apdu.clear();
         write(&mut open.association, request).map_err(Setback::answer)?;
         let asked = Instant::now();
         let limit = self.limits.response_timeout;
@@ -339,8 +342,7 @@ impl Session {
     }
 
     async fn dial(&self, station: &Station) -> Result<Line, Setback> {
-        let dialed =
-            self.dialer.connect(&station.address, self.limits.connect_timeout, &self.instruments).await;
+        let dialed = self.dialer.connect(station, self.limits.connect_timeout, &self.instruments).await;
         dialed.map_err(|error| Setback::Line(Stage::Connecting, error))
     }
 
@@ -360,6 +362,7 @@ impl Session {
         let limit = RELEASE_TIMEOUT.min(self.limits.response_timeout);
         let Scratch { request, apdu, frame } = &mut self.scratch;
         request.clear();
+        apdu.clear();
         if open.association.release(request).is_ok() {
             let farewell = async {
                 open.line.send((ours, theirs), request, frame, limit).await?;
@@ -367,14 +370,18 @@ impl Session {
             };
             let span = Subject::RELEASE.span();
             let answered = timeout(limit, farewell.instrument(span.clone())).await;
-            let outcome =
-                answered.unwrap_or(Err(LineError::Silent)).map_err(|error| Setback::Line(Stage::Open, error));
-            if outcome.is_err() {
+            let failed = match answered {
+                Ok(Ok(_)) => None,
+                Ok(Err(error)) => Some(self.reason(&Setback::Line(Stage::Open, error))),
+                Err(_) => Some(Reason::Timeout),
+            };
+            if failed.is_some() {
                 tracing::debug!("the meter did not answer the release");
             }
             let octets = (self.scratch.request.len(), self.scratch.apdu.len());
-            let reason = |setback: &Setback| self.reason(setback);
-            exchange::record((&Subject::RELEASE, &span), &self.instruments, octets, &outcome, reason);
+            if let Some(open) = &mut self.open {
+                exchange::record((&Subject::RELEASE, &span), &mut open.line, octets, failed);
+            }
         }
         self.close().await;
     }

@@ -4,6 +4,7 @@
 //! [`max_sessions`](config::Collector::max_sessions) of them, and a reserve for what is urgent: no more meters are leased than there is room
 //! for.
 
+pub mod knobs;
 mod work;
 
 use std::collections::BTreeMap;

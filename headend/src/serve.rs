@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use crate::api::{self, Entrance, Limits, Tls, TlsError, TlsFiles};
 use crate::cluster::{self, Cluster};
-use crate::collect::{Collector, Writers};
+use crate::collect::{Collector, Writers, knobs};
 use crate::config::{self, Config};
 use crate::store::{self, Store};
 use crate::telemetry::metrics;
@@ -288,9 +288,11 @@ async fn collect(
         let waiting = |queue: mpsc::Sender<Report>| (queue.max_capacity() - queue.capacity()) as u64;
         queues.iter().filter_map(WeakSender::upgrade).map(waiting).sum()
     });
-    Collector::new(store.clone(), owner, models, config.collector, Writers { reads, orders }, instruments)
-        .run(stop)
-        .await;
+    let knobs = knobs::follow(store.clone(), &instruments, stop.clone());
+    let queues = Writers { reads, orders };
+    let collector =
+        Collector::new(store.clone(), owner, models, config.collector, queues, Arc::clone(&instruments));
+    tokio::join!(knobs, collector.run(stop));
     let (mut captures, mut batches) = (0, 0);
     while let Some(written) = writers.join_next().await {
         let stats = written.map_err(|_| Error::Role("ingest"))?;

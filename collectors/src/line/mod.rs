@@ -1,9 +1,11 @@
 //! The physical way to meters: one file per kind of line, one kind of error for all.
 //!
 //! A [`Dialer`] opens lines; a `Line` sends and receives whole APDUs and counts octets. The set of lines is closed,
-//! hence an enum and no trait.
+//! hence an enum and no trait. `tap` writes the protocol log of any of them, `secret` knows what must not be in it.
 
 mod memory;
+mod secret;
+mod tap;
 mod tcp;
 
 use std::{sync::Arc, time::Duration};
@@ -15,7 +17,12 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use crate::instruments::{Held, Instruments};
+use self::tap::Tap;
+use crate::{
+    Reason, Station,
+    exchange::Subject,
+    instruments::{Held, Instruments},
+};
 
 pub use memory::MemoryDialer;
 
@@ -32,18 +39,24 @@ pub enum Dialer {
 }
 
 impl Dialer {
-    /// Opens a line to the address.
+    /// Opens a line to the address of a station.
     pub(crate) async fn connect(
         &self,
-        address: &str,
+        station: &Station,
         limit: Duration,
         instruments: &Arc<Instruments>,
     ) -> Result<Line, LineError> {
         let socket = match self {
-            Self::Tcp => Socket::Tcp(tcp::connect(address, limit).await?),
+            Self::Tcp => Socket::Tcp(tcp::connect(&station.address, limit).await?),
             Self::Memory(dialer) => Socket::Memory(dialer.connect(limit).await?),
         };
-        Ok(Line { socket, splitter: Splitter::new(u16::MAX), bytes: 0, held: Held::line(instruments) })
+        Ok(Line {
+            socket,
+            splitter: Splitter::new(u16::MAX),
+            bytes: 0,
+            held: Held::line(instruments),
+            tap: Tap::of(station),
+        })
     }
 }
 
@@ -74,6 +87,7 @@ pub(crate) struct Line {
     splitter: Splitter,
     bytes: u64,
     held: Held,
+    tap: Tap,
 }
 
 #[derive(Debug)]
@@ -93,6 +107,13 @@ impl Line {
         self.held.instruments()
     }
 
+    /// Notes an exchange that is over: what it was about, the octets of its APDUs, and why it failed.
+    pub(crate) fn note(&mut self, subject: &Subject, octets: (usize, usize), failed: Option<Reason>) {
+        let instruments = self.held.instruments();
+        instruments.count(subject.service, failed);
+        self.tap.exchanged(instruments.protocol_log(), subject, octets, failed);
+    }
+
     /// Sends one APDU. `frame` is scratch memory.
     pub(crate) async fn send(
         &mut self,
@@ -110,6 +131,7 @@ impl Line {
         written.map_err(|_| LineError::Silent)?.map_err(|_| LineError::Cut)?;
         self.bytes += frame.len() as u64;
         self.held.instruments().sent(frame.len());
+        self.tap.sent(self.held.instruments().protocol_log(), frame);
         Ok(())
     }
 
@@ -142,6 +164,7 @@ impl Line {
         let Some((header, body)) = self.splitter.next_frame().map_err(LineError::Damaged)? else {
             return Ok(None);
         };
+        self.tap.received(self.held.instruments().protocol_log(), &header, body);
         apdu.clear();
         apdu.extend_from_slice(body);
         Ok(Some((header.source, header.destination)))
@@ -158,6 +181,7 @@ impl Line {
             Ok(got) => {
                 self.bytes += got as u64;
                 self.held.instruments().received(got);
+                self.tap.arrived(self.held.instruments().protocol_log(), &chunk[..got]);
                 self.splitter.push(&chunk[..got]);
                 Ok(())
             }

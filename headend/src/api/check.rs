@@ -145,6 +145,15 @@ pub(crate) fn serial(field: &'static str, text: &str) -> Result<(), Refusal> {
     }
 }
 
+/// An address in a question.
+pub(crate) fn address(field: &'static str, text: &str) -> Result<(), Refusal> {
+    if is_address(text) {
+        Ok(())
+    } else {
+        Err(Refusal::field(field, "host:port is expected, with an IPv6 address in brackets"))
+    }
+}
+
 /// A list of serial numbers or logical names.
 pub(crate) fn list<T>(field: &'static str, items: &[T], limit: usize) -> Result<(), Refusal> {
     if items.len() <= limit {

@@ -1,6 +1,6 @@
 //! The public interface: gRPC services over the store.
 //!
-//! `inventory`, `readings`, `jobs`, `commands`, `switch` and `alarms` are the services of `ami.v1`; `orders` is how every one of them orders. Around
+//! `inventory`, `readings`, `jobs`, `commands`, `switch`, `alarms` and `diagnostics` are the services of `ami.v1`; `orders` is how every one of them orders. Around
 //! them: `connection` lets callers in, [`access`] says who may call what, `request_id` names every request, `calls` counts them, `status` is the one
 //! place where a refusal becomes a gRPC status, `check` holds the rules of what comes in, `convert` the shapes of what goes out, `token`
 //! the opaque tokens, `notices` one connection that hears what the database tells.
@@ -12,6 +12,7 @@ mod check;
 mod commands;
 mod connection;
 mod convert;
+mod diagnostics;
 mod inventory;
 mod jobs;
 mod notices;
@@ -29,6 +30,7 @@ use std::time::Duration;
 use ami_proto::FILE_DESCRIPTOR_SET;
 use ami_proto::v1::alarms_service_server::{self, AlarmsServiceServer};
 use ami_proto::v1::commands_service_server::{self, CommandsServiceServer};
+use ami_proto::v1::diagnostics_service_server::{self, DiagnosticsServiceServer};
 use ami_proto::v1::inventory_service_server::{self, InventoryServiceServer};
 use ami_proto::v1::jobs_service_server::{self, JobsServiceServer};
 use ami_proto::v1::readings_service_server::{self, ReadingsServiceServer};
@@ -50,6 +52,7 @@ use calls::CallsLayer;
 use commands::Commands;
 pub(crate) use connection::LOOPBACK;
 pub use connection::{Entrance, Tls, TlsError, TlsFiles};
+use diagnostics::Diagnostics;
 use inventory::Inventory;
 use jobs::Jobs;
 use notices::{Hub, Notices};
@@ -70,13 +73,14 @@ const GRACE: Duration = Duration::from_secs(10);
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Names of the services, for the health service.
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 7] = [
     alarms_service_server::SERVICE_NAME,
     commands_service_server::SERVICE_NAME,
     switch_service_server::SERVICE_NAME,
     inventory_service_server::SERVICE_NAME,
     readings_service_server::SERVICE_NAME,
     jobs_service_server::SERVICE_NAME,
+    diagnostics_service_server::SERVICE_NAME,
 ];
 
 /// The meter models by name.
@@ -202,6 +206,8 @@ fn routes(
     let jobs = JobsServiceServer::new(Jobs::new(parts))
         .max_decoding_message_size(MAX_REQUEST)
         .send_compressed(CompressionEncoding::Gzip);
+    let diagnostics =
+        DiagnosticsServiceServer::new(Diagnostics::new(parts)).max_decoding_message_size(MAX_REQUEST);
     let alarms = AlarmsServiceServer::new(Alarms::new(parts, tail.clone(), shutdown.clone()))
         .max_decoding_message_size(MAX_REQUEST)
         .send_compressed(CompressionEncoding::Gzip);
@@ -215,6 +221,7 @@ fn routes(
         .add_service(commands)
         .add_service(switch)
         .add_service(alarms)
+        .add_service(diagnostics)
         .add_service(describe().build_v1().map_err(broken)?)
         .add_service(describe().build_v1alpha().map_err(broken)?))
 }

@@ -68,6 +68,9 @@ pub(crate) enum Refusal {
     /// Too many on-demand reads wait.
     #[error("{limit} on-demand reads wait already: try again later")]
     TooManyWaiting { limit: usize },
+    /// Too many conversations are logged at once.
+    #[error("{limit} conversations are logged already: end one, or wait until one has ended")]
+    TooManyProtocolLogs { limit: i64 },
     /// An on-demand read failed.
     #[error("meter {serial} could not be read: {}", failure.detail)]
     ReadFailed { serial: String, failure: JobFailure },
@@ -139,6 +142,7 @@ impl Refusal {
             Self::TooManyImports { .. } => (Code::ResourceExhausted, ErrorReason::TooManyImports),
             Self::TooManyWatches { .. } => (Code::ResourceExhausted, ErrorReason::TooManyWatches),
             Self::TooManyWaiting { .. } => (Code::ResourceExhausted, ErrorReason::TooManyWaiting),
+            Self::TooManyProtocolLogs { .. } => (Code::ResourceExhausted, ErrorReason::TooManyProtocolLogs),
             Self::ReadFailed { failure, .. } => (read_failed(failure.reason()), ErrorReason::ReadFailed),
             Self::ReadPending { .. } => (Code::DeadlineExceeded, ErrorReason::ReadPending),
             Self::NotPermitted { .. } | Self::NoRule { .. } => {

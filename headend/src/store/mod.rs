@@ -23,6 +23,7 @@ pub mod meters;
 pub mod migrate;
 pub mod planned;
 pub mod profiles;
+pub mod protocol_log;
 pub mod pushes;
 pub mod readings;
 pub mod registers;

@@ -3,7 +3,7 @@
 use super::role::Permission;
 
 use Permission::{
-    AcknowledgeAlarms, CancelCommands, KeepInventory, ReadNow, ReleaseTamperLock, Switch, View,
+    AcknowledgeAlarms, CancelCommands, Diagnose, KeepInventory, ReadNow, ReleaseTamperLock, Switch, View,
 };
 
 /// The rpcs of a service, each with the permission that it needs.
@@ -45,6 +45,7 @@ const RULES: &[Service] = &[
             ("ListQuarantine", View),
         ],
     ),
+    ("ami.v1.DiagnosticsService", &[("SetProtocolLog", Diagnose), ("ListProtocolLogs", View)]),
     ("grpc.health.v1.Health", &[("Check", View), ("Watch", View)]),
     ("grpc.reflection.v1.ServerReflection", &[("ServerReflectionInfo", View)]),
     ("grpc.reflection.v1alpha.ServerReflection", &[("ServerReflectionInfo", View)]),

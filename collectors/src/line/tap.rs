@@ -1,0 +1,198 @@
+//! The protocol log of a line, whatever its kind: what the [knobs](crate::ProtocolLog) ask for, written as events of target `protocol`.
+
+use std::{
+    fmt::{self, Write as _},
+    ops::Range,
+};
+
+use dlms::{
+    AttributeDescriptor,
+    apdu::tag,
+    axdr::Reader,
+    security::{Envelope, Wrapping},
+    wrapper::{HEADER_LENGTH, Header},
+};
+use tracing::info;
+
+use super::secret;
+use crate::{
+    Layers, MeterId, Reason, Station,
+    exchange::Subject,
+    protocol_log::{ProtocolLog, View},
+};
+
+/// Who sent.
+#[derive(Debug, Clone, Copy)]
+enum Direction {
+    Sent,
+    Received,
+}
+
+impl Direction {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Received => "received",
+        }
+    }
+}
+
+/// What looks on at one line.
+#[derive(Debug)]
+pub(crate) struct Tap {
+    view: View,
+}
+
+impl Tap {
+    pub(crate) fn of(station: &Station) -> Self {
+        Self { view: View::of(station) }
+    }
+
+    /// A frame was sent: a wrapper header and this APDU.
+    pub(crate) fn sent(&mut self, log: &ProtocolLog, frame: &[u8]) {
+        let Layers { frame: frames, bytes, .. } = self.view.layers(log);
+        if !(frames || bytes) {
+            return;
+        }
+        let Some((header, apdu)) = frame.split_first_chunk::<HEADER_LENGTH>() else { return };
+        if frames && let Ok(header) = Header::decode(header) {
+            self.write_frame(Direction::Sent, &header, apdu);
+        }
+        if bytes {
+            let hidden = secret::hidden(apdu);
+            self.write_octets(
+                Direction::Sent,
+                frame,
+                hidden.start + HEADER_LENGTH..hidden.end + HEADER_LENGTH,
+            );
+        }
+    }
+
+    /// Octets arrived, cut anywhere. A meter sends back no secret of ours.
+    pub(crate) fn arrived(&mut self, log: &ProtocolLog, octets: &[u8]) {
+        if self.view.layers(log).bytes {
+            self.write_octets(Direction::Received, octets, 0..0);
+        }
+    }
+
+    /// A whole frame arrived.
+    pub(crate) fn received(&mut self, log: &ProtocolLog, header: &Header, apdu: &[u8]) {
+        if self.view.layers(log).frame {
+            self.write_frame(Direction::Received, header, apdu);
+        }
+    }
+
+    /// An exchange is over.
+    pub(crate) fn exchanged(
+        &mut self,
+        log: &ProtocolLog,
+        subject: &Subject,
+        (request_octets, answer_octets): (usize, usize),
+        failed: Option<Reason>,
+    ) {
+        if self.view.layers(log).application {
+            let (meter, address) = self.whose();
+            let result = failed.map_or("ok", Reason::as_str);
+            info!(target: "protocol", layer = "application", meter, address, %subject, request_octets, answer_octets, result);
+        }
+    }
+
+    fn write_frame(&self, direction: Direction, header: &Header, apdu: &[u8]) {
+        let (meter, address) = self.whose();
+        let Header { source, destination, .. } = *header;
+        let (direction, octets, apdu) = (direction.as_str(), apdu.len(), Shape(apdu));
+        info!(target: "protocol", layer = "frame", meter, address, direction, source, destination, octets, %apdu);
+    }
+
+    fn write_octets(&self, direction: Direction, octets: &[u8], hidden: Range<usize>) {
+        let (meter, address) = self.whose();
+        let (direction, count, octets) = (direction.as_str(), octets.len(), Octets { octets, hidden });
+        info!(target: "protocol", layer = "bytes", meter, address, direction, count, %octets);
+    }
+
+    /// A line outlives the spans of the works on it, so each event says itself whose it is.
+    fn whose(&self) -> (MeterId, &str) {
+        (self.view.meter, &self.view.address)
+    }
+}
+
+/// An APDU by its outside: the kind; of a ciphered one its protection and counter; of a plain request the object.
+struct Shape<'a>(&'a [u8]);
+
+impl fmt::Display for Shape<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(first) = self.0.first().copied() else { return f.write_str("nothing") };
+        if !Envelope::is_tag(first) {
+            return plain(self.0, first, f);
+        }
+        let mut copy = self.0.to_vec();
+        let Ok((envelope, _)) = Envelope::read(&mut copy) else {
+            return write!(f, "damaged ciphered APDU {first:02X}");
+        };
+        match envelope.wrapping {
+            Wrapping::Global(inside) => write!(f, "glo-{}", name(inside))?,
+            Wrapping::Dedicated(inside) => write!(f, "ded-{}", name(inside))?,
+            Wrapping::GeneralGlobal(_) => f.write_str("general-glo-ciphering")?,
+            Wrapping::GeneralDedicated(_) => f.write_str("general-ded-ciphering")?,
+        }
+        write!(f, " control {} counter {}", envelope.control, envelope.counter)
+    }
+}
+
+fn plain(apdu: &[u8], first: u8, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match name(first) {
+        "" => write!(f, "APDU {first:02X}")?,
+        name => f.write_str(name)?,
+    }
+    // Tag, choice and invoke-id, then the descriptor, in a normal request.
+    if let (tag::GET_REQUEST | tag::SET_REQUEST | tag::ACTION_REQUEST, Some([_, 1, _, rest @ ..])) =
+        (first, Some(apdu))
+        && let Ok(object) = AttributeDescriptor::read(&mut Reader::new(rest))
+    {
+        write!(f, " {} {} {}", object.class_id, object.instance, object.attribute)?;
+    }
+    Ok(())
+}
+
+/// The name of a plain APDU in the standard (IEC 62056-5-3, ASN.1 module COSEMpdu); empty for one that is not known here.
+const fn name(tag: u8) -> &'static str {
+    match tag {
+        0x01 => "initiate-request",
+        0x08 => "initiate-response",
+        0x0E => "confirmed-service-error",
+        0x60 => "aarq",
+        0x61 => "aare",
+        0x62 => "rlrq",
+        0x63 => "rlre",
+        tag::DATA_NOTIFICATION => "data-notification",
+        tag::GET_REQUEST => "get-request",
+        tag::SET_REQUEST => "set-request",
+        tag::EVENT_NOTIFICATION => "event-notification-request",
+        tag::ACTION_REQUEST => "action-request",
+        tag::GET_RESPONSE => "get-response",
+        tag::SET_RESPONSE => "set-response",
+        tag::ACTION_RESPONSE => "action-response",
+        tag::EXCEPTION_RESPONSE => "exception-response",
+        _ => "",
+    }
+}
+
+/// Octets as hexadecimal digits, those in `hidden` as `**`.
+struct Octets<'a> {
+    octets: &'a [u8],
+    hidden: Range<usize>,
+}
+
+impl fmt::Display for Octets<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::with_capacity(self.octets.len() * 2);
+        for (at, octet) in self.octets.iter().enumerate() {
+            if self.hidden.contains(&at) {
+                text.push_str("**");
+            } else {
+                write!(text, "{octet:02X}")?;
+            }
+        }
+        f.write_str(&text)
+    }
+}
