@@ -86,13 +86,16 @@ async fn an_order_is_answered_with_its_commands_and_so_is_its_repetition() {
     assert_eq!(served.database.sql("SELECT count(*) FROM command"), "2");
 }
 
+/// Meters and terms of an order, and the refusal with the fields that it names.
+type Refused = (&'static [&'static str], OrderTerms, Code, ErrorReason, &'static [&'static str]);
+
 #[tokio::test]
 async fn bad_input_is_named_field_by_field_sends_nothing_and_is_audited() {
     let served = Served::new().await;
     served.database.meter("S1");
     served.database.meter("GONE");
     served.database.sql("UPDATE meter SET state = 'retired', retired_at = now() WHERE serial = 'GONE'");
-    let expected: [(&[&str], OrderTerms, Code, ErrorReason, &[&str]); 6] = [
+    let expected: [Refused; 6] = [
         (&[], terms("a"), Code::InvalidArgument, ErrorReason::InvalidField, &["meter_serials"]),
         (
             &["S1", "S1"],

@@ -155,6 +155,9 @@ async fn a_file_over_the_limit_is_refused_by_name() {
     let none = Served::with(Limits { imports: 0, ..Limits::default() }).await;
     let refused = import(&none, &good_file(), 400).await.unwrap_err();
     assert_eq!((refused.code(), reason(&refused).0), (Code::ResourceExhausted, ErrorReason::TooManyImports));
+    let outcomes = "SELECT outcome FROM audit ORDER BY id";
+    assert_eq!(served.database.sql(outcomes), "import_too_large\naccepted");
+    assert_eq!(none.database.sql(outcomes), "too_many_imports");
 }
 
 #[tokio::test]

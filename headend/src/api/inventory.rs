@@ -132,8 +132,10 @@ impl InventoryService for Inventory {
     ) -> Result<Response<ImportMetersResponse>, Status> {
         let asker = Asker::of(&request, "InventoryService/ImportMeters")?;
         let limit = self.limits.imports;
-        let _turn = self.imports.try_acquire().map_err(|_| Refusal::TooManyImports { limit })?;
+        let turn = self.imports.try_acquire().map_err(|_| Refusal::TooManyImports { limit });
+        let _turn = asker.audited(&self.store, String::new(), turn).await?;
         let file = import::receive(request.into_inner(), self.limits.import_octets).await?;
+        let file = asker.audited(&self.store, String::new(), file).await?;
         let imported = import::run(&self.store, &self.models, &file, &asker).await;
         Ok(Response::new(asker.audited(&self.store, String::new(), imported).await?))
     }

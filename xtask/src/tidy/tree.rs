@@ -7,7 +7,7 @@ use anyhow::Context;
 
 use super::rust_text::RustText;
 
-/// Folders that are not the project's own text, wherever they are.
+/// Folders that are not the project's own text, wherever they are; in a second work tree `.git` is a file.
 const NOT_OURS: [&str; 5] = ["target", ".git", "node_modules", ".venv", "__pycache__"];
 
 /// Where the demonstration keeps its database.
@@ -60,7 +60,10 @@ fn collect(folder: &Path, prefix: &str, files: &mut BTreeMap<String, String>) ->
         let name = entry.file_name().to_string_lossy().into_owned();
         let path = format!("{prefix}{name}");
         let kind = entry.file_type()?;
-        if kind.is_dir() && path != DEMO_DATA && !NOT_OURS.contains(&name.as_str()) {
+        if NOT_OURS.contains(&name.as_str()) {
+            continue;
+        }
+        if kind.is_dir() && path != DEMO_DATA {
             collect(&entry.path(), &format!("{path}/"), files)?;
         } else if kind.is_file() {
             let bytes = std::fs::read(entry.path()).with_context(|| format!("file {path}"))?;

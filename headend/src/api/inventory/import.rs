@@ -48,20 +48,23 @@ impl Problems {
     }
 }
 
-/// Takes the file in; it holds secrets and is wiped when it is dropped.
+/// Takes the file in, unless it is too large; it holds secrets and is wiped when it is dropped.
+///
+/// # Errors
+/// What broke the stream.
 pub(super) async fn receive(
     mut parts: Streaming<ImportMetersRequest>,
     limit: usize,
-) -> Result<Zeroizing<Vec<u8>>, Status> {
+) -> Result<Result<Zeroizing<Vec<u8>>, Refusal>, Status> {
     let mut file = Zeroizing::new(Vec::new());
     while let Some(part) = parts.message().await? {
         let part = Zeroizing::new(part.chunk);
         if file.len() + part.len() > limit {
-            return Err(Refusal::ImportTooLarge { octets: limit }.into());
+            return Ok(Err(Refusal::ImportTooLarge { octets: limit }));
         }
         file.extend_from_slice(&part);
     }
-    Ok(file)
+    Ok(Ok(file))
 }
 
 /// Adds the meters of a file, all of them or none.
