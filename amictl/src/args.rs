@@ -1,5 +1,6 @@
 //! What can be asked on the command line.
 
+mod alarms;
 mod commands;
 mod meters;
 mod readings;
@@ -18,6 +19,7 @@ use clap_complete::Shell;
 use prost_types::Timestamp;
 
 pub(crate) use self::{
+    alarms::{Alarms, ListAlarmsArgs, QuarantineArgs, WatchAlarmsArgs},
     commands::{Commands, CommandsArgs, WatchCommandsArgs},
     meters::{AddArgs, ListArgs, Meters},
     readings::{ReadArgs, ReadingsArgs, WatchArgs},
@@ -65,6 +67,9 @@ pub(crate) enum Command {
     /// Look at what was ordered, follow it, take it back.
     #[command(subcommand)]
     Commands(Commands),
+    /// Look at what meters told unasked, and take notice of it.
+    #[command(subcommand)]
+    Alarms(Alarms),
     /// Show the work of the head-end, the newest first.
     #[command(args_conflicts_with_subcommands = true)]
     Jobs(JobsArgs),

@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod alarms;
 mod commands;
 mod completions;
 mod follow;
@@ -14,7 +15,7 @@ mod trace;
 mod watch;
 
 use crate::{
-    args::{Cli, Command, Commands, JobsCommand, TraceCommand},
+    args::{Cli, Command, JobsCommand, TraceCommand},
     connection,
     error::Error,
     output::{Format, stdout},
@@ -47,20 +48,8 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
         Command::ReleaseTamperLock(args) => {
             switch::release_tamper_lock(channel, args.switch, &mut stdout(plain)).await
         }
-        Command::Commands(command) => match command {
-            Commands::List(args) => {
-                let format = format(args.format);
-                commands::list(channel, args, &mut stdout(format)).await
-            }
-            Commands::Show { id } => commands::show(channel, id, &mut stdout(plain)).await,
-            Commands::Watch(args) => {
-                let format = format(args.format);
-                commands::watch(channel, args, &mut stdout(format)).await
-            }
-            Commands::Cancel { id, reason } => {
-                commands::cancel(channel, id, reason, &mut stdout(plain)).await
-            }
-        },
+        Command::Commands(command) => commands::run(channel, command, format).await,
+        Command::Alarms(command) => alarms::run(channel, command, format).await,
         Command::Jobs(args) => match args.command {
             None => jobs::list(channel, args, &mut stdout(plain)).await,
             Some(JobsCommand::Show { id }) => jobs::show(channel, id, &mut stdout(plain)).await,

@@ -1,5 +1,6 @@
 //! Answers of the API as rows: what is shown of them, and in which order.
 
+mod alarm;
 mod command;
 mod job;
 mod meter;
@@ -7,6 +8,7 @@ mod reading;
 mod trace;
 
 pub(crate) use self::{
+    alarm::{AlarmRow, FateRow, PushRow},
     command::{ChangeRow, CommandRow},
     job::{CountRow, JobRow},
     meter::{MeterRow, ProfileRow},

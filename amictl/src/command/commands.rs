@@ -11,22 +11,38 @@ use tonic::{Request, transport::Channel};
 
 use super::follow;
 use crate::{
-    args::{CommandsArgs, WatchCommandsArgs},
+    args::{Commands, CommandsArgs, WatchCommandsArgs},
     connection::request,
     error::Error,
-    output::{Format, Output},
+    output::{Format, Output, stdout},
     view::{ChangeRow, CommandRow},
 };
 
 /// Commands in a page of the list.
 const PAGE: u32 = 1_000;
 
-/// Lists commands, the newest first.
-pub(crate) async fn list<W: Write>(
+/// Does what `commands` was asked for; `format` is what becomes of a chosen format.
+pub(crate) async fn run(
     channel: Channel,
-    args: CommandsArgs,
-    output: &mut Output<W>,
+    command: Commands,
+    format: impl Fn(Format) -> Format,
 ) -> Result<(), Error> {
+    let plain = format(Format::Table);
+    match command {
+        Commands::List(args) => {
+            let format = format(args.format);
+            list(channel, args, &mut stdout(format)).await
+        }
+        Commands::Show { id } => show(channel, id, &mut stdout(plain)).await,
+        Commands::Watch(args) => {
+            let format = format(args.format);
+            watch(channel, args, &mut stdout(format)).await
+        }
+        Commands::Cancel { id, reason } => cancel(channel, id, reason, &mut stdout(plain)).await,
+    }
+}
+
+async fn list<W: Write>(channel: Channel, args: CommandsArgs, output: &mut Output<W>) -> Result<(), Error> {
     let mut client = CommandsServiceClient::new(channel);
     let mut left = args.limit;
     let mut question = ListCommandsRequest {
@@ -51,8 +67,7 @@ pub(crate) async fn list<W: Write>(
     Ok(())
 }
 
-/// Shows one command in full, with its life.
-pub(crate) async fn show<W: Write>(channel: Channel, id: i64, output: &mut Output<W>) -> Result<(), Error> {
+async fn show<W: Write>(channel: Channel, id: i64, output: &mut Output<W>) -> Result<(), Error> {
     #[derive(Serialize)]
     struct Whole {
         #[serde(flatten)]
@@ -71,8 +86,7 @@ pub(crate) async fn show<W: Write>(channel: Channel, id: i64, output: &mut Outpu
     output.page(&whole.life)
 }
 
-/// Writes the lives of commands until it is interrupted, and says from where to go on.
-pub(crate) async fn watch<W: Write>(
+async fn watch<W: Write>(
     channel: Channel,
     args: WatchCommandsArgs,
     output: &mut Output<W>,
@@ -84,8 +98,7 @@ pub(crate) async fn watch<W: Write>(
     follow::run(opening, args.resume, output, entries).await
 }
 
-/// Takes a command back.
-pub(crate) async fn cancel<W: Write>(
+async fn cancel<W: Write>(
     channel: Channel,
     id: i64,
     reason: String,
