@@ -169,6 +169,17 @@ $$;
 
 COMMENT ON FUNCTION command_may_become(command_state, command_state) IS 'The arrows of the life of a command; the program has the same table and a test compares them.';
 
+CREATE FUNCTION command_waits(job int8) RETURNS bool LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM command c JOIN command before ON before.meter_id = c.meter_id AND before.id < c.id
+        WHERE c.job_id = job AND c.kind IN ('disconnect', 'reconnect', 'release_tamper_lock')
+            AND before.kind IN ('disconnect', 'reconnect', 'release_tamper_lock') AND before.finished_at IS NULL
+            AND before.state IN ('accepted', 'sending', 'unknown') AND before.not_before <= now())
+$$;
+
+COMMENT ON FUNCTION command_waits(int8) IS
+    'Whether an order to the switch of the same meter that was accepted earlier has to come to its end before: a disconnect that was delayed must not undo the reconnect after it.';
+
 CREATE FUNCTION command_follows_its_life() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NOT command_may_become(OLD.state, NEW.state) THEN

@@ -187,6 +187,32 @@ async fn what_was_not_sent_waits_and_what_is_refused_is_over() {
     assert_eq!(database.sql("SELECT state, reason FROM job"), "failed|not_effective");
 }
 
+/// A disconnect that could not be sent at once must not come after the reconnect that was ordered behind it.
+#[tokio::test]
+async fn orders_to_one_switch_are_carried_out_in_the_order_in_which_they_were_accepted() {
+    let database = Database::new().await;
+    let owner = Uuid::new_v4();
+    let meter = database.meter("S1");
+    let next_week = Timestamp::now() + SignedDuration::from_hours(7 * 24);
+    let later = NewOrder {
+        not_before: next_week,
+        deadline: next_week + SignedDuration::from_hours(1),
+        ..order("next week", &[meter])
+    };
+    place(&database, &later).await;
+    place(&database, &order("off", &[meter])).await;
+    let (_, job, _) = lease(&database, owner).await.unwrap();
+    end(&database, owner, (meter, job), Err(Failure::new(Reason::NoRoute, "away"))).await;
+    let on = NewOrder { kind: CommandKind::Reconnect, priority: 100, ..order("on", &[meter]) };
+    place(&database, &on).await;
+    assert!(lease(&database, owner).await.is_none(), "the disconnect comes first, and waits");
+    database.sql("UPDATE job SET due_at = now() WHERE due_at < now() + interval '1 day'");
+    let (_, job, first) = lease(&database, owner).await.unwrap();
+    assert_eq!(first.kind, CommandKind::Disconnect);
+    end(&database, owner, (meter, job), seen(Outcome::Disconnected)).await;
+    assert_eq!(lease(&database, owner).await.unwrap().2.kind, CommandKind::Reconnect);
+}
+
 #[tokio::test]
 async fn only_what_was_not_begun_can_be_taken_back() {
     let database = Database::new().await;

@@ -2,7 +2,7 @@ use dlms::{AttributeDescriptor, axdr::Data, cosem::disconnect_control::Disconnec
 
 use super::{
     ordered::{Answer, Request, order, still_in_doubt},
-    switch::read_state,
+    switch::{SwitchState, read_state},
 };
 use crate::{Failure, Outcome, Reason, Terms, diagnosis::Setback, turn::Turn, value};
 
@@ -21,9 +21,8 @@ pub(super) async fn run(turn: &mut Turn<'_>, terms: &Terms) -> Result<Outcome, S
         return Err(Setback::Final(Failure::new(Reason::Unsupported, detail)));
     };
     let lock = value::data(lock);
-    let before = read_lock(turn, &lock).await;
-    let before = before.map_err(|unread| still_in_doubt(turn, terms, unread))?;
-    let state = read_state(turn, switch).await?;
+    let shown = look(turn, &lock, switch).await;
+    let (before, state) = shown.map_err(|unread| still_in_doubt(turn, terms, unread))?;
     turn.found("state before", format!("lock {before}, switch {state}")).await?;
     let mut now = before;
     let mut sends = 0;
@@ -59,6 +58,15 @@ pub(super) async fn run(turn: &mut Turn<'_>, terms: &Terms) -> Result<Outcome, S
     let state = read_state(turn, switch).await?;
     turn.found("state after", format!("lock {now}, switch {state}")).await?;
     Ok(Outcome::LockReleased)
+}
+
+/// Reads what there is to know before anything is ordered.
+async fn look(
+    turn: &mut Turn<'_>,
+    lock: &AttributeDescriptor,
+    switch: DisconnectControl,
+) -> Result<(i64, SwitchState), Setback> {
+    Ok((read_lock(turn, lock).await?, read_state(turn, switch).await?))
 }
 
 /// What the lock shows: 0 is released; the datasheet gives no other value a meaning.

@@ -24,11 +24,10 @@ pub(super) async fn run(turn: &mut Turn<'_>, switch: &Switch) -> Result<Outcome,
         return Err(refuse(Reason::Unsupported, "The meter's model has no load switch.".into()));
     };
     let control = DisconnectControl(spec.obis);
-    let before = read_state(turn, control).await;
-    let before = before.map_err(|unread| still_in_doubt(turn, &switch.terms, unread))?;
-    let mode = read_mode(turn, control).await?;
-    let shown = mode.map_or("not shown".into(), |mode| mode.number().to_string());
-    turn.found("state before", format!("{before}, control mode {shown}")).await?;
+    let shown = look(turn, control).await;
+    let (before, mode) = shown.map_err(|unread| still_in_doubt(turn, &switch.terms, unread))?;
+    let number = mode.map_or("not shown".into(), |mode| mode.number().to_string());
+    turn.found("state before", format!("{before}, control mode {number}")).await?;
     let remote = mode.map(ControlMode::remote);
     if let Some(outcome) = before.fulfils(switch.to, remote) {
         return Ok(outcome);
@@ -61,6 +60,14 @@ pub(super) async fn run(turn: &mut Turn<'_>, switch: &Switch) -> Result<Outcome,
     }
     // The last round returns.
     Err(refuse(Reason::NotEffective, "The order got lost each time it was sent.".into()))
+}
+
+/// Reads what there is to know before anything is ordered.
+async fn look(
+    turn: &mut Turn<'_>,
+    control: DisconnectControl,
+) -> Result<(SwitchState, Option<ControlMode>), Setback> {
+    Ok((read_state(turn, control).await?, read_mode(turn, control).await?))
 }
 
 /// Reads the state until it fulfils the order or the patience is over.

@@ -20,7 +20,8 @@ const JOBS_PER_METER: i64 = 32;
 
 /// `picked` locks the meters and skips those that another owner is just taking. Everything after it sees only those.
 /// A job is checked again where it is updated, because a person may have called it off in between. A command is armed: from here on something
-/// may be on the wire, and one that was armed before and did not end is in doubt. The counter row is made with the first reservation.
+/// may be on the wire, and one that was armed before and did not end is in doubt. Orders to one switch are carried out in the order in which
+/// they were accepted. The counter row is made with the first reservation.
 const LEASE: &str = "/* store::jobs::lease */
 WITH picked AS (
     SELECT m.id FROM job j JOIN meter m ON m.id = j.meter_id
@@ -29,7 +30,8 @@ WITH picked AS (
     ORDER BY j.priority DESC, j.due_at LIMIT $2 FOR UPDATE OF m SKIP LOCKED),
 waiting AS (
     SELECT j.id, row_number() OVER (PARTITION BY j.meter_id ORDER BY j.priority DESC, j.due_at, j.id) AS place
-    FROM job j WHERE j.meter_id IN (SELECT id FROM picked) AND j.state = 'due' AND j.due_at <= now() AND j.priority >= $7),
+    FROM job j WHERE j.meter_id IN (SELECT id FROM picked) AND j.state = 'due' AND j.due_at <= now() AND j.priority >= $7
+        AND (j.kind <> 'command' OR NOT command_waits(j.id))),
 taken AS (
     UPDATE job j SET state = 'running', lease_owner = $1, started_at = now(), attempts = j.attempts + 1
     FROM waiting w WHERE w.id = j.id AND w.place <= $3 AND j.state = 'due' RETURNING j.*),

@@ -42,7 +42,24 @@ impl Program {
             folder.join("data"),
         );
         std::fs::write(&config, text).unwrap();
-        let log = std::fs::File::create(folder.join("headend.log")).unwrap();
+        Self::run(folder).await
+    }
+
+    /// Kills the program, without a warning and its database with it, and starts it again on the same data.
+    pub(crate) async fn kill_and_restart(mut self) -> Self {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        let folder = std::mem::take(&mut self.folder);
+        Self::run(folder).await
+    }
+
+    async fn run(folder: PathBuf) -> Self {
+        let config = folder.join("headend.toml");
+        let text = std::fs::read_to_string(&config).unwrap();
+        let listen = text.lines().find_map(|line| line.strip_prefix("listen = ")).unwrap().trim_matches('"');
+        let endpoint = Endpoint::from_shared(format!("http://{listen}")).unwrap();
+        let path = folder.join("headend.log");
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_headend"))
             .args(["serve", "--config"])
             .arg(&config)
@@ -50,7 +67,6 @@ impl Program {
             .stderr(log)
             .spawn()
             .unwrap();
-        let endpoint = Endpoint::from_shared(format!("http://127.0.0.1:{port}")).unwrap();
         let begun = Instant::now();
         let channel = loop {
             match endpoint.connect().await {
@@ -89,6 +105,22 @@ impl Program {
         meter.serial()
     }
 
+    /// What `psql` finds in its database.
+    pub(crate) fn sql(&self, text: &str) -> String {
+        let output = self.psql(text).output().expect("psql");
+        assert!(output.status.success(), "{text}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    }
+
+    /// `psql` with a statement, not yet started.
+    pub(crate) fn psql(&self, text: &str) -> Command {
+        let pid = std::fs::read_to_string(self.folder.join("data/postgres/postmaster.pid")).unwrap();
+        let socket = pid.lines().nth(4).expect("the folder of the socket");
+        let mut command = Command::new("psql");
+        command.args(["-X", "-q", "-A", "-t", "-U", "headend", "-d", "headend", "-h", socket, "-c", text]);
+        command
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -114,8 +146,8 @@ impl Drop for Program {
     fn drop(&mut self) {
         let _already_gone = self.child.kill();
         let _ = self.child.wait();
-        // After a failure it is kept to be looked at.
-        if !std::thread::panicking() {
+        // After a restart another one owns the folder; after a failure it is kept to be looked at.
+        if !self.folder.as_os_str().is_empty() && !std::thread::panicking() {
             let _ = std::fs::remove_dir_all(&self.folder);
         }
     }
