@@ -1,6 +1,11 @@
 //! The protocol log: knobs turned while a channel runs show and hide its lines, and no secret is ever among them.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests stand outside the test functions")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests stand outside the test functions"
+)]
 
 mod common;
 

@@ -335,6 +335,10 @@ async fn count(store: &Store) {
         Ok(counts) => metrics::jobs_waiting(&counts),
         Err(error) => warn!(%error, "jobs that wait could not be counted"),
     }
+    match store.open_commands().await {
+        Ok(counts) => metrics::commands_open(&counts),
+        Err(error) => warn!(%error, "commands that are open could not be counted"),
+    }
 }
 
 async fn keep_house(store: &Store, config: &config::Plan) {

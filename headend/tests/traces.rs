@@ -7,9 +7,15 @@ mod program;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
+use ami_proto::v1::commands_service_client::CommandsServiceClient;
 use ami_proto::v1::readings_service_client::ReadingsServiceClient;
-use ami_proto::v1::{ReadNowRequest, RegistersTarget, read_now_request::Target};
+use ami_proto::v1::switch_service_client::SwitchServiceClient;
+use ami_proto::v1::{
+    Command, CommandState, DisconnectRequest, GetCommandRequest, OrderTerms, ReadNowRequest, RegistersTarget,
+    read_now_request::Target,
+};
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
     MetricsService, MetricsServiceServer,
 };
@@ -116,9 +122,33 @@ async fn read_registers(program: &Program, serial: &str) -> i64 {
         target: Some(Target::Registers(RegistersTarget::default())),
         wait: None,
     });
-    request.metadata_mut().insert("traceparent", format!("00-{TRACE}-{PLACE}-01").parse().unwrap());
+    begin_trace(&mut request);
     let answer = ReadingsServiceClient::new(program.channel.clone()).read_now(request).await.unwrap();
     answer.into_inner().job.unwrap().id
+}
+
+/// Opens the load switch of a meter, likewise, and waits until that is over.
+async fn disconnect(program: &Program, serial: &str) -> Command {
+    let terms = Some(OrderTerms { idempotency_key: "k1".into(), ..Default::default() });
+    let mut request = Request::new(DisconnectRequest { meter_serials: vec![serial.to_owned()], terms });
+    begin_trace(&mut request);
+    let answer = SwitchServiceClient::new(program.channel.clone()).disconnect(request).await.unwrap();
+    let id = answer.into_inner().commands[0].id;
+    let mut client = CommandsServiceClient::new(program.channel.clone());
+    let begun = Instant::now();
+    loop {
+        let answer = client.get_command(GetCommandRequest { id }).await.unwrap().into_inner();
+        let command = answer.command.unwrap();
+        if command.finished_at.is_some() {
+            return command;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "{command:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+fn begin_trace<T>(request: &mut Request<T>) {
+    request.metadata_mut().insert("traceparent", format!("00-{TRACE}-{PLACE}-01").parse().unwrap());
 }
 
 async fn fleet() -> Fleet {
@@ -171,6 +201,28 @@ async fn a_call_and_every_exchange_with_the_meter_are_one_trace() {
         linked.into_iter().any(|link| hex(&link.trace_id) == TRACE),
         "the batch that ended the job is linked"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_to_switch_is_one_trace_down_to_the_action() {
+    let (collector, fleet) = (Collector::default(), fleet().await);
+    let endpoint = collector.serve().await;
+    let program = Program::start(&format!("[telemetry]\notlp_endpoint = \"{endpoint}\"\n")).await;
+    let serial = program.register(&fleet, 0).await;
+    let command = disconnect(&program, &serial).await;
+    assert_eq!(command.state(), CommandState::Confirmed);
+    program.stop();
+
+    let trace = collector.trace();
+    let exchanges = trace.values().filter(|span| span.name == "exchange");
+    let actions: Vec<&Span> = exchanges.filter(|span| attribute(span, "service") == "action").collect();
+    assert_eq!(actions.len(), 1, "{actions:?}");
+    let above = ["exchange", "work", "job", "/ami.v1.SwitchService/Disconnect"];
+    assert_eq!(path(&trace, actions[0]), above);
+    // Disconnect control, remote_disconnect.
+    assert_eq!((attribute(actions[0], "class"), attribute(actions[0], "index")), ("70".into(), "1".into()));
+    let attempt = trace.values().find(|span| span.name == "job").unwrap();
+    assert_eq!(attribute(attempt, "command"), command.id.to_string());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

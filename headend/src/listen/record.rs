@@ -15,6 +15,7 @@ use crate::api::Models;
 use crate::config;
 use crate::store::pushes::{Claim, Kept, Recorded};
 use crate::store::{Error, PushFate, Store};
+use crate::telemetry::metrics;
 
 /// Pushes that make a batch full.
 const BATCH: usize = 512;
@@ -103,6 +104,7 @@ impl Recorder {
         }
         let kept = Kept { entries: self.config.quarantine_entries, octets: self.config.quarantine_octets };
         let recorded = recording.keep(&verdict, kept).await?;
+        metrics::pushes_kept(&recorded, turned_away);
         if turned_away > 0 {
             self.turned_away.fetch_sub(turned_away, Ordering::Relaxed);
             warn!(turned_away, "pushes were not taken, because the queue was full");

@@ -13,7 +13,9 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use tonic::Code;
 
 use crate::store::batch::Written;
+use crate::store::commands::OpenCommands;
 use crate::store::job_list::Waiting;
+use crate::store::pushes::Recorded;
 use crate::store::{self, JobKind, JobState};
 
 /// Bounds of the histograms of times, in seconds.
@@ -37,6 +39,8 @@ struct Metrics {
     open_calls: UpDownCounter<i64>,
     jobs_ended: Counter<u64>,
     jobs_waiting: Gauge<u64>,
+    commands_open: Gauge<u64>,
+    pushes: Counter<u64>,
     meters_leased: Gauge<u64>,
     captures: Counter<u64>,
     registers: Counter<u64>,
@@ -65,6 +69,8 @@ impl Metrics {
                 .build(),
             jobs_ended: counter("headend.jobs.ended", "Attempts at jobs that ended."),
             jobs_waiting: gauge("headend.jobs.waiting", "Jobs that are due or run."),
+            commands_open: gauge("headend.commands.open", "Commands that have not come to their end."),
+            pushes: counter("headend.pushes", "Pushes of meters and what became of them."),
             meters_leased: gauge("headend.meters.leased", "Meters that this process works on."),
             captures: counter("headend.captures.stored", "Captures of profiles that were stored."),
             registers: counter("headend.registers.stored", "Values of registers that were stored."),
@@ -88,6 +94,7 @@ pub(super) fn read_by(provider: SdkMeterProvider) {
         METRICS.store_errors.add(0, &[KeyValue::new("kind", kind)]);
     }
     METRICS.store_retries.add(0, &[]);
+    pushes_kept(&Recorded::default(), 0);
     METRICS.registers.add(0, &[]);
     METRICS.meters_leased.record(0, &[]);
 }
@@ -126,6 +133,29 @@ pub fn jobs_waiting(counts: &[Waiting]) {
             let labels = [KeyValue::new("kind", count.kind.as_str()), KeyValue::new("state", state.as_str())];
             METRICS.jobs_waiting.record(jobs.unsigned_abs(), &labels);
         }
+    }
+}
+
+/// How many commands are open in the whole database.
+pub fn commands_open(counts: &[OpenCommands]) {
+    for OpenCommands { kind, state, commands } in counts {
+        let labels = [KeyValue::new("kind", kind.clone()), KeyValue::new("state", state.clone())];
+        METRICS.commands_open.record(commands.unsigned_abs(), &labels);
+    }
+}
+
+/// What became of a batch of pushes, and how many were turned away before it because the queue was full.
+pub fn pushes_kept(recorded: &Recorded, turned_away: u64) {
+    let Recorded { stored, repeated, quarantined, evicted } = *recorded;
+    let outcomes = [
+        ("stored", stored),
+        ("repeated", repeated),
+        ("quarantined", quarantined),
+        ("evicted", evicted),
+        ("turned_away", turned_away),
+    ];
+    for (outcome, count) in outcomes {
+        METRICS.pushes.add(count, &[KeyValue::new("outcome", outcome)]);
     }
 }
 

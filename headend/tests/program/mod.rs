@@ -1,7 +1,11 @@
 //! The program `headend` as a process of its own, with a private database, and a client of its API.
 
 #![allow(dead_code, reason = "every test binary uses a part of it")]
-#![allow(clippy::unwrap_used, reason = "helpers of tests stand outside the test functions")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests stand outside the test functions"
+)]
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};

@@ -88,6 +88,17 @@ pub enum Cancelled {
     NotFound,
 }
 
+/// How many commands of a kind are open in a state, both as in SQL.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct OpenCommands {
+    /// Their kind.
+    pub kind: String,
+    /// Where they stand.
+    pub state: String,
+    /// How many.
+    pub commands: i64,
+}
+
 impl Store {
     /// Commands by their numbers, ascending; unknown numbers are left out.
     ///
@@ -177,6 +188,22 @@ impl Store {
         audit::insert(&mut transaction, entry).await?;
         transaction.commit().await.map_err(&failed)?;
         Ok(Cancelled::Yes)
+    }
+
+    /// How many commands have not come to their end, for every kind and every state in which they may be.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Contended`].
+    pub async fn open_commands(&self) -> Result<Vec<OpenCommands>, Error> {
+        let query = sqlx::query_as(
+            "/* store::open_commands */
+             SELECT k::text AS kind, s::text AS state, count(c.id) AS commands
+             FROM unnest(enum_range(NULL::command_kind)) AS k
+             CROSS JOIN unnest('{accepted, awaiting_approval, quarantined, sending, unknown}'::command_state[]) AS s
+             LEFT JOIN command c ON c.finished_at IS NULL AND c.kind = k AND c.state = s
+             GROUP BY k, s ORDER BY k, s",
+        );
+        query.fetch_all(self.pool()).await.map_err(failed("store::open_commands"))
     }
 
     /// Ends commands that nobody will end otherwise: those whose deadline passed before they were begun, and those that were begun and are
