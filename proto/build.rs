@@ -4,7 +4,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "ami/v1/alarms.proto",
     "ami/v1/commands.proto",
     "ami/v1/common.proto",
@@ -13,6 +13,7 @@ const FILES: [&str; 8] = [
     "ami/v1/jobs.proto",
     "ami/v1/readings.proto",
     "ami/v1/switch.proto",
+    "ami/v1/tariff.proto",
 ];
 
 /// Messages that hold secrets; `src/secret.rs` writes their `Debug`.

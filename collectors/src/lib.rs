@@ -34,6 +34,7 @@ mod order;
 mod protocol_log;
 mod serve;
 mod station;
+mod tariff;
 mod task;
 mod time;
 mod turn;
@@ -49,6 +50,7 @@ pub use limits::Limits;
 pub use line::{Dialer, MemoryDialer};
 pub use order::{Finding, Outcome, Switch, SwitchTo, Terms};
 pub use protocol_log::{Knobs, Layers, ProtocolLog};
+pub use tariff::{Activation, HeldTariff, PushTariff, TariffObjects};
 pub use work::{
     Captures, Covered, Credentials, Event, JobId, MeterId, ProfileRange, RegisterRequest, RegisterValue,
     Report, Station, Task, Work,

@@ -128,6 +128,14 @@ impl Resolver {
     }
 }
 
+/// An instant as a meter's clock shows it.
+pub(crate) fn meter_time(at: Timestamp, zone: &TimeZone, rule: RangeDeviation) -> Option<DateTime> {
+    match rule {
+        RangeDeviation::Send => with_deviation(at, zone),
+        RangeDeviation::Unspecified => Some(without_deviation(at, zone)),
+    }
+}
+
 /// The limits of a range in the meter's terms, and the instants from and to which the meter may answer.
 ///
 /// Without a deviation the meter cannot know which of two equal hours is meant, so a limit inside the repeated hour is

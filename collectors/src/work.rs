@@ -7,7 +7,7 @@ use dlms::{
 use jiff::{Timestamp, tz::TimeZone};
 use models::Model;
 
-use crate::{Failure, Finding, Layout, Outcome, Switch, Terms};
+use crate::{Failure, Finding, Layout, Outcome, PushTariff, Switch, TariffObjects, Terms};
 
 /// Key of a meter in the inventory.
 pub type MeterId = i32;
@@ -87,6 +87,10 @@ pub enum Task {
     ReadRegisters(Vec<RegisterRequest>),
     /// Read the captures of a profile.
     ReadProfile(ProfileRange),
+    /// Read both calendars of the tariff, the time of activation and the special days.
+    ReadTariff,
+    /// Bring a tariff into the meter and into force.
+    PushTariff(Box<PushTariff>),
     /// Move the load switch.
     Switch(Switch),
     /// Release the lock of a load switch that opened for a tamper.
@@ -101,6 +105,8 @@ impl Task {
             Self::ReadClock => "read_clock",
             Self::ReadRegisters(_) => "read_registers",
             Self::ReadProfile(_) => "read_profile",
+            Self::ReadTariff => "read_tariff",
+            Self::PushTariff(_) => "push_tariff",
             Self::Switch(_) => "switch",
             Self::ReleaseTamperLock(_) => "release_tamper_lock",
         }
@@ -110,7 +116,12 @@ impl Task {
     pub const fn terms(&self) -> Option<&Terms> {
         match self {
             Self::Switch(Switch { terms, .. }) | Self::ReleaseTamperLock(terms) => Some(terms),
-            Self::Identify | Self::ReadClock | Self::ReadRegisters(_) | Self::ReadProfile(_) => None,
+            Self::PushTariff(push) => Some(&push.terms),
+            Self::Identify
+            | Self::ReadClock
+            | Self::ReadRegisters(_)
+            | Self::ReadProfile(_)
+            | Self::ReadTariff => None,
         }
     }
 }
@@ -190,6 +201,8 @@ pub enum Event {
     Layout(Arc<Layout>),
     /// Captures of a profile, as they arrive.
     Captures(Captures),
+    /// The objects of the tariff.
+    Tariff(TariffObjects),
     /// What an attempt to carry out an order found out or did.
     Found(Finding),
     /// How far an order with many steps has come.

@@ -4,10 +4,11 @@
 
 use std::sync::Arc;
 
+use collectors::Activation;
 use dlms::cosem::activity_calendar::{Calendar, Forms};
 use dlms::cosem::special_days;
 use dlms::cosem::{Difference, Form};
-use headend::tariff::{Activation, File, Tariff};
+use headend::tariff::{File, Tariff};
 use jiff::Timestamp;
 use jiff::civil;
 use jiff::tz::TimeZone;
@@ -160,7 +161,7 @@ fn all_problems_are_told_at_once_in_the_order_of_the_file() {
             "seasons.winter.from: is 10-01, and season `summer` begins then, too",
             "special_days[1].date: is `12-32`, a date such as 12-25 or 2027-03-29 is expected",
             "special_days[2].date: 2028-01-01 is a special day already",
-            "activation: is 2026-02-28T23:59, which is in the past",
+            "activation: is 2026-02-28T23:59:00, which is in the past",
         ]
     );
 }
@@ -188,6 +189,10 @@ fn single_rules() {
     assert_eq!(
         problems("activation: now", "activation: later"),
         ["activation: is `later`, `now` or a time such as 2027-01-01T00:00 is expected"]
+    );
+    assert_eq!(
+        problems("activation: now", "activation: 2036-03-02T00:00"),
+        ["activation: is 2036-03-02T00:00:00, more than 10 years ahead"]
     );
     assert!(
         problems("winter: { from", "wínter: { from")[0].starts_with("seasons.wínter: the name must have")

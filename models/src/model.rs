@@ -144,7 +144,7 @@ pub struct Register {
 pub struct Quirks {
     /// What null-data means in a value column of a buffer. Default `"repeat"`.
     pub null_rule: NullRule,
-    /// What the client writes as deviation into the limits of a range. Default `"send"`.
+    /// What the client writes as deviation into the limits of a range and into a time of activation. Default `"send"`.
     pub range_deviation: RangeDeviation,
     /// Most rows that one request may ask for; longer ranges are read in parts. Default 2976, at least 1.
     pub max_rows_per_read: u32,

@@ -2,10 +2,12 @@
 
 mod identify;
 mod ordered;
+mod push_tariff;
 mod read_clock;
 mod read_layout;
 mod read_profile;
 mod read_registers;
+mod read_tariff;
 mod release_tamper_lock;
 mod scaler_unit;
 mod switch;
@@ -44,6 +46,8 @@ pub(crate) async fn run(turn: &mut Turn<'_>, task: &Task) -> Result<Done, Setbac
         Task::ReadProfile(range) => {
             read_profile::run(turn, range).await.map(|range| Done { range: Some(range), outcome: None })
         }
+        Task::ReadTariff => read_tariff::run(turn).await.map(Done::from),
+        Task::PushTariff(push) => push_tariff::run(turn, push).await.map(Done::from),
         Task::Switch(order) => switch::run(turn, order).await.map(Done::from),
         Task::ReleaseTamperLock(terms) => release_tamper_lock::run(turn, terms).await.map(Done::from),
     }

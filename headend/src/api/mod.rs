@@ -16,11 +16,13 @@ mod diagnostics;
 mod inventory;
 mod jobs;
 mod notices;
+mod on_demand;
 mod orders;
 mod readings;
 mod request_id;
 mod status;
 mod switch;
+mod tariff;
 mod token;
 
 use std::collections::BTreeMap;
@@ -35,6 +37,7 @@ use ami_proto::v1::inventory_service_server::{self, InventoryServiceServer};
 use ami_proto::v1::jobs_service_server::{self, JobsServiceServer};
 use ami_proto::v1::readings_service_server::{self, ReadingsServiceServer};
 use ami_proto::v1::switch_service_server::{self, SwitchServiceServer};
+use ami_proto::v1::tariff_service_server::{self, TariffServiceServer};
 use models::Model;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -59,6 +62,7 @@ use notices::{Hub, Notices};
 use readings::Readings;
 use request_id::RequestIdLayer;
 use switch::Switch;
+use tariff::Tariffs;
 
 /// Calls that one connection may have open at once; HTTP/2 makes the others wait.
 const CALLS_PER_CONNECTION: u32 = 256;
@@ -73,10 +77,11 @@ const GRACE: Duration = Duration::from_secs(10);
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Names of the services, for the health service.
-const SERVICES: [&str; 7] = [
+const SERVICES: [&str; 8] = [
     alarms_service_server::SERVICE_NAME,
     commands_service_server::SERVICE_NAME,
     switch_service_server::SERVICE_NAME,
+    tariff_service_server::SERVICE_NAME,
     inventory_service_server::SERVICE_NAME,
     readings_service_server::SERVICE_NAME,
     jobs_service_server::SERVICE_NAME,
@@ -214,6 +219,8 @@ fn routes(
     let commands = CommandsServiceServer::new(Commands::new(parts, notices.clone(), shutdown.clone()))
         .max_decoding_message_size(MAX_REQUEST)
         .send_compressed(CompressionEncoding::Gzip);
+    let tariff = TariffServiceServer::new(Tariffs::new(parts, notices.clone(), shutdown.clone()))
+        .max_decoding_message_size(MAX_REQUEST);
     let switch = SwitchServiceServer::new(Switch::new(parts)).max_decoding_message_size(MAX_REQUEST);
     Ok(Routes::new(inventory)
         .add_service(readings)
@@ -222,6 +229,7 @@ fn routes(
         .add_service(switch)
         .add_service(alarms)
         .add_service(diagnostics)
+        .add_service(tariff)
         .add_service(describe().build_v1().map_err(broken)?)
         .add_service(describe().build_v1alpha().map_err(broken)?))
 }

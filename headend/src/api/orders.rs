@@ -87,35 +87,53 @@ pub(super) struct Wanted<'a> {
     pub(super) reason_needed: bool,
 }
 
-/// Orders, if `is_capable` has nothing against a meter: what the model can not do is its answer.
-pub(super) async fn place(
+/// What speaks against an order for a meter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Unfit {
+    /// The model can not do it.
+    Model(String),
+    /// What is ordered does not fit: everything that is wrong.
+    Fields(Vec<FieldViolation>),
+}
+
+impl From<String> for Unfit {
+    fn from(problem: String) -> Self {
+        Self::Model(problem)
+    }
+}
+
+/// Orders, if `fits` has nothing against a meter.
+pub(super) async fn place<E: Into<Unfit>>(
     store: &Store,
     asker: &Asker,
     wanted: Wanted<'_>,
-    is_capable: impl Fn(&Meter) -> Result<(), String>,
+    fits: impl Fn(&Meter) -> Result<(), E>,
 ) -> Result<Vec<v1::Command>, Refusal> {
     let target = wanted.meter_serials.join(" ");
-    let placed = try_place(store, asker, &wanted, &target, is_capable).await;
+    let placed = try_place(store, asker, &wanted, &target, fits).await;
     let ids = asker.audited(store, target, placed).await?;
     let commands = store.commands(&ids).await?;
     // They were just made, in the order of the request, and numbers grow.
     Ok(commands.into_iter().map(command).collect())
 }
 
-async fn try_place(
+async fn try_place<E: Into<Unfit>>(
     store: &Store,
     asker: &Asker,
     wanted: &Wanted<'_>,
     target: &str,
-    is_capable: impl Fn(&Meter) -> Result<(), String>,
+    fits: impl Fn(&Meter) -> Result<(), E>,
 ) -> Result<Vec<i64>, Refusal> {
     let terms = check_terms(wanted, Timestamp::now())?;
     let meters = meters(store, wanted.meter_serials).await?;
     for (place, meter) in meters.iter().enumerate() {
-        is_capable(meter).map_err(|problem| Refusal::NotCapable {
-            field: format!("meter_serials[{place}]"),
-            serial: meter.serial.clone(),
-            problem,
+        fits(meter).map_err(|unfit| match unfit.into() {
+            Unfit::Model(problem) => Refusal::NotCapable {
+                field: format!("meter_serials[{place}]"),
+                serial: meter.serial.clone(),
+                problem,
+            },
+            Unfit::Fields(violations) => Refusal::InvalidFields { violations },
         })?;
     }
     let order = NewOrder {

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use super::notices::Notices;
+use super::on_demand::OnDemand;
 use super::request_id::RequestId;
 use super::status::Refusal;
 use super::{Limits, Models, Parts, check};
@@ -35,10 +36,10 @@ pub(super) struct Readings {
     store: Store,
     models: Arc<Models>,
     limits: Limits,
+    on_demand: OnDemand,
     notices: Notices,
     shutdown: CancellationToken,
     watches: Arc<Semaphore>,
-    waiting: Arc<Semaphore>,
 }
 
 impl Readings {
@@ -48,7 +49,7 @@ impl Readings {
             store: parts.store.clone(),
             models: parts.models.clone(),
             watches: Arc::new(Semaphore::new(parts.limits.watches)),
-            waiting: Arc::new(Semaphore::new(parts.limits.waiting)),
+            on_demand: OnDemand::new(parts, notices.clone(), shutdown.clone()),
             limits: parts.limits.clone(),
             notices,
             shutdown,

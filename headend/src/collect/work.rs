@@ -81,13 +81,14 @@ fn span(station: &Station, job: &LeasedJob) -> Span {
 fn task(model: &Model, job: &LeasedJob) -> Result<Task, Failure> {
     match job.kind {
         JobKind::Command => match &job.command {
-            Some(command) => order::task(command),
+            Some(command) => order::task(command, model),
             None => {
                 Err(Failure::new(Reason::Unsupported, "The command of this job came to its end without it."))
             }
         },
         JobKind::Identify => Ok(Task::Identify),
         JobKind::ReadClock => Ok(Task::ReadClock),
+        JobKind::ReadTariff => Ok(Task::ReadTariff),
         JobKind::ReadRegisters => {
             let wanted =
                 model.registers.iter().filter(|register| job.obis.is_none_or(|obis| obis == register.obis));

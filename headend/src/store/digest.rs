@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::captures::{Row, SLOTS};
 use super::profiles::{Advance, ProfileKey, Range};
 use super::registers::{Clock, Identity, Register};
+use super::tariffs::Tariff;
 
 /// A batch, sorted.
 #[derive(Default)]
@@ -24,6 +25,7 @@ pub(super) struct Digest<'a> {
     pub(super) registers: Vec<Register<'a>>,
     pub(super) clocks: Vec<Clock>,
     pub(super) identities: Vec<Identity<'a>>,
+    pub(super) tariffs: Vec<Tariff<'a>>,
     /// What attempts to carry out commands found out, in order.
     pub(super) findings: Vec<(JobId, &'a Finding)>,
     /// How far commands have come, in steps done and steps there are.
@@ -60,6 +62,7 @@ impl<'a> Digest<'a> {
                     system_title: *system_title,
                 })
             }
+            Event::Tariff(objects) => self.tariffs.push((meter, job, objects)),
             Event::Clock { meter: shown, offset_min, status, read_at, delay_ms } => self.clocks.push(Clock {
                 meter,
                 job,

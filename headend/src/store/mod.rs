@@ -28,6 +28,7 @@ pub mod pushes;
 pub mod readings;
 pub mod registers;
 mod tally;
+mod tariffs;
 mod words;
 
 use std::collections::BTreeSet;

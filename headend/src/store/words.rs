@@ -28,6 +28,8 @@ pub enum JobKind {
     ReadRegisters,
     /// Read captures of a profile.
     ReadProfile,
+    /// Read both calendars and the special days.
+    ReadTariff,
     /// Carry out a command.
     Command,
 }
@@ -40,6 +42,7 @@ impl JobKind {
             Self::ReadClock => "read_clock",
             Self::ReadRegisters => "read_registers",
             Self::ReadProfile => "read_profile",
+            Self::ReadTariff => "read_tariff",
             Self::Command => "command",
         }
     }

@@ -2,28 +2,48 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use collectors::Activation;
 use dlms::DateTime;
 use dlms::cosem::activity_calendar::{Action, Calendar, Day, Season, Week};
 use dlms::cosem::special_days::SpecialDay;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan as _};
 use models::Model;
 
 use super::file::{self, File};
-use super::{Activation, Problem, Tariff, moment};
+use super::{Problem, Tariff, moment};
 
 /// Days of the week as a file names them.
 const DAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 /// A part of a date that fits any, with the high and low octet of a year.
 const ANY: u8 = 0xFF;
+/// A time of activation so far ahead is a slip of the pen.
+const AHEAD_YEARS: i32 = 10;
 
 impl File {
-    /// The tariff, when a meter of this model takes it. `now` is our time and `zone` that of the meter's clock; the time of activation is
-    /// compared with both.
+    /// The tariff, when a meter of this model takes it and its time of activation is yet to come. `now` is our time and `zone` that of the
+    /// meter's clock.
     ///
     /// # Errors
     /// Everything that is wrong, in the order of the file.
     pub fn check(&self, model: &Model, now: Timestamp, zone: &TimeZone) -> Result<Tariff, Vec<Problem>> {
+        let checked = self.tariff(model);
+        let activation = match &checked {
+            Ok(tariff) => Some(tariff.activation()),
+            Err(_) => activation(&self.activation),
+        };
+        let Some(problem) = activation.and_then(|activation| untimely(activation, now, zone)) else {
+            return checked;
+        };
+        let problem = Problem { field: "activation".into(), problem };
+        Err(checked.err().into_iter().flatten().chain([problem]).collect())
+    }
+
+    /// The tariff, when a meter of this model takes it, whenever that is.
+    ///
+    /// # Errors
+    /// Everything that is wrong, in the order of the file.
+    pub fn tariff(&self, model: &Model) -> Result<Tariff, Vec<Problem>> {
         let Some(limits) = &model.tariff else {
             let problem = format!("meters of model {} take no tariffs", model.name);
             return Err(vec![Problem { field: "name".into(), problem }]);
@@ -35,7 +55,10 @@ impl File {
         let weeks = check.weeks();
         let seasons = check.seasons();
         let special_days = check.special_days();
-        let activation = check.activation(now, zone);
+        let activation = activation(&self.activation);
+        check.that(activation.is_some(), "activation", || {
+            format!("is `{}`, `now` or a time such as 2027-01-01T00:00 is expected", self.activation)
+        });
         match activation {
             Some(activation) if check.problems.is_empty() => Ok(Tariff {
                 calendar: Calendar { name: self.name.clone().into_bytes(), seasons, weeks, days },
@@ -210,21 +233,6 @@ impl Check<'_> {
         days
     }
 
-    fn activation(&mut self, now: Timestamp, zone: &TimeZone) -> Option<Activation> {
-        let text = self.file.activation.as_str();
-        if text == "now" {
-            return Some(Activation::Now);
-        }
-        let field = "activation".to_owned();
-        let Some(time) = moment::date_time(text) else {
-            self.wrong(field, format!("is `{text}`, `now` or a time such as 2027-01-01T00:00 is expected"));
-            return None;
-        };
-        let is_past = time.to_zoned(zone.clone()).map_or(true, |zoned| zoned.timestamp() <= now);
-        self.that(!is_past, "activation", || format!("is {text}, which is in the past"));
-        Some(Activation::At(time))
-    }
-
     /// The number of a day type that must exist.
     fn day_type(&mut self, field: &str, name: &str) -> u8 {
         let number = self.number(name);
@@ -268,4 +276,23 @@ impl Check<'_> {
     fn wrong(&mut self, field: String, problem: String) {
         self.problems.push(Problem { field, problem });
     }
+}
+
+/// When a tariff comes into force, as a file says it.
+fn activation(text: &str) -> Option<Activation> {
+    if text == "now" {
+        return Some(Activation::Now);
+    }
+    moment::date_time(text).map(Activation::At)
+}
+
+/// What speaks against a time of activation.
+fn untimely(activation: Activation, now: Timestamp, zone: &TimeZone) -> Option<String> {
+    let Activation::At(time) = activation else { return None };
+    let is_past = time.to_zoned(zone.clone()).map_or(true, |zoned| zoned.timestamp() <= now);
+    if is_past {
+        return Some(format!("is {time}, which is in the past"));
+    }
+    let is_far = time.date() > now.to_zoned(zone.clone()).date().saturating_add(AHEAD_YEARS.years());
+    is_far.then(|| format!("is {time}, more than {AHEAD_YEARS} years ahead"))
 }

@@ -10,9 +10,9 @@ mod moment;
 
 use std::fmt;
 
+use collectors::{Activation, PushTariff, Terms};
 use dlms::cosem::activity_calendar::Calendar;
 use dlms::cosem::special_days::SpecialDay;
-use jiff::civil;
 
 pub use file::File;
 
@@ -23,15 +23,6 @@ pub struct Tariff {
     special_days: Vec<SpecialDay>,
     activation: Activation,
     day_types: Vec<String>,
-}
-
-/// When a tariff comes into force.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activation {
-    /// As soon as the meter holds it.
-    Now,
-    /// At a local time of the meter.
-    At(civil::DateTime),
 }
 
 /// A part of a tariff file that breaks its rule.
@@ -57,6 +48,12 @@ impl Tariff {
     /// When it comes into force.
     pub const fn activation(&self) -> Activation {
         self.activation
+    }
+
+    /// The order to bring it into a meter.
+    pub fn push(self, terms: Terms) -> PushTariff {
+        let Self { calendar, special_days, activation, day_types: _ } = self;
+        PushTariff { calendar, special_days, activation, terms }
     }
 
     /// The names of the day types; the first one has the number 1 in the calendar.

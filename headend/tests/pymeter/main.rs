@@ -20,3 +20,4 @@ mod kill;
 mod meter;
 mod profiles;
 mod switch;
+mod tariff;

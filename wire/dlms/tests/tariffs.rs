@@ -137,6 +137,12 @@ fn where_nothing_shows_it_the_model_says_how_times_are_written() {
 }
 
 #[test]
+fn a_calendar_that_was_never_written_is_empty() {
+    let nothing = [Data::NullData, Data::NullData, Data::NullData, Data::NullData];
+    assert_eq!(Calendar::decode(&nothing, Form::Octets).unwrap().0, Calendar::default());
+}
+
+#[test]
 fn long_lengths_other_strings_and_wider_numbers_are_understood() {
     // One special day: array and octet-string with lengths in three octets, day number as long-unsigned.
     let octets = [
@@ -156,7 +162,7 @@ fn what_is_no_tariff_is_refused() {
         values[at] = wrong;
         Calendar::decode(&values, Form::Octets).unwrap_err()
     };
-    assert_eq!(decode(0, Data::NullData), Error::DataType { expected: "calendar name", got: 0 });
+    assert_eq!(decode(0, Data::Unsigned(1)), Error::DataType { expected: "calendar name", got: 17 });
     assert_eq!(decode(1, Data::Unsigned(1)), Error::DataType { expected: "seasons", got: 17 });
     let short = Data::Array(vec![Data::Structure(vec![Data::OctetString(b"W".to_vec())])]);
     assert_eq!(decode(2, short), Error::Length { what: "week", expected: 8, got: 1 });

@@ -3,7 +3,8 @@
 use super::role::Permission;
 
 use Permission::{
-    AcknowledgeAlarms, CancelCommands, Diagnose, KeepInventory, ReadNow, ReleaseTamperLock, Switch, View,
+    AcknowledgeAlarms, CancelCommands, Diagnose, KeepInventory, PushTariff, ReadNow, ReleaseTamperLock,
+    Switch, View,
 };
 
 /// The rpcs of a service, each with the permission that it needs.
@@ -46,6 +47,7 @@ const RULES: &[Service] = &[
         ],
     ),
     ("ami.v1.DiagnosticsService", &[("SetProtocolLog", Diagnose), ("ListProtocolLogs", View)]),
+    ("ami.v1.TariffService", &[("CheckTariff", View), ("DiffTariff", ReadNow), ("PushTariff", PushTariff)]),
     ("grpc.health.v1.Health", &[("Check", View), ("Watch", View)]),
     ("grpc.reflection.v1.ServerReflection", &[("ServerReflectionInfo", View)]),
     ("grpc.reflection.v1alpha.ServerReflection", &[("ServerReflectionInfo", View)]),

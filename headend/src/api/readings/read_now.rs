@@ -1,34 +1,22 @@
 //! `ReadNow`: orders a job ahead of planned work and waits for what comes of it.
 
-use std::time::Duration;
-
 use ami_proto::v1::{
     ClockOutcome, IdentityOutcome, ProfileTarget, ReadNowRequest, ReadNowResponse, ReadingsOutcome,
     RegistersTarget, read_now_request::Target, read_now_response::Outcome,
 };
 use dlms::Obis;
 use jiff::{SignedDuration, Timestamp};
-use tokio::time::timeout;
-use tracing::info;
 
 use super::super::request_id::RequestId;
 use super::super::status::Refusal;
-use super::super::{check, convert};
+use super::super::{check, convert, on_demand};
 use super::Readings;
 use super::expand::{clock_status, register};
+use crate::store::JobKind;
 use crate::store::job_list::{Job, Order};
 use crate::store::meters::Meter;
-use crate::store::{JobKind, JobState};
 use crate::telemetry;
 
-/// Ahead of planned work, which has 0.
-const PRIORITY: i16 = 10;
-/// One more than one, for what the first attempt itself puts right (a new layout, a raised counter).
-const MAX_ATTEMPTS: i16 = 2;
-/// How long is waited when the client does not care.
-const DEFAULT_WAIT: Duration = Duration::from_secs(60);
-/// The shortest and the longest wait.
-const WAIT: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(300);
 /// The longest range of a profile.
 const MAX_RANGE: SignedDuration = SignedDuration::from_hours(366 * 24);
 /// Readings in an answer at most.
@@ -41,40 +29,15 @@ impl Readings {
         request: ReadNowRequest,
         id: RequestId,
     ) -> Result<ReadNowResponse, Refusal> {
-        let wait = wait(request.wait.as_ref())?;
+        let wait = on_demand::wait(request.wait.as_ref())?;
         let target = request.target.ok_or_else(|| Refusal::field("target", "what to read is expected"))?;
         check::serial("meter_serial", &request.meter_serial)?;
-        let limit = self.limits.waiting;
-        let _turn = self.waiting.try_acquire().map_err(|_| Refusal::TooManyWaiting { limit })?;
         let serial = request.meter_serial;
         let meter = self.store.meter(&serial).await?;
         let meter = meter.ok_or_else(|| Refusal::MeterNotFound { serial: serial.clone() })?;
         let order = self.order(&meter, &target, id)?;
-        // Listening begins before the job exists, so that its end is not missed.
-        let mut notices = self.notices.jobs();
-        let job = self.store.order_job(&order).await?;
-        let job = job.ok_or_else(|| Refusal::MeterRetired { serial: serial.clone() })?;
-        info!(job, serial, "on-demand read ordered");
-        let ended = async {
-            loop {
-                let now = self.store.job(job).await?.ok_or(Refusal::JobNotFound { id: job })?;
-                if !matches!(now.state, JobState::Due | JobState::Running) {
-                    return Ok::<_, Refusal>(now);
-                }
-                notices.about(job).await;
-            }
-        };
-        let ended = tokio::select! {
-            ended = timeout(wait, ended) => ended,
-            () = self.shutdown.cancelled() => return Err(Refusal::ShuttingDown),
-        };
-        match ended {
-            Ok(ended) => self.outcome(&meter, &order, ended?).await,
-            Err(_) => {
-                let now = self.store.job(job).await?.ok_or(Refusal::JobNotFound { id: job })?;
-                Err(Refusal::ReadPending { serial, failure: convert::failure(&now) })
-            }
-        }
+        let job = self.on_demand.run(&serial, &order, wait).await?;
+        self.outcome(&meter, &order, job).await
     }
 
     fn order(&self, meter: &Meter, target: &Target, id: RequestId) -> Result<Order, Refusal> {
@@ -96,8 +59,8 @@ impl Readings {
             kind,
             obis: obis.map(Obis::octets),
             range,
-            priority: PRIORITY,
-            max_attempts: MAX_ATTEMPTS,
+            priority: on_demand::PRIORITY,
+            max_attempts: on_demand::MAX_ATTEMPTS,
             request_id: id.0,
             trace_parent: telemetry::trace_parent(),
         })
@@ -118,12 +81,6 @@ impl Readings {
     }
 
     async fn outcome(&self, meter: &Meter, order: &Order, job: Job) -> Result<ReadNowResponse, Refusal> {
-        if job.state != JobState::Done {
-            return Err(Refusal::ReadFailed {
-                serial: meter.serial.clone(),
-                failure: convert::failure(&job),
-            });
-        }
         let outcome = match (order.kind, order.obis, order.range) {
             (JobKind::ReadProfile, Some(obis), Some(range)) => {
                 let (readings, truncated) = self.range(meter.id, obis, range, MAX_READINGS).await?;
@@ -164,12 +121,6 @@ impl Readings {
     }
 }
 
-fn wait(asked: Option<&prost_types::Duration>) -> Result<Duration, Refusal> {
-    let Some(asked) = asked else { return Ok(DEFAULT_WAIT) };
-    let wait = Duration::try_from(*asked).ok().filter(|wait| WAIT.contains(wait));
-    wait.ok_or_else(|| Refusal::field("wait", "1 s to 300 s are expected"))
-}
-
 fn range(target: &ProfileTarget) -> Result<(Timestamp, Timestamp), Refusal> {
     let end = |field, end: &Option<prost_types::Timestamp>| match end {
         Some(end) => check::instant(field, end),
@@ -193,13 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_and_ranges_are_bounded() {
-        let seconds = |seconds| prost_types::Duration { seconds, nanos: 0 };
-        assert_eq!(wait(None), Ok(DEFAULT_WAIT));
-        assert_eq!(wait(Some(&seconds(300))), Ok(Duration::from_secs(300)));
-        for wrong in [0, 301, -1, i64::MAX] {
-            assert!(wait(Some(&seconds(wrong))).is_err(), "{wrong}");
-        }
+    fn ranges_are_bounded() {
         let at = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
         let target = |from, to| ProfileTarget { profile: "energy".into(), from, to };
         assert!(range(&target(at(0), at(366 * 86_400))).is_ok());

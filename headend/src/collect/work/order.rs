@@ -1,19 +1,41 @@
 //! From a command that was armed to the task that carries it out.
 
-use collectors::{Failure, Reason, Switch, SwitchTo, Task, Terms};
+use ami_proto::v1::TariffOrder;
+use collectors::{Failure, PushTariff, Reason, Switch, SwitchTo, Task, Terms};
+use models::Model;
+use prost::Message as _;
 
 use crate::store::CommandKind;
 use crate::store::jobs::LeasedCommand;
+use crate::tariff::{File, Problem};
 
 /// The task of a command.
-pub(super) fn task(command: &LeasedCommand) -> Result<Task, Failure> {
+pub(super) fn task(command: &LeasedCommand, model: &Model) -> Result<Task, Failure> {
     let terms = Terms { deadline: command.deadline, in_doubt: command.in_doubt };
     match command.kind {
         CommandKind::Disconnect => Ok(Task::Switch(Switch { to: SwitchTo::Disconnected, terms })),
         CommandKind::Reconnect => Ok(Task::Switch(Switch { to: SwitchTo::Connected, terms })),
         CommandKind::ReleaseTamperLock => Ok(Task::ReleaseTamperLock(terms)),
-        CommandKind::PushTariff | CommandKind::InstallFirmware => {
+        CommandKind::PushTariff => {
+            push_tariff(command, model, terms).map(|push| Task::PushTariff(Box::new(push)))
+        }
+        CommandKind::InstallFirmware => {
             Err(Failure::new(Reason::Unsupported, "This server does not carry out such commands: update it."))
         }
     }
+}
+
+/// The tariff that was ordered. It was checked then; the model may be another one since.
+fn push_tariff(command: &LeasedCommand, model: &Model, terms: Terms) -> Result<PushTariff, Failure> {
+    let refused = |problem: &Problem| {
+        let detail =
+            format!("The tariff does not fit the meter's model any more: {problem}; order it again.");
+        Failure::new(Reason::Unsupported, detail)
+    };
+    let damaged = || Failure::new(Reason::Unsupported, "The order holds no tariff: order it again.");
+    let arguments = command.arguments.as_deref().ok_or_else(damaged)?;
+    let TariffOrder { file } = TariffOrder::decode(arguments).map_err(|_| damaged())?;
+    let file = File::parse(&file).map_err(|problem| refused(&problem))?;
+    let tariff = file.tariff(model).map_err(|problems| problems.first().map_or_else(damaged, refused))?;
+    Ok(tariff.push(terms))
 }

@@ -112,14 +112,17 @@ pub const fn activate(instance: Obis) -> MethodDescriptor {
 
 impl Calendar {
     /// Decodes the attributes of one side, in the order of [`Side::attributes`], and tells how the meter writes times; where they show
-    /// none, because they are empty, that is `otherwise`.
+    /// none, because they are empty, that is `otherwise`. Null-data counts as empty.
     ///
     /// # Errors
     /// [`Error::DataType`], [`Error::Length`] or [`Error::Value`] when an attribute is anything else.
     pub fn decode([name, seasons, weeks, days]: &[Data; 4], otherwise: Form) -> Result<(Self, Forms), Error> {
         let (mut season_form, mut day_form) = (None, None);
         let calendar = Self {
-            name: text(name, "calendar name")?.to_vec(),
+            name: match name {
+                Data::NullData => Vec::new(),
+                name => text(name, "calendar name")?.to_vec(),
+            },
             seasons: list(seasons, "seasons", |data| season(data, &mut season_form))?,
             weeks: list(weeks, "weeks", week)?,
             days: list(days, "days", |data| day(data, &mut day_form))?,
@@ -199,7 +202,11 @@ fn list<T>(
     expected: &'static str,
     element: impl FnMut(&Data) -> Result<T, Error>,
 ) -> Result<Vec<T>, Error> {
-    array(data, expected)?.iter().map(element).collect()
+    match data {
+        // A calendar that was never written.
+        Data::NullData => Ok(Vec::new()),
+        _ => array(data, expected)?.iter().map(element).collect(),
+    }
 }
 
 fn season(data: &Data, form: &mut Option<Form>) -> Result<Season, Error> {
