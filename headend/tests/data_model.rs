@@ -57,6 +57,13 @@ async fn the_words_are_the_same_everywhere() {
     assert_eq!(stored(&database, "job_state"), words::<v1::JobState>());
     assert_eq!(documented("state", "## The life of a job"), words::<v1::JobState>());
     assert_eq!(stored(&database, "job_kind"), words::<v1::JobKind>());
+    let push = "## What becomes of a push";
+    assert_eq!(stored(&database, "push_fate"), words::<v1::PushFate>());
+    assert_eq!(documented("fate", push), words::<v1::PushFate>());
+    assert_eq!(stored(&database, "alarm_severity"), words::<v1::AlarmSeverity>());
+    assert_eq!(documented("severity", push), words::<v1::AlarmSeverity>());
+    assert_eq!(stored(&database, "alarm_source"), words::<v1::AlarmSource>());
+    assert_eq!(documented("source", push), words::<v1::AlarmSource>());
 }
 
 #[test]

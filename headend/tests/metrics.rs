@@ -13,7 +13,7 @@ use ami_proto::v1::{
     GetJobRequest, ProfileTarget, ReadNowRequest, RegistersTarget, read_now_request::Target,
 };
 use program::{Program, free_port};
-use simulator::{Fleet, FleetConfig, Security};
+use simulator::{Fleet, FleetConfig, PushOptions, Pusher, Security, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tonic::Code;
@@ -70,12 +70,22 @@ async fn prometheus_gets_what_is_documented_and_it_adds_up() {
     (config.security, config.history_days) = (Security::Lls, 2);
     let fleet = Fleet::start(config).await.unwrap();
     let port = free_port();
-    let sections =
-        format!("[roles]\n[telemetry]\nprometheus_listen = \"127.0.0.1:{port}\"\n[plan]\nhorizon = \"1h\"\n");
+    let pushes = free_port();
+    let sections = format!(
+        "[roles]\nlistener = true\n[listener]\ntcp = \"127.0.0.1:{pushes}\"\nudp = \"127.0.0.1:{pushes}\"\n\
+         [telemetry]\nprometheus_listen = \"127.0.0.1:{port}\"\n[plan]\nhorizon = \"1h\"\n"
+    );
     let program = Program::start(&sections).await;
     let serial = program.register(&fleet, 0).await;
     read(&program, &serial, Target::Registers(RegistersTarget::default())).await;
     read(&program, &serial, last_day()).await;
+    let frame = Pusher::new().frame(
+        &fleet.meters()[0],
+        "power.last_gasp",
+        PushOptions { plain: true, confirmed: true },
+    );
+    let to = ([127, 0, 0, 1], pushes).into();
+    assert!(simulator::send(&frame.unwrap(), to, Transport::Tcp, true).await.unwrap());
     let unknown = JobsServiceClient::new(program.channel.clone()).get_job(GetJobRequest { id: 99_999 }).await;
     assert_eq!(unknown.unwrap_err().code(), Code::NotFound);
 
@@ -91,6 +101,9 @@ async fn prometheus_gets_what_is_documented_and_it_adds_up() {
             > value(&page, &["octets_bytes_total", "\"sent\""])
     );
     assert!(value(&page, &["jobs_ended_total", "\"read_profile\"", "\"done\""]) >= 1.0);
+    assert_eq!(value(&page, &["pushes_total", "\"stored\""]), 1.0);
+    assert_eq!(value(&page, &["pushes_total", "\"queue_full\""]), 0.0);
+    assert_eq!(value(&page, &["push_duration_seconds_count"]), 1.0);
     assert!(fetch(port, "/other").await.starts_with("HTTP/1.1 404"));
     program.stop();
 }

@@ -13,7 +13,7 @@ use super::arrival::Arrival;
 use super::judge::{Answer, judge};
 use crate::api::Models;
 use crate::config;
-use crate::store::pushes::{Claim, Kept, Recorded};
+use crate::store::pushes::{Claim, Kept, Tally};
 use crate::store::{Error, PushFate, Store};
 use crate::telemetry::metrics;
 
@@ -58,8 +58,9 @@ impl Recorder {
         let mut parts = vec![batch];
         while let Some(mut part) = parts.pop() {
             match self.persist(&part).await {
-                Ok((recorded, answers)) => {
-                    debug!(?recorded, pushes = part.len(), "pushes are stored");
+                Ok((tally, answers)) => {
+                    debug!(?tally, pushes = part.len(), "pushes are stored");
+                    metrics::pushes_stored(&tally, part.iter().map(|arrival| arrival.at));
                     part.into_iter().zip(answers).for_each(|(arrival, answer)| arrival.answer(answer));
                 }
                 Err(refusal) if refusal.is_transient() => {
@@ -78,7 +79,7 @@ impl Recorder {
     }
 
     /// Tries until it is done, refused for good, or the program stops.
-    async fn persist(&self, part: &[Arrival]) -> Result<(Recorded, Vec<Answer>), Error> {
+    async fn persist(&self, part: &[Arrival]) -> Result<(Tally, Vec<Answer>), Error> {
         let mut pause = FIRST_PAUSE;
         loop {
             match self.attempt(part).await {
@@ -92,7 +93,7 @@ impl Recorder {
         }
     }
 
-    async fn attempt(&self, part: &[Arrival]) -> Result<(Recorded, Vec<Answer>), Error> {
+    async fn attempt(&self, part: &[Arrival]) -> Result<(Tally, Vec<Answer>), Error> {
         let limit = self.config.alarms_per_meter;
         let mut recording = self.store.record_pushes().await?;
         let claims: Vec<Claim<'_>> = part.iter().map(Arrival::claim).collect();
@@ -103,12 +104,11 @@ impl Recorder {
             verdict.tally.insert(PushFate::QueueFull, turned_away);
         }
         let kept = Kept { entries: self.config.quarantine_entries, octets: self.config.quarantine_octets };
-        let recorded = recording.keep(&verdict, kept).await?;
-        metrics::pushes_kept(&recorded, turned_away);
+        let tally = recording.keep(&verdict, kept).await?;
         if turned_away > 0 {
             self.turned_away.fetch_sub(turned_away, Ordering::Relaxed);
             warn!(turned_away, "pushes were not taken, because the queue was full");
         }
-        Ok((recorded, answers))
+        Ok((tally, answers))
     }
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use collectors::{Instruments, Reason};
+use jiff::Timestamp;
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter};
 use opentelemetry::{KeyValue, global};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
@@ -15,8 +16,8 @@ use tonic::Code;
 use crate::store::batch::Written;
 use crate::store::commands::OpenCommands;
 use crate::store::job_list::Waiting;
-use crate::store::pushes::Recorded;
-use crate::store::{self, JobKind, JobState};
+use crate::store::pushes::Tally;
+use crate::store::{self, JobKind, JobState, PushFate};
 
 /// Bounds of the histograms of times, in seconds.
 const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0, 300.0];
@@ -48,6 +49,7 @@ struct Metrics {
     batch_reports: Histogram<u64>,
     store_errors: Counter<u64>,
     store_retries: Counter<u64>,
+    push_duration: Histogram<f64>,
 }
 
 impl Metrics {
@@ -82,6 +84,10 @@ impl Metrics {
                 .build(),
             store_errors: counter("headend.store.errors", "Statements and transactions that failed."),
             store_retries: counter("headend.store.retries", "Transactions that were tried again."),
+            push_duration: seconds(
+                "headend.push.duration",
+                "Time from the arrival of a push until it was stored.",
+            ),
         }
     }
 }
@@ -94,7 +100,9 @@ pub(super) fn read_by(provider: SdkMeterProvider) {
         METRICS.store_errors.add(0, &[KeyValue::new("kind", kind)]);
     }
     METRICS.store_retries.add(0, &[]);
-    pushes_kept(&Recorded::default(), 0);
+    for fate in PushFate::ALL {
+        METRICS.pushes.add(0, &[KeyValue::new("fate", fate.word())]);
+    }
     METRICS.registers.add(0, &[]);
     METRICS.meters_leased.record(0, &[]);
 }
@@ -144,21 +152,6 @@ pub fn commands_open(counts: &[OpenCommands]) {
     }
 }
 
-/// What became of a batch of pushes, and how many were turned away before it because the queue was full.
-pub fn pushes_kept(recorded: &Recorded, turned_away: u64) {
-    let Recorded { stored, repeated, quarantined, evicted } = *recorded;
-    let outcomes = [
-        ("stored", stored),
-        ("repeated", repeated),
-        ("quarantined", quarantined),
-        ("evicted", evicted),
-        ("turned_away", turned_away),
-    ];
-    for (outcome, count) in outcomes {
-        METRICS.pushes.add(count, &[KeyValue::new("outcome", outcome)]);
-    }
-}
-
 /// How many meters this process holds leases of.
 pub fn meters_leased(meters: usize) {
     METRICS.meters_leased.record(meters as u64, &[]);
@@ -191,6 +184,22 @@ pub fn store_error(error: &store::Error) {
 /// A transaction is tried again.
 pub fn store_retry() {
     METRICS.store_retries.add(1, &[]);
+}
+
+/// Pushes that arrived at these instants were stored, and what became of them.
+pub fn pushes_stored(tally: &Tally, arrivals: impl Iterator<Item = Timestamp>) {
+    if !are_read() {
+        return;
+    }
+    for (fate, count) in tally {
+        METRICS.pushes.add(*count, &[KeyValue::new("fate", fate.word())]);
+    }
+    let now = Timestamp::now();
+    for arrival in arrivals {
+        // A clock that was put back in between shows no time at all.
+        let age = Duration::try_from(now.duration_since(arrival)).unwrap_or_default();
+        METRICS.push_duration.record(age.as_secs_f64(), &[]);
+    }
 }
 
 /// Lets the lines to meters be read, as far as this process has any, and the reports that wait to be stored.

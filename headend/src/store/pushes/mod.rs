@@ -15,7 +15,7 @@ use sqlx::PgTransaction;
 use super::{AlarmSeverity, AlarmSource, Error, PushFate, Store, failed};
 
 pub use senders::{Claim, Found, Recent, Sender};
-pub use write::{Kept, Recorded};
+pub use write::{Kept, Tally};
 
 /// An alarm to be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +75,7 @@ pub struct Verdict {
     /// What did not become an alarm.
     pub quarantined: Vec<Quarantined>,
     /// What became of pushes that the above does not tell.
-    pub tally: BTreeMap<PushFate, u64>,
+    pub tally: Tally,
 }
 
 /// Invocation counters that a meter has used in its pushes.

@@ -17,32 +17,29 @@ pub struct Kept {
     pub octets: u64,
 }
 
-/// What a batch changed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Recorded {
-    /// New alarms.
-    pub stored: u64,
-    /// Pushes of alarms that were known.
-    pub repeated: u64,
-    /// New entries of the quarantine.
-    pub quarantined: u64,
-    /// Entries that made room for them.
-    pub evicted: u64,
-}
+/// What became of pushes, and how many.
+pub type Tally = BTreeMap<PushFate, u64>;
 
 impl Recording {
-    /// Keeps what is to be kept and ends the transaction. When this returns without an error it is durable.
+    /// Keeps what is to be kept and ends the transaction. When this returns without an error it is durable. Returns what became of
+    /// the pushes.
     ///
     /// # Errors
     /// Every [`Error`]; nothing was kept then, unless the answer to the commit was lost.
-    pub async fn keep(mut self, verdict: &Verdict, kept: Kept) -> Result<Recorded, Error> {
+    pub async fn keep(mut self, verdict: &Verdict, kept: Kept) -> Result<Tally, Error> {
         let connection: &mut PgConnection = &mut self.transaction;
-        let mut recorded = Recorded { quarantined: verdict.quarantined.len() as u64, ..Recorded::default() };
-        (recorded.stored, recorded.repeated) = insert_alarms(connection, &verdict.alarms).await?;
+        let (stored, repeated) = insert_alarms(connection, &verdict.alarms).await?;
         use_counters(connection, &verdict.counters).await?;
-        recorded.evicted = quarantine(connection, &verdict.quarantined, kept).await?;
-        count(connection, verdict, &recorded).await?;
-        if recorded.stored > 0 {
+        let evicted = quarantine(connection, &verdict.quarantined, kept).await?;
+        let mut tally = verdict.tally.clone();
+        let mut add = |fate, pushes| *tally.entry(fate).or_default() += pushes;
+        add(PushFate::Stored, stored);
+        add(PushFate::Repeated, repeated);
+        add(PushFate::Evicted, evicted);
+        verdict.quarantined.iter().for_each(|entry| add(entry.reason, 1));
+        tally.retain(|_, pushes| *pushes > 0);
+        count(connection, &tally).await?;
+        if stored > 0 {
             sqlx::query("/* store::pushes::notify */ SELECT pg_notify($1, '')")
                 .bind(ALARM_CHANNEL)
                 .execute(connection)
@@ -50,7 +47,7 @@ impl Recording {
                 .map_err(failed("store::pushes::notify"))?;
         }
         self.transaction.commit().await.map_err(failed("store::pushes::commit"))?;
-        Ok(recorded)
+        Ok(tally)
     }
 }
 
@@ -207,14 +204,7 @@ async fn quarantine(
 }
 
 /// Counts what became of the pushes of a batch.
-async fn count(connection: &mut PgConnection, verdict: &Verdict, recorded: &Recorded) -> Result<(), Error> {
-    let mut tally = verdict.tally.clone();
-    let mut add = |fate, pushes| *tally.entry(fate).or_default() += pushes;
-    add(PushFate::Stored, recorded.stored);
-    add(PushFate::Repeated, recorded.repeated);
-    add(PushFate::Evicted, recorded.evicted);
-    verdict.quarantined.iter().for_each(|entry| add(entry.reason, 1));
-    tally.retain(|_, pushes| *pushes > 0);
+async fn count(connection: &mut PgConnection, tally: &Tally) -> Result<(), Error> {
     let query = sqlx::query(
         "/* store::pushes::count */
          INSERT INTO push_tally AS t (fate, pushes)

@@ -76,6 +76,20 @@ impl AlarmSource {
 }
 
 impl PushFate {
+    /// Every fate.
+    pub const ALL: [Self; 10] = [
+        Self::Stored,
+        Self::Repeated,
+        Self::UnknownCode,
+        Self::UnknownSender,
+        Self::WrongTag,
+        Self::ReplayedCounter,
+        Self::Undecodable,
+        Self::TooMany,
+        Self::QueueFull,
+        Self::Evicted,
+    ];
+
     /// The word in the schema.
     pub const fn word(self) -> &'static str {
         match self {
