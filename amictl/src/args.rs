@@ -148,6 +148,22 @@ mod tests {
     }
 
     #[test]
+    fn no_option_hides_one_of_the_whole_program() {
+        fn hidden(command: &clap::Command, global: &[&str]) -> Vec<String> {
+            let names = command.get_arguments().filter_map(|option| option.get_long());
+            let here = names.filter(|name| global.contains(name));
+            let here = here.map(|name| format!("{} --{name}", command.get_name()));
+            here.chain(command.get_subcommands().flat_map(|below| hidden(below, global))).collect()
+        }
+        let whole = Cli::command();
+        let global = whole.get_arguments().filter(|option| option.is_global_set());
+        let global: Vec<_> = global.filter_map(|option| option.get_long()).collect();
+        assert!(global.contains(&"key"), "{global:?}");
+        let hidden: Vec<_> = whole.get_subcommands().flat_map(|below| hidden(below, &global)).collect();
+        assert!(hidden.is_empty(), "{hidden:?}");
+    }
+
+    #[test]
     fn the_exit_codes_stand_in_the_help() {
         let help = Cli::command().render_long_help().to_string();
         assert!(help.contains("3  the head-end cannot be reached"), "{help}");

@@ -24,7 +24,7 @@ pub(crate) struct OrderArgs {
     reason: String,
     /// A name of your own for the order: the same order under the same name is not placed twice. Without it a new one, which is told.
     #[arg(long, value_name = "KEY")]
-    key: Option<String>,
+    idempotency_key: Option<String>,
     /// Send nothing before this time.
     #[arg(long, value_name = "TIME", value_parser = time::parse)]
     not_before: Option<prost_types::Timestamp>,
@@ -56,7 +56,7 @@ impl OrderArgs {
         if !self.yes {
             confirm(&deed)?;
         }
-        if self.key.is_none() {
+        if self.idempotency_key.is_none() {
             // Before it is sent: should the answer be lost, this is what is needed.
             writeln!(io::stderr(), "{}", self.repeat(&terms))?;
         }
@@ -83,7 +83,7 @@ impl OrderArgs {
             Some(within) => Some(later(self.not_before, now, within)?),
         };
         Ok(OrderTerms {
-            idempotency_key: self.key.clone().unwrap_or_else(|| Uuid::new_v4().to_string()),
+            idempotency_key: self.idempotency_key.clone().unwrap_or_else(|| Uuid::new_v4().to_string()),
             reason: self.reason.clone(),
             not_before: self.not_before,
             deadline,
@@ -95,11 +95,11 @@ impl OrderArgs {
     fn repeat(&self, terms: &OrderTerms) -> String {
         let key = &terms.idempotency_key;
         match self.within {
-            None => format!("should the answer be lost, repeat this with --key {key}"),
+            None => format!("should the answer be lost, repeat this with --idempotency-key {key}"),
             Some(_) => {
                 let deadline = time::text(terms.deadline.as_ref());
                 format!(
-                    "should the answer be lost, repeat this with --key {key} --deadline {deadline} in place of --within"
+                    "should the answer be lost, repeat this with --idempotency-key {key} --deadline {deadline} in place of --within"
                 )
             }
         }
@@ -186,9 +186,9 @@ mod tests {
         let order = parsed("--within 1h");
         let (first, second) = (order.terms(now).unwrap(), order.terms(now).unwrap());
         assert_ne!(first.idempotency_key, second.idempotency_key);
-        let expected = format!("--key {} --deadline 1970-01-01T01:00:00Z", first.idempotency_key);
+        let expected = format!("--idempotency-key {} --deadline 1970-01-01T01:00:00Z", first.idempotency_key);
         assert!(order.repeat(&first).contains(&expected), "{}", order.repeat(&first));
-        assert_eq!(parsed("--key k-1").terms(now).unwrap().idempotency_key, "k-1");
+        assert_eq!(parsed("--idempotency-key k-1").terms(now).unwrap().idempotency_key, "k-1");
     }
 
     #[test]

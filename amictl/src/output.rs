@@ -64,16 +64,16 @@ impl<W: Write> Output<W> {
         match self.format {
             Format::Table => self.table(rows)?,
             Format::Csv => self.csv(rows)?,
-            Format::Json => rows.iter().try_for_each(|row| self.json(row))?,
+            Format::Json => rows.iter().try_for_each(|row| self.object(row))?,
         }
         self.header = Header::Written;
         Ok(self.to.flush()?)
     }
 
-    /// Writes one JSON object as a line.
+    /// Writes one JSON object as a line and flushes it.
     pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<(), Error> {
-        serde_json::to_writer(&mut self.to, value).map_err(io::Error::from)?;
-        Ok(self.to.write_all(b"\n")?)
+        self.object(value)?;
+        Ok(self.to.flush()?)
     }
 
     /// Writes the fields of one thing, a line for each that is not empty.
@@ -89,6 +89,11 @@ impl<W: Write> Output<W> {
     pub(crate) fn line(&mut self, text: &str) -> Result<(), Error> {
         writeln!(self.to, "{text}")?;
         Ok(self.to.flush()?)
+    }
+
+    fn object(&mut self, value: &impl Serialize) -> Result<(), Error> {
+        serde_json::to_writer(&mut self.to, value).map_err(io::Error::from)?;
+        Ok(self.to.write_all(b"\n")?)
     }
 
     fn table<R: Row>(&mut self, rows: &[R]) -> Result<(), Error> {

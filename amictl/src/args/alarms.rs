@@ -34,8 +34,8 @@ pub(crate) struct AlarmFilter {
     #[arg(value_name = "SERIAL")]
     pub(crate) serials: Vec<String>,
     /// Only with this key, for example power.last_gasp; may be repeated.
-    #[arg(long)]
-    pub(crate) key: Vec<String>,
+    #[arg(long, value_name = "KEY")]
+    pub(crate) alarm_key: Vec<String>,
     /// Only as urgent as this (info, warning, critical), or more.
     #[arg(long, value_name = "SEVERITY", value_parser = word::<AlarmSeverity>)]
     pub(crate) min_severity: Option<AlarmSeverity>,
@@ -47,7 +47,7 @@ pub(crate) struct WatchAlarmsArgs {
     /// Which ones.
     #[command(flatten)]
     pub(crate) filter: AlarmFilter,
-    /// Go on from here; the token is told when a watch ends, and after every message in JSON.
+    /// Go on from here; the token is told when a watch ends, and in JSON whenever it changes.
     #[arg(long, value_name = "TOKEN", default_value = "")]
     pub(crate) resume: String,
     /// How alarms are written.

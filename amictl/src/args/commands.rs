@@ -61,7 +61,7 @@ pub(crate) struct WatchCommandsArgs {
     /// Only of this meter; may be repeated.
     #[arg(long, value_name = "SERIAL")]
     pub(crate) meter: Vec<String>,
-    /// Go on from here; the token is told when a watch ends, and after every message in JSON.
+    /// Go on from here; the token is told when a watch ends, and in JSON whenever it changes.
     #[arg(long, value_name = "TOKEN", default_value = "")]
     pub(crate) resume: String,
     /// How entries are written.

@@ -70,7 +70,7 @@ pub(crate) struct WatchArgs {
     /// Only this logical name; may be repeated.
     #[arg(long)]
     pub(crate) obis: Vec<String>,
-    /// Go on from here; the token is told when a watch ends, and after every batch in JSON.
+    /// Go on from here; the token is told when a watch ends, and in JSON whenever it changes.
     #[arg(long, value_name = "TOKEN", default_value = "")]
     pub(crate) resume: String,
     /// How readings are written.

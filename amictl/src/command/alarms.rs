@@ -52,7 +52,7 @@ async fn watch<W: Write>(
 ) -> Result<(), Error> {
     let question = SubscribeAlarmsRequest {
         meter_serials: args.filter.serials,
-        keys: args.filter.key,
+        keys: args.filter.alarm_key,
         min_severity: args.filter.min_severity.unwrap_or_default().into(),
         resume_token: args.resume.clone(),
     };
@@ -71,7 +71,7 @@ async fn list<W: Write>(channel: Channel, args: ListAlarmsArgs, output: &mut Out
         page_size: PAGE,
         page_token: String::new(),
         meter_serials: args.filter.serials,
-        keys: args.filter.key,
+        keys: args.filter.alarm_key,
         min_severity: args.filter.min_severity.unwrap_or_default().into(),
         acknowledged: (args.open || args.acknowledged).then_some(args.acknowledged),
         from: args.from,

@@ -48,9 +48,9 @@ async fn follow<M, R: Row, W: Write>(
         let (rows, resume_token) = split(message);
         if !rows.is_empty() {
             output.page(&rows)?;
-            if output.format() == Format::Json {
-                output.json(&Resume { resume_token: &resume_token })?;
-            }
+        }
+        if output.format() == Format::Json && *token != resume_token {
+            output.json(&Resume { resume_token: &resume_token })?;
         }
         // Only now: what was written is dealt with.
         *token = resume_token;
