@@ -9,6 +9,7 @@ pub mod activity_calendar;
 mod difference;
 pub mod disconnect_control;
 pub mod image_transfer;
+pub mod single_action_schedule;
 pub mod special_days;
 
 pub use difference::Difference;
