@@ -2,7 +2,8 @@
 //!
 //! From the outside in:
 //! - [`Work`] goes in and [`Report`]s come out (`work.rs`; why something failed: `failure.rs`; the columns of a profile:
-//!   `layout.rs`; what can be ordered: `order.rs`);
+//!   `layout.rs`; what can be ordered: `order.rs`, firmware
+//!   `image.rs`);
 //! - a [`Channel`] owns the line to one address and decides whose turn it is (`channel.rs`, [`Limits`]);
 //! - what waits for its turn is in the `inbox.rs`; one work is done from its first request to its end in `serve.rs`;
 //! - a turn is one work's time with the meter: attempts, reports, cost, and giving way to what is more urgent (`turn.rs`);
@@ -25,6 +26,7 @@ mod counters;
 mod diagnosis;
 mod exchange;
 mod failure;
+mod image;
 mod inbox;
 mod instruments;
 mod layout;
@@ -44,6 +46,7 @@ mod work;
 pub use channel::Channel;
 pub use clock::{Clock, SystemClock};
 pub use failure::{Failure, Reason, UnknownReason};
+pub use image::{Image, ImageActivation, ImageError, ImageOctets, ImageSource, Install, Octets};
 pub use instruments::Instruments;
 pub use layout::{Layout, LayoutColumn, MAX_VALUES};
 pub use limits::Limits;

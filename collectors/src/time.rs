@@ -160,7 +160,8 @@ fn with_deviation(at: Timestamp, zone: &TimeZone) -> Option<DateTime> {
     Some(DateTime::from_unix(at.as_second(), Some(offset_min.checked_neg()?), summer_bit(at, zone)))
 }
 
-fn without_deviation(at: Timestamp, zone: &TimeZone) -> DateTime {
+/// The local time of an instant, as a meter without deviations shows it.
+pub(crate) fn without_deviation(at: Timestamp, zone: &TimeZone) -> DateTime {
     let local = at.as_second() + i64::from(zone.to_offset(at).seconds());
     DateTime::from_unix(local, None, summer_bit(at, zone))
 }

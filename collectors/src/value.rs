@@ -21,6 +21,11 @@ pub(crate) fn text(data: &Data) -> Option<String> {
         }
         other => return integer(other).map(|number| number.to_string()),
     };
+    name(octets)
+}
+
+/// A name as text: without the spaces and zeros around it, in hexadecimal when it is no text.
+pub(crate) fn name(octets: &[u8]) -> Option<String> {
     let is_filler = |octet: &u8| *octet == 0 || octet.is_ascii_whitespace();
     let start = octets.iter().position(|octet| !is_filler(octet))?;
     let end = octets.iter().rposition(|octet| !is_filler(octet))?;

@@ -7,7 +7,7 @@ use dlms::{
 use jiff::{Timestamp, tz::TimeZone};
 use models::Model;
 
-use crate::{Failure, Finding, Layout, Outcome, PushTariff, Switch, TariffObjects, Terms};
+use crate::{Failure, Finding, Install, Layout, Outcome, PushTariff, Switch, TariffObjects, Terms};
 
 /// Key of a meter in the inventory.
 pub type MeterId = i32;
@@ -93,6 +93,8 @@ pub enum Task {
     PushTariff(Box<PushTariff>),
     /// Move the load switch.
     Switch(Switch),
+    /// Bring firmware into the meter.
+    InstallFirmware(Install),
     /// Release the lock of a load switch that opened for a tamper.
     ReleaseTamperLock(Terms),
 }
@@ -108,6 +110,7 @@ impl Task {
             Self::ReadTariff => "read_tariff",
             Self::PushTariff(_) => "push_tariff",
             Self::Switch(_) => "switch",
+            Self::InstallFirmware(_) => "install_firmware",
             Self::ReleaseTamperLock(_) => "release_tamper_lock",
         }
     }
@@ -115,7 +118,9 @@ impl Task {
     /// The terms of an order; `None` for a read.
     pub const fn terms(&self) -> Option<&Terms> {
         match self {
-            Self::Switch(Switch { terms, .. }) | Self::ReleaseTamperLock(terms) => Some(terms),
+            Self::Switch(Switch { terms, .. })
+            | Self::InstallFirmware(Install { terms, .. })
+            | Self::ReleaseTamperLock(terms) => Some(terms),
             Self::PushTariff(push) => Some(&push.terms),
             Self::Identify
             | Self::ReadClock

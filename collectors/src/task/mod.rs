@@ -1,6 +1,7 @@
 //! What can be asked of a meter: one file per task, and what several of them need.
 
 mod identify;
+mod install_firmware;
 mod ordered;
 mod push_tariff;
 mod read_clock;
@@ -49,6 +50,7 @@ pub(crate) async fn run(turn: &mut Turn<'_>, task: &Task) -> Result<Done, Setbac
         Task::ReadTariff => read_tariff::run(turn).await.map(Done::from),
         Task::PushTariff(push) => push_tariff::run(turn, push).await.map(Done::from),
         Task::Switch(order) => switch::run(turn, order).await.map(Done::from),
+        Task::InstallFirmware(install) => install_firmware::run(turn, install).await.map(Done::from),
         Task::ReleaseTamperLock(terms) => release_tamper_lock::run(turn, terms).await.map(Done::from),
     }
 }
