@@ -4,11 +4,12 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "ami/v1/alarms.proto",
     "ami/v1/commands.proto",
     "ami/v1/common.proto",
     "ami/v1/diagnostics.proto",
+    "ami/v1/firmware.proto",
     "ami/v1/inventory.proto",
     "ami/v1/jobs.proto",
     "ami/v1/readings.proto",

@@ -4,6 +4,7 @@
 //! [`max_sessions`](config::Collector::max_sessions) of them, and a reserve for what is urgent: no more meters are leased than there is room
 //! for.
 
+mod image;
 pub mod knobs;
 mod work;
 
@@ -11,7 +12,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use collectors::{Channel, Dialer, Instruments, Limits, Report, SystemClock, Work};
+use ami_proto::v1::ImageHeader;
+use collectors::{Channel, Dialer, ImageOctets, Instruments, Limits, Report, SystemClock, Work};
 use models::Model;
 use sqlx::postgres::PgListener;
 use tokio::sync::{Notify, mpsc};
@@ -25,6 +27,7 @@ use crate::config;
 use crate::store::jobs::{Leased, Wanted};
 use crate::store::{JOB_CHANNEL, Store};
 use crate::telemetry::metrics;
+use image::StoredImage;
 
 /// How often the queue is looked at when nobody says that there is something new.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -172,7 +175,11 @@ impl Collector {
     /// Sends the jobs of a meter to its channel; those that cannot even be tried end at once.
     async fn dispatch(&mut self, leased: Leased) {
         debug!(meter = leased.meter, jobs = leased.jobs.len(), address = %leased.address, "leased");
-        let (works, refused) = work::from_lease(&leased, &self.models);
+        let octets = |image: &ImageHeader| {
+            let (name, sha256) = (image.name.clone(), image.sha256.clone());
+            ImageOctets::new(StoredImage::new(self.store.clone(), name, sha256))
+        };
+        let (works, refused) = work::from_lease(&leased, &self.models, &octets);
         for report in refused {
             // The receiver outlives the collector; without it nothing could be stored anyway.
             let _ = self.writer(&leased.address).send(report).await;

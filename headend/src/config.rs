@@ -67,6 +67,8 @@ pub struct Config {
     pub listener: Listener,
     /// Deciding what is due.
     pub plan: Plan,
+    /// Firmware images for meters.
+    pub firmware: Firmware,
     /// What the program knows about types of meters.
     pub models: Models,
     /// What the program says about itself.
@@ -207,6 +209,17 @@ pub struct Plan {
     pub keep_jobs: Duration,
 }
 
+/// `[firmware]`: firmware images for meters, which are kept in the database.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Firmware {
+    /// Octets that an image may have. Default 67108864 (64 MiB), from 1024 to 268435456. While it is uploaded, an image is held
+    /// in memory.
+    pub max_image_size: u32,
+    /// Images that are kept at most. Default 100, from 1 to 10000.
+    pub max_images: u32,
+}
+
 /// `[models]`: what the program knows about types of meters.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -338,6 +351,12 @@ impl Default for Plan {
             max_attempts: 5,
             keep_jobs: day * 30,
         }
+    }
+}
+
+impl Default for Firmware {
+    fn default() -> Self {
+        Self { max_image_size: 64 << 20, max_images: 100 }
     }
 }
 

@@ -198,8 +198,12 @@ async fn roles(
     let owner = Uuid::new_v4();
     let mut running = Vec::new();
     if let Some(entrance) = entrance {
-        let parts =
-            api::Parts { store: store.clone(), models: models.clone(), limits: Limits::default(), entrance };
+        let limits = Limits {
+            image_octets: config.firmware.max_image_size,
+            images: config.firmware.max_images,
+            ..Limits::default()
+        };
+        let parts = api::Parts { store: store.clone(), models: models.clone(), limits, entrance };
         running.push(("the interface", start_api(config.api.listen, parts, stop.clone()).await?));
     }
     if config.roles.planner {

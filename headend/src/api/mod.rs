@@ -1,6 +1,6 @@
 //! The public interface: gRPC services over the store.
 //!
-//! `inventory`, `readings`, `jobs`, `commands`, `switch`, `alarms` and `diagnostics` are the services of `ami.v1`; `orders` is how every one of them orders. Around
+//! `inventory`, `readings`, `jobs`, `commands`, `switch`, `tariff`, `firmware`, `alarms` and `diagnostics` are the services of `ami.v1`; `orders` is how every one of them orders. Around
 //! them: `connection` lets callers in, [`access`] says who may call what, `request_id` names every request, `calls` counts them, `status` is the one
 //! place where a refusal becomes a gRPC status, `check` holds the rules of what comes in, `convert` the shapes of what goes out, `token`
 //! the opaque tokens, `notices` one connection that hears what the database tells.
@@ -13,6 +13,7 @@ mod commands;
 mod connection;
 mod convert;
 mod diagnostics;
+mod firmware;
 mod inventory;
 mod jobs;
 mod notices;
@@ -33,6 +34,7 @@ use ami_proto::FILE_DESCRIPTOR_SET;
 use ami_proto::v1::alarms_service_server::{self, AlarmsServiceServer};
 use ami_proto::v1::commands_service_server::{self, CommandsServiceServer};
 use ami_proto::v1::diagnostics_service_server::{self, DiagnosticsServiceServer};
+use ami_proto::v1::firmware_service_server::{self, FirmwareServiceServer};
 use ami_proto::v1::inventory_service_server::{self, InventoryServiceServer};
 use ami_proto::v1::jobs_service_server::{self, JobsServiceServer};
 use ami_proto::v1::readings_service_server::{self, ReadingsServiceServer};
@@ -56,6 +58,7 @@ use commands::Commands;
 pub(crate) use connection::LOOPBACK;
 pub use connection::{Entrance, Tls, TlsError, TlsFiles};
 use diagnostics::Diagnostics;
+use firmware::Firmware;
 use inventory::Inventory;
 use jobs::Jobs;
 use notices::{Hub, Notices};
@@ -77,11 +80,12 @@ const GRACE: Duration = Duration::from_secs(10);
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Names of the services, for the health service.
-const SERVICES: [&str; 8] = [
+const SERVICES: [&str; 9] = [
     alarms_service_server::SERVICE_NAME,
     commands_service_server::SERVICE_NAME,
     switch_service_server::SERVICE_NAME,
     tariff_service_server::SERVICE_NAME,
+    firmware_service_server::SERVICE_NAME,
     inventory_service_server::SERVICE_NAME,
     readings_service_server::SERVICE_NAME,
     jobs_service_server::SERVICE_NAME,
@@ -109,6 +113,12 @@ pub struct Limits {
     pub import_octets: usize,
     /// Imports at once; each holds its file in memory. Default 2.
     pub imports: usize,
+    /// Octets of a firmware image. Default 64 MiB.
+    pub image_octets: u32,
+    /// Firmware images that are kept. Default 100.
+    pub images: u32,
+    /// Uploads of firmware at once; each holds its image in memory. Default 2.
+    pub uploads: usize,
     /// Open watches of each kind. Default 256.
     pub watches: usize,
     /// On-demand reads that wait for their outcome. Default 256.
@@ -124,6 +134,9 @@ impl Default for Limits {
         Self {
             import_octets: 64 << 20,
             imports: 2,
+            image_octets: 64 << 20,
+            images: 100,
+            uploads: 2,
             watches: 256,
             waiting: 256,
             poll: Duration::from_secs(1),
@@ -222,7 +235,9 @@ fn routes(
     let tariff = TariffServiceServer::new(Tariffs::new(parts, notices.clone(), shutdown.clone()))
         .max_decoding_message_size(MAX_REQUEST);
     let switch = SwitchServiceServer::new(Switch::new(parts)).max_decoding_message_size(MAX_REQUEST);
+    let firmware = FirmwareServiceServer::new(Firmware::new(parts)).max_decoding_message_size(MAX_REQUEST);
     Ok(Routes::new(inventory)
+        .add_service(firmware)
         .add_service(readings)
         .add_service(jobs)
         .add_service(commands)

@@ -97,6 +97,18 @@ pub(crate) enum Refusal {
     /// A call that came past the listener that names its caller.
     #[error("nobody stands behind this call: connect to the address that the server listens on")]
     Nameless,
+    /// No image has this name.
+    #[error("there is no firmware image {name}: list the images, or upload it")]
+    ImageNotFound { name: String },
+    /// Another image has this name.
+    #[error("another firmware image is called {name}: give this one a name of its own")]
+    ImageExists { name: String },
+    /// As many images as there may be.
+    #[error("{limit} firmware images are kept already: raise firmware.max_images")]
+    TooManyImages { limit: u32 },
+    /// Too many uploads at once.
+    #[error("{limit} uploads run already: try again when one has ended")]
+    TooManyUploads { limit: usize },
     /// The database does not answer.
     #[error("the database does not answer: try again later")]
     StoreUnavailable,
@@ -151,6 +163,10 @@ impl Refusal {
             Self::UnknownCaller { .. } | Self::CertificateExpired { .. } | Self::Nameless => {
                 (Code::Unauthenticated, ErrorReason::Unauthenticated)
             }
+            Self::ImageNotFound { .. } => (Code::NotFound, ErrorReason::ImageNotFound),
+            Self::ImageExists { .. } => (Code::AlreadyExists, ErrorReason::ImageExists),
+            Self::TooManyImages { .. } => (Code::ResourceExhausted, ErrorReason::TooManyImages),
+            Self::TooManyUploads { .. } => (Code::ResourceExhausted, ErrorReason::TooManyUploads),
             Self::StoreUnavailable => (Code::Unavailable, ErrorReason::StoreUnavailable),
             Self::ShuttingDown => (Code::Unavailable, ErrorReason::ShuttingDown),
             Self::Internal => (Code::Internal, ErrorReason::Internal),

@@ -5,7 +5,10 @@ mod order;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use collectors::{Event, Failure, ProfileRange, Reason, RegisterRequest, Report, Station, Task, Work};
+use ami_proto::v1::ImageHeader;
+use collectors::{
+    Event, Failure, ImageOctets, ProfileRange, Reason, RegisterRequest, Report, Station, Task, Work,
+};
 use dlms::client::Counters;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use models::Model;
@@ -18,8 +21,15 @@ use crate::telemetry;
 /// Attribute of a register or a data object that holds its value (Blue Book, 4.3.1 and 4.3.2).
 const VALUE: i8 = 2;
 
+/// Where the octets of an image are.
+type Images<'a> = &'a dyn Fn(&ImageHeader) -> ImageOctets;
+
 /// The works of a leased meter, and the ends of the jobs that cannot even be tried.
-pub(super) fn from_lease(leased: &Leased, models: &BTreeMap<String, Arc<Model>>) -> (Vec<Work>, Vec<Report>) {
+pub(super) fn from_lease(
+    leased: &Leased,
+    models: &BTreeMap<String, Arc<Model>>,
+    images: Images<'_>,
+) -> (Vec<Work>, Vec<Report>) {
     let refuse_all = |failure: &Failure| {
         (Vec::new(), leased.jobs.iter().map(|job| ended(leased, job, failure.clone())).collect())
     };
@@ -44,7 +54,7 @@ pub(super) fn from_lease(leased: &Leased, models: &BTreeMap<String, Arc<Model>>)
     });
     let (mut works, mut refused) = (Vec::new(), Vec::new());
     for job in &leased.jobs {
-        match work(&station, job) {
+        match work(&station, job, images) {
             Ok(work) => works.push(work),
             Err(failure) => refused.push(ended(leased, job, failure)),
         }
@@ -52,13 +62,13 @@ pub(super) fn from_lease(leased: &Leased, models: &BTreeMap<String, Arc<Model>>)
     (works, refused)
 }
 
-fn work(station: &Arc<Station>, job: &LeasedJob) -> Result<Work, Failure> {
+fn work(station: &Arc<Station>, job: &LeasedJob, images: Images<'_>) -> Result<Work, Failure> {
     Ok(Work {
         job: job.id,
         station: Arc::clone(station),
         counters: job.counters.map(|(first, end)| Counters::new(first, end)),
         challenge: challenge()?,
-        task: task(&station.model, job)?,
+        task: task(&station.model, job, images)?,
         priority: job.priority,
         span: span(station, job),
     })
@@ -78,10 +88,10 @@ fn span(station: &Station, job: &LeasedJob) -> Span {
     span
 }
 
-fn task(model: &Model, job: &LeasedJob) -> Result<Task, Failure> {
+fn task(model: &Model, job: &LeasedJob, images: Images<'_>) -> Result<Task, Failure> {
     match job.kind {
         JobKind::Command => match &job.command {
-            Some(command) => order::task(command, model),
+            Some(command) => order::task(command, model, images),
             None => {
                 Err(Failure::new(Reason::Unsupported, "The command of this job came to its end without it."))
             }
@@ -152,6 +162,10 @@ mod tests {
 
     use super::*;
 
+    fn no_image(image: &ImageHeader) -> ImageOctets {
+        panic!("no command is about {}", image.name)
+    }
+
     fn leased(model: &str, zone: &str, job: LeasedJob) -> Leased {
         Leased {
             meter: 7,
@@ -186,7 +200,7 @@ mod tests {
 
     fn start_of(job: LeasedJob) -> String {
         let models = models::builtin().unwrap();
-        let (works, refused) = from_lease(&leased("sed302", "UTC", job), &models);
+        let (works, refused) = from_lease(&leased("sed302", "UTC", job), &models, &no_image);
         assert!(refused.is_empty());
         match &works[0].task {
             Task::ReadProfile(range) => range.from.to_string(),
@@ -207,7 +221,7 @@ mod tests {
     fn what_cannot_be_tried_ends_with_its_reason() {
         let models = models::builtin().unwrap();
         for (model, zone) in [("no-such-model", "UTC"), ("sed302", "Mars/Olympus")] {
-            let (works, refused) = from_lease(&leased(model, zone, profile_job(1, None)), &models);
+            let (works, refused) = from_lease(&leased(model, zone, profile_job(1, None)), &models, &no_image);
             assert!(works.is_empty());
             let Event::Ended(Err(failure)) = &refused[0].event else { panic!("{refused:?}") };
             assert_eq!(failure.reason, Reason::Unsupported);

@@ -82,6 +82,8 @@ pub struct LeasedCommand {
     pub in_doubt: bool,
     /// What the kind needs beside meter and time, as encoded message of `ami.v1`.
     pub arguments: Option<Vec<u8>>,
+    /// Steps that an earlier attempt said there are; 0 when none did.
+    pub steps: i32,
 }
 
 /// What a collector has room for.

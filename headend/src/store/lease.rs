@@ -53,7 +53,7 @@ SELECT l.id AS meter, l.serial, l.model, l.address, l.server_sap, l.client_sap, 
     s.password, s.encryption_key, s.authentication_key, r.next AS counters_end,
     t.id AS job, t.kind, t.obis, t.from_ts, t.to_ts, t.priority, t.attempts, t.request_id, t.trace_parent,
     p.last_ts, p.layout_id,
-    a.id AS command, a.kind AS command_kind, a.deadline, a.in_doubt, o.arguments,
+    a.id AS command, a.kind AS command_kind, a.deadline, a.in_doubt, a.progress_total, o.arguments,
     CASE WHEN p.layout_id <> ALL ($6) THEN layout_json(p.layout_id) END AS layout
 FROM leased l JOIN taken t ON t.meter_id = l.id
 LEFT JOIN reserved r ON r.meter_id = l.id
@@ -95,6 +95,7 @@ struct Row {
     command_kind: Option<CommandKind>,
     deadline: Option<SqlTimestamp>,
     in_doubt: Option<bool>,
+    progress_total: Option<i32>,
     arguments: Option<Vec<u8>>,
 }
 
@@ -200,6 +201,7 @@ fn command(row: &Row) -> Option<LeasedCommand> {
         kind: row.command_kind?,
         deadline: row.deadline?.to_jiff(),
         in_doubt: row.in_doubt?,
+        steps: row.progress_total?,
         arguments: row.arguments.clone(),
     })
 }

@@ -2,7 +2,7 @@
 //!
 //! One file for each family of tables: [`meters`], [`jobs`] (leases) and [`job_list`] (orders), [`planned`] (what the planner
 //! looks at), [`counters`], [`layouts`], [`captures`], [`profiles`] (high-water marks and coverage), [`registers`],
-//! [`readings`], [`commands`], [`pushes`] (on their way in), [`alarms`] and the [`audit`]. [`batch`] puts what meters answered into
+//! [`readings`], [`commands`], [`firmware`] (images), [`pushes`] (on their way in), [`alarms`] and the [`audit`]. [`batch`] puts what meters answered into
 //! one transaction over several of them. Each statement starts with the name of its function, so that the server's log can be read.
 
 pub mod alarms;
@@ -14,6 +14,7 @@ pub mod counters;
 mod digest;
 mod ends;
 mod error;
+pub mod firmware;
 pub mod job_list;
 pub mod jobs;
 pub mod layouts;

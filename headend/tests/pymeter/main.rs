@@ -15,7 +15,10 @@
 
 mod alarms;
 mod bad_input;
+mod firmware;
 mod head;
+#[path = "../image/mod.rs"]
+mod image;
 mod kill;
 mod meter;
 mod profiles;

@@ -10,6 +10,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ami_proto::v1::firmware_service_client::FirmwareServiceClient;
 use ami_proto::v1::inventory_service_client::InventoryServiceClient;
 use ami_proto::v1::jobs_service_client::JobsServiceClient;
 use ami_proto::v1::readings_service_client::ReadingsServiceClient;
@@ -61,6 +62,10 @@ impl Served {
 
     pub(crate) fn inventory(&self) -> InventoryServiceClient<Channel> {
         InventoryServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn firmware(&self) -> FirmwareServiceClient<Channel> {
+        FirmwareServiceClient::new(self.channel.clone())
     }
 
     pub(crate) fn readings(&self) -> ReadingsServiceClient<Channel> {

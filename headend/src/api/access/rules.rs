@@ -3,8 +3,8 @@
 use super::role::Permission;
 
 use Permission::{
-    AcknowledgeAlarms, CancelCommands, Diagnose, KeepInventory, PushTariff, ReadNow, ReleaseTamperLock,
-    Switch, View,
+    AcknowledgeAlarms, CancelCommands, Diagnose, InstallFirmware, KeepInventory, PushTariff, ReadNow,
+    ReleaseTamperLock, Switch, View,
 };
 
 /// The rpcs of a service, each with the permission that it needs.
@@ -48,6 +48,15 @@ const RULES: &[Service] = &[
     ),
     ("ami.v1.DiagnosticsService", &[("SetProtocolLog", Diagnose), ("ListProtocolLogs", View)]),
     ("ami.v1.TariffService", &[("CheckTariff", View), ("DiffTariff", ReadNow), ("PushTariff", PushTariff)]),
+    (
+        "ami.v1.FirmwareService",
+        &[
+            ("UploadImage", InstallFirmware),
+            ("GetImage", View),
+            ("ListImages", View),
+            ("InstallFirmware", InstallFirmware),
+        ],
+    ),
     ("grpc.health.v1.Health", &[("Check", View), ("Watch", View)]),
     ("grpc.reflection.v1.ServerReflection", &[("ServerReflectionInfo", View)]),
     ("grpc.reflection.v1alpha.ServerReflection", &[("ServerReflectionInfo", View)]),

@@ -1,16 +1,20 @@
 //! From a command that was armed to the task that carries it out.
 
-use ami_proto::v1::TariffOrder;
-use collectors::{Failure, PushTariff, Reason, Switch, SwitchTo, Task, Terms};
+use ami_proto::v1::{FirmwareOrder, TariffOrder};
+use collectors::{
+    Failure, Image, ImageActivation, Install, PushTariff, Reason, Switch, SwitchTo, Task, Terms,
+};
+use jiff::Timestamp;
 use models::Model;
 use prost::Message as _;
 
+use super::Images;
 use crate::store::CommandKind;
 use crate::store::jobs::LeasedCommand;
 use crate::tariff::{File, Problem};
 
 /// The task of a command.
-pub(super) fn task(command: &LeasedCommand, model: &Model) -> Result<Task, Failure> {
+pub(super) fn task(command: &LeasedCommand, model: &Model, images: Images<'_>) -> Result<Task, Failure> {
     let terms = Terms { deadline: command.deadline, in_doubt: command.in_doubt };
     match command.kind {
         CommandKind::Disconnect => Ok(Task::Switch(Switch { to: SwitchTo::Disconnected, terms })),
@@ -19,9 +23,7 @@ pub(super) fn task(command: &LeasedCommand, model: &Model) -> Result<Task, Failu
         CommandKind::PushTariff => {
             push_tariff(command, model, terms).map(|push| Task::PushTariff(Box::new(push)))
         }
-        CommandKind::InstallFirmware => {
-            Err(Failure::new(Reason::Unsupported, "This server does not carry out such commands: update it."))
-        }
+        CommandKind::InstallFirmware => install(command, terms, images).map(Task::InstallFirmware),
     }
 }
 
@@ -38,4 +40,29 @@ fn push_tariff(command: &LeasedCommand, model: &Model, terms: Terms) -> Result<P
     let file = File::parse(&file).map_err(|problem| refused(&problem))?;
     let tariff = file.tariff(model).map_err(|problems| problems.first().map_or_else(damaged, refused))?;
     Ok(tariff.push(terms))
+}
+
+/// The installation that was ordered, of the image as it was then.
+fn install(command: &LeasedCommand, terms: Terms, images: Images<'_>) -> Result<Install, Failure> {
+    let damaged = || Failure::new(Reason::Unsupported, "The order holds no image: order it again.");
+    let arguments = command.arguments.as_deref().ok_or_else(damaged)?;
+    let order = FirmwareOrder::decode(arguments).map_err(|_| damaged())?;
+    let header = order.image.ok_or_else(damaged)?;
+    let activation = match order.activate_at {
+        None => ImageActivation::Now,
+        Some(at) => ImageActivation::At(Timestamp::new(at.seconds, at.nanos).map_err(|_| damaged())?),
+    };
+    Ok(Install {
+        // Steps are told of once a meter has accepted the transfer.
+        initiated: command.steps > 0,
+        activation,
+        terms,
+        image: Image {
+            octets: images(&header),
+            identifier: header.identifier,
+            size: header.size,
+            signature: header.signature,
+            version: header.version,
+        },
+    })
 }

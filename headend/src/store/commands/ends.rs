@@ -57,7 +57,8 @@ impl CommandEnd {
     }
 }
 
-/// Writes the ends of attempts. Those of commands that came to an end without the attempt change nothing.
+/// Writes the ends of attempts. Those of commands that came to an end without the attempt change nothing. Of a confirmed command all steps
+/// are done, whoever was to tell of the last ones.
 pub(in crate::store) async fn write(connection: &mut PgConnection, ends: &[CommandEnd]) -> Result<(), Error> {
     if ends.is_empty() {
         return Ok(());
@@ -65,6 +66,7 @@ pub(in crate::store) async fn write(connection: &mut PgConnection, ends: &[Comma
     sqlx::query(
         "/* store::commands::ends::write */
          UPDATE command c SET state = e.state, outcome = e.outcome::command_outcome, failure = e.failure::failure_reason, detail = e.detail,
+             progress_done = CASE WHEN e.state = 'confirmed' THEN c.progress_total ELSE c.progress_done END,
              in_doubt = e.state = 'unknown', finished_at = CASE WHEN e.over THEN now() END
          FROM unnest($1::int8[], $2::command_state[], $3::text[], $4::text[], $5::text[], $6::bool[])
              AS e (job, state, outcome, failure, detail, over)
