@@ -2,6 +2,7 @@
 
 mod alarms;
 mod commands;
+mod firmware;
 mod meters;
 mod readings;
 mod server;
@@ -21,6 +22,7 @@ use prost_types::Timestamp;
 pub(crate) use self::{
     alarms::{Alarms, ListAlarmsArgs, QuarantineArgs, WatchAlarmsArgs},
     commands::{Commands, CommandsArgs, WatchCommandsArgs},
+    firmware::{Firmware, InstallArgs, StatusArgs, UploadArgs},
     meters::{AddArgs, ListArgs, Meters},
     readings::{ReadArgs, ReadingsArgs, WatchArgs},
     server::Server,
@@ -75,6 +77,9 @@ pub(crate) enum Command {
     Jobs(JobsArgs),
     /// Log what a meter and the head-end say to each other, for a limited time.
     Trace(TraceArgs),
+    /// Keep firmware images and install them.
+    #[command(subcommand)]
+    Firmware(Firmware),
     /// Write the completion script of a shell to standard output.
     Completions {
         /// The shell.

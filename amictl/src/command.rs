@@ -3,6 +3,7 @@
 mod alarms;
 mod commands;
 mod completions;
+mod firmware;
 mod follow;
 mod import;
 mod jobs;
@@ -59,6 +60,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
             None => trace::set(channel, args, &mut stdout(plain)).await,
             Some(TraceCommand::List) => trace::list(channel, &mut stdout(plain)).await,
         },
+        Command::Firmware(command) => firmware::run(channel, command, &mut stdout(plain)).await,
         Command::Completions { .. } => Ok(()),
     }
 }

@@ -16,7 +16,7 @@ pub(crate) const EXIT_CODES: &str = "Exit codes:
   1  the head-end refused, or what was asked for failed
   2  the command line, a file or a value on it is wrong
   3  the head-end cannot be reached
-  4  there is no such meter, job, command or alarm
+  4  there is no such meter, job, command, alarm or image
   5  the time given was not enough
   6  not allowed: by the role, or because a certificate is missing or not trusted
   7  it is not known what came of an order";
@@ -36,7 +36,7 @@ pub(crate) enum Error {
     /// No answer from the head-end. Exit code 3.
     #[error("{0}")]
     Unreachable(String),
-    /// No such meter, job, command or alarm. Exit code 4.
+    /// No such meter, job, command, alarm or image. Exit code 4.
     #[error("{0}")]
     NotFound(String),
     /// The time given was not enough. Exit code 5.
@@ -95,8 +95,13 @@ impl From<Status> for Error {
         match detail.map(|detail| detail.reason()) {
             Some(ErrorReason::InvalidField | ErrorReason::OverLimit) => Self::Usage(text),
             Some(ErrorReason::PageTokenInvalid | ErrorReason::ResumeTokenInvalid) => Self::Usage(text),
-            Some(ErrorReason::MeterNotFound | ErrorReason::JobNotFound) => Self::NotFound(text),
-            Some(ErrorReason::CommandNotFound | ErrorReason::AlarmNotFound) => Self::NotFound(text),
+            Some(
+                ErrorReason::MeterNotFound
+                | ErrorReason::JobNotFound
+                | ErrorReason::CommandNotFound
+                | ErrorReason::AlarmNotFound
+                | ErrorReason::ImageNotFound,
+            ) => Self::NotFound(text),
             Some(ErrorReason::ReadPending) => Self::TooSlow(text),
             Some(ErrorReason::PermissionDenied | ErrorReason::Unauthenticated) => Self::NotAllowed(text),
             Some(_) => Self::Failed(text),

@@ -2,6 +2,7 @@
 
 mod alarm;
 mod command;
+mod image;
 mod job;
 mod meter;
 mod reading;
@@ -10,6 +11,7 @@ mod trace;
 pub(crate) use self::{
     alarm::{AlarmRow, FateRow, PushRow},
     command::{ChangeRow, CommandRow},
+    image::ImageRow,
     job::{CountRow, JobRow},
     meter::{MeterRow, ProfileRow},
     reading::ReadingRow,

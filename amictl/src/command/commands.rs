@@ -42,7 +42,12 @@ pub(crate) async fn run(
     }
 }
 
-async fn list<W: Write>(channel: Channel, args: CommandsArgs, output: &mut Output<W>) -> Result<(), Error> {
+/// Lists commands, the newest first.
+pub(super) async fn list<W: Write>(
+    channel: Channel,
+    args: CommandsArgs,
+    output: &mut Output<W>,
+) -> Result<(), Error> {
     let mut client = CommandsServiceClient::new(channel);
     let mut left = args.limit;
     let mut question = ListCommandsRequest {
