@@ -7,6 +7,7 @@ mod meters;
 mod readings;
 mod server;
 mod switch;
+mod tariff;
 mod trace;
 
 use std::time::Duration;
@@ -27,6 +28,7 @@ pub(crate) use self::{
     readings::{ReadArgs, ReadingsArgs, WatchArgs},
     server::Server,
     switch::{ReleaseArgs, SwitchArgs},
+    tariff::{CheckTariffArgs, DiffTariffArgs, PushTariffArgs, Tariff},
     trace::{TraceArgs, TraceCommand},
 };
 use crate::{error::EXIT_CODES, time};
@@ -66,6 +68,9 @@ pub(crate) enum Command {
     Reconnect(SwitchArgs),
     /// Release load switches that opened for a tamper. Closing onto an open terminal cover is a danger to life.
     ReleaseTamperLock(ReleaseArgs),
+    /// Check tariffs, compare them with meters, bring them into force.
+    #[command(subcommand)]
+    Tariff(Tariff),
     /// Look at what was ordered, follow it, take it back.
     #[command(subcommand)]
     Commands(Commands),
@@ -96,7 +101,7 @@ pub(crate) struct JobsArgs {
     /// Only in this state (due, running, done, failed, cancelled); may be repeated.
     #[arg(long, value_name = "STATE", value_parser = word::<JobState>)]
     pub(crate) state: Vec<JobState>,
-    /// Only of this kind (identify, read_clock, read_registers, read_profile, command); may be repeated.
+    /// Only of this kind (identify, read_clock, read_registers, read_profile, command, read_tariff); may be repeated.
     #[arg(long, value_name = "KIND", value_parser = word::<JobKind>)]
     pub(crate) kind: Vec<JobKind>,
     /// Only of this meter.

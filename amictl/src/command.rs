@@ -12,6 +12,7 @@ mod read;
 mod readings;
 mod summary;
 mod switch;
+mod tariff;
 mod trace;
 mod watch;
 
@@ -49,6 +50,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
         Command::ReleaseTamperLock(args) => {
             switch::release_tamper_lock(channel, args.switch, &mut stdout(plain)).await
         }
+        Command::Tariff(command) => tariff::run(channel, command, &mut stdout(plain)).await,
         Command::Commands(command) => commands::run(channel, command, format).await,
         Command::Alarms(command) => alarms::run(channel, command, format).await,
         Command::Jobs(args) => match args.command {

@@ -6,6 +6,7 @@ mod image;
 mod job;
 mod meter;
 mod reading;
+mod tariff;
 mod trace;
 
 pub(crate) use self::{
@@ -15,6 +16,7 @@ pub(crate) use self::{
     job::{CountRow, JobRow},
     meter::{MeterRow, ProfileRow},
     reading::ReadingRow,
+    tariff::{DifferenceRow, ProblemRow},
     trace::TraceRow,
 };
 
