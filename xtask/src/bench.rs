@@ -1,5 +1,6 @@
 //! Benchmarks: figures that are measured side by side in one run, so that a ratio means something on a noisy machine.
 
+mod alarms;
 mod fleet;
 mod machine;
 mod process;
@@ -12,11 +13,14 @@ use clap::Subcommand;
 pub(crate) enum Bench {
     /// Reads load profiles of a simulated fleet into the store and compares with a raw `COPY BINARY` of the same rows.
     Read(read::Arguments),
+    /// Pushes a storm of last gasps at the head-end and measures when they reach subscribers.
+    Alarms(alarms::Arguments),
 }
 
 /// Runs a benchmark and prints what it measured.
 pub(crate) fn run(root: &std::path::Path, bench: &Bench) -> anyhow::Result<()> {
     match bench {
         Bench::Read(arguments) => read::run(root, arguments),
+        Bench::Alarms(arguments) => alarms::run(root, arguments),
     }
 }

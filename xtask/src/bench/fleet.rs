@@ -13,6 +13,18 @@ use super::process::Process;
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
+/// Port of the first meter: below those that the system hands out, of which the head-end gets some.
+const FIRST_PORT: &str = "10000";
+
+/// Builds the programs.
+pub(super) fn build(root: &Path) -> anyhow::Result<()> {
+    let built = Command::new("cargo")
+        .args(["build", "--quiet", "--release", "-p", "headend", "-p", "simulator", "-p", "amictl"])
+        .current_dir(root)
+        .status()?;
+    ensure!(built.success(), "the programs do not build");
+    Ok(())
+}
 
 /// A running set in a folder of its own, which is removed when it is dropped.
 pub(super) struct Set {
@@ -24,16 +36,21 @@ pub(super) struct Set {
 }
 
 impl Set {
-    /// Starts simulator and head-end; no meter is registered yet.
-    pub(super) fn start(root: &Path, number: u32, simulator: &[&str]) -> anyhow::Result<Self> {
+    /// Starts simulator and head-end, whose configuration has these further sections; no meter is registered yet.
+    pub(super) fn start(
+        root: &Path,
+        number: u32,
+        simulator: &[&str],
+        sections: &str,
+    ) -> anyhow::Result<Self> {
         let binaries = root.join("target/release");
         let folder = root.join("target/bench").join(format!("{}-{number}", std::process::id()));
         fs::create_dir_all(&folder)?;
-        let arguments = [&["serve", "--port", "0", "--inventory", "fleet.csv"], simulator].concat();
+        let arguments = [&["serve", "--port", FIRST_PORT, "--inventory", "fleet.csv"], simulator].concat();
         let simulator = Process::start("simulator", &binaries.join("simulator"), &arguments, &folder)?;
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let config = format!(
-            "[database]\ndata_dir = \"data\"\n[api]\nlisten = \"{address}\"\nplaintext_role = \"engineer\"\n[plan]\ninterval = \"1s\"\n[log]\nlevel = \"warn\"\n"
+            "[database]\ndata_dir = \"data\"\n[api]\nlisten = \"{address}\"\nplaintext_role = \"engineer\"\n[plan]\ninterval = \"1s\"\n[log]\nlevel = \"warn\"\n{sections}"
         );
         fs::write(folder.join("headend.toml"), config)?;
         let arguments = ["serve", "--config", "headend.toml"];
@@ -46,6 +63,11 @@ impl Set {
             sleep(POLL);
         }
         Ok(set)
+    }
+
+    /// Where the API is served.
+    pub(super) fn server(&self) -> &str {
+        &self.server
     }
 
     /// Fails when a program has ended.

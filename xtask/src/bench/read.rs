@@ -1,14 +1,13 @@
 //! Goal: what arrives in the store from meters, against what the store itself can take.
 
 use std::path::Path;
-use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use clap::Args;
 
-use super::fleet::Set;
+use super::fleet::{self, Set};
 use super::machine;
 use super::process::cpu_of_family;
 
@@ -51,7 +50,7 @@ struct Round {
 
 /// Runs the rounds and prints one table.
 pub(super) fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
-    build(root)?;
+    fleet::build(root)?;
     println!(
         "bench read: {} meters of {}, {} days, security {}, {} rounds",
         arguments.meters, arguments.model, arguments.days, arguments.security, arguments.rounds
@@ -72,20 +71,11 @@ pub(super) fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     report(&rounds.collect::<anyhow::Result<Vec<_>>>()?, arguments)
 }
 
-fn build(root: &Path) -> anyhow::Result<()> {
-    let built = Command::new("cargo")
-        .args(["build", "--quiet", "--release", "-p", "headend", "-p", "simulator", "-p", "amictl"])
-        .current_dir(root)
-        .status()?;
-    ensure!(built.success(), "the programs do not build");
-    Ok(())
-}
-
 fn round(root: &Path, number: u32, arguments: &Arguments) -> anyhow::Result<Round> {
     let (meters, days) = (arguments.meters.to_string(), arguments.days.to_string());
     let simulator =
         ["--count", &meters, "--days", &days, "--model", &arguments.model, "--security", &arguments.security];
-    let mut set = Set::start(root, number, &simulator)?;
+    let mut set = Set::start(root, number, &simulator, "")?;
     let before = (set.headend.cpu()?, cpu_of_family(set.postgres()?)?, set.simulator.cpu()?);
     set.amictl(&["meters", "import", "fleet.csv"])?;
     wait(&mut set)?;
