@@ -14,3 +14,4 @@ mod alarms;
 mod bench;
 mod commands;
 mod orders;
+mod tariff;
