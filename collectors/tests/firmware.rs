@@ -121,11 +121,9 @@ impl Attempt {
     }
 }
 
-/// One attempt with `counters` invocation counters from `first` on.
-async fn attempt(station: &Arc<Station>, install: Install, (first, counters): (u32, u32)) -> Attempt {
-    let (reports, mut outcome) = mpsc::channel(4);
-    let (sender, receiver) = mpsc::channel(1);
-    let work = Work {
+/// The works of a channel: an installation with `counters` invocation counters from `first` on.
+fn work(station: &Arc<Station>, install: Install, (first, counters): (u32, u32)) -> Work {
+    Work {
         job: 1,
         station: Arc::clone(station),
         counters: Some(Counters::new(first, first + counters)),
@@ -133,17 +131,26 @@ async fn attempt(station: &Arc<Station>, install: Install, (first, counters): (u
         task: Task::InstallFirmware(install),
         priority: -10,
         span: tracing::Span::none(),
-    };
-    sender.try_send(work).unwrap();
-    drop(sender);
-    let limits = Limits {
+    }
+}
+
+fn limits() -> Limits {
+    Limits {
         connect_timeout: Duration::from_secs(2),
         response_timeout: Duration::from_millis(200),
         linger: Duration::ZERO,
         retry_pause: Duration::from_millis(5),
         line_retries: 12,
         ..Limits::default()
-    };
+    }
+}
+
+/// One attempt with `counters` invocation counters from `first` on.
+async fn attempt(station: &Arc<Station>, install: Install, counters: (u32, u32)) -> Attempt {
+    let (reports, mut outcome) = mpsc::channel(4);
+    let (sender, receiver) = mpsc::channel(1);
+    sender.try_send(work(station, install, counters)).unwrap();
+    drop(sender);
     let gather = async {
         let mut all = Vec::new();
         while let Some(report) = outcome.recv().await {
@@ -151,7 +158,7 @@ async fn attempt(station: &Arc<Station>, install: Install, (first, counters): (u
         }
         all
     };
-    let reports = tokio::join!(Channel::new(limits, reports).run(receiver), gather).1;
+    let reports = tokio::join!(Channel::new(limits(), reports).run(receiver), gather).1;
     let of = |report: &Report| match &report.event {
         Event::Progress { done, total } => Some((*done, *total)),
         _ => None,
@@ -363,5 +370,33 @@ async fn what_the_order_or_the_model_does_not_allow_is_refused_before_anything_i
     }
     let counts = fleet.counts();
     assert_eq!((counts.blocks, counts.actions, counts.sets), (0, 0, 0));
+    fleet.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_read_goes_first_between_two_blocks() {
+    let fleet = meter(&[Fault::Slow(Duration::from_millis(5))], FirmwareConfig::default()).await;
+    let station = station(&fleet, model());
+    let (reports, mut outcome) = mpsc::channel::<Report>(4);
+    let (sender, receiver) = mpsc::channel(2);
+    sender.try_send(work(&station, install(), (1, 20_000))).unwrap();
+    let mut ends = Vec::new();
+    let gather = async {
+        let mut sender = Some(sender);
+        while let Some(report) = outcome.recv().await {
+            let has_begun = matches!(report.event, Event::Progress { done: 5.., .. });
+            if let Some(sender) = sender.take_if(|_| has_begun) {
+                let read = work(&station, install(), (20_001, 100));
+                sender.try_send(Work { job: 2, task: Task::Identify, priority: 0, ..read }).unwrap();
+            }
+            if let Event::Ended(outcome) = report.event {
+                ends.push((report.job, outcome.is_ok(), fleet.counts().blocks));
+            }
+        }
+    };
+    tokio::join!(Channel::new(limits(), reports).run(receiver), gather);
+    let [(2, true, blocks), (1, true, BLOCKS)] = ends[..] else { panic!("{ends:?}") };
+    assert!(blocks < BLOCKS / 2, "the read waited for {blocks} blocks");
+    assert_installed(&fleet);
     fleet.shutdown().await;
 }
