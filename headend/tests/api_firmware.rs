@@ -5,10 +5,12 @@
 mod common;
 mod served;
 
+use ami_proto::v1::commands_service_client::CommandsServiceClient;
 use ami_proto::v1::upload_image_request::Part;
 use ami_proto::v1::{
-    Command, CommandKind, CommandState, ErrorReason, FirmwareImage, GetImageRequest, ImageHeader,
-    InstallFirmwareRequest, ListImagesRequest, OrderTerms, UploadImageRequest, UploadImageResponse,
+    CancelCommandRequest, Command, CommandKind, CommandState, DeleteImageRequest, ErrorReason, FirmwareImage,
+    GetImageRequest, ImageHeader, InstallFirmwareRequest, ListImagesRequest, OrderTerms, UploadImageRequest,
+    UploadImageResponse,
 };
 use headend::api::Limits;
 use prost_types::Timestamp;
@@ -244,4 +246,26 @@ async fn an_order_that_can_not_be_carried_out_is_refused_by_name_and_orders_noth
     assert_eq!(served.database.sql("SELECT count(*) FROM command"), "0");
     let refused = "SELECT count(*) FROM audit WHERE action = 'FirmwareService/InstallFirmware' AND outcome <> 'accepted'";
     assert_eq!(served.database.sql(refused), "6");
+}
+
+#[tokio::test]
+async fn an_image_is_deleted_unless_it_is_being_installed() {
+    let served = Served::new().await;
+    let octets = firmware(2_000);
+    upload(&served, header("gen", &octets), &octets).await.unwrap();
+    served.inventory().create_meter(new_meter("F1", None)).await.unwrap();
+    let delete = || async {
+        let request = DeleteImageRequest { name: "gen".into() };
+        served.firmware().delete_image(request).await.map_err(|status| reason(&status).0)
+    };
+    let command = install(&served, &["F1"], "gen", None, "pilot").await.unwrap()[0].id;
+    assert_eq!(delete().await.err(), Some(ErrorReason::ImageInUse));
+    let cancel = CancelCommandRequest { id: command, reason: "not yet".into() };
+    CommandsServiceClient::new(served.channel.clone()).cancel_command(cancel).await.unwrap();
+    delete().await.unwrap();
+    assert_eq!(served.database.sql("SELECT count(*) FROM firmware_chunk"), "0");
+    assert_eq!(delete().await.err(), Some(ErrorReason::ImageNotFound));
+    let audit =
+        "SELECT string_agg(outcome, ' ' ORDER BY id) FROM audit WHERE action = 'FirmwareService/DeleteImage'";
+    assert_eq!(served.database.sql(audit), "image_in_use accepted image_not_found");
 }

@@ -14,6 +14,11 @@ pub(crate) enum Firmware {
     Upload(UploadArgs),
     /// List the images.
     List,
+    /// Delete an image that is not being installed.
+    Delete {
+        /// Name of the image.
+        image: String,
+    },
     /// Install an image on meters.
     Install(InstallArgs),
     /// Show what became of installations, the newest first.

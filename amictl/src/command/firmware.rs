@@ -3,8 +3,8 @@
 use std::{io::Write, path::Path, time::Duration};
 
 use ami_proto::v1::{
-    CommandKind, ImageHeader, InstallFirmwareRequest, ListImagesRequest, UploadImageRequest,
-    firmware_service_client::FirmwareServiceClient, upload_image_request::Part,
+    CommandKind, DeleteImageRequest, ImageHeader, InstallFirmwareRequest, ListImagesRequest,
+    UploadImageRequest, firmware_service_client::FirmwareServiceClient, upload_image_request::Part,
 };
 use sha2::{Digest as _, Sha256};
 use tonic::transport::Channel;
@@ -33,6 +33,7 @@ pub(crate) async fn run<W: Write>(
     match command {
         Firmware::Upload(args) => upload(channel, args, output).await,
         Firmware::List => list(channel, output).await,
+        Firmware::Delete { image } => delete(channel, image, output).await,
         Firmware::Install(args) => install(channel, args, output).await,
         Firmware::Status(args) => status(channel, args, output).await,
     }
@@ -88,6 +89,19 @@ async fn list<W: Write>(channel: Channel, output: &mut Output<W>) -> Result<(), 
     let answer = FirmwareServiceClient::new(channel).list_images(request(ListImagesRequest {})).await?;
     let rows: Vec<_> = answer.into_inner().images.into_iter().map(ImageRow::from).collect();
     output.page(&rows)
+}
+
+async fn delete<W: Write>(channel: Channel, name: String, output: &mut Output<W>) -> Result<(), Error> {
+    #[derive(serde::Serialize)]
+    struct Deleted<'a> {
+        deleted: &'a str,
+    }
+    let question = DeleteImageRequest { name: name.clone() };
+    FirmwareServiceClient::new(channel).delete_image(request(question)).await?;
+    match output.format() {
+        Format::Json => output.json(&Deleted { deleted: &name }),
+        Format::Table | Format::Csv => output.line(&format!("{name} is deleted")),
+    }
 }
 
 async fn install<W: Write>(channel: Channel, args: InstallArgs, output: &mut Output<W>) -> Result<(), Error> {

@@ -5,9 +5,9 @@ mod upload;
 use std::sync::Arc;
 
 use ami_proto::v1::{
-    Command, FirmwareImage, FirmwareOrder, GetImageRequest, GetImageResponse, ImageHeader,
-    InstallFirmwareRequest, InstallFirmwareResponse, ListImagesRequest, ListImagesResponse,
-    UploadImageRequest, UploadImageResponse, firmware_service_server::FirmwareService,
+    Command, DeleteImageRequest, DeleteImageResponse, FirmwareImage, FirmwareOrder, GetImageRequest,
+    GetImageResponse, ImageHeader, InstallFirmwareRequest, InstallFirmwareResponse, ListImagesRequest,
+    ListImagesResponse, UploadImageRequest, UploadImageResponse, firmware_service_server::FirmwareService,
 };
 use jiff::Timestamp;
 use prost::Message as _;
@@ -78,6 +78,21 @@ impl Firmware {
         orders::place(&self.store, asker, wanted, |meter| self.is_capable(&checked, meter)).await
     }
 
+    /// Deletes an image, unless it is being installed. An order that slips in meanwhile ends by saying that its image is gone.
+    async fn delete(&self, asker: &Asker, name: &str) -> Result<(), Refusal> {
+        upload::name("name", name)?;
+        for arguments in self.store.open_installations().await? {
+            let order = FirmwareOrder::decode(arguments.as_slice()).map_err(|_| Refusal::Internal)?;
+            if order.image.is_some_and(|image| image.name == name) {
+                return Err(Refusal::ImageInUse { name: name.into() });
+            }
+        }
+        match self.store.delete_image(name, &asker.entry(name.into(), "accepted", None)).await? {
+            true => Ok(()),
+            false => Err(Refusal::ImageNotFound { name: name.into() }),
+        }
+    }
+
     /// What is ordered, when there is such an image and its time is to come.
     async fn check(&self, request: &InstallFirmwareRequest) -> Result<FirmwareOrder, Refusal> {
         let image = self.find("image", &request.image).await?;
@@ -130,6 +145,17 @@ impl FirmwareService for Firmware {
     ) -> Result<Response<ListImagesResponse>, Status> {
         let images = self.store.images().await.map_err(Refusal::from)?;
         Ok(Response::new(ListImagesResponse { images: images.into_iter().map(shown).collect() }))
+    }
+
+    async fn delete_image(
+        &self,
+        request: Request<DeleteImageRequest>,
+    ) -> Result<Response<DeleteImageResponse>, Status> {
+        let asker = Asker::of(&request, "FirmwareService/DeleteImage")?;
+        let name = request.into_inner().name;
+        let deleted = self.delete(&asker, &name).await;
+        asker.audited(&self.store, name, deleted).await?;
+        Ok(Response::new(DeleteImageResponse {}))
     }
 
     async fn install_firmware(

@@ -103,8 +103,11 @@ pub(crate) enum Refusal {
     /// Another image has this name.
     #[error("another firmware image is called {name}: give this one a name of its own")]
     ImageExists { name: String },
+    /// An installation that has not ended is about the image.
+    #[error("firmware image {name} is being installed: wait for the installations, or cancel them")]
+    ImageInUse { name: String },
     /// As many images as there may be.
-    #[error("{limit} firmware images are kept already: raise firmware.max_images")]
+    #[error("{limit} firmware images are kept already: delete one, or raise firmware.max_images")]
     TooManyImages { limit: u32 },
     /// Too many uploads at once.
     #[error("{limit} uploads run already: try again when one has ended")]
@@ -165,6 +168,7 @@ impl Refusal {
             }
             Self::ImageNotFound { .. } => (Code::NotFound, ErrorReason::ImageNotFound),
             Self::ImageExists { .. } => (Code::AlreadyExists, ErrorReason::ImageExists),
+            Self::ImageInUse { .. } => (Code::FailedPrecondition, ErrorReason::ImageInUse),
             Self::TooManyImages { .. } => (Code::ResourceExhausted, ErrorReason::TooManyImages),
             Self::TooManyUploads { .. } => (Code::ResourceExhausted, ErrorReason::TooManyUploads),
             Self::StoreUnavailable => (Code::Unavailable, ErrorReason::StoreUnavailable),

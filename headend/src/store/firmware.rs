@@ -136,6 +136,35 @@ impl Store {
         query.fetch_all(self.pool()).await.map_err(failed("store::firmware::images"))
     }
 
+    /// What the installations that have not ended are about: the arguments of their orders.
+    ///
+    /// # Errors
+    /// Every [`Error`] of the server.
+    pub async fn open_installations(&self) -> Result<Vec<Vec<u8>>, Error> {
+        let query = sqlx::query_scalar(
+            "/* store::firmware::open */ SELECT DISTINCT o.arguments FROM command c JOIN command_order o ON o.id = c.order_id
+             WHERE c.finished_at IS NULL AND c.kind = 'install_firmware' AND o.arguments IS NOT NULL",
+        );
+        query.fetch_all(self.pool()).await.map_err(failed("store::firmware::open"))
+    }
+
+    /// Deletes an image with its octets, with `entry` in the audit; false when there is none.
+    ///
+    /// # Errors
+    /// Every [`Error`] of the server.
+    pub async fn delete_image(&self, name: &str, entry: &Entry) -> Result<bool, Error> {
+        let failed = failed("store::firmware::delete");
+        let mut transaction = self.pool().begin().await.map_err(&failed)?;
+        let query = sqlx::query("/* store::firmware::delete */ DELETE FROM firmware_image WHERE name = $1");
+        let deleted = query.bind(name).execute(&mut *transaction).await.map_err(&failed)?;
+        if deleted.rows_affected() == 0 {
+            return Ok(false);
+        }
+        audit::insert(&mut transaction, entry).await?;
+        transaction.commit().await.map_err(&failed)?;
+        Ok(true)
+    }
+
     /// Piece `number`, from 0, of the octets of the image with this name and hash; `None` when there is none.
     ///
     /// # Errors

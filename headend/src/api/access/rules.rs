@@ -54,6 +54,7 @@ const RULES: &[Service] = &[
             ("UploadImage", InstallFirmware),
             ("GetImage", View),
             ("ListImages", View),
+            ("DeleteImage", InstallFirmware),
             ("InstallFirmware", InstallFirmware),
         ],
     ),
