@@ -156,7 +156,11 @@ fn sentence(status: &Status, detail: Option<&ErrorDetail>) -> String {
 
 /// Everything that is wrong, one a line.
 fn violations(all: &[FieldViolation]) -> String {
-    let lines = all.iter().map(|violation| format!("\n  {}: {}", violation.field, violation.problem));
+    let lines = all.iter().map(|violation| match violation.field.as_str() {
+        // Something is wrong with a file as a whole.
+        "" => format!("\n  {}", violation.problem),
+        field => format!("\n  {field}: {}", violation.problem),
+    });
     format!("the head-end refused, nothing was done:{}", lines.collect::<String>())
 }
 

@@ -53,7 +53,7 @@ pub(crate) struct InstallArgs {
     /// Name of the image.
     pub(crate) image: String,
     /// Serial numbers of the meters, at most 100.
-    #[arg(required = true, value_name = "METER")]
+    #[arg(required = true, value_name = "SERIAL")]
     pub(crate) meters: Vec<String>,
     /// When the meters are to activate the image by themselves. Without it: as soon as they have verified it.
     #[arg(long, value_name = "TIME", value_parser = time::parse)]

@@ -38,7 +38,7 @@ pub(crate) struct DiffTariffArgs {
     /// The file, in YAML or JSON.
     pub(crate) file: PathBuf,
     /// Serial number of the meter.
-    #[arg(value_name = "METER")]
+    #[arg(value_name = "SERIAL")]
     pub(crate) serial: String,
     /// How long to wait for the meter, 1s to 5m.
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = humantime::parse_duration)]
@@ -51,7 +51,7 @@ pub(crate) struct PushTariffArgs {
     /// The file, in YAML or JSON.
     pub(crate) file: PathBuf,
     /// Serial numbers of the meters, at most 100.
-    #[arg(required = true, value_name = "METER")]
+    #[arg(required = true, value_name = "SERIAL")]
     pub(crate) serials: Vec<String>,
     /// The terms.
     #[command(flatten)]
@@ -62,8 +62,8 @@ pub(crate) struct PushTariffArgs {
 #[derive(Debug, Args)]
 pub(crate) struct TariffStatusArgs {
     /// Only of this meter.
-    #[arg(value_name = "METER", default_value = "")]
-    pub(crate) serial: String,
+    #[arg(long, value_name = "SERIAL", default_value = "")]
+    pub(crate) meter: String,
     /// At most so many.
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub(crate) limit: u32,

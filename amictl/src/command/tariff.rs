@@ -35,7 +35,7 @@ pub(crate) async fn run<W: Write>(
             let pushed = CommandsArgs {
                 state: Vec::new(),
                 kind: vec![CommandKind::PushTariff],
-                meter: args.serial,
+                meter: args.meter,
                 order: String::new(),
                 limit: args.limit,
                 format: output.format(),
