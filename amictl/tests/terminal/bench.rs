@@ -92,6 +92,13 @@ impl Bench {
             .collect()
     }
 
+    /// Writes a file for the program to read, and says where it is.
+    pub(crate) fn file(&self, name: &str, octets: &[u8]) -> String {
+        let file = self.folder.join(name);
+        std::fs::write(&file, octets).unwrap();
+        file.display().to_string()
+    }
+
     /// Lets a meter push the event of a key; each once in a test, because its counter is the second.
     pub(crate) fn push(&self, number: u32, key: &str) {
         let words = format!("push {} --meter {number} --key {key} --to {}", self.meters, self.listener);

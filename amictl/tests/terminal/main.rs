@@ -13,5 +13,6 @@
 mod alarms;
 mod bench;
 mod commands;
+mod firmware;
 mod orders;
 mod tariff;

@@ -21,7 +21,7 @@ fn the_example_comes_into_force() {
     let pushed = bench.done(&format!("tariff push {EXAMPLE} {serial} --yes --wait --timeout 60s"));
     assert_eq!(pushed, format!("{serial}: push_tariff confirmed (tariff_active)\n"));
     assert_eq!(bench.done(&format!("tariff diff {EXAMPLE} {serial}")), "the tariff is in force\n");
-    let status = bench.done(&format!("--json tariff status {serial}"));
+    let status = bench.done(&format!("--json tariff status --meter {serial}"));
     assert_eq!(status.lines().count(), 1, "{status}");
     assert!(status.contains(r#""outcome":"tariff_active""#), "{status}");
 }
