@@ -7,9 +7,10 @@ use serde_json::Value;
 use crate::head::{Head, gmac};
 use crate::meter::Meter;
 
-/// Meters that are switched at the same time, and orders for each.
-const METERS: usize = 100;
-const ORDERS: usize = 10;
+/// Programs of meters, meters of each, and orders for each meter: 400 for each fault, 1,200 together.
+const SEEDS: [u32; 5] = [13, 3, 5, 10, 16];
+const METERS: usize = 20;
+const ORDERS: usize = 4;
 
 #[tokio::test]
 #[ignore = "needs pymeter.py: see PYMETER"]
@@ -37,7 +38,7 @@ async fn a_switch_is_read_back() {
     assert_eq!((on.state(), on.outcome()), (CommandState::Confirmed, CommandOutcome::Connected), "{on:?}");
     let lives = "SELECT string_agg(state::text, ' ' ORDER BY h.id) FROM command_change h WHERE what IS NULL GROUP BY command_id";
     assert_eq!(head.sql(lives), ["accepted sending confirmed"; 3].join("\n"));
-    let audit = "SELECT principal || ' ' || action || ' ' || outcome FROM audit ORDER BY id LIMIT 3";
+    let audit = "SELECT principal || ' ' || action || ' ' || outcome FROM audit WHERE action NOT LIKE 'Inventory%' ORDER BY id LIMIT 3";
     let expected = "loopback SwitchService/Disconnect accepted\nheadend command.sending sending\n\
                     headend command.confirmed disconnected";
     assert_eq!(head.sql(audit), expected);
@@ -58,37 +59,47 @@ async fn a_refusal_of_the_meter_is_no_success() {
 
 #[tokio::test]
 #[ignore = "needs pymeter.py: see PYMETER"]
-async fn a_thousand_orders_when_every_fifth_answer_is_lost() {
+async fn orders_when_every_fifth_answer_is_lost() {
     no_wrong_outcome(&["--drop", "0.2"]).await;
 }
 
 #[tokio::test]
 #[ignore = "needs pymeter.py: see PYMETER"]
-async fn a_thousand_orders_when_the_line_is_cut_all_the_time() {
+async fn orders_when_the_line_is_cut_all_the_time() {
     no_wrong_outcome(&["--close-after", "5"]).await;
 }
 
 #[tokio::test]
 #[ignore = "needs pymeter.py: see PYMETER"]
-async fn a_thousand_orders_when_answers_come_octet_by_octet() {
+async fn orders_when_answers_come_octet_by_octet() {
     no_wrong_outcome(&["--chunk", "1"]).await;
 }
 
 /// Orders, one after the other on each meter, the opposite of what was before. Each has to be confirmed, and what the next one finds
 /// before it begins has to be what the one before confirmed: the meter itself says whether an outcome was wrong.
+///
+/// The foreign meters throw the same dice on each connection: with these seeds the first answer that is lost is the fifth to the ninth, so
+/// that every step of an order loses its answer somewhere.
 async fn no_wrong_outcome(fault: &[&str]) {
-    let (count, seed) = (METERS.to_string(), "7".to_owned());
-    let meters = Meter::start(&[&["--count", &count, "--seed", &seed][..], fault].concat());
+    let programs: Vec<_> = (0..).zip(SEEDS).map(|(number, seed)| meters(number, seed, fault)).collect();
     let head = Head::with_patience("250ms").await;
-    for meter in meters.all() {
+    let all: Vec<&Value> = programs.iter().flat_map(Meter::all).collect();
+    for meter in &all {
         let level = gmac(text(meter, "encryption_key"), text(meter, "authentication_key"));
         let address = format!("127.0.0.1:{}", meter["port"]);
         head.create(text(meter, "serial"), &address, "UTC", Some(level)).await;
     }
-    let orders = meters.all().map(|meter| switch_to_and_fro(&head, text(meter, "serial")));
+    let orders = all.iter().map(|meter| switch_to_and_fro(&head, text(meter, "serial")));
     futures_util::future::join_all(orders).await;
     let states = head.sql("SELECT state, count(*) FROM command GROUP BY state");
-    assert_eq!(states, format!("confirmed|{}", METERS * ORDERS));
+    assert_eq!(states, "confirmed|400");
+}
+
+fn meters(number: usize, seed: u32, fault: &[&str]) -> Meter {
+    let (count, seed) = (METERS.to_string(), seed.to_string());
+    let serials = (10_000_000 + 1_000 * number).to_string();
+    let fleet = ["--count", &count, "--seed", &seed, "--serial-base", &serials];
+    Meter::start(&[&fleet[..], fault].concat())
 }
 
 async fn switch_to_and_fro(head: &Head, serial: &str) {
