@@ -5,6 +5,7 @@ mod fleet;
 mod machine;
 mod process;
 mod read;
+mod switch;
 
 use clap::Subcommand;
 
@@ -15,6 +16,8 @@ pub(crate) enum Bench {
     Read(read::Arguments),
     /// Pushes a storm of last gasps at the head-end and measures when they reach subscribers.
     Alarms(alarms::Arguments),
+    /// Disconnects and reconnects meters, idle and while a fleet is read, and measures when the outcome is known.
+    Switch(switch::Arguments),
 }
 
 /// Runs a benchmark and prints what it measured.
@@ -22,5 +25,6 @@ pub(crate) fn run(root: &std::path::Path, bench: &Bench) -> anyhow::Result<()> {
     match bench {
         Bench::Read(arguments) => read::run(root, arguments),
         Bench::Alarms(arguments) => alarms::run(root, arguments),
+        Bench::Switch(arguments) => switch::run(root, arguments),
     }
 }

@@ -65,6 +65,11 @@ impl Set {
         Ok(set)
     }
 
+    /// The current folder of its programs.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Where the API is served.
     pub(super) fn server(&self) -> &str {
         &self.server

@@ -8,9 +8,7 @@ use std::time::{Duration, Instant};
 
 use ami_proto::v1::commands_service_client::CommandsServiceClient;
 use ami_proto::v1::switch_service_client::SwitchServiceClient;
-use ami_proto::v1::{
-    CommandState, DisconnectRequest, OrderTerms, ReconnectRequest, WatchCommandsRequest,
-};
+use ami_proto::v1::{CommandState, DisconnectRequest, OrderTerms, ReconnectRequest, WatchCommandsRequest};
 use anyhow::{Context, ensure};
 use clap::Args;
 use tokio::runtime::Runtime;
@@ -201,7 +199,9 @@ fn report(idle: &Phase, loaded: &Phase) {
         let ([i50, i99, i999], [l50, l99, l999]) = (three(idle), three(loaded));
         println!("{name:40} {i50:>9} {i99:>9} {i999:>9}   {l50:>9} {l99:>9} {l999:>9}");
     };
-    println!("microseconds                                  idle: p50       p99     p99.9   loaded: p50       p99     p99.9");
+    println!(
+        "microseconds                                  idle: p50       p99     p99.9   loaded: p50       p99     p99.9"
+    );
     line("call to verified state", &idle.verified, &loaded.verified);
     line("call to answer (order durable)", &idle.accepted, &loaded.accepted);
     line("a single commit", &idle.commit, &loaded.commit);
