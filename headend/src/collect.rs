@@ -33,7 +33,7 @@ use image::StoredImage;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How long several wake-ups are gathered before the queue is looked at, so that a burst of them costs one statement.
-const GATHER: Duration = Duration::from_millis(10);
+const GATHER: Duration = Duration::from_millis(3);
 
 /// Meters that one statement leases at most, so that its transaction stays short.
 const MOST_AT_ONCE: usize = 256;

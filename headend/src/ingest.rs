@@ -46,10 +46,11 @@ pub async fn run(
     owner: Uuid,
     mut reports: mpsc::Receiver<Report>,
     config: config::Ingest,
+    haste: Haste,
 ) -> Stats {
     let mut stats = Stats::default();
     let mut batch = Vec::new();
-    while gather(&mut reports, &mut batch, &config).await {
+    while gather(&mut reports, &mut batch, &config, haste).await {
         stats.batches += 1;
         settle(&store, owner, std::mem::take(&mut batch), &mut stats).await;
     }
@@ -57,25 +58,38 @@ pub async fn run(
     stats
 }
 
+/// What a batch waits for, beside its longest wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Haste {
+    /// That it is full.
+    None,
+    /// That a job ends: somebody waits for what came of an order. What is found out on the way to that end may wait for it.
+    Ends,
+}
+
 /// Fills a batch. False when there is nothing more to come.
 async fn gather(
     reports: &mut mpsc::Receiver<Report>,
     batch: &mut Vec<Report>,
     config: &config::Ingest,
+    haste: Haste,
 ) -> bool {
     let Some(first) = reports.recv().await else {
         return false;
     };
-    let until = Instant::now() + config.max_wait;
-    let mut rows = weight(&first);
-    batch.push(first);
-    while rows < config.max_rows {
-        // A closed queue and a passed deadline both end the batch; the next call tells them apart.
-        let Ok(Some(report)) = timeout_at(until, reports.recv()).await else {
-            break;
-        };
+    let mut until = Instant::now() + config.max_wait;
+    let mut rows = 0;
+    let mut next = Some(first);
+    while let Some(report) = next.take() {
         rows += weight(&report);
+        if haste == Haste::Ends && matches!(report.event, Event::Ended(_)) {
+            until = Instant::now();
+        }
         batch.push(report);
+        if rows < config.max_rows {
+            // A closed queue and a passed deadline both end the batch; the next call tells them apart.
+            next = timeout_at(until, reports.recv()).await.ok().flatten();
+        }
     }
     true
 }
@@ -186,7 +200,7 @@ mod tests {
         drop(sender);
         let mut sizes = Vec::new();
         let mut batch = Vec::new();
-        while gather(&mut receiver, &mut batch, &config(2, 60_000)).await {
+        while gather(&mut receiver, &mut batch, &config(2, 60_000), Haste::None).await {
             sizes.push(batch.len());
             batch.clear();
         }
@@ -194,11 +208,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_ended_does_not_wait() {
+        let (sender, mut receiver) = mpsc::channel(16);
+        let found = collectors::Finding::new(jiff::Timestamp::UNIX_EPOCH, "state before", "on".into());
+        let found = Report { job: 1, meter: 1, event: Event::Found(found) };
+        for report in [found.clone(), end(1), end(2)] {
+            sender.send(report).await.unwrap();
+        }
+        let (mut batch, config) = (Vec::new(), config(100, 3_600_000));
+        let gathered = gather(&mut receiver, &mut batch, &config, Haste::Ends);
+        assert_eq!(tokio::time::timeout(Duration::from_secs(10), gathered).await, Ok(true));
+        assert_eq!(batch, [found, end(1), end(2)]);
+    }
+
+    #[tokio::test]
     async fn a_batch_does_not_wait_longer_than_it_may() {
         let (sender, mut receiver) = mpsc::channel(16);
         sender.send(end(1)).await.unwrap();
         let (mut batch, config) = (Vec::new(), config(100, 20));
-        let gathered = gather(&mut receiver, &mut batch, &config);
+        let gathered = gather(&mut receiver, &mut batch, &config, Haste::None);
         assert_eq!(tokio::time::timeout(Duration::from_secs(10), gathered).await, Ok(true));
         assert_eq!(batch, [end(1)]);
         drop(sender);

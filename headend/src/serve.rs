@@ -24,9 +24,13 @@ use crate::api::{self, Entrance, Limits, Tls, TlsError, TlsFiles};
 use crate::cluster::{self, Cluster};
 use crate::collect::{Collector, Writers, knobs};
 use crate::config::{self, Config};
+use crate::ingest::{self, Haste};
 use crate::store::{self, Store};
 use crate::telemetry::metrics;
-use crate::{ingest, listen, plan};
+use crate::{listen, plan};
+
+/// How long what is found out about an order may wait for the order's end, with which it is stored.
+const FINDINGS_WAIT: Duration = Duration::from_millis(250);
 
 /// How often old jobs and old entries of the log of readings are deleted.
 const HOUSEKEEPING: Duration = Duration::from_secs(600);
@@ -278,13 +282,14 @@ async fn collect(
     stop: CancellationToken,
 ) -> Result<(), Error> {
     let mut writers = JoinSet::new();
-    let mut writer = |ingest: config::Ingest| {
+    let mut writer = |ingest: config::Ingest, haste| {
         let (sender, queue) = mpsc::channel(ingest.queue);
-        writers.spawn(ingest::run(store.clone(), owner, queue, ingest));
+        writers.spawn(ingest::run(store.clone(), owner, queue, ingest, haste));
         sender
     };
-    let reads: Vec<_> = (0..config.ingest.writers).map(|_| writer(config.ingest.clone())).collect();
-    let orders = writer(config::Ingest { max_wait: Duration::ZERO, ..config.ingest.clone() });
+    let reads: Vec<_> =
+        (0..config.ingest.writers).map(|_| writer(config.ingest.clone(), Haste::None)).collect();
+    let orders = writer(config::Ingest { max_wait: FINDINGS_WAIT, ..config.ingest.clone() }, Haste::Ends);
     let instruments = Arc::new(Instruments::default());
     // Only weak: the writers end when the collector has.
     let queues: Vec<_> = reads.iter().chain([&orders]).map(mpsc::Sender::downgrade).collect();

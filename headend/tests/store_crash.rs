@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 use collectors::Report;
 use common::{at, captures, folder, layout, quarters, run_sql, settings};
 use headend::cluster::{Cluster, NAME};
+use headend::config;
+use headend::ingest::{self, Haste};
 use headend::store::Store;
-use headend::{config, ingest};
 use jiff::SignedDuration;
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -55,7 +56,7 @@ async fn a_killed_server_loses_nothing_that_was_acknowledged() {
     run_sql(&socket, NAME, &meters);
     let (sender, receiver) = mpsc::channel(8);
     let config = config::Ingest { max_rows: 400, max_wait: Duration::from_millis(5), queue: 8, writers: 1 };
-    let ingest = tokio::spawn(ingest::run(store.clone(), Uuid::new_v4(), receiver, config));
+    let ingest = tokio::spawn(ingest::run(store.clone(), Uuid::new_v4(), receiver, config, Haste::None));
     let enough = Arc::new(AtomicBool::new(false));
     let feed = tokio::spawn(feed(sender, Arc::clone(&enough)));
     for _ in 0..2 {

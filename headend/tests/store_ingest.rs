@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use collectors::Captures;
 use common::{Database, at, captures, done, layout, quarters};
+use headend::config;
+use headend::ingest::{self, Haste};
 use headend::store::captures::Stored;
 use headend::store::jobs::Wanted;
 use headend::store::{JOB_CHANNEL, READING_CHANNEL};
-use headend::{config, ingest};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use tokio::sync::mpsc;
@@ -155,7 +156,7 @@ async fn everything_that_was_sent_is_stored_when_the_senders_are_gone() {
     assert_eq!(database.store.lease(owner, Wanted::any(100), MINUTE, 10).await.unwrap().len(), 20);
     let (sender, receiver) = mpsc::channel(4);
     let config = config::Ingest { max_rows: 500, max_wait: Duration::from_millis(20), queue: 4, writers: 1 };
-    let ingest = tokio::spawn(ingest::run(database.store.clone(), owner, receiver, config));
+    let ingest = tokio::spawn(ingest::run(database.store.clone(), owner, receiver, config, Haste::None));
     for (meter, job) in meters.iter().zip(&jobs) {
         for part in 0..4 {
             let from = first() + SignedDuration::from_hours(6 * part);
@@ -192,7 +193,8 @@ async fn what_the_database_refuses_harms_only_its_own_job() {
         sender.send(done(meter, job, None)).await.unwrap();
     }
     drop(sender);
-    let stats = ingest::run(database.store.clone(), owner, receiver, config::Ingest::default()).await;
+    let stats =
+        ingest::run(database.store.clone(), owner, receiver, config::Ingest::default(), Haste::None).await;
     assert_eq!((stats.refused, stats.written.done, stats.written.failed), (1, 1, 1));
     assert_eq!(database.sql("SELECT DISTINCT meter_id FROM profile_row"), good.to_string());
     assert_eq!(
