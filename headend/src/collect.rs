@@ -36,7 +36,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const GATHER: Duration = Duration::from_millis(3);
 
 /// Meters that one statement leases at most, so that its transaction stays short.
-const MOST_AT_ONCE: usize = 256;
+const MOST_AT_ONCE: usize = 32;
 
 /// The least priority of what may use the reserve of sessions: orders to switch have 50.
 const URGENT: i16 = 40;
