@@ -5,6 +5,7 @@ use std::time::Duration;
 use dlms::ActionResult;
 use dlms::axdr::{BitString, Data};
 use dlms::cosem::image_transfer::{Block, ImageStatus, Initiation, ToActivate, block_count};
+use dlms::cosem::single_action_schedule::Execution;
 use jiff::Timestamp;
 use models::SecondInitiate;
 
@@ -56,6 +57,9 @@ pub(crate) struct Image {
     status: ImageStatus,
     /// When verifying or activating is over.
     until: Timestamp,
+    /// When the schedule activates, as it was written, and the instant that it means.
+    scheduled: Option<Execution>,
+    due: Option<Timestamp>,
     identifier: Vec<u8>,
     octets: Vec<u8>,
     /// Which blocks have come.
@@ -76,6 +80,8 @@ impl Image {
             enabled: true,
             status: ImageStatus::NotInitiated,
             until: Timestamp::MIN,
+            scheduled: None,
+            due: None,
             identifier: Vec::new(),
             octets: Vec::new(),
             held: Vec::new(),
@@ -213,8 +219,26 @@ impl Image {
         self.start(ImageStatus::Activating, self.config.activate_takes, self.activation_fails, now)
     }
 
-    /// Ends verifying or activating when its time has come; the activation of an image is told.
+    /// When the schedule activates.
+    pub(crate) fn scheduled(&self) -> Option<Execution> {
+        self.scheduled
+    }
+
+    /// Has the meter activate by itself what is verified when `due` has come. `None` is never.
+    pub(crate) fn schedule(&mut self, time: Option<Execution>, due: Option<Timestamp>) {
+        self.scheduled = time;
+        self.due = due;
+    }
+
+    /// Begins what is scheduled, and ends verifying or activating, when its time has come; the activation of an image is told.
     pub(crate) fn settle(&mut self, now: Timestamp) -> Option<(Timestamp, Event)> {
+        if let Some(due) = self.due.take_if(|due| *due <= now)
+            && self.status == ImageStatus::Verified
+        {
+            // What a method would answer is of no concern here.
+            let _ =
+                self.start(ImageStatus::Activating, self.config.activate_takes, self.activation_fails, due);
+        }
         if now < self.until {
             return None;
         }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use common::{Failure, Reader, config};
 use dlms::axdr::Data;
 use dlms::cosem::image_transfer::{Block, Initiation, ToActivate, missing_blocks};
+use dlms::cosem::single_action_schedule::Execution;
 use dlms::{ActionResult, Error};
 use models::SecondInitiate;
 use simulator::{
@@ -16,6 +17,7 @@ use simulator::{
 };
 
 const IMAGE: &str = "0.0.44.0.0.255";
+const SCHEDULE: &str = "0.0.15.0.2.255";
 const IDENTIFIER: &[u8] = b"SIM-2.0";
 /// Larger than an APDU of the meter, so that each block comes as an ACTION in blocks.
 const BLOCK_SIZE: usize = 1500;
@@ -191,6 +193,28 @@ async fn a_meter_that_restarts_is_gone_until_its_firmware_runs() {
     assert!(matches!(refused, Err(Failure::Closed)));
     fleet.clock().advance(3600);
     assert_eq!(version(&mut open(&fleet).await).await, Data::OctetString(IDENTIFIER.to_vec()));
+}
+
+#[tokio::test]
+async fn the_schedule_activates_what_is_verified() {
+    let fleet = fleet(keeping(), &[]).await;
+    let mut reader = open(&fleet).await;
+    assert_eq!(reader.value(22, SCHEDULE, 4).await.unwrap(), Data::Array(vec![]));
+    initiate(&mut reader).await;
+    send_missing(&mut reader).await;
+    reader.invoke(18, IMAGE, 3).await.unwrap();
+    // It is 14:07 in Berlin.
+    let time = Execution { time: [15, 0, 0, 0], date: [0x07, 0xEA, 4, 15, 0xFF] };
+    reader.set(22, SCHEDULE, 4, &time.to_data()).await.unwrap();
+    assert_eq!(reader.value(22, SCHEDULE, 4).await.unwrap(), time.to_data());
+    fleet.clock().advance(3000);
+    assert_eq!(status(&mut reader).await, Data::Enum(3));
+    fleet.clock().advance(600);
+    assert_eq!(status(&mut reader).await, Data::Enum(6));
+    assert_eq!(version(&mut reader).await, Data::OctetString(IDENTIFIER.to_vec()));
+    let records = fleet.meters()[0].ledger().records;
+    let at = records.iter().find(|record| matches!(record.event, Event::ImageActivated { .. })).unwrap().at;
+    assert_eq!(at.to_string(), "2026-04-15T13:00:00Z");
 }
 
 #[tokio::test]

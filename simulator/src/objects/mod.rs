@@ -7,10 +7,11 @@ mod image;
 mod load_switch;
 mod profile;
 mod register;
+mod schedule;
 mod tariff;
 
 use dlms::axdr::Data;
-use dlms::cosem::{activity_calendar, image_transfer, special_days};
+use dlms::cosem::{activity_calendar, image_transfer, single_action_schedule, special_days};
 use dlms::selection::Selection;
 use dlms::server::Objects;
 use dlms::{ActionResult, AttributeDescriptor, DataAccessResult, MethodDescriptor, Obis};
@@ -58,6 +59,7 @@ impl Objects for ClientView<'_> {
             special_days::CLASS_ID => self.special_days(attribute),
             image_transfer::CLASS => self.image(attribute),
             activity_calendar::CLASS_ID => self.calendar(attribute),
+            single_action_schedule::CLASS => self.schedule(attribute),
             70 => self.load_switch(attribute),
             _ => Err(DataAccessResult::ObjectUndefined),
         }?;
@@ -76,6 +78,7 @@ impl Objects for ClientView<'_> {
             special_days::CLASS_ID => self.set_special_days(attribute, value),
             image_transfer::CLASS => self.set_image(attribute, value),
             activity_calendar::CLASS_ID => self.set_calendar(attribute, value),
+            single_action_schedule::CLASS => self.set_schedule(attribute, value),
             _ => Err(DataAccessResult::ReadWriteDenied),
         };
         let code = result.err().unwrap_or(DataAccessResult::Success).code();
