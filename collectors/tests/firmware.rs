@@ -349,6 +349,19 @@ async fn what_the_meter_does_not_get_done_is_refused() {
 }
 
 #[tokio::test]
+async fn an_image_is_activated_at_its_time_and_not_before() {
+    let fleet = meter(&[], FirmwareConfig::default()).await;
+    let at = fleet.clock().now() + SignedDuration::from_hours(1);
+    let order = Install { activation: ImageActivation::At(at), ..install() };
+    let attempt = attempt(&station(&fleet, model()), order, (1, 20_000)).await;
+    assert_eq!(attempt.outcome(), Ok(Outcome::FirmwareScheduled), "{:?}", attempt.outcome);
+    fleet.clock().advance(3_000);
+    assert_untouched(&fleet);
+    fleet.clock().advance(700);
+    assert_installed(&fleet);
+}
+
+#[tokio::test]
 async fn what_the_order_or_the_model_does_not_allow_is_refused_before_anything_is_sent() {
     let fleet = meter(&[], FirmwareConfig::default()).await;
     let mut bare = Arc::unwrap_or_clone(model());

@@ -216,7 +216,7 @@ async fn commands_are_listed_page_by_page_and_shown_with_their_lives() {
 
 /// The life of a command that [`carry_out`] ended.
 const LIFE: [&str; 5] =
-    ["accepted 0/0", "sending 0/0", "sending 0/0 state before: as it was", "sending 1/2", "confirmed 1/2"];
+    ["accepted 0/0", "sending 0/0", "sending 0/0 state before: as it was", "sending 1/2", "confirmed 2/2"];
 
 fn told(change: &CommandChange) -> String {
     use ami_proto::words::Word as _;

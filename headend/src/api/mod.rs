@@ -3,7 +3,7 @@
 //! `inventory`, `readings`, `jobs`, `commands`, `switch`, `tariff`, `firmware`, `alarms` and `diagnostics` are the services of `ami.v1`; `orders` is how every one of them orders. Around
 //! them: `connection` lets callers in, [`access`] says who may call what, `request_id` names every request, `calls` counts them, `status` is the one
 //! place where a refusal becomes a gRPC status, `check` holds the rules of what comes in, `convert` the shapes of what goes out, `token`
-//! the opaque tokens, `notices` one connection that hears what the database tells.
+//! the opaque tokens, `follow` the calls that go on, `notices` one connection that hears what the database tells.
 
 pub mod access;
 mod alarms;
@@ -14,6 +14,7 @@ mod connection;
 mod convert;
 mod diagnostics;
 mod firmware;
+mod follow;
 mod inventory;
 mod jobs;
 mod notices;

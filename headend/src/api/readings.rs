@@ -6,7 +6,6 @@ mod query;
 mod read_now;
 mod watch;
 
-use std::pin::Pin;
 use std::sync::Arc;
 
 use ami_proto::v1::{
@@ -14,10 +13,10 @@ use ami_proto::v1::{
     WatchReadingsResponse, readings_service_server::ReadingsService,
 };
 use tokio::sync::Semaphore;
-use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
+use super::follow::Messages;
 use super::notices::Notices;
 use super::on_demand::OnDemand;
 use super::request_id::RequestId;
@@ -78,7 +77,7 @@ fn obis_filter(obis: &[String]) -> Result<Vec<Vec<u8>>, Refusal> {
 
 #[tonic::async_trait]
 impl ReadingsService for Readings {
-    type WatchReadingsStream = Pin<Box<dyn Stream<Item = Result<WatchReadingsResponse, Status>> + Send>>;
+    type WatchReadingsStream = Messages<WatchReadingsResponse>;
 
     async fn query_readings(
         &self,

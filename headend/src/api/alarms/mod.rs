@@ -4,7 +4,6 @@
 mod subscribe;
 mod tail;
 
-use std::pin::Pin;
 use std::sync::Arc;
 
 use ami_proto::v1::{
@@ -13,10 +12,10 @@ use ami_proto::v1::{
     SubscribeAlarmsRequest, SubscribeAlarmsResponse, alarms_service_server::AlarmsService,
 };
 use tokio::sync::Semaphore;
-use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
+use super::follow::Messages;
 use super::orders::Asker;
 use super::status::Refusal;
 use super::{Limits, Parts, check, convert, token};
@@ -185,13 +184,13 @@ fn stored_fate(fate: i32) -> Result<store::PushFate, Refusal> {
 
 #[tonic::async_trait]
 impl AlarmsService for Alarms {
-    type SubscribeAlarmsStream = Pin<Box<dyn Stream<Item = Result<SubscribeAlarmsResponse, Status>> + Send>>;
+    type SubscribeAlarmsStream = Messages<SubscribeAlarmsResponse>;
 
     async fn subscribe_alarms(
         &self,
         request: Request<SubscribeAlarmsRequest>,
     ) -> Result<Response<Self::SubscribeAlarmsStream>, Status> {
-        Ok(Response::new(Box::pin(self.subscribe(request.into_inner()).await?)))
+        Ok(Response::new(self.subscribe(request.into_inner()).await?))
     }
 
     async fn list_alarms(

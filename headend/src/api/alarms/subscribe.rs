@@ -3,14 +3,11 @@
 use std::sync::Arc;
 
 use ami_proto::v1::{Alarm, SubscribeAlarmsRequest, SubscribeAlarmsResponse};
-use futures_util::stream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::time::{Instant, timeout_at};
-use tokio_stream::Stream;
-use tonic::Status;
-use tracing::{Instrument as _, Span};
 
+use super::super::follow::{Follower, Messages, messages};
 use super::super::status::Refusal;
 use super::super::{convert, token};
 use super::Alarms;
@@ -37,7 +34,7 @@ impl Alarms {
     pub(super) async fn subscribe(
         &self,
         request: SubscribeAlarmsRequest,
-    ) -> Result<impl Stream<Item = Result<SubscribeAlarmsResponse, Status>> + Send + use<>, Refusal> {
+    ) -> Result<Messages<SubscribeAlarmsResponse>, Refusal> {
         let limit = self.limits.watches;
         let turn = self.turns.clone().try_acquire_owned().map_err(|_| Refusal::TooManyWatches { limit })?;
         let filter = self.filter(&request.meter_serials, &request.keys, request.min_severity).await?;
@@ -58,36 +55,23 @@ impl Alarms {
             silent_since: Instant::now(),
             _turn: turn,
         };
-        let span = Span::current();
-        Ok(stream::unfold(Some(subscription), move |subscription| {
-            step(subscription).instrument(span.clone())
-        }))
+        Ok(messages(subscription, self.shutdown.clone()))
     }
 }
 
-/// The next message and the subscription behind it; a refusal is the last one.
-async fn step(
-    subscription: Option<Subscription>,
-) -> Option<(Result<SubscribeAlarmsResponse, Status>, Option<Subscription>)> {
-    let mut subscription = subscription?;
-    let shutdown = subscription.service.shutdown.clone();
-    let next = tokio::select! {
-        next = subscription.next() => next,
-        () = shutdown.cancelled() => Err(Refusal::ShuttingDown),
-    };
-    match next {
-        Ok(alarms) => {
-            subscription.silent_since = Instant::now();
-            let message = SubscribeAlarmsResponse { alarms, resume_token: token::resume(subscription.given) };
-            Some((Ok(message), Some(subscription)))
-        }
-        Err(refusal) => Some((Err(refusal.into()), None)),
+impl Follower for Subscription {
+    type Message = SubscribeAlarmsResponse;
+
+    async fn next(&mut self) -> Result<SubscribeAlarmsResponse, Refusal> {
+        let alarms = self.alarms().await?;
+        self.silent_since = Instant::now();
+        Ok(SubscribeAlarmsResponse { alarms, resume_token: token::resume(self.given) })
     }
 }
 
 impl Subscription {
     /// The alarms of the next message: none at first, so that the client has a token, and as a sign of life.
-    async fn next(&mut self) -> Result<Vec<Alarm>, Refusal> {
+    async fn alarms(&mut self) -> Result<Vec<Alarm>, Refusal> {
         if std::mem::take(&mut self.first) {
             return Ok(Vec::new());
         }

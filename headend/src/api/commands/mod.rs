@@ -3,7 +3,6 @@
 pub(super) mod convert;
 mod watch;
 
-use std::pin::Pin;
 use std::sync::Arc;
 
 use ami_proto::v1::{
@@ -12,10 +11,10 @@ use ami_proto::v1::{
     WatchCommandsResponse, commands_service_server::CommandsService,
 };
 use tokio::sync::Semaphore;
-use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
+use super::follow::Messages;
 use super::notices::Notices;
 use super::orders::Asker;
 use super::status::Refusal;
@@ -112,7 +111,7 @@ impl Commands {
 
 #[tonic::async_trait]
 impl CommandsService for Commands {
-    type WatchCommandsStream = Pin<Box<dyn Stream<Item = Result<WatchCommandsResponse, Status>> + Send>>;
+    type WatchCommandsStream = Messages<WatchCommandsResponse>;
 
     async fn get_command(
         &self,

@@ -3,17 +3,15 @@
 use std::collections::BTreeSet;
 
 use ami_proto::v1::{WatchCommandsRequest, WatchCommandsResponse};
-use futures_util::stream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
-use tonic::Status;
-use tracing::{Instrument as _, Span};
 
 use super::super::check;
+use super::super::follow::{Follower, Messages, messages};
 use super::super::notices::CommandNotices;
 use super::super::status::Refusal;
 use super::super::token;
-use super::{Commands, CommandsService, convert};
+use super::{Commands, convert};
 use crate::store::commands::ChangeFilter;
 
 /// Commands and meters of one watch at most.
@@ -39,7 +37,7 @@ impl Commands {
     pub(super) async fn watch(
         &self,
         request: WatchCommandsRequest,
-    ) -> Result<<Self as CommandsService>::WatchCommandsStream, Refusal> {
+    ) -> Result<Messages<WatchCommandsResponse>, Refusal> {
         let limit = self.limits.watches;
         let turn = self.watches.clone().try_acquire_owned().map_err(|_| Refusal::TooManyWatches { limit })?;
         let filter = self.change_filter(&request).await?;
@@ -58,8 +56,7 @@ impl Commands {
             silent_since: Instant::now(),
             _turn: turn,
         };
-        let span = Span::current();
-        Ok(Box::pin(stream::unfold(Some(watch), move |watch| step(watch).instrument(span.clone()))))
+        Ok(messages(watch, self.shutdown.clone()))
     }
 
     async fn change_filter(&self, request: &WatchCommandsRequest) -> Result<ChangeFilter, Refusal> {
@@ -84,21 +81,9 @@ impl Commands {
     }
 }
 
-/// The next message and the watch behind it; a refusal is the last one.
-async fn step(watch: Option<Watch>) -> Option<(Result<WatchCommandsResponse, Status>, Option<Watch>)> {
-    let mut watch = watch?;
-    let shutdown = watch.service.shutdown.clone();
-    let next = tokio::select! {
-        next = watch.next() => next,
-        () = shutdown.cancelled() => Err(Refusal::ShuttingDown),
-    };
-    match next {
-        Ok(message) => Some((Ok(message), Some(watch))),
-        Err(refusal) => Some((Err(refusal.into()), None)),
-    }
-}
+impl Follower for Watch {
+    type Message = WatchCommandsResponse;
 
-impl Watch {
     async fn next(&mut self) -> Result<WatchCommandsResponse, Refusal> {
         if !self.begun {
             self.begun = true;
@@ -120,7 +105,9 @@ impl Watch {
             }
         }
     }
+}
 
+impl Watch {
     fn message(
         &mut self,
         changes: Vec<ami_proto::v1::CommandChange>,

@@ -4,13 +4,10 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use ami_proto::v1::{Reading, WatchReadingsRequest, WatchReadingsResponse};
-use futures_util::stream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
-use tokio_stream::Stream;
-use tonic::Status;
-use tracing::{Instrument as _, Span};
 
+use super::super::follow::{Follower, Messages, messages};
 use super::super::notices::Notices;
 use super::super::status::Refusal;
 use super::super::token::{self, NO_QUESTION};
@@ -57,8 +54,7 @@ impl Readings {
     pub(super) async fn watch(
         &self,
         request: WatchReadingsRequest,
-    ) -> Result<std::pin::Pin<Box<dyn Stream<Item = Result<WatchReadingsResponse, Status>> + Send>>, Refusal>
-    {
+    ) -> Result<Messages<WatchReadingsResponse>, Refusal> {
         let limit = self.limits.watches;
         let turn = self.watches.clone().try_acquire_owned().map_err(|_| Refusal::TooManyWatches { limit })?;
         let obis = obis_filter(&request.obis)?;
@@ -87,26 +83,13 @@ impl Readings {
         watch.search().await?;
         // The client keeps this token, should the watch break before the first reading.
         watch.messages.push_back(WatchReadingsResponse { readings: Vec::new(), resume_token: text(begin) });
-        let span = Span::current();
-        Ok(Box::pin(stream::unfold(Some(watch), move |watch| step(watch).instrument(span.clone()))))
+        Ok(messages(watch, self.shutdown.clone()))
     }
 }
 
-/// The next message and the watch behind it; a refusal is the last one.
-async fn step(watch: Option<Watch>) -> Option<(Result<WatchReadingsResponse, Status>, Option<Watch>)> {
-    let mut watch = watch?;
-    let shutdown = watch.service.shutdown.clone();
-    let next = tokio::select! {
-        next = watch.next() => next,
-        () = shutdown.cancelled() => Err(Refusal::ShuttingDown),
-    };
-    match next {
-        Ok(message) => Some((Ok(message), Some(watch))),
-        Err(refusal) => Some((Err(refusal.into()), None)),
-    }
-}
+impl Follower for Watch {
+    type Message = WatchReadingsResponse;
 
-impl Watch {
     async fn next(&mut self) -> Result<WatchReadingsResponse, Refusal> {
         loop {
             if let Some(message) = self.messages.pop_front() {
@@ -124,7 +107,9 @@ impl Watch {
             }
         }
     }
+}
 
+impl Watch {
     /// Searches the log for more.
     async fn search(&mut self) -> Result<(), Refusal> {
         let found = self.service.store.batches_after(self.searched, self.meters.as_deref(), ENTRIES).await?;
