@@ -183,9 +183,9 @@ async fn run(fleet: &Fleet, program: &str, options: &[&str]) -> Output {
     let columns = lines.next().unwrap().zip(lines.next().unwrap());
     let mut command = Command::new(python);
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../interop").join(program));
-    for (column, value) in
-        columns.filter(|(column, value)| !["serial", "model", "zone"].contains(column) && !value.is_empty())
-    {
+    // What is in the inventory for the head-end only, a foreign client neither needs nor knows.
+    let ours = ["serial", "model", "zone", "system_title", "equipment_id"];
+    for (column, value) in columns.filter(|(column, value)| !ours.contains(column) && !value.is_empty()) {
         command.arg(format!("--{}", column.replace('_', "-"))).arg(value);
     }
     command.args(options).kill_on_drop(true);
