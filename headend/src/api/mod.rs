@@ -3,7 +3,7 @@
 //! `inventory`, `readings`, `jobs`, `commands`, `switch`, `tariff`, `firmware`, `alarms` and `diagnostics` are the services of `ami.v1`; `orders` is how every one of them orders. Around
 //! them: `connection` lets callers in, [`access`] says who may call what, `request_id` names every request, `calls` counts them, `status` is the one
 //! place where a refusal becomes a gRPC status, `check` holds the rules of what comes in, `convert` the shapes of what goes out, `token`
-//! the opaque tokens, `follow` the calls that go on, `notices` one connection that hears what the database tells.
+//! the opaque tokens, `follow` the calls that go on, `known` the meters of a filter, `notices` one connection that hears what the database tells.
 
 pub mod access;
 mod alarms;
@@ -17,6 +17,7 @@ mod firmware;
 mod follow;
 mod inventory;
 mod jobs;
+mod known;
 mod notices;
 mod on_demand;
 mod orders;

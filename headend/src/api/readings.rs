@@ -21,7 +21,7 @@ use super::notices::Notices;
 use super::on_demand::OnDemand;
 use super::request_id::RequestId;
 use super::status::Refusal;
-use super::{Limits, Models, Parts, check};
+use super::{Limits, Models, Parts, check, known};
 use crate::store::Store;
 
 /// Meters in a question at most.
@@ -57,15 +57,7 @@ impl Readings {
 
     /// The keys of meters in the order of their adding, each once.
     async fn meter_ids(&self, serials: &[String]) -> Result<Vec<i32>, Refusal> {
-        check::list("meter_serials", serials, MAX_METERS)?;
-        serials.iter().try_for_each(|serial| check::serial("meter_serials", serial))?;
-        let known = self.store.meter_ids(serials).await?;
-        if let Some(unknown) = serials.iter().find(|serial| !known.contains_key(*serial)) {
-            return Err(Refusal::MeterNotFound { serial: unknown.clone() });
-        }
-        let mut ids: Vec<_> = known.into_values().collect();
-        ids.sort_unstable();
-        Ok(ids)
+        known::meters(&self.store, serials, MAX_METERS).await
     }
 }
 

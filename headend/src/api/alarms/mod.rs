@@ -18,7 +18,7 @@ use tonic::{Request, Response, Status};
 use super::follow::Messages;
 use super::orders::Asker;
 use super::status::Refusal;
-use super::{Limits, Parts, check, convert, token};
+use super::{Limits, Parts, check, convert, known, token};
 use crate::store::alarms::{Acknowledged, AlarmFilter, Notice};
 use crate::store::{self, Store};
 
@@ -54,8 +54,7 @@ impl Alarms {
 
     /// The part of a filter that following and listing share.
     async fn filter(&self, serials: &[String], keys: &[String], least: i32) -> Result<AlarmFilter, Refusal> {
-        check::list("meter_serials", serials, MAX_LIST)?;
-        serials.iter().try_for_each(|serial| check::serial("meter_serials", serial))?;
+        let meters = known::meters(&self.store, serials, MAX_LIST).await?;
         check::list("keys", keys, MAX_KEYS)?;
         if keys.iter().any(|key| key.is_empty() || key.len() > MAX_KEY) {
             return Err(Refusal::field(
@@ -72,12 +71,6 @@ impl Alarms {
                 return Err(Refusal::field("min_severity", "a severity of ami.v1.AlarmSeverity is expected"));
             }
         };
-        let known = self.store.meter_ids(serials).await?;
-        if let Some(unknown) = serials.iter().find(|serial| !known.contains_key(*serial)) {
-            return Err(Refusal::MeterNotFound { serial: unknown.clone() });
-        }
-        let mut meters: Vec<i32> = known.into_values().collect();
-        meters.sort_unstable();
         Ok(AlarmFilter {
             meters: Some(meters).filter(|_| !serials.is_empty()),
             keys: Some(keys.to_vec()).filter(|keys| !keys.is_empty()),

@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::super::check;
 use super::super::follow::{Follower, Messages, messages};
+use super::super::known;
 use super::super::notices::CommandNotices;
 use super::super::status::Refusal;
 use super::super::token;
@@ -61,22 +62,15 @@ impl Commands {
 
     async fn change_filter(&self, request: &WatchCommandsRequest) -> Result<ChangeFilter, Refusal> {
         check::list("ids", &request.ids, MAX_FILTER)?;
-        check::list("meter_serials", &request.meter_serials, MAX_FILTER)?;
         let known = self.store.commands(&request.ids).await?;
-        let known: BTreeSet<i64> = known.into_iter().map(|command| command.id).collect();
-        if let Some(&id) = request.ids.iter().find(|id| !known.contains(id)) {
+        let commands: BTreeSet<i64> = known.into_iter().map(|command| command.id).collect();
+        if let Some(&id) = request.ids.iter().find(|id| !commands.contains(id)) {
             return Err(Refusal::CommandNotFound { id });
         }
-        let mut meters = Vec::with_capacity(request.meter_serials.len());
-        for serial in &request.meter_serials {
-            check::serial("meter_serials", serial)?;
-            let meter = self.store.meter(serial).await?;
-            meters.push(meter.ok_or_else(|| Refusal::MeterNotFound { serial: serial.clone() })?.id);
-        }
-        let some = |empty: bool| (!empty).then_some(());
+        let meters = known::meters(&self.store, &request.meter_serials, MAX_FILTER).await?;
         Ok(ChangeFilter {
-            commands: some(known.is_empty()).map(|()| known.into_iter().collect()),
-            meters: some(meters.is_empty()).map(|()| meters),
+            commands: (!commands.is_empty()).then(|| commands.into_iter().collect()),
+            meters: (!meters.is_empty()).then_some(meters),
         })
     }
 }
