@@ -228,6 +228,18 @@ impl<'a> ActionResponse<'a> {
     }
 }
 
+/// What several methods returned: the octets of an [`ActionResponse::WithList`] behind its header, or what the blocks of a long one
+/// make together.
+///
+/// # Errors
+/// [`Error::Value`] for an unknown choice, those of the elements, [`Error::Trailing`].
+pub fn read_returns(octets: &[u8]) -> Result<Vec<ActionReturn<'_>>, Error> {
+    let mut reader = Reader::new(octets);
+    let returned = list(&mut reader, ActionReturn::read)?;
+    reader.finish()?;
+    Ok(returned)
+}
+
 impl<'a> ActionReturn<'a> {
     fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&[self.result.code(), u8::from(self.returned.is_some())]);

@@ -57,11 +57,7 @@ impl<'a> GetRequest<'a> {
             }
             Self::WithList { invoke, attributes } => {
                 out.extend_from_slice(&[WITH_LIST, invoke.octet()]);
-                write_length(attributes.len(), out);
-                for (attribute, selection) in attributes {
-                    attribute.encode(out);
-                    encode_selection(*selection, out);
-                }
+                encode_attributes(attributes, out);
             }
         }
     }
@@ -78,11 +74,7 @@ impl<'a> GetRequest<'a> {
                 Self::Normal { invoke, attribute, selection: selection(&mut reader)? }
             }
             (NEXT, invoke) => Self::Next { invoke, block: reader.u32()? },
-            (WITH_LIST, invoke) => {
-                let attributes =
-                    list(&mut reader, |reader| Ok((AttributeDescriptor::read(reader)?, selection(reader)?)))?;
-                Self::WithList { invoke, attributes }
-            }
+            (WITH_LIST, invoke) => Self::WithList { invoke, attributes: list(&mut reader, read_selected)? },
             (choice, _) => return Err(no_choice("choice of GET request", choice)),
         };
         reader.finish()?;
@@ -171,6 +163,30 @@ impl<'a> GetResponse<'a> {
         reader.finish()?;
         Ok(response)
     }
+}
+
+/// The results of a request with list: the octets of a [`GetResponse::WithList`] behind its header, or what the blocks of a long one
+/// make together.
+///
+/// # Errors
+/// [`Error::Value`] for an unknown choice, those of the elements, [`Error::Trailing`].
+pub fn read_results(octets: &[u8]) -> Result<Vec<Result<&[u8], DataAccessResult>>, Error> {
+    let mut reader = Reader::new(octets);
+    let results = list(&mut reader, read_result)?;
+    reader.finish()?;
+    Ok(results)
+}
+
+pub(super) fn encode_attributes(attributes: &[Selected<'_>], out: &mut Vec<u8>) {
+    write_length(attributes.len(), out);
+    for (attribute, selection) in attributes {
+        attribute.encode(out);
+        encode_selection(*selection, out);
+    }
+}
+
+pub(super) fn read_selected<'a>(reader: &mut Reader<'a>) -> Result<Selected<'a>, Error> {
+    Ok((AttributeDescriptor::read(reader)?, selection(reader)?))
 }
 
 /// Get-Data-Result: a value, or why there is none.

@@ -1,30 +1,56 @@
-//! The services with logical names (Green Book, 9.3 and 9.5): GET, SET and ACTION, the exception-response, and what a
-//! meter sends unasked.
+//! The services (Green Book, 9.3 and 9.5): GET, SET, ACTION and ACCESS with logical names, Read and Write with short names, general
+//! block transfer, the exception-response, and what a meter sends unasked.
 //!
 //! Requests and answers borrow what they carry; an encoded `Data` stays encoded until somebody wants it.
 
+pub mod access;
 pub mod action;
 mod exception;
+mod general_block;
 pub mod get;
 mod invoke;
 mod notification;
 pub mod set;
+pub mod short_name;
 
+pub use access::{AccessRequest, AccessResponse, AccessResult, AccessSpecification};
 pub use action::{ActionRequest, ActionResponse, ActionReturn};
+pub use general_block::GeneralBlock;
 pub use get::{GetRequest, GetResponse};
 pub use invoke::InvokeId;
 pub use notification::{DataNotification, DataNotificationConfirm, EventNotification, LongInvokeId};
 pub use set::{SetRequest, SetResponse};
+pub use short_name::{
+    InformationReport, ReadRequest, ReadResponse, ReadResult, ShortBlock, Variable, WriteRequest,
+    WriteResponse, WriteResult,
+};
 
 use crate::Error;
 use crate::axdr::{Reader, skip, write_octets};
 
+/// Elements of a list that are accepted.
+pub const LIST_MAX: usize = 1024;
+
 /// Tags of the APDUs.
 pub mod tag {
+    /// Read request, with short names.
+    pub const READ_REQUEST: u8 = 0x05;
+    /// Write request, with short names.
+    pub const WRITE_REQUEST: u8 = 0x06;
+    /// Read response, with short names.
+    pub const READ_RESPONSE: u8 = 0x0C;
+    /// Write response, with short names.
+    pub const WRITE_RESPONSE: u8 = 0x0D;
+    /// Confirmed-service-error: a service with short names, or the initiation, was refused.
+    pub const CONFIRMED_SERVICE_ERROR: u8 = 0x0E;
     /// Data-notification: a push.
     pub const DATA_NOTIFICATION: u8 = 0x0F;
     /// Data-notification-confirm: the answer to a push that asked for one.
     pub const DATA_NOTIFICATION_CONFIRM: u8 = 0x10;
+    /// Unconfirmed write request, with short names.
+    pub const UNCONFIRMED_WRITE_REQUEST: u8 = 0x16;
+    /// Information-report: a push of variables with short names.
+    pub const INFORMATION_REPORT: u8 = 0x18;
     /// GET request.
     pub const GET_REQUEST: u8 = 0xC0;
     /// SET request.
@@ -41,6 +67,12 @@ pub mod tag {
     pub const ACTION_RESPONSE: u8 = 0xC7;
     /// Exception-response.
     pub const EXCEPTION_RESPONSE: u8 = 0xD8;
+    /// ACCESS request.
+    pub const ACCESS_REQUEST: u8 = 0xD9;
+    /// ACCESS response.
+    pub const ACCESS_RESPONSE: u8 = 0xDA;
+    /// General-block-transfer: a piece of any APDU.
+    pub const GENERAL_BLOCK_TRANSFER: u8 = 0xE0;
 }
 
 /// A piece of a long value on its way to the server: DataBlock-SA (Green Book, 9.5).
@@ -60,14 +92,7 @@ impl<'a> DataBlock<'a> {
 
     /// Octets of a value that fit into a block of at most `room` octets; no APDU has more than 65,535.
     pub(crate) const fn capacity(room: usize) -> usize {
-        let room = room.saturating_sub(Self::HEADER);
-        // The length of the piece takes one octet below 128, two below 256, then three: at an edge, one octet stays free.
-        match room {
-            0 => 0,
-            1..=0x80 => room - 1,
-            0x81..=0x101 => room - 2,
-            _ => room - 3,
-        }
+        payload(room.saturating_sub(Self::HEADER))
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
@@ -81,6 +106,17 @@ impl<'a> DataBlock<'a> {
     }
 }
 
+/// Octets that fit with their length into `room`, at most 65,535.
+const fn payload(room: usize) -> usize {
+    // The length takes one octet below 128, two below 256, then three: at an edge, one octet stays free.
+    match room {
+        0 => 0,
+        1..=0x80 => room - 1,
+        0x81..=0x101 => room - 2,
+        _ => room - 3,
+    }
+}
+
 /// The octets of one encoded value.
 fn value<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Error> {
     let rest = reader.rest();
@@ -90,13 +126,15 @@ fn value<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Error> {
 
 /// An access selection behind its usage flag: selector and parameters, still encoded.
 fn selection<'a>(reader: &mut Reader<'a>) -> Result<Option<&'a [u8]>, Error> {
-    if !reader.flag()? {
-        return Ok(None);
-    }
+    reader.flag()?.then(|| selector(reader)).transpose()
+}
+
+/// A selector and its parameters, still encoded.
+fn selector<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Error> {
     let rest = reader.rest();
     reader.u8()?;
     skip(reader)?;
-    Ok(Some(&rest[..rest.len() - reader.remaining()]))
+    Ok(&rest[..rest.len() - reader.remaining()])
 }
 
 fn encode_selection(selection: Option<&[u8]>, out: &mut Vec<u8>) {
@@ -109,7 +147,7 @@ fn encode_selection(selection: Option<&[u8]>, out: &mut Vec<u8>) {
     }
 }
 
-/// A list with its count; every element has at least one octet.
+/// A list with its count, of at most [`LIST_MAX`] elements; every element has at least one octet.
 fn list<'a, T>(
     reader: &mut Reader<'a>,
     mut read: impl FnMut(&mut Reader<'a>) -> Result<T, Error>,
@@ -117,6 +155,9 @@ fn list<'a, T>(
     let count = reader.length()?;
     if count > reader.remaining() {
         return Err(Error::Truncated);
+    }
+    if count > LIST_MAX {
+        return Err(Error::TooLong { what: "list", limit: LIST_MAX });
     }
     (0..count).map(|_| read(reader)).collect()
 }

@@ -165,7 +165,7 @@ impl<'a> EventNotification<'a> {
     }
 }
 
-fn begin(expected: u8, octets: &[u8]) -> Result<Reader<'_>, Error> {
+pub(super) fn begin(expected: u8, octets: &[u8]) -> Result<Reader<'_>, Error> {
     let mut reader = Reader::new(octets);
     match reader.u8()? {
         tag if tag == expected => Ok(reader),
@@ -174,7 +174,7 @@ fn begin(expected: u8, octets: &[u8]) -> Result<Reader<'_>, Error> {
 }
 
 /// A date-time behind its length, which is 0 when there is none.
-fn time_or_none(reader: &mut Reader<'_>) -> Result<Option<DateTime>, Error> {
+pub(super) fn time_or_none(reader: &mut Reader<'_>) -> Result<Option<DateTime>, Error> {
     if reader.peek()? == 0 {
         reader.u8()?;
         return Ok(None);
@@ -182,7 +182,7 @@ fn time_or_none(reader: &mut Reader<'_>) -> Result<Option<DateTime>, Error> {
     time(reader).map(Some)
 }
 
-fn write_time(time: Option<&DateTime>, out: &mut Vec<u8>) {
+pub(super) fn write_time(time: Option<&DateTime>, out: &mut Vec<u8>) {
     match time {
         Some(time) => write_octets(&time.octets(), out),
         None => out.push(0),

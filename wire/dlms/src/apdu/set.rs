@@ -1,6 +1,6 @@
 //! SET: writing attributes (Green Book, 9.3.7).
 
-use super::get::Selected;
+use super::get::{Selected, encode_attributes, read_selected};
 use super::{DataBlock, InvokeId, begin, encode_selection, list, no_choice, selection, tag, value};
 use crate::axdr::{Reader, write_length};
 use crate::{AttributeDescriptor, DataAccessResult, Error};
@@ -9,8 +9,10 @@ const NORMAL: u8 = 1;
 const FIRST_BLOCK: u8 = 2;
 const BLOCK: u8 = 3;
 const WITH_LIST: u8 = 4;
+const WITH_LIST_FIRST_BLOCK: u8 = 5;
 const RESPONSE_BLOCK: u8 = 2;
 const RESPONSE_LAST_BLOCK: u8 = 3;
+const RESPONSE_LAST_WITH_LIST: u8 = 4;
 const RESPONSE_WITH_LIST: u8 = 5;
 
 /// Set-Request. A value is one encoded `Data`.
@@ -54,6 +56,15 @@ pub enum SetRequest<'a> {
         /// The values in the same order.
         values: Vec<&'a [u8]>,
     },
+    /// Several attributes, the first block of their long values.
+    WithListFirstBlock {
+        /// Which request.
+        invoke: InvokeId,
+        /// What to write.
+        attributes: Vec<Selected<'a>>,
+        /// The first piece of the values: their count and each of them.
+        block: DataBlock<'a>,
+    },
 }
 
 impl<'a> SetRequest<'a> {
@@ -79,13 +90,14 @@ impl<'a> SetRequest<'a> {
             }
             Self::WithList { invoke, attributes, values } => {
                 out.extend_from_slice(&[WITH_LIST, invoke.octet()]);
-                write_length(attributes.len(), out);
-                for (attribute, selection) in attributes {
-                    attribute.encode(out);
-                    encode_selection(*selection, out);
-                }
+                encode_attributes(attributes, out);
                 write_length(values.len(), out);
                 values.iter().for_each(|value| out.extend_from_slice(value));
+            }
+            Self::WithListFirstBlock { invoke, attributes, block } => {
+                out.extend_from_slice(&[WITH_LIST_FIRST_BLOCK, invoke.octet()]);
+                encode_attributes(attributes, out);
+                block.encode(out);
             }
         }
     }
@@ -109,9 +121,12 @@ impl<'a> SetRequest<'a> {
             }
             (BLOCK, invoke) => Self::Block { invoke, block: DataBlock::read(&mut reader)? },
             (WITH_LIST, invoke) => {
-                let attributes =
-                    list(&mut reader, |reader| Ok((AttributeDescriptor::read(reader)?, selection(reader)?)))?;
+                let attributes = list(&mut reader, read_selected)?;
                 Self::WithList { invoke, attributes, values: list(&mut reader, value)? }
+            }
+            (WITH_LIST_FIRST_BLOCK, invoke) => {
+                let attributes = list(&mut reader, read_selected)?;
+                Self::WithListFirstBlock { invoke, attributes, block: DataBlock::read(&mut reader)? }
             }
             (choice, _) => return Err(no_choice("choice of SET request", choice)),
         };
@@ -146,6 +161,15 @@ pub enum SetResponse {
         /// Number of the block.
         number: u32,
     },
+    /// The last block of several values was taken.
+    LastBlockWithList {
+        /// The request that it answers.
+        invoke: InvokeId,
+        /// What came of each attribute.
+        results: Vec<DataAccessResult>,
+        /// Number of the block.
+        number: u32,
+    },
     /// What came of several attributes.
     WithList {
         /// The request that it answers.
@@ -171,10 +195,14 @@ impl SetResponse {
                 out.extend_from_slice(&[RESPONSE_LAST_BLOCK, invoke.octet(), result.code()]);
                 out.extend_from_slice(&number.to_be_bytes());
             }
+            Self::LastBlockWithList { invoke, results, number } => {
+                out.extend_from_slice(&[RESPONSE_LAST_WITH_LIST, invoke.octet()]);
+                encode_results(results, out);
+                out.extend_from_slice(&number.to_be_bytes());
+            }
             Self::WithList { invoke, results } => {
                 out.extend_from_slice(&[RESPONSE_WITH_LIST, invoke.octet()]);
-                write_length(results.len(), out);
-                out.extend(results.iter().map(|result| result.code()));
+                encode_results(results, out);
             }
         }
     }
@@ -191,12 +219,25 @@ impl SetResponse {
             (RESPONSE_LAST_BLOCK, invoke) => {
                 Self::LastBlock { invoke, result: reader.u8()?.into(), number: reader.u32()? }
             }
+            (RESPONSE_LAST_WITH_LIST, invoke) => {
+                let results = list(&mut reader, read_result)?;
+                Self::LastBlockWithList { invoke, results, number: reader.u32()? }
+            }
             (RESPONSE_WITH_LIST, invoke) => {
-                Self::WithList { invoke, results: list(&mut reader, |reader| reader.u8().map(Into::into))? }
+                Self::WithList { invoke, results: list(&mut reader, read_result)? }
             }
             (choice, _) => return Err(no_choice("choice of SET response", choice)),
         };
         reader.finish()?;
         Ok(response)
     }
+}
+
+fn encode_results(results: &[DataAccessResult], out: &mut Vec<u8>) {
+    write_length(results.len(), out);
+    out.extend(results.iter().map(|result| result.code()));
+}
+
+fn read_result(reader: &mut Reader<'_>) -> Result<DataAccessResult, Error> {
+    reader.u8().map(Into::into)
 }

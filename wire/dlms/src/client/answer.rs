@@ -131,6 +131,7 @@ impl Association {
         let (SetResponse::Normal { invoke, .. }
         | SetResponse::Block { invoke, .. }
         | SetResponse::LastBlock { invoke, .. }
+        | SetResponse::LastBlockWithList { invoke, .. }
         | SetResponse::WithList { invoke, .. }) = response;
         if self.is_stale(invoke) {
             return Ok(Reply::Stale);

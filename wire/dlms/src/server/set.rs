@@ -36,7 +36,10 @@ impl Session {
             SetRequest::Block { invoke, block } if blocks => {
                 self.take_value(incoming, invoke, &block, objects).encode(out);
             }
-            SetRequest::FirstBlock { .. } | SetRequest::Block { .. } | SetRequest::WithList { .. } => {
+            SetRequest::FirstBlock { .. }
+            | SetRequest::Block { .. }
+            | SetRequest::WithList { .. }
+            | SetRequest::WithListFirstBlock { .. } => {
                 return Err(UNKNOWN);
             }
         }

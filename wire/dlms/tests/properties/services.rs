@@ -20,7 +20,7 @@ use crate::values::{encoded, encoded_selection, obis};
 type Outcome = Result<Vec<u8>, DataAccessResult>;
 
 /// Decoding what `apdu` encodes gives `apdu`; one octet more or any octets less give an error.
-fn check(apdu: &Apdu<'_>) -> Result<(), TestCaseError> {
+pub(crate) fn check(apdu: &Apdu<'_>) -> Result<(), TestCaseError> {
     let octets = apdu.encode();
     let decoded = Apdu::decode(&octets);
     prop_assert_eq!(decoded.as_ref(), Ok(apdu));
@@ -36,7 +36,7 @@ fn invoke() -> impl Strategy<Value = InvokeId> {
     any::<u8>().prop_map(InvokeId::new)
 }
 
-fn attribute() -> impl Strategy<Value = AttributeDescriptor> {
+pub(crate) fn attribute() -> impl Strategy<Value = AttributeDescriptor> {
     (any::<u16>(), obis(), any::<i8>()).prop_map(|(class_id, instance, attribute)| AttributeDescriptor {
         class_id,
         instance,
@@ -44,7 +44,7 @@ fn attribute() -> impl Strategy<Value = AttributeDescriptor> {
     })
 }
 
-fn method() -> impl Strategy<Value = MethodDescriptor> {
+pub(crate) fn method() -> impl Strategy<Value = MethodDescriptor> {
     (any::<u16>(), obis(), any::<i8>()).prop_map(|(class_id, instance, method)| MethodDescriptor {
         class_id,
         instance,
@@ -68,7 +68,7 @@ fn borrow(outcome: &Outcome) -> Result<&[u8], DataAccessResult> {
     outcome.as_deref().map_err(|result| *result)
 }
 
-fn octets() -> impl Strategy<Value = Vec<u8>> {
+pub(crate) fn octets() -> impl Strategy<Value = Vec<u8>> {
     vec(any::<u8>(), 0..200)
 }
 
@@ -129,6 +129,7 @@ proptest! {
         check(&Apdu::SetRequest(SetRequest::Block { invoke: id, block }))?;
         let values = values.iter().map(Vec::as_slice).collect();
         check(&Apdu::SetRequest(SetRequest::WithList { invoke: id, attributes: borrowed(&all), values }))?;
+        check(&Apdu::SetRequest(SetRequest::WithListFirstBlock { invoke: id, attributes: borrowed(&all), block }))?;
     }
 
     #[test]
@@ -136,7 +137,8 @@ proptest! {
         check(&Apdu::SetResponse(SetResponse::Normal { invoke: id, result: code.into() }))?;
         check(&Apdu::SetResponse(SetResponse::Block { invoke: id, number }))?;
         check(&Apdu::SetResponse(SetResponse::LastBlock { invoke: id, result: code.into(), number }))?;
-        let results = codes.into_iter().map(Into::into).collect();
+        let results: Vec<DataAccessResult> = codes.into_iter().map(Into::into).collect();
+        check(&Apdu::SetResponse(SetResponse::LastBlockWithList { invoke: id, results: results.clone(), number }))?;
         check(&Apdu::SetResponse(SetResponse::WithList { invoke: id, results }))?;
     }
 

@@ -2,8 +2,9 @@
 
 use dlms::acse::{self, Aare, Aarq, Release, ReleaseKind};
 use dlms::apdu::{
-    self, ActionRequest, ActionResponse, DataNotification, EventNotification, GetRequest, GetResponse,
-    SetRequest, SetResponse,
+    self, AccessRequest, AccessResponse, ActionRequest, ActionResponse, DataNotification, EventNotification,
+    GeneralBlock, GetRequest, GetResponse, InformationReport, ReadRequest, ReadResponse, SetRequest,
+    SetResponse, WriteRequest, WriteResponse,
 };
 use dlms::initiate::{InitiateRequest, InitiateResponse};
 use dlms::{Error, ExceptionResponse};
@@ -26,6 +27,14 @@ pub(crate) enum Apdu<'a> {
     Exception(ExceptionResponse),
     DataNotification(DataNotification<'a>),
     EventNotification(EventNotification<'a>),
+    AccessRequest(AccessRequest<'a>),
+    AccessResponse(AccessResponse<'a>),
+    GeneralBlock(GeneralBlock<'a>),
+    ReadRequest(ReadRequest<'a>),
+    ReadResponse(ReadResponse<'a>),
+    WriteRequest(WriteRequest<'a>),
+    WriteResponse(WriteResponse),
+    InformationReport(InformationReport<'a>),
 }
 
 impl<'a> Apdu<'a> {
@@ -47,6 +56,16 @@ impl<'a> Apdu<'a> {
             apdu::tag::EXCEPTION_RESPONSE => Self::Exception(ExceptionResponse::decode(octets)?),
             apdu::tag::DATA_NOTIFICATION => Self::DataNotification(DataNotification::decode(octets)?),
             apdu::tag::EVENT_NOTIFICATION => Self::EventNotification(EventNotification::decode(octets)?),
+            apdu::tag::ACCESS_REQUEST => Self::AccessRequest(AccessRequest::decode(octets)?),
+            apdu::tag::ACCESS_RESPONSE => Self::AccessResponse(AccessResponse::decode(octets)?),
+            apdu::tag::GENERAL_BLOCK_TRANSFER => Self::GeneralBlock(GeneralBlock::decode(octets)?),
+            apdu::tag::READ_REQUEST => Self::ReadRequest(ReadRequest::decode(octets)?),
+            apdu::tag::READ_RESPONSE => Self::ReadResponse(ReadResponse::decode(octets)?),
+            apdu::tag::WRITE_REQUEST | apdu::tag::UNCONFIRMED_WRITE_REQUEST => {
+                Self::WriteRequest(WriteRequest::decode(octets)?)
+            }
+            apdu::tag::WRITE_RESPONSE => Self::WriteResponse(WriteResponse::decode(octets)?),
+            apdu::tag::INFORMATION_REPORT => Self::InformationReport(InformationReport::decode(octets)?),
             tag => return Err(Error::Unexpected { tag }),
         })
     }
@@ -69,6 +88,14 @@ impl<'a> Apdu<'a> {
             Self::Exception(apdu) => apdu.encode(&mut out),
             Self::DataNotification(apdu) => apdu.encode(&mut out),
             Self::EventNotification(apdu) => apdu.encode(&mut out),
+            Self::AccessRequest(apdu) => apdu.encode(&mut out),
+            Self::AccessResponse(apdu) => apdu.encode(&mut out),
+            Self::GeneralBlock(apdu) => apdu.encode(&mut out),
+            Self::ReadRequest(apdu) => apdu.encode(&mut out),
+            Self::ReadResponse(apdu) => apdu.encode(&mut out),
+            Self::WriteRequest(apdu) => apdu.encode(&mut out),
+            Self::WriteResponse(apdu) => apdu.encode(&mut out),
+            Self::InformationReport(apdu) => apdu.encode(&mut out),
         }
         out
     }

@@ -2,8 +2,9 @@
 
 use dlms::acse::{Aare, Aarq, ApplicationContext, Mechanism, Release};
 use dlms::apdu::{
-    ActionRequest, ActionResponse, ActionReturn, DataBlock, DataNotification, EventNotification, GetRequest,
-    GetResponse, InvokeId, SetRequest, SetResponse,
+    AccessRequest, AccessResponse, AccessResult, AccessSpecification, ActionRequest, ActionResponse,
+    ActionReturn, DataBlock, DataNotification, EventNotification, GeneralBlock, GetRequest, GetResponse,
+    InvokeId, LongInvokeId, ReadResult, SetRequest, SetResponse, Variable,
 };
 use dlms::axdr::{Data, TypeDescription};
 use dlms::initiate::{InitiateRequest, InitiateResponse};
@@ -90,6 +91,20 @@ pub(crate) fn apdu(apdu: &Apdu<'_>) -> Value {
         Apdu::Exception(response) => exception(response),
         Apdu::DataNotification(notification) => data_notification(notification),
         Apdu::EventNotification(notification) => event_notification(notification),
+        Apdu::AccessRequest(request) => access_request(request),
+        Apdu::AccessResponse(response) => access_response(response),
+        Apdu::GeneralBlock(block) => json!({ "general-block-transfer": general_block(block) }),
+        Apdu::ReadRequest(request) => {
+            json!({ "read-request": request.variables.iter().map(variable).collect::<Vec<_>>() })
+        }
+        Apdu::ReadResponse(response) => {
+            json!({ "read-response": response.results.iter().map(read_result).collect::<Vec<_>>() })
+        }
+        Apdu::WriteRequest(request) => {
+            let variables: Vec<Value> = request.variables.iter().map(variable).collect();
+            json!({ "write-request": { "variables": variables, "data": all_encoded(&request.data) } })
+        }
+        Apdu::WriteResponse(_) | Apdu::InformationReport(_) => panic!("no vector has {apdu:?}"),
     }
 }
 
@@ -102,6 +117,7 @@ fn item_type(item: &TypeDescription) -> Value {
             json!({ "structure": elements.iter().map(item_type).collect::<Vec<_>>() })
         }
         TypeDescription::Simple(15) => json!("integer"),
+        TypeDescription::Simple(6) => json!("double-long-unsigned"),
         TypeDescription::Simple(17) => json!("unsigned"),
         TypeDescription::Simple(18) => json!("long-unsigned"),
         TypeDescription::Simple(other) => panic!("no vector has items of type {other}"),
@@ -222,9 +238,12 @@ fn set_request(request: &SetRequest<'_>) -> Value {
             named("set-request-with-datablock", [invoke(*id), json!({ "datablock": piece(block) })])
         }
         SetRequest::WithList { invoke: id, attributes, values } => {
-            let values: Vec<Value> = values.iter().map(|value| encoded(value)).collect();
-            let list = json!({ "list": attribute_list(attributes), "values": values });
+            let list = json!({ "list": attribute_list(attributes), "values": all_encoded(values) });
             named("set-request-with-list", [invoke(*id), list])
+        }
+        SetRequest::WithListFirstBlock { invoke: id, attributes, block } => {
+            let list = json!({ "list": attribute_list(attributes), "datablock": piece(block) });
+            named("set-request-with-list-and-first-datablock", [invoke(*id), list])
         }
     }
 }
@@ -241,6 +260,7 @@ fn set_response(response: &SetResponse) -> Value {
             "set-response-last-datablock",
             [invoke(*id), json!({ "result": result.name(), "block-number": number })],
         ),
+        SetResponse::LastBlockWithList { .. } => panic!("no vector has {response:?}"),
         SetResponse::WithList { invoke: id, results } => {
             let results: Vec<&str> = results.iter().map(|result| result.name()).collect();
             named("set-response-with-list", [invoke(*id), json!({ "results": results })])
@@ -311,18 +331,100 @@ fn invoke(id: InvokeId) -> Value {
     })
 }
 
-fn data_notification(notification: &DataNotification<'_>) -> Value {
-    let id = notification.invoke;
-    json!({ "data-notification": {
+fn long_invoke(id: LongInvokeId) -> Value {
+    json!({
         "long-invoke-id": id.id(),
         "self-descriptive": id.is_self_descriptive(),
         "processing-option": if id.breaks_on_error() { "break-on-error" } else { "continue-on-error" },
         "service-class": if id.is_confirmed() { "confirmed" } else { "unconfirmed" },
         "priority": if id.is_high() { "high" } else { "normal" },
         "raw": hex(&id.number().to_be_bytes()),
-        "date-time": notification.time.map(date_time),
-        "body": encoded(notification.body),
-    }})
+    })
+}
+
+fn data_notification(notification: &DataNotification<'_>) -> Value {
+    let said = json!({ "date-time": notification.time.map(date_time), "body": encoded(notification.body) });
+    named("data-notification", [long_invoke(notification.invoke), said])
+}
+
+fn access_request(request: &AccessRequest<'_>) -> Value {
+    let specifications: Vec<Value> = request.specifications.iter().map(specification).collect();
+    let asked = json!({
+        "date-time": request.time.map(date_time), "specifications": specifications,
+        "data": all_encoded(&request.data),
+    });
+    named("access-request", [long_invoke(request.invoke), asked])
+}
+
+fn access_response(response: &AccessResponse<'_>) -> Value {
+    assert_eq!(response.specifications, None, "no vector repeats what was asked for");
+    let results: Vec<Value> = response.results.iter().copied().map(access_result).collect();
+    let said = json!({
+        "date-time": response.time.map(date_time), "data": all_encoded(&response.data), "results": results,
+    });
+    named("access-response", [long_invoke(response.invoke), said])
+}
+
+fn specification(specification: &AccessSpecification<'_>) -> Value {
+    let attribute_of = |attribute: &AttributeDescriptor| {
+        json!({
+            "class": attribute.class_id, "obis": attribute.instance.to_string(), "attribute": attribute.attribute,
+        })
+    };
+    match specification {
+        AccessSpecification::Get(attribute, None) => json!({ "get": attribute_of(attribute) }),
+        AccessSpecification::Get(attribute, Some(octets)) => {
+            let selection = json!({ "selector": octets[0], "parameters": encoded(&octets[1..]) });
+            named("get-with-selection", [attribute_of(attribute), selection])
+        }
+        AccessSpecification::Set(attribute, None) => json!({ "set": attribute_of(attribute) }),
+        AccessSpecification::Set(..) => panic!("no vector has {specification:?}"),
+        AccessSpecification::Action(invoked) => json!({ "action": method(invoked) }),
+    }
+}
+
+fn access_result(result: AccessResult) -> Value {
+    match result {
+        AccessResult::Get(result) => json!({ "get": result.name() }),
+        AccessResult::Set(result) => json!({ "set": result.name() }),
+        AccessResult::Action(result) => json!({ "action": result.name() }),
+    }
+}
+
+/// The fields of a block of a general block transfer.
+pub(crate) fn general_block(block: &GeneralBlock<'_>) -> Value {
+    let mut fields = block_control(block);
+    fields["block-data"] = json!(hex(block.octets));
+    fields
+}
+
+/// The same without what it carries.
+pub(crate) fn block_control(block: &GeneralBlock<'_>) -> Value {
+    json!({
+        "last-block": block.last, "streaming": block.streaming, "window": block.window,
+        "block-number": block.number, "block-number-ack": block.acknowledged,
+    })
+}
+
+fn variable(variable: &Variable<'_>) -> Value {
+    let name_of = |name: &u16| hex(&name.to_be_bytes());
+    match variable {
+        Variable::Name(name) => json!({ "variable-name": name_of(name) }),
+        Variable::Parameterised { name, selector, parameters } => json!({ "parameterized-access": {
+            "variable-name": name_of(name), "selector": selector, "parameter": encoded(parameters),
+        }}),
+        other => panic!("no vector has {other:?}"),
+    }
+}
+
+fn read_result(result: &ReadResult<'_>) -> Value {
+    match result {
+        ReadResult::Data(octets) => json!({ "data": encoded(octets) }),
+        ReadResult::Block(block) => json!({ "data-block-result": {
+            "last-block": block.last, "block-number": block.number, "raw-data": hex(block.octets),
+        }}),
+        other => panic!("no vector has {other:?}"),
+    }
 }
 
 fn event_notification(notification: &EventNotification<'_>) -> Value {
@@ -369,6 +471,10 @@ fn outcome(result: &Result<&[u8], DataAccessResult>) -> Value {
         Ok(value) => json!({ "data": encoded(value) }),
         Err(result) => json!({ "data-access-result": result.name() }),
     }
+}
+
+fn all_encoded(values: &[&[u8]]) -> Vec<Value> {
+    values.iter().map(|value| encoded(value)).collect()
 }
 
 fn encoded(octets: &[u8]) -> Value {
