@@ -12,13 +12,15 @@
 //!   (`association.rs`) and uses the reserved invocation counters in ascending order (`counters.rs`);
 //! - `exchange.rs` shows each request and its answer to those who look on, [`Instruments`] count them for a whole process, and hold the
 //!   knobs of its [`ProtocolLog`];
-//! - `line/` has one file per way to reach a meter, chosen by a [`Dialer`];
+//! - an [`Address`] says where a line ends and what is spoken on it (`address.rs`); `line/` has one file per way to reach a meter and per
+//!   framing, opened by a [`Dialer`];
 //! - `diagnosis.rs` turns what went wrong into what an operator is told, `time.rs` the meter's times into
 //!   instants, `value.rs` single values into names and numbers.
 //!
 //! Absent on purpose: a database, gRPC, a spawned task (every function here is a future of its caller), and any clock but
 //! the [`Clock`] handed in and tokio's timers.
 
+mod address;
 mod association;
 mod channel;
 mod clock;
@@ -43,6 +45,7 @@ mod turn;
 mod value;
 mod work;
 
+pub use address::{Address, AddressError};
 pub use channel::Channel;
 pub use clock::{Clock, SystemClock};
 pub use failure::{Failure, Reason, UnknownReason};

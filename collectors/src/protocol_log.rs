@@ -80,7 +80,7 @@ pub(crate) struct View {
 
 impl View {
     pub(crate) fn of(station: &Station) -> Self {
-        let (meter, address) = (station.meter, station.address.clone());
+        let (meter, address) = (station.meter, station.address.to_string());
         Self { meter, address, epoch: None, layers: Layers::default() }
     }
 

@@ -6,7 +6,7 @@ use tokio::{sync::mpsc, time::Instant};
 use tracing::Instrument as _;
 
 use crate::{
-    Event, Failure, Reason, Report, Work, diagnosis::Setback, inbox::Inbox, station::Session, task,
+    Address, Event, Failure, Reason, Report, Work, diagnosis::Setback, inbox::Inbox, station::Session, task,
     turn::Turn,
 };
 
@@ -30,7 +30,7 @@ impl Outlets {
 
 /// An address to which no line could be opened.
 pub(crate) struct Unreachable {
-    address: String,
+    address: Address,
     since: Instant,
     failure: Failure,
 }

@@ -7,7 +7,7 @@ use dlms::{
 use jiff::{Timestamp, tz::TimeZone};
 use models::Model;
 
-use crate::{Failure, Finding, Install, Layout, Outcome, PushTariff, Switch, TariffObjects, Terms};
+use crate::{Address, Failure, Finding, Install, Layout, Outcome, PushTariff, Switch, TariffObjects, Terms};
 
 /// Key of a meter in the inventory.
 pub type MeterId = i32;
@@ -19,11 +19,14 @@ pub type JobId = i64;
 pub struct Station {
     /// The meter in the inventory.
     pub meter: MeterId,
-    /// Where its line ends: `host:port`.
-    pub address: String,
-    /// The logical device inside the meter (wrapper port of the server).
+    /// Where its line ends and what is spoken on it.
+    pub address: Address,
+    /// The meter on an HDLC line: the lower part of its address, 1 to 16381. `None` with the wrapper, and where the meter takes an address
+    /// without a lower part.
+    pub device_address: Option<u16>,
+    /// The logical device inside the meter: wrapper port of the server, upper part of its HDLC address.
     pub server_sap: u16,
-    /// Who the head-end is for the meter (wrapper port of the client).
+    /// Who the head-end is for the meter: wrapper port or HDLC address of the client.
     pub client_sap: u16,
     /// Level of security and its secrets.
     pub credentials: Credentials,

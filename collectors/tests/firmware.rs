@@ -65,7 +65,8 @@ fn station(fleet: &Fleet, model: Arc<Model>) -> Arc<Station> {
     let secrets = meter.secrets();
     Arc::new(Station {
         meter: 1,
-        address: fleet.addresses()[0].to_string(),
+        address: fleet.addresses()[0].to_string().parse().unwrap(),
+        device_address: None,
         server_sap: model.association.server_sap,
         client_sap: model.association.client_sap_gmac,
         credentials: Credentials::Gmac {

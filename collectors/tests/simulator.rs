@@ -71,7 +71,8 @@ fn station(fleet: &Fleet, number: usize) -> Station {
     };
     Station {
         meter: i32::try_from(number).unwrap(),
-        address: fleet.addresses()[number].to_string(),
+        address: fleet.addresses()[number].to_string().parse().unwrap(),
+        device_address: None,
         server_sap: model.association.server_sap,
         client_sap,
         credentials,
@@ -356,7 +357,7 @@ async fn a_closed_port_is_a_refusal() {
     let reports = collect(vec![work(1, &station, Task::ReadClock), work(2, &station, Task::ReadClock)]).await;
     assert_eq!(reason(&reports, 1), Reason::Refused);
     assert_eq!(reason(&reports, 2), Reason::Refused);
-    let nowhere = Arc::new(Station { address: "meter.invalid:4059".into(), ..(*station).clone() });
+    let nowhere = Arc::new(Station { address: "meter.invalid:4059".parse().unwrap(), ..(*station).clone() });
     let reports = collect(vec![work(3, &nowhere, Task::ReadClock)]).await;
     assert_eq!(reason(&reports, 3), Reason::NoRoute);
 }

@@ -106,7 +106,8 @@ impl Bench {
         let secrets = meter.secrets();
         Station {
             meter: 1,
-            address: self.fleet.addresses()[0].to_string(),
+            address: self.fleet.addresses()[0].to_string().parse().unwrap(),
+            device_address: None,
             server_sap: model.association.server_sap,
             client_sap: model.association.client_sap_gmac,
             credentials: Credentials::Gmac {

@@ -15,7 +15,7 @@ pub(crate) enum Meters {
     /// Add the meters of a CSV file, all or none.
     ///
     /// Columns: serial, model, address, server_sap, client_sap, zone, security (none, lls, gmac), password, client_title,
-    /// encryption_key, authentication_key (the last three in hexadecimal digits).
+    /// encryption_key, authentication_key, system_title (the last four in hexadecimal digits), equipment_id, device_address.
     Import {
         /// The file; - is standard input.
         file: PathBuf,
@@ -42,9 +42,13 @@ pub(crate) struct AddArgs {
     /// Name of the meter's model.
     #[arg(long)]
     pub(crate) model: String,
-    /// Where it answers.
-    #[arg(long, value_name = "HOST:PORT")]
+    /// Where its line ends: HOST:PORT (TCP wrapper), hdlc://HOST:PORT (HDLC over TCP), serial:///dev/ttyS0 (HDLC; options
+    /// ?baud=9600&parity=none) or optical:///dev/ttyUSB0 (HDLC after IEC 62056-21 mode E; option ?baud=300).
+    #[arg(long)]
     pub(crate) address: String,
+    /// The meter on its HDLC line (lower HDLC address), 1 to 16381; 0 = it has none.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) device_address: u32,
     /// Time zone of the place, for example Asia/Dhaka.
     #[arg(long, value_name = "IANA")]
     pub(crate) zone: String,

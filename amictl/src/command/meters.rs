@@ -113,6 +113,7 @@ fn creation(args: AddArgs) -> Result<CreateMeterRequest, Error> {
         serial: args.serial,
         model: args.model,
         address: args.address,
+        device_address: args.device_address,
         server_sap: args.server_sap,
         client_sap: args.client_sap,
         zone: args.zone,

@@ -12,6 +12,7 @@ pub(crate) struct MeterRow {
     serial: String,
     model: String,
     address: String,
+    device_address: Option<u32>,
     server_sap: u32,
     client_sap: u32,
     zone: String,
@@ -28,6 +29,7 @@ impl MeterRow {
     /// Every field with its name, for one meter in full.
     pub(crate) fn fields(&self) -> Vec<(&'static str, String)> {
         let rest = [
+            ("device_address", cell(&self.device_address)),
             ("server_sap", self.server_sap.to_string()),
             ("client_sap", self.client_sap.to_string()),
             ("created_at", self.created_at.clone()),
@@ -50,6 +52,7 @@ impl From<Meter> for MeterRow {
             serial: meter.serial,
             model: meter.model,
             address: meter.address,
+            device_address: Some(meter.device_address).filter(|address| *address > 0),
             server_sap: meter.server_sap,
             client_sap: meter.client_sap,
             zone: meter.zone,
@@ -119,7 +122,7 @@ mod tests {
             ..Default::default()
         };
         let fields = MeterRow::from(meter).fields();
-        assert_eq!(fields.len(), 13);
+        assert_eq!(fields.len(), 14);
         assert!(
             fields.contains(&("security", "gmac".into())) && fields.contains(&("client_sap", "16".into()))
         );

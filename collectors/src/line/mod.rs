@@ -19,7 +19,7 @@ use tokio::{
 
 use self::tap::Tap;
 use crate::{
-    Reason, Station,
+    Reason, Station, address,
     exchange::Subject,
     instruments::{Held, Instruments},
 };
@@ -47,7 +47,10 @@ impl Dialer {
         instruments: &Arc<Instruments>,
     ) -> Result<Line, LineError> {
         let socket = match self {
-            Self::Tcp => Socket::Tcp(tcp::connect(&station.address, limit).await?),
+            Self::Tcp => match station.address.line() {
+                address::Line::Wrapper(host) => Socket::Tcp(tcp::connect(host, limit).await?),
+                _ => return Err(LineError::NoRoute("this version speaks no HDLC".into())),
+            },
             Self::Memory(dialer) => Socket::Memory(dialer.connect(limit).await?),
         };
         Ok(Line {

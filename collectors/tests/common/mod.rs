@@ -53,7 +53,8 @@ pub(crate) fn station(level: Level) -> Station {
     model.association.max_pdu = PDU;
     Station {
         meter: 7,
-        address: "memory".into(),
+        address: "memory:1".parse().unwrap(),
+        device_address: None,
         server_sap: 1,
         client_sap: 16,
         credentials: credentials(level),

@@ -268,7 +268,8 @@ pub(crate) fn station(plan: &Plan, meter: &Meter) -> Station {
     model.quirks.null_rule = meter.null_rule;
     Station {
         meter: 7,
-        address: "memory".into(),
+        address: "memory:1".parse().unwrap(),
+        device_address: None,
         server_sap: 1,
         client_sap: 16,
         credentials: match meter.level {

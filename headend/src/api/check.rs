@@ -1,7 +1,6 @@
 //! The rules of what comes in. A problem never quotes what it is about: in a shifted column that could be a key.
 
-use std::net::Ipv6Addr;
-
+use collectors::{Address, AddressError};
 use dlms::Obis;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -14,10 +13,12 @@ use crate::store::meters::{NewMeter, Secret, Secrets};
 
 /// The longest serial number.
 const MAX_SERIAL: usize = 64;
-/// The longest address: a DNS name (RFC 1035) and a port fit.
-const MAX_ADDRESS: usize = 255;
 /// The longest password.
 const MAX_PASSWORD: usize = 64;
+/// The highest part of an HDLC address that is no group of stations (IEC 62056-46, 6.4.2.3).
+const MAX_HDLC: u16 = 0x3FFD;
+/// The highest HDLC address of one octet that is no group of stations.
+const MAX_HDLC_OCTET: u16 = 0x7E;
 /// Octets of a suite 0 key (IEC 62056-5-3).
 const KEY: usize = 16;
 /// Octets of a system title (IEC 62056-5-3).
@@ -42,6 +43,8 @@ pub(crate) struct Draft {
     pub(crate) system_title: Vec<u8>,
     /// Empty = none of its own.
     pub(crate) equipment_id: String,
+    /// 0 = none.
+    pub(crate) device_address: u32,
 }
 
 /// Secrets as a client gives them, before they are checked.
@@ -69,7 +72,12 @@ pub(crate) fn meter(draft: Draft, models: &Models) -> Result<NewMeter, Vec<Probl
         }
     };
     rule(is_serial(&draft.serial), "serial", "1 to 64 visible ASCII characters without comma are expected");
-    rule(is_address(&draft.address), "address", "host:port is expected, with an IPv6 address in brackets");
+    let address: Result<Address, AddressError> = draft.address.parse();
+    rule(
+        address.is_ok(),
+        "address",
+        &address.as_ref().err().map(AddressError::to_string).unwrap_or_default(),
+    );
     rule(TimeZone::get(&draft.zone).is_ok(), "zone", "an IANA time zone is expected, for example Asia/Dhaka");
     let title = &draft.system_title;
     rule(title.is_empty() || title.len() == TITLE, "system_title", "8 octets are expected, or nothing");
@@ -88,20 +96,24 @@ pub(crate) fn meter(draft: Draft, models: &Models) -> Result<NewMeter, Vec<Probl
         let known: Vec<_> = models.keys().map(String::as_str).collect();
         problems.push(Problem { field: "model", problem: format!("known models are {}", known.join(", ")) });
     }
-    match (model, secrets, server, client) {
-        (Some(model), Some(secrets), Ok(server), Ok(client)) if problems.is_empty() => {
+    match (model, secrets, server, client, address) {
+        (Some(model), Some(secrets), Ok(server), Ok(client), Ok(address)) if problems.is_empty() => {
             let spec = &model.association;
             let client_sap = match secrets.security() {
                 Security::None => spec.client_sap_none,
                 Security::Lls => spec.client_sap_lls,
                 Security::Gmac => spec.client_sap_gmac,
             };
+            let server_sap = if server == 0 { spec.server_sap } else { server };
+            let client_sap = if client == 0 { client_sap } else { client };
+            let device_address = device_address(&address, draft.device_address, (server_sap, client_sap))?;
             Ok(NewMeter {
                 serial: draft.serial,
                 model: draft.model,
-                address: draft.address,
-                server_sap: if server == 0 { spec.server_sap } else { server },
-                client_sap: if client == 0 { client_sap } else { client },
+                address,
+                device_address,
+                server_sap,
+                client_sap,
                 zone: draft.zone,
                 secrets,
                 system_title: draft.system_title.try_into().ok(),
@@ -110,6 +122,41 @@ pub(crate) fn meter(draft: Draft, models: &Models) -> Result<NewMeter, Vec<Probl
         }
         _ => Err(problems),
     }
+}
+
+/// The device address of a meter, when it and the service access points are some that the line can carry.
+fn device_address(
+    address: &Address,
+    device_address: u32,
+    (server_sap, client_sap): (u16, u16),
+) -> Result<Option<u16>, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut rule = |holds: bool, field: &'static str, problem: String| {
+        if !holds {
+            problems.push(Problem { field, problem });
+        }
+    };
+    let device = u16::try_from(device_address).ok().filter(|device| *device > 0);
+    if address.is_hdlc() {
+        let is_given = device_address > 0;
+        let within = device.is_none_or(|device| device <= MAX_HDLC);
+        rule(
+            is_given == device.is_some() && within,
+            "device_address",
+            format!("1 to {MAX_HDLC} is expected, or 0 for none"),
+        );
+        let max = if is_given { MAX_HDLC } else { MAX_HDLC_OCTET };
+        let of = if is_given { "with HDLC" } else { "with HDLC and no device address" };
+        rule(server_sap <= max, "server_sap", format!("1 to {max} is expected {of}"));
+        rule(
+            client_sap <= MAX_HDLC_OCTET,
+            "client_sap",
+            format!("1 to {MAX_HDLC_OCTET} is expected with HDLC"),
+        );
+    } else {
+        rule(device_address == 0, "device_address", "only a line with HDLC has device addresses".into());
+    }
+    if problems.is_empty() { Ok(device) } else { Err(problems) }
 }
 
 fn secrets(draft: DraftSecrets, problems: &mut Vec<Problem>) -> Option<Secrets> {
@@ -146,12 +193,8 @@ pub(crate) fn serial(field: &'static str, text: &str) -> Result<(), Refusal> {
 }
 
 /// An address in a question.
-pub(crate) fn address(field: &'static str, text: &str) -> Result<(), Refusal> {
-    if is_address(text) {
-        Ok(())
-    } else {
-        Err(Refusal::field(field, "host:port is expected, with an IPv6 address in brackets"))
-    }
+pub(crate) fn address(field: &'static str, text: &str) -> Result<Address, Refusal> {
+    text.parse().map_err(|error: AddressError| Refusal::field(field, error.to_string()))
 }
 
 /// A list of serial numbers or logical names.
@@ -222,19 +265,6 @@ fn is_serial(text: &str) -> bool {
         && text.bytes().all(|octet| octet.is_ascii_graphic() && octet != b',')
 }
 
-fn is_address(text: &str) -> bool {
-    let Some((host, port)) = text.rsplit_once(':') else { return false };
-    let is_name = |name: &str| {
-        !name.is_empty() && name.bytes().all(|octet| octet.is_ascii_alphanumeric() || b".-_".contains(&octet))
-    };
-    let host_fits = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        Some(inner) => inner.parse::<Ipv6Addr>().is_ok(),
-        None => is_name(host),
-    };
-    let digits = !port.is_empty() && port.bytes().all(|octet| octet.is_ascii_digit());
-    text.len() <= MAX_ADDRESS && host_fits && digits && port.parse::<u16>().is_ok_and(|port| port > 0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -250,6 +280,7 @@ mod tests {
             secrets: DraftSecrets::None,
             system_title: Vec::new(),
             equipment_id: String::new(),
+            device_address: 0,
         }
     }
 
@@ -267,26 +298,32 @@ mod tests {
     }
 
     #[test]
-    fn addresses_have_a_host_and_a_port() {
-        for right in ["10.1.2.3:4059", "meter-17.example.com:1", "[2001:db8::1]:65535", "a_b:80"] {
-            assert!(is_address(right), "{right}");
-        }
-        let long = format!("{}:1", "a".repeat(254));
-        for wrong in [
-            "",
-            "host",
-            ":1",
-            "host:",
-            "host:0",
-            "host:65536",
-            "2001:db8::1:80",
-            "[x]:1",
-            "a b:1",
-            "h:+1",
-            &long,
+    fn the_line_says_which_addresses_can_be_on_it() {
+        let on = |address: &str, device_address, server_sap, client_sap| Draft {
+            address: address.into(),
+            device_address,
+            server_sap,
+            client_sap,
+            ..draft()
+        };
+        let (hdlc, wrapper) = ("hdlc://gateway.example:4001", "meter.example:4059");
+        for right in [
+            on(hdlc, 0, 126, 126),
+            on(hdlc, 17, 0, 0),
+            on(hdlc, 16_381, 16_381, 1),
+            on("serial:///dev/ttyS0", 17, 1, 16),
+            on(wrapper, 0, 65_535, 65_535),
         ] {
-            assert!(!is_address(wrong), "{wrong}");
+            assert_eq!(fields(right), [""; 0]);
         }
+        assert_eq!(fields(on(wrapper, 17, 0, 0)), ["device_address"]);
+        assert_eq!(fields(on(hdlc, 16_382, 16_382, 127)), ["device_address", "server_sap", "client_sap"]);
+        assert_eq!(fields(on(hdlc, 65_537, 1, 1)), ["device_address"]);
+        assert_eq!(fields(on(hdlc, 0, 127, 1)), ["server_sap"]);
+        let models = models::builtin().unwrap();
+        let made = meter(on("serial:///dev/ttyS0", 17, 0, 0), &models).unwrap();
+        assert_eq!(made.address.to_string(), "serial:///dev/ttyS0?baud=9600&parity=none");
+        assert_eq!(made.device_address, Some(17));
     }
 
     #[test]
@@ -302,6 +339,7 @@ mod tests {
             secrets: gmac(7, 15, 17),
             system_title: vec![1; 9],
             equipment_id: "a b".into(),
+            device_address: 0,
         };
         let expected = [
             "serial",

@@ -40,6 +40,7 @@ pub(super) fn meter(meter: Meter) -> v1::Meter {
         serial: meter.serial,
         model: meter.model,
         address: meter.address,
+        device_address: meter.device_address.map_or(0, |address| address.unsigned_abs()),
         server_sap: meter.server_sap.unsigned_abs(),
         client_sap: meter.client_sap.unsigned_abs(),
         zone: meter.zone,

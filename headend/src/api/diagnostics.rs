@@ -61,8 +61,7 @@ impl Diagnostics {
                 Ok(Subject::Meter(meter.id))
             }
             Some(Asked::Address(address)) => {
-                check::address("address", &address)?;
-                Ok(Subject::Line(address))
+                Ok(Subject::Line(check::address("address", &address)?.to_string()))
             }
             None => Err(Refusal::field("subject", "a meter or an address is expected")),
         }

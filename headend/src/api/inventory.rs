@@ -186,6 +186,7 @@ fn draft(request: CreateMeterRequest) -> Draft {
         secrets,
         system_title: request.system_title,
         equipment_id: request.equipment_id,
+        device_address: request.device_address,
     }
 }
 

@@ -42,9 +42,17 @@ pub(super) fn from_lease(
         let detail = format!("Time zone {} is not known to this server: correct the meter.", leased.zone);
         return refuse_all(&Failure::new(Reason::Unsupported, detail));
     };
+    let address = match leased.address.parse() {
+        Ok(address) => address,
+        Err(error) => {
+            let detail = format!("The address of the meter is none ({error}): correct the meter.");
+            return refuse_all(&Failure::new(Reason::Unsupported, detail));
+        }
+    };
     let station = Arc::new(Station {
         meter: leased.meter,
-        address: leased.address.clone(),
+        address,
+        device_address: leased.device_address,
         server_sap: leased.server_sap,
         client_sap: leased.client_sap,
         credentials: leased.credentials.clone(),
@@ -172,6 +180,7 @@ mod tests {
             serial: "70000001".into(),
             model: model.into(),
             address: "127.0.0.1:4059".into(),
+            device_address: None,
             server_sap: 1,
             client_sap: 16,
             zone: zone.into(),

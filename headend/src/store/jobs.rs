@@ -26,8 +26,10 @@ pub struct Leased {
     pub serial: String,
     /// Name of its model.
     pub model: String,
-    /// Where its line ends, `host:port`.
+    /// Where its line ends: the text of a [`collectors::Address`].
     pub address: String,
+    /// The meter on its HDLC line.
+    pub device_address: Option<u16>,
     /// Address of the logical device inside the meter.
     pub server_sap: u16,
     /// Address of the head-end towards the meter.

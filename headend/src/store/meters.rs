@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use collectors::Address;
 use jiff_sqlx::Timestamp;
 use sqlx::{PgConnection, PgTransaction};
 use zeroize::Zeroizing;
@@ -22,8 +23,10 @@ pub struct Meter {
     pub serial: String,
     /// Name of its model.
     pub model: String,
-    /// `host:port`.
+    /// Where its line ends, as [`collectors::Address`] writes it.
     pub address: String,
+    /// The meter on its HDLC line.
+    pub device_address: Option<i32>,
     /// Address of the logical device in the meter.
     pub server_sap: i32,
     /// Address of the client.
@@ -119,8 +122,10 @@ pub struct NewMeter {
     pub serial: String,
     /// Name of its model.
     pub model: String,
-    /// `host:port`.
-    pub address: String,
+    /// Where its line ends.
+    pub address: Address,
+    /// The meter on its HDLC line.
+    pub device_address: Option<u16>,
     /// Address of the logical device in the meter.
     pub server_sap: u16,
     /// Address of the client.
@@ -200,7 +205,7 @@ impl Store {
     /// Every [`Error`] of the server.
     pub async fn meter(&self, serial: &str) -> Result<Option<Meter>, Error> {
         let query = sqlx::query_as(
-            "/* store::meter */ SELECT id, serial, model, address, server_sap, client_sap, zone, security, created_at,
+            "/* store::meter */ SELECT id, serial, model, address, device_address, server_sap, client_sap, zone, security, created_at,
                  retired_at, logical_device_name, firmware, identified_at, system_title, equipment_id
              FROM meter WHERE serial = $1",
         );
@@ -218,7 +223,7 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<Meter>, Error> {
         let query = sqlx::query_as(
-            "/* store::list_meters */ SELECT id, serial, model, address, server_sap, client_sap, zone, security, created_at,
+            "/* store::list_meters */ SELECT id, serial, model, address, device_address, server_sap, client_sap, zone, security, created_at,
                  retired_at, logical_device_name, firmware, identified_at, system_title, equipment_id
              FROM meter
              WHERE ($1::text IS NULL OR model = $1) AND ($2::bool IS NULL OR (state = 'active') = $2)
@@ -306,18 +311,19 @@ async fn insert_meters(
     let connection: &mut PgConnection = transaction;
     let query = sqlx::query_as::<_, (String, i32)>(
         "/* store::insert_meters */ INSERT INTO meter
-             (serial, model, address, server_sap, client_sap, zone, security, client_title, system_title, equipment_id)
-         SELECT serial, model, address, server_sap, client_sap, zone, security::security_level, client_title, system_title,
-             equipment_id
+             (serial, model, address, device_address, server_sap, client_sap, zone, security, client_title, system_title,
+              equipment_id)
+         SELECT serial, model, address, device_address, server_sap, client_sap, zone, security::security_level, client_title,
+             system_title, equipment_id
          FROM unnest($1::text[], $2::text[], $3::text[], $4::int4[], $5::int4[], $6::text[], $7::text[], $8::bytea[],
-             $9::bytea[], $10::text[]) AS new (serial, model, address, server_sap, client_sap, zone, security, client_title,
-             system_title, equipment_id)
+             $9::bytea[], $10::text[], $11::int4[]) AS new (serial, model, address, server_sap, client_sap, zone, security,
+             client_title, system_title, equipment_id, device_address)
          ON CONFLICT DO NOTHING RETURNING serial, id",
     );
     let rows = query
         .bind(column(meters, |meter| meter.serial.as_str()))
         .bind(column(meters, |meter| meter.model.as_str()))
-        .bind(column(meters, |meter| meter.address.as_str()))
+        .bind(column(meters, |meter| meter.address.to_string()))
         .bind(column(meters, |meter| i32::from(meter.server_sap)))
         .bind(column(meters, |meter| i32::from(meter.client_sap)))
         .bind(column(meters, |meter| meter.zone.as_str()))
@@ -325,6 +331,7 @@ async fn insert_meters(
         .bind(column(meters, |meter| meter.secrets.client_title()))
         .bind(column(meters, |meter| meter.system_title.as_ref().map(|title| &title[..])))
         .bind(column(meters, |meter| meter.equipment_id.as_deref()))
+        .bind(column(meters, |meter| meter.device_address.map(i32::from)))
         .fetch_all(connection);
     Ok(rows.await.map_err(failed("store::insert_meters"))?.into_iter().collect())
 }

@@ -11,7 +11,7 @@ use super::import::Problems;
 use crate::store::meters::{NewMeter, Secret};
 
 /// Every column, the required ones first.
-const COLUMNS: [&str; 13] = [
+const COLUMNS: [&str; 14] = [
     "serial",
     "model",
     "address",
@@ -25,6 +25,7 @@ const COLUMNS: [&str; 13] = [
     "authentication_key",
     "system_title",
     "equipment_id",
+    "device_address",
 ];
 
 /// How many of the columns have to be there.
@@ -160,6 +161,7 @@ impl Fields<'_> {
                 _ => self.hex("system_title", 8, &mut found).to_vec(),
             },
             equipment_id: self.text("equipment_id", &mut found),
+            device_address: self.number("device_address", &mut found),
         };
         let meter = check::meter(draft, models);
         if let Err(more) = &meter {
@@ -222,7 +224,7 @@ impl Fields<'_> {
             return 0;
         }
         str::from_utf8(text).ok().and_then(|text| text.parse().ok()).unwrap_or_else(|| {
-            found.push((column, "1 to 65535 is expected, or nothing for the model's".into()));
+            found.push((column, "a number from 1 on is expected, or nothing".into()));
             0
         })
     }
@@ -352,6 +354,24 @@ mod tests {
         assert_eq!(given, [(Some(*b"MMM\0\0\xBC\x61\x4E"), Some("KA6P005039021110")), (None, None)]);
         let places: Vec<_> = problems.iter().map(|(line, column, _)| (*line, column.as_str())).collect();
         assert_eq!(places, [(4, "system_title"), (4, "equipment_id")]);
+    }
+
+    #[test]
+    fn meters_of_one_bus_have_one_address_and_device_addresses() {
+        let (rows, problems) = parsed(&[
+            "serial,model,address,zone,security,device_address",
+            "A,generic-dlms,serial:///dev/ttyS0,UTC,none,17",
+            "B,generic-dlms,serial:///dev/ttyS0?baud=9600,UTC,none,18",
+            "C,generic-dlms,h:1,UTC,none,18",
+            "D,generic-dlms,hdlc://h:1,UTC,none,x",
+            "E,generic-dlms,serial:///etc/passwd,UTC,none,1",
+        ]);
+        let given: Vec<_> =
+            rows.iter().map(|row| (row.meter.address.to_string(), row.meter.device_address)).collect();
+        let bus = "serial:///dev/ttyS0?baud=9600&parity=none".to_owned();
+        assert_eq!(given, [(bus.clone(), Some(17)), (bus, Some(18))]);
+        let places: Vec<_> = problems.iter().map(|(line, column, _)| (*line, column.as_str())).collect();
+        assert_eq!(places, [(4, "device_address"), (5, "device_address"), (6, "address")]);
     }
 
     #[test]
