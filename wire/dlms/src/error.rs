@@ -129,6 +129,15 @@ pub enum Error {
         /// Security control octet that came.
         got: u8,
     },
+    /// A signature is wrong: another key, or damage on the way.
+    #[error("the signature is wrong: check the certificate of the meter")]
+    SignatureMismatch,
+    /// r or s of a signature is zero, or not below the order of the curve: no key makes such a signature.
+    #[error("r or s of the signature is out of range")]
+    SignatureValue,
+    /// Octets that are no point of the curve.
+    #[error("the public key is no point of the curve")]
+    PublicKey,
     /// A protected message names another sender than the association's.
     #[error("the message names {got} as its sender, but the meter is {expected}")]
     WrongTitle {
@@ -157,6 +166,30 @@ pub enum Error {
     /// The meter refused the initiation of the application context.
     #[error("the meter refused the request: {0}")]
     Confirmed(ConfirmedServiceError),
+    /// The message is compressed (ITU-T V.44), which this side does not undo.
+    #[error("the message is compressed, which is not supported: switch compression off in the meter")]
+    Compressed,
+    /// A security suite that the standard does not define.
+    #[error("security suite {got} is not known")]
+    Suite {
+        /// Its number.
+        got: u8,
+    },
+    /// A security suite that has keys of another length than ours.
+    #[error(
+        "security suite {suite} has keys of {expected} octets, ours have {got}: check the meter's suite and keys"
+    )]
+    KeyLength {
+        /// Number of the suite.
+        suite: u8,
+        /// Octets of its keys.
+        expected: usize,
+        /// Octets of ours.
+        got: usize,
+    },
+    /// A private key that is zero or not below the order of the curve.
+    #[error("the private key is out of range")]
+    PrivateKey,
     /// All reserved invocation counters are used.
     #[error("all reserved invocation counters are used")]
     CountersSpent,
@@ -204,14 +237,21 @@ impl Error {
             | Self::ServerProof
             | Self::CounterReplayed { .. }
             | Self::Protection { .. }
+            | Self::SignatureMismatch
+            | Self::SignatureValue
+            | Self::PublicKey
             | Self::WrongTitle { .. } => Fault::PeerBroke,
             Self::Rejected { .. }
             | Self::Access(_)
             | Self::Action(_)
             | Self::Exception(_)
             | Self::Confirmed(_) => Fault::PeerRefused,
-            Self::RowsWidth { .. } | Self::Misuse(_) => Fault::Misuse,
+            Self::RowsWidth { .. } | Self::KeyLength { .. } | Self::PrivateKey | Self::Misuse(_) => {
+                Fault::Misuse
+            }
             Self::CountersSpent
+            | Self::Compressed
+            | Self::Suite { .. }
             | Self::TooLong { .. }
             | Self::TooDeep { .. }
             | Self::Cell { .. }

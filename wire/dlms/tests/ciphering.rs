@@ -9,15 +9,15 @@ mod store;
 
 use dlms::Error;
 use dlms::acse::{Aare, Aarq, Release, ReleaseKind};
-use dlms::security::{Cipher, Envelope, Key, SecurityControl, SystemTitle, Wrapping};
+use dlms::security::{Cipher, Envelope, Key, SecurityControl, Suite, SystemTitle, TAG_LENGTH, Wrapping};
 use serde_json::Value;
 use store::Vector;
 
 /// One protected APDU and what it hides.
 struct Sealed {
     id: String,
-    key: [u8; 16],
-    authentication_key: [u8; 16],
+    key: Vec<u8>,
+    authentication_key: Vec<u8>,
     title: SystemTitle,
     apdu: Vec<u8>,
     plain: Vec<u8>,
@@ -25,7 +25,7 @@ struct Sealed {
 
 impl Sealed {
     fn cipher(&self) -> Cipher {
-        Cipher::new(&Key::new(self.key), &Key::new(self.authentication_key))
+        cipher(&self.key, &self.authentication_key)
     }
 
     fn open(&self, cipher: &Cipher, mut apdu: Vec<u8>) -> Result<Vec<u8>, Error> {
@@ -42,8 +42,10 @@ fn hex(value: &Value) -> Vec<u8> {
     store::octets(value.as_str().unwrap())
 }
 
-fn key(value: &Value) -> [u8; 16] {
-    hex(value).try_into().unwrap()
+fn cipher(encryption_key: &[u8], authentication_key: &[u8]) -> Cipher {
+    let [encryption_key, authentication_key] =
+        [encryption_key, authentication_key].map(|key| Key::try_from(key).unwrap());
+    Cipher::new(&encryption_key, &authentication_key)
 }
 
 fn sealed() -> Vec<Sealed> {
@@ -53,15 +55,15 @@ fn sealed() -> Vec<Sealed> {
         let dedicated = (0xD0..=0xD7).contains(&apdu[0]);
         Sealed {
             id: vector.id.clone(),
-            key: key(&context[if dedicated { "dedicated-key" } else { "encryption-key" }]),
-            authentication_key: key(&context["authentication-key"]),
+            key: hex(&context[if dedicated { "dedicated-key" } else { "encryption-key" }]),
+            authentication_key: hex(&context["authentication-key"]),
             title: SystemTitle::try_from(&hex(&context["system-title"])[..]).unwrap(),
             apdu,
             plain,
         }
     };
     let mut all = Vec::new();
-    for vector in vectors("ciphering") {
+    for vector in vectors("ciphering").into_iter().chain(vectors("ciphering-suite1-2")) {
         if vector.kind == "ciphered-apdu" {
             all.push(make(&vector, vector.octets.clone(), hex(&vector.expected["plaintext"])));
         }
@@ -72,7 +74,7 @@ fn sealed() -> Vec<Sealed> {
         let plain = hex(&vector.expected["user-information-plaintext"]);
         all.push(make(&vector, hex(&apdu["user-information-hex"]), plain));
     }
-    assert_eq!(all.len(), 12, "vectors are missing");
+    assert_eq!(all.len(), 14, "vectors are missing");
     all
 }
 
@@ -154,11 +156,11 @@ fn every_flipped_bit_of_an_authenticated_apdu_is_refused() {
 #[test]
 fn a_wrong_key_or_title_is_refused() {
     for vector in sealed().iter().filter(|vector| vector.id != "DV102") {
-        let (mut key, mut authentication_key) = (vector.key, vector.authentication_key);
-        key[15] ^= 1;
-        authentication_key[0] ^= 1;
-        let wrong_key = Cipher::new(&Key::new(key), &Key::new(vector.authentication_key));
-        let wrong_authentication_key = Cipher::new(&Key::new(vector.key), &Key::new(authentication_key));
+        let (mut key, mut authentication_key) = (vector.key.clone(), vector.authentication_key.clone());
+        *key.last_mut().unwrap() ^= 1;
+        *authentication_key.last_mut().unwrap() ^= 1;
+        let wrong_key = cipher(&key, &vector.authentication_key);
+        let wrong_authentication_key = cipher(&vector.key, &authentication_key);
         for cipher in [wrong_key, wrong_authentication_key] {
             assert_eq!(vector.open(&cipher, vector.apdu.clone()), Err(Error::TagMismatch), "{}", vector.id);
         }
@@ -170,17 +172,26 @@ fn a_wrong_key_or_title_is_refused() {
 }
 
 #[test]
-fn a_corrupted_tag_is_a_tag_mismatch() {
-    for vector in vectors("ciphering").iter().filter(|vector| vector.kind == "ciphered-apdu-negative") {
-        let context = &vector.context;
-        let cipher = Cipher::new(
-            &Key::new(key(&context["encryption-key"])),
-            &Key::new(key(&context["authentication-key"])),
-        );
-        let title = SystemTitle::try_from(&hex(&context["system-title"])[..]).unwrap();
-        let mut apdu = vector.octets.clone();
-        let (envelope, body) = Envelope::read(&mut apdu).unwrap();
-        assert_eq!(envelope.open(&cipher, &title, body), Err(Error::TagMismatch));
+fn c_13_a_corrupted_tag_is_refused_and_shows_no_plain_text() {
+    let negative =
+        vectors("ciphering").into_iter().find(|vector| vector.kind == "ciphered-apdu-negative").unwrap();
+    let context = &negative.context;
+    let given = cipher(&hex(&context["encryption-key"]), &hex(&context["authentication-key"]));
+    let title = SystemTitle::try_from(&hex(&context["system-title"])[..]).unwrap();
+    let mut apdu = negative.octets.clone();
+    let (envelope, body) = Envelope::read(&mut apdu).unwrap();
+    assert_eq!(envelope.open(&given, &title, body), Err(Error::TagMismatch));
+    assert_eq!(apdu, negative.octets);
+    for vector in sealed().iter().filter(|vector| vector.id != "DV102") {
+        for bit in 0..8 * TAG_LENGTH {
+            let mut apdu = vector.apdu.clone();
+            let at = apdu.len() - 1 - bit / 8;
+            apdu[at] ^= 1 << (bit % 8);
+            let altered = apdu.clone();
+            let (envelope, body) = Envelope::read(&mut apdu).unwrap();
+            assert_eq!(envelope.open(&vector.cipher(), &vector.title, body), Err(Error::TagMismatch));
+            assert_eq!(apdu, altered, "{} bit {bit}", vector.id);
+        }
     }
 }
 
@@ -205,13 +216,36 @@ fn authentication_without_encryption_leaves_the_text_readable() {
 }
 
 #[test]
-fn protection_outside_suite_0_is_refused_by_name() {
-    let cipher = Cipher::new(&Key::new([1; 16]), &Key::new([2; 16]));
+fn what_no_suite_serves_is_refused_by_name() {
     let title = SystemTitle::new(*b"MMM\0\0\0\0\x01");
-    for octet in [0x00, 0x31, 0x32, 0xB0, 0x40] {
+    let (short, long) = (Key::new([1; 16]), Key::new([2; 32]));
+    let (small, large) = (Cipher::new(&short, &short), Cipher::new(&long, &long));
+    let key_length = |suite, expected, got| Error::KeyLength { suite, expected, got };
+    for (cipher, octet, refusal) in [
+        (&small, 0x00, Error::Protection { expected: 0x30, got: 0x00 }),
+        (&small, 0x41, Error::Protection { expected: 0x31, got: 0x41 }),
+        (&large, 0x02, Error::Protection { expected: 0x32, got: 0x02 }),
+        (&small, 0x33, Error::Suite { got: 3 }),
+        (&small, 0x2F, Error::Suite { got: 15 }),
+        (&small, 0xB0, Error::Compressed),
+        (&small, 0x90, Error::Compressed),
+        (&small, 0x32, key_length(2, 32, 16)),
+        (&large, 0x30, key_length(0, 16, 32)),
+        (&large, 0x21, key_length(1, 16, 32)),
+        (&Cipher::new(&long, &short), 0x32, key_length(2, 32, 16)),
+        (&Cipher::new(&short, &long), 0x10, key_length(0, 16, 32)),
+    ] {
         let mut body = [0; 40];
-        let opened = cipher.open(&title, SecurityControl::new(octet), 1, &mut body);
-        assert_eq!(opened, Err(Error::Protection { expected: 0x30, got: octet }));
+        let control = SecurityControl::new(octet);
+        assert_eq!(cipher.open(&title, control, 1, &mut body), Err(refusal.clone()), "{control}");
+        assert_eq!(cipher.seal(&title, control, 1, &mut body), Err(refusal), "{control}");
+        assert_eq!(body, [0; 40]);
+    }
+    // What is only encrypted needs no authentication key.
+    for cipher in [&small, &Cipher::new(&short, &long), &Cipher::without_authentication_key(&short)] {
+        let mut body = [7; 40];
+        assert_eq!(cipher.seal(&title, SecurityControl::ENCRYPTED, 1, &mut body), Ok(None));
+        assert_eq!(cipher.open(&title, SecurityControl::ENCRYPTED, 1, &mut body).unwrap(), [7; 40]);
     }
 }
 
@@ -220,13 +254,10 @@ fn hls_gmac_proof_is_the_vector_and_nothing_near_it() {
     let all = vectors("hls");
     let vector = all.iter().find(|vector| vector.context["mechanism"] == 5).unwrap();
     let context = &vector.context;
-    let cipher = Cipher::new(
-        &Key::new(key(&context["encryption-key"])),
-        &Key::new(key(&context["authentication-key"])),
-    );
+    let cipher = cipher(&hex(&context["encryption-key"]), &hex(&context["authentication-key"]));
     let title = SystemTitle::try_from(&hex(&context["client-system-title"])[..]).unwrap();
     let (challenge, expected) = (hex(&context["StoC"]), vector.octets.clone());
-    let proof = cipher.prove(&title, 1, &challenge).unwrap();
+    let proof = cipher.prove(Suite::Zero, &title, 1, &challenge).unwrap();
     assert_eq!(proof[..], expected);
     assert!(cipher.verify(&title, &expected, &challenge));
     assert!(!cipher.verify(&SystemTitle::new(*b"MMM\0\0\0\0\x02"), &expected, &challenge));
@@ -239,5 +270,30 @@ fn hls_gmac_proof_is_the_vector_and_nothing_near_it() {
         flipped[bit / 8] ^= 1 << (bit % 8);
         assert!(!cipher.verify(&title, &flipped, &challenge), "bit {bit}");
     }
-    assert!(cipher.prove(&title, 1, &[0; 65]).is_err());
+    assert!(cipher.prove(Suite::Zero, &title, 1, &[0; 65]).is_err());
+}
+
+#[test]
+fn hls_gmac_proof_names_its_suite() {
+    let title = SystemTitle::new(*b"MMM\0\0\xBC\x61\x4E");
+    let challenge = [0x5A; 64];
+    let small = Cipher::new(&Key::new([0x11; 16]), &Key::new([0x22; 16]));
+    let large = Cipher::new(&Key::new([0x11; 32]), &Key::new([0x22; 32]));
+    for (cipher, suite, expected) in [
+        // AESGCM(key).encrypt(title + counter, b"", control + authentication key + challenge)[:12] of Python's cryptography.
+        (&small, Suite::One, "11FFFFFFFE14CD3704B133010781E68233"),
+        (&large, Suite::Two, "12FFFFFFFE9C5A43B73FFAE32B7B1FCE56"),
+    ] {
+        let proof = cipher.prove(suite, &title, 0xFFFF_FFFE, &challenge).unwrap();
+        assert_eq!(proof[0], 0x10 | suite.number());
+        assert_eq!(proof[..], store::octets(expected));
+        assert!(cipher.verify(&title, &proof, &challenge));
+        for control in (0..=u8::MAX).filter(|control| *control != proof[0]) {
+            let mut other = proof;
+            other[0] = control;
+            assert!(!cipher.verify(&title, &other, &challenge), "{control:02X}");
+        }
+    }
+    let refused = Error::KeyLength { suite: 2, expected: 32, got: 16 };
+    assert_eq!(small.prove(Suite::Two, &title, 1, &challenge), Err(refused));
 }

@@ -44,7 +44,7 @@ fn hex(value: &Value) -> Vec<u8> {
 }
 
 fn sealed(vector: Vector) -> Sealed {
-    let key = |name: &str| Key::new(hex(&vector.context[name]).try_into().unwrap());
+    let key = |name: &str| Key::try_from(&hex(&vector.context[name])[..]).unwrap();
     let (octets, outer) = match vector.kind.as_str() {
         "ciphered-apdu" => (vector.octets.clone(), &vector.expected["outer"]),
         "hdlc-frames" => (hex(&vector.expected["reassembled-apdu"]), &vector.expected["apdu"]),

@@ -12,7 +12,7 @@ use dlms::acse::Aare;
 use dlms::axdr::Data;
 use dlms::client::{Counters, Opened, Opening, Password, Reply, Security};
 use dlms::profile::CaptureObject;
-use dlms::security::{Cipher, Envelope, SecurityControl, Wrapping};
+use dlms::security::{Cipher, Envelope, SecurityControl, Suite, Wrapping};
 use dlms::selection::{EntrySelection, RangeSelection, Selection};
 use dlms::server::{Policy, Session};
 use dlms::{
@@ -183,7 +183,7 @@ fn a_meter_without_the_keys_cannot_prove_itself() {
     assert_eq!(answer[0], 0xCF);
     // A proof made on another challenge, in an otherwise authentic answer.
     let cipher = Cipher::new(&key(0xE1), &key(0xA1));
-    let proof = cipher.prove(&METER, 7, b"another challenge").unwrap();
+    let proof = cipher.prove(Suite::Zero, &METER, 7, b"another challenge").unwrap();
     let plain = [&[0xC7, 1, request_id(), 0, 1, 0, 9, 17][..], &proof].concat();
     let mut forged = from_meter(99, FULL, Wrapping::Global(0xC7), &plain);
     let mut out = Vec::new();
@@ -213,7 +213,7 @@ fn a_client_that_cannot_prove_itself_gets_nothing() {
     };
     let get = from_client(200, &[0xC0, 1, 0xC1, 0, 8, 0, 0, 1, 0, 0, 0xFF, 2, 0]);
     assert_eq!(exchange(&mut session, &mut meter, &get), [0xD8, 1, 1]);
-    let proof = cipher.prove(&CLIENT, 201, b"not the challenge").unwrap();
+    let proof = cipher.prove(Suite::Zero, &CLIENT, 201, b"not the challenge").unwrap();
     let action = [&[0xC3, 1, 0xC1, 0, 15, 0, 0, 40, 0, 0, 0xFF, 1, 1, 9, 17][..], &proof].concat();
     assert_eq!(exchange(&mut session, &mut meter, &from_client(202, &action))[0], 0xCF);
     assert!(!session.is_associated());

@@ -59,7 +59,7 @@ const PASSED_OVER: [(&str, &str); 14] = [
     ("access-general-signing", "suites 1 and 2 are not spoken"),
     ("acse-ciphered", "ciphered, see tests/ciphering.rs"),
     ("ciphering", "ciphered, see tests/ciphering.rs"),
-    ("ciphering-suite1-2", "suites 1 and 2 are not spoken"),
+    ("ciphering-suite1-2", "ciphered, see tests/ciphering.rs"),
     ("gateway", "the gateway protocol is not spoken"),
     ("general-ciphering", "keys are not agreed or transported"),
     ("hdlc", "HDLC is not spoken"),

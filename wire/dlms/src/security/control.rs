@@ -1,5 +1,8 @@
 use std::fmt;
 
+use super::Suite;
+use crate::Error;
+
 /// The security control octet in front of every protected APDU (Green Book, 9.2.7.2.4.1):
 /// bits 0 to 3 suite, 4 authenticated, 5 encrypted, 6 broadcast key set, 7 compressed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,6 +16,8 @@ impl SecurityControl {
     /// Suite 0, authenticated and encrypted: what this crate sends and, in an association, demands.
     pub const AUTHENTICATED_ENCRYPTED: Self = Self(0x30);
 
+    const SUITE: u8 = 0x0F;
+
     /// Wraps the octet; any value is a valid octet, whether it is served is up to the cipher.
     pub const fn new(octet: u8) -> Self {
         Self(octet)
@@ -23,9 +28,18 @@ impl SecurityControl {
         self.0
     }
 
-    /// The security suite, 0 to 15.
-    pub const fn suite(self) -> u8 {
-        self.0 & 0x0F
+    /// The same protection in another suite.
+    #[must_use]
+    pub const fn with_suite(self, suite: Suite) -> Self {
+        Self(self.0 & !Self::SUITE | suite.number())
+    }
+
+    /// The security suite.
+    ///
+    /// # Errors
+    /// [`Error::Suite`] for a number that the standard does not define.
+    pub fn suite(self) -> Result<Suite, Error> {
+        Suite::try_from(self.0 & Self::SUITE)
     }
 
     /// Whether the APDU carries an authentication tag.
@@ -36,6 +50,11 @@ impl SecurityControl {
     /// Whether the APDU is encrypted.
     pub const fn is_encrypted(self) -> bool {
         self.0 & 0x20 != 0
+    }
+
+    /// Whether the keys are those of the broadcast set.
+    pub const fn is_broadcast(self) -> bool {
+        self.0 & 0x40 != 0
     }
 
     /// Whether the APDU is compressed (ITU-T V.44) before it is protected.

@@ -43,18 +43,31 @@ impl fmt::Debug for SystemTitle {
     }
 }
 
-/// An AES-128 key: encryption key or authentication key. Wiped when dropped, never formatted.
+/// An AES key of 16 or 32 octets: encryption key, authentication key or key encryption key. Wiped when dropped, never formatted.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub struct Key([u8; 16]);
+pub struct Key {
+    octets: [u8; Self::LONGEST],
+    length: usize,
+}
 
 impl Key {
-    /// Wraps the 16 octets of the key.
-    pub const fn new(octets: [u8; 16]) -> Self {
-        Self(octets)
+    const LONGEST: usize = 32;
+
+    /// Wraps the octets of the key: 16 in suites 0 and 1, 32 in suite 2. Any other number does not compile.
+    pub const fn new<const N: usize>(octets: [u8; N]) -> Self {
+        const { assert!(N == 16 || N == Self::LONGEST, "a key has 16 or 32 octets") }
+        let mut key = Self { octets: [0; Self::LONGEST], length: N };
+        key.octets.split_at_mut(N).0.copy_from_slice(&octets);
+        key
     }
 
-    pub(crate) const fn octets(&self) -> &[u8; 16] {
-        &self.0
+    pub(crate) fn octets(&self) -> &[u8] {
+        &self.octets[..self.length]
+    }
+
+    /// The octets of a key of suite 2.
+    pub(super) const fn long(&self) -> &[u8; Self::LONGEST] {
+        &self.octets
     }
 }
 
@@ -62,8 +75,12 @@ impl TryFrom<&[u8]> for Key {
     type Error = Error;
 
     fn try_from(octets: &[u8]) -> Result<Self, Error> {
-        let wrong = Error::Length { what: "key", expected: 16, got: octets.len() };
-        Ok(Self(octets.try_into().map_err(|_| wrong)?))
+        if octets.len() != 16 && octets.len() != Self::LONGEST {
+            return Err(Error::Length { what: "key", expected: 16, got: octets.len() });
+        }
+        let mut key = Self { octets: [0; Self::LONGEST], length: octets.len() };
+        key.octets[..octets.len()].copy_from_slice(octets);
+        Ok(key)
     }
 }
 
@@ -110,14 +127,20 @@ mod tests {
     }
 
     #[test]
-    fn titles_and_keys_have_one_length() {
+    fn titles_have_8_octets_and_keys_16_or_32() {
         assert_eq!(
             SystemTitle::try_from(&b"MMM\0\0\xBC\x61\x4E"[..]).unwrap().to_string(),
             "4D4D4D0000BC614E"
         );
         assert!(SystemTitle::try_from(&b"MMM"[..]).is_err());
-        assert!(Key::try_from(&[0; 15][..]).is_err());
-        assert!(Key::try_from(&[0; 17][..]).is_err());
+        for length in 0..40 {
+            let key = Key::try_from(&vec![7; length][..]);
+            match length {
+                16 | 32 => assert_eq!(key.unwrap().octets(), vec![7; length]),
+                got => assert_eq!(key.err(), Some(Error::Length { what: "key", expected: 16, got })),
+            }
+        }
+        assert_eq!(Key::new([9; 32]).octets(), [9; 32]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use super::{Cipher, Envelope, SecurityControl, SystemTitle, Wrapping};
+use super::{Cipher, Envelope, SecurityControl, Suite, SystemTitle, Wrapping};
 use crate::Error;
 
 /// The protection of one ciphered association: who talks to whom, with which keys, and how far the
@@ -58,7 +58,7 @@ impl Shield {
 
     /// Our answer to the peer's challenge.
     pub(crate) fn prove(&self, counter: u32, challenge: &[u8]) -> Result<[u8; super::PROOF_LENGTH], Error> {
-        self.cipher.prove(&self.own, counter, challenge)
+        self.cipher.prove(Suite::Zero, &self.own, counter, challenge)
     }
 
     /// Whether `proof` is the peer's answer to our challenge.
