@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use dlms::AttributeDescriptor;
+use dlms::{AttributeDescriptor, DateTime};
 
 use crate::{Event, diagnosis::Setback, time::Resolver, turn::Turn, value};
 
@@ -13,7 +13,8 @@ pub(super) async fn run(turn: &mut Turn<'_>) -> Result<(), Setback> {
         AttributeDescriptor { class_id: CLOCK, instance: turn.station().model.clock, attribute: 2 };
     let found = turn.read(&descriptor).await?;
     let (read_at, delay) = (turn.now(), turn.last_delay());
-    let time = value::date_time(&found).ok_or_else(|| value::unexpected(&descriptor, "a date and time"))?;
+    let time =
+        DateTime::of(&found, "clock").map_err(|_| value::unexpected(&descriptor, "a date and time"))?;
     let mut resolver = Resolver::new(turn.station().zone.clone(), 0, None);
     let moment = resolver.resolve(Some(&time)).map_err(|error| Setback::time(descriptor.instance, &error))?;
     turn.report(Event::Clock {

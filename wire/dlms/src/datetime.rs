@@ -1,3 +1,6 @@
+use crate::Error;
+use crate::axdr::Data;
+
 /// Octets of a date-time.
 const LENGTH: usize = 12;
 /// Deviation that is not specified.
@@ -40,6 +43,21 @@ impl DateTime {
     /// Takes the twelve octets. None are refused: meters send parts outside their ranges, and what they sent is kept.
     pub const fn new(octets: [u8; LENGTH]) -> Self {
         Self(octets)
+    }
+
+    /// The date and time that a value is: an octet-string of twelve octets, or the type of its own.
+    ///
+    /// # Errors
+    /// [`Error::Length`] for another octet-string, [`Error::DataType`] for another type; they name `what`.
+    pub fn of(data: &Data, what: &'static str) -> Result<Self, Error> {
+        match data {
+            Data::DateTime(time) => Ok(*time),
+            Data::OctetString(octets) => {
+                let wrong = Error::Length { what, expected: LENGTH, got: octets.len() };
+                octets.as_slice().try_into().map(Self::new).map_err(|_| wrong)
+            }
+            other => Err(Error::DataType { expected: what, got: other.data_type() }),
+        }
     }
 
     /// The twelve octets.

@@ -1,16 +1,16 @@
 //! Profile generic (class 7, Blue Book 4.3.6): what its rows consist of and how its buffer becomes
 //! columns of integers.
 //!
-//! A buffer is `array of structure`. It arrives in blocks cut anywhere, so [`RowDecoder`] keeps the
-//! octets of at most one unfinished row and appends every finished one to [`Rows`]. No tree of
-//! values is built in between, and no number passes through a float.
+//! A buffer is `array of structure`, or a compact array of the same. It arrives in blocks cut anywhere, so
+//! [`RowDecoder`] keeps the octets of at most one unfinished row and appends every finished one to [`Rows`]. No
+//! tree of values is built in between, and no number passes through a float.
 
 mod capture;
 mod cell;
 
 pub use capture::{CaptureObject, Column, decode_list, encode_list};
 
-use crate::axdr::{self, Reader, tag};
+use crate::axdr::{self, Reader, TypeDescription, tag};
 use crate::{DateTime, Error};
 
 /// Longest row that is accepted, in octets. The longest rows of the meters' datasheets stay below
@@ -72,13 +72,24 @@ pub struct RowDecoder {
     columns: Vec<Column>,
     null_rule: NullRule,
     width: usize,
-    /// Rows that the array's header announced; `None` until it is complete.
-    announced: Option<u64>,
+    /// What the buffer's header announced; `None` until it is complete.
+    announced: Option<Announced>,
+    /// Types of the cells when they stand in the header; empty when each cell has its own.
+    types: Vec<TypeDescription>,
     done: u64,
     /// The beginning of a header or row whose end has not come yet.
     kept: Vec<u8>,
     last_status: Option<u32>,
     last_values: Vec<Option<i64>>,
+}
+
+/// How the end of a buffer is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Announced {
+    /// Rows of an array, in all.
+    Rows(u64),
+    /// Octets of a compact array that are still to come.
+    Octets(usize),
 }
 
 impl RowDecoder {
@@ -94,6 +105,7 @@ impl RowDecoder {
             null_rule,
             width,
             announced: None,
+            types: Vec::new(),
             done: 0,
             kept: Vec::new(),
             last_status: None,
@@ -132,12 +144,13 @@ impl RowDecoder {
     ///
     /// # Errors
     /// [`Error::RowCount`] when fewer rows came than were announced, [`Error::Truncated`] when not
-    /// even the announcement did.
+    /// even the announcement did, or not all octets of a compact array.
     pub fn finish(self) -> Result<u64, Error> {
         match self.announced {
-            None => Err(Error::Truncated),
-            Some(announced) if announced == self.done => Ok(self.done),
-            Some(announced) => Err(Error::RowCount { expected: announced, got: self.done }),
+            None | Some(Announced::Octets(1..)) => Err(Error::Truncated),
+            Some(Announced::Octets(0)) => Ok(self.done),
+            Some(Announced::Rows(rows)) if rows == self.done => Ok(self.done),
+            Some(Announced::Rows(rows)) => Err(Error::RowCount { expected: rows, got: self.done }),
         }
     }
 
@@ -169,55 +182,83 @@ impl RowDecoder {
         Ok(())
     }
 
-    /// Decodes the array's header or one row at the start of `bytes` and returns its length, or
+    /// Decodes the buffer's header or one row at the start of `bytes` and returns its length, or
     /// `None` and nothing changed when its end is missing.
     fn step(&mut self, bytes: &[u8], rows: &mut Rows) -> Result<Option<usize>, Error> {
         let whole = rows.len();
-        let bytes = &bytes[..bytes.len().min(ROW_MAX)];
+        let mut bytes = &bytes[..bytes.len().min(ROW_MAX)];
+        // A row that does not end within the announced octets ends nowhere.
+        let mut last = false;
+        match self.announced {
+            Some(Announced::Rows(all)) if all == self.done => {
+                return Err(Error::Trailing { left: bytes.len() });
+            }
+            Some(Announced::Octets(0)) => return Err(Error::Trailing { left: bytes.len() }),
+            Some(Announced::Octets(left)) if left <= bytes.len() => (bytes, last) = (&bytes[..left], true),
+            _ => {}
+        }
         let mut reader = Reader::new(bytes);
         let stepped = match self.announced {
             None => self.header(&mut reader),
-            Some(announced) if announced == self.done => Err(Error::Trailing { left: bytes.len() }),
             Some(_) => self.row(&mut reader, rows),
         };
         match stepped {
             Ok(()) => Ok(Some(bytes.len() - reader.remaining())),
             Err(error) => {
                 rows.truncate(whole);
-                if error == Error::Truncated { Ok(None) } else { Err(error) }
+                if error == Error::Truncated && !last { Ok(None) } else { Err(error) }
             }
         }
     }
 
     fn header(&mut self, reader: &mut Reader<'_>) -> Result<(), Error> {
-        let got = reader.u8()?;
-        if got != tag::ARRAY {
-            return Err(Error::DataType { expected: "array of rows", got });
+        match reader.u8()? {
+            tag::ARRAY => self.announced = Some(Announced::Rows(reader.length()? as u64)),
+            tag::COMPACT_ARRAY => {
+                let TypeDescription::Structure(types) = TypeDescription::read(reader)? else {
+                    return Err(Error::DataType { expected: "row (structure)", got: tag::COMPACT_ARRAY });
+                };
+                self.shape(types.len())?;
+                self.announced = Some(Announced::Octets(reader.length()?));
+                self.types = types;
+            }
+            got => return Err(Error::DataType { expected: "array of rows", got }),
         }
-        self.announced = Some(reader.length()? as u64);
         Ok(())
     }
 
-    fn row(&mut self, reader: &mut Reader<'_>, rows: &mut Rows) -> Result<(), Error> {
-        let got = reader.u8()?;
-        if got != tag::STRUCTURE {
-            return Err(Error::DataType { expected: "row (structure)", got });
+    /// Refuses a row of another number of elements than there are columns.
+    fn shape(&self, elements: usize) -> Result<(), Error> {
+        match self.columns.len() {
+            expected if expected == elements => Ok(()),
+            expected => Err(Error::RowShape { expected, got: elements }),
         }
-        let elements = reader.length()?;
-        if elements != self.columns.len() {
-            return Err(Error::RowShape { expected: self.columns.len(), got: elements });
+    }
+
+    fn row(&mut self, reader: &mut Reader<'_>, rows: &mut Rows) -> Result<(), Error> {
+        let before = reader.remaining();
+        if self.types.is_empty() {
+            let got = reader.u8()?;
+            if got != tag::STRUCTURE {
+                return Err(Error::DataType { expected: "row (structure)", got });
+            }
+            self.shape(reader.length()?)?;
         }
         let first = rows.values.len();
         let (mut clock, mut status) = (None, None);
         for (column, kind) in self.columns.iter().enumerate() {
-            match kind {
-                Column::Clock => clock = cell::clock(reader, column)?,
-                Column::Status => status = cell::status(reader, column)?.or(self.null(self.last_status)),
-                Column::Value => {
-                    let last = self.last_values[rows.values.len() - first];
-                    rows.values.push(cell::value(reader, column, last)?.or(self.null(last)));
+            let typed = self.types.get(column);
+            match (kind, typed) {
+                (Column::Ignored, Some(typed)) => typed.skip_item(reader)?,
+                (Column::Ignored, None) => axdr::skip(reader)?,
+                (Column::Clock, _) => clock = cell::clock(reader, typed, column)?,
+                (Column::Status, _) => {
+                    status = cell::status(reader, typed, column)?.or(self.null(self.last_status));
                 }
-                Column::Ignored => axdr::skip(reader)?,
+                (Column::Value, _) => {
+                    let last = self.last_values[rows.values.len() - first];
+                    rows.values.push(cell::value(reader, typed, column, last)?.or(self.null(last)));
+                }
             }
         }
         rows.clocks.push(clock);
@@ -225,6 +266,9 @@ impl RowDecoder {
         self.last_status = status.or(self.last_status);
         for (last, value) in self.last_values.iter_mut().zip(&rows.values[first..]) {
             *last = value.or(*last);
+        }
+        if let Some(Announced::Octets(left)) = &mut self.announced {
+            *left -= before - reader.remaining();
         }
         self.done += 1;
         Ok(())

@@ -76,7 +76,8 @@ impl Selection {
             BY_RANGE => {
                 four(reader)?;
                 let restricting = CaptureObject::read(reader)?;
-                let (from, to) = (moment(reader)?, moment(reader)?);
+                let from = DateTime::of(&Data::read(reader)?, "time")?;
+                let to = DateTime::of(&Data::read(reader)?, "time")?;
                 let data_type = reader.u8()?;
                 if data_type != tag::ARRAY {
                     return Err(Error::DataType { expected: "selected columns", got: data_type });
@@ -101,18 +102,6 @@ fn four(reader: &mut Reader<'_>) -> Result<(), Error> {
         (tag::STRUCTURE, 4) => Ok(()),
         (tag::STRUCTURE, got) => Err(Error::Length { what: "selection", expected: 4, got }),
         (got, _) => Err(Error::DataType { expected: "selection", got }),
-    }
-}
-
-/// A time as octet-string, as everybody sends it, or as typed date-time.
-fn moment(reader: &mut Reader<'_>) -> Result<DateTime, Error> {
-    match Data::read(reader)? {
-        Data::DateTime(time) => Ok(time),
-        Data::OctetString(octets) => {
-            let wrong = Error::Length { what: "time", expected: 12, got: octets.len() };
-            octets.try_into().map(DateTime::new).map_err(|_| wrong)
-        }
-        other => Err(Error::DataType { expected: "time", got: other.data_type() }),
     }
 }
 

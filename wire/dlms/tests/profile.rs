@@ -179,6 +179,65 @@ fn a_row_without_end_is_refused() {
     assert_eq!(at_once, Err(Error::TooLong { what: "row", limit: ROW_MAX }));
 }
 
+/// A compact array of structures out of the types of their cells and the contents of the rows.
+fn compact(types: &[u8], rows: &[Vec<u8>]) -> Vec<u8> {
+    let contents = rows.concat();
+    let length = u16::try_from(contents.len()).unwrap().to_be_bytes();
+    [&[19, 2, u8::try_from(types.len()).unwrap()], types, &[0x82], &length, &contents[..]].concat()
+}
+
+#[test]
+fn a_compact_array_gives_the_rows_of_an_array() {
+    // Clock as octet-string, bit-string of status, null-data, an ignored string, a delta.
+    let columns = [Clock, Status, Value, Ignored, Value];
+    let types = [9, 4, 0, 10, 31];
+    let row = |delta: u8| [&[12][..], &CLOCK, &[8, 0x20], &[2, b'a', b'b'], &[delta]].concat();
+    let first = [&[12][..], &CLOCK, &[8, 0x20], &[2, b'a', b'b'], &[17]].concat();
+    let wide = compact(&[9, 4, 0, 10, 17], &[first, row(3)]);
+    let (rows, count) = decode(&columns, NullRule::Absent, &[&wide]).unwrap();
+    assert_eq!(count, 2);
+    assert_eq!(rows.clocks, [Some(DateTime::new(CLOCK)); 2]);
+    assert_eq!(rows.statuses, [Some(0x20); 2]);
+    assert_eq!(rows.values, [None, Some(17), None, Some(3)]);
+    for cut in 0..=wide.len() {
+        let (before, after) = wide.split_at(cut);
+        let pieces = decode(&columns, NullRule::Absent, &[before, after]);
+        assert_eq!(pieces, Ok((rows.clone(), 2)), "cut at {cut}");
+        if cut < wide.len() {
+            assert_eq!(decode(&columns, NullRule::Absent, &[before]), Err(Error::Truncated), "cut at {cut}");
+        }
+    }
+    let trailing = decode(&columns, NullRule::Absent, &[&wide, &[0]]);
+    assert_eq!(trailing, Err(Error::Trailing { left: 1 }));
+    // A delta needs a row to add to.
+    let delta = decode(&columns, NullRule::Absent, &[&compact(&types, &[row(3)])]);
+    assert_eq!(delta, Err(Error::ValueRange { column: 4 }));
+}
+
+#[test]
+fn c_10_compact_rows_of_wrong_types_are_named() {
+    let one = |columns: &[Column], types: &[u8], row: &[u8]| {
+        decode(columns, NullRule::Repeat, &[&compact(types, &[row.to_vec()])])
+    };
+    assert_eq!(one(&[Value, Value], &[17], &[1]), Err(Error::RowShape { expected: 2, got: 1 }));
+    assert_eq!(one(&[Value], &[9], &[1, 1]), Err(Error::Cell { column: 0, tag: 9 }));
+    assert_eq!(one(&[Value], &[23], &[0; 4]), Err(Error::Cell { column: 0, tag: 23 }));
+    // Rows that are no structures, a row that ends behind the contents, and columns that cost nothing.
+    let values = decode(&[Value], NullRule::Repeat, &[&[19, 17, 2, 1, 2]]);
+    assert_eq!(values, Err(Error::DataType { expected: "row (structure)", got: 19 }));
+    assert_eq!(one(&[Value], &[18], &[1]), Err(Error::Truncated));
+    assert!(matches!(one(&[Value], &[0], &[]), Err(Error::Value { .. })));
+    assert!(matches!(one(&[Value; 5], &[17, 0, 0, 0, 0], &[1]), Err(Error::Value { .. })));
+    // An ignored column may be anything; here an array of two unsigned.
+    let nested = [19, 2, 2, 1, 0, 2, 17, 17, 3, 7, 8, 9];
+    let (rows, _) = decode(&[Ignored, Value], NullRule::Repeat, &[&nested]).unwrap();
+    assert_eq!(rows.values, [Some(9)]);
+    assert_eq!(
+        decode(&[Value, Ignored], NullRule::Repeat, &[&nested]),
+        Err(Error::Cell { column: 0, tag: 1 })
+    );
+}
+
 #[test]
 fn rows_of_another_width_are_not_mixed() {
     let mut rows = Rows::default();
@@ -263,6 +322,11 @@ proptest! {
         size in 1usize..50,
     ) {
         let bytes = [&[1, 0x82, 0xFF, 0xFF, 2, 5][..], &tail].concat();
+        let pieces: Vec<&[u8]> = bytes.chunks(size).collect();
+        let whole = decode(&COLUMNS, NullRule::Absent, &[&bytes]);
+        prop_assert_eq!(decode(&COLUMNS, NullRule::Absent, &pieces), whole);
+
+        let bytes = [&[19, 2, 5, 9, 4, 17, 10, 18, 0x81, 0xC8][..], &tail].concat();
         let pieces: Vec<&[u8]> = bytes.chunks(size).collect();
         let whole = decode(&COLUMNS, NullRule::Absent, &[&bytes]);
         prop_assert_eq!(decode(&COLUMNS, NullRule::Absent, &pieces), whole);

@@ -74,7 +74,7 @@ impl<'a> DataNotification<'a> {
         out.extend_from_slice(self.body);
     }
 
-    /// Decodes the APDU.
+    /// Decodes the APDU. A date-time with its type in front (`09 0C` or `19`) is taken, too.
     ///
     /// # Errors
     /// [`Error::Unexpected`]; [`Error::Length`] for a date-time that has neither 12 octets nor none; those of the body;
@@ -152,10 +152,7 @@ impl<'a> EventNotification<'a> {
     pub fn decode(octets: &'a [u8]) -> Result<Self, Error> {
         let mut reader = begin(tag::EVENT_NOTIFICATION, octets)?;
         let time = match reader.peek()? {
-            data::OCTET_STRING => {
-                reader.u8()?;
-                Some(time(&mut reader)?)
-            }
+            data::OCTET_STRING => Some(time(&mut reader)?),
             _ => reader.flag()?.then(|| time(&mut reader)).transpose()?,
         };
         let attribute = AttributeDescriptor::read(&mut reader)?;
@@ -189,8 +186,16 @@ pub(super) fn write_time(time: Option<&DateTime>, out: &mut Vec<u8>) {
     }
 }
 
-/// A date-time behind its length.
+/// A date-time behind its length. Some meters put the type in front, as if it were a value.
 fn time(reader: &mut Reader<'_>) -> Result<DateTime, Error> {
+    match reader.peek()? {
+        data::DATE_TIME => {
+            reader.u8()?;
+            return reader.array().map(DateTime::new);
+        }
+        data::OCTET_STRING => drop(reader.u8()?),
+        _ => {}
+    }
     match reader.length()? {
         TIME => reader.array().map(DateTime::new),
         got => Err(Error::Length { what: "time of a notification", expected: TIME, got }),

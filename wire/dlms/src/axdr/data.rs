@@ -1,4 +1,4 @@
-use super::{CompactArray, DEPTH_MAX, Reader, tag};
+use super::{CompactArray, DEPTH_MAX, Reader, VALUES_MAX, tag};
 use crate::{DateTime, Error};
 
 /// A value of any type (Blue Book, 4.1.5; the names are the standard's).
@@ -117,17 +117,19 @@ impl Data {
     /// Reads one value. What it allocates is bounded by the octets that are there.
     ///
     /// # Errors
-    /// [`Error::Truncated`], [`Error::DataType`] for a type that the standard does not define, [`Error::TooDeep`].
+    /// [`Error::Truncated`], [`Error::DataType`] for a type that the standard does not define, [`Error::TooDeep`], [`Error::TooLong`] for more than
+    /// [`VALUES_MAX`] values, [`Error::Value`] for a compact array whose items could be more than their octets pay for.
     pub fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
-        Self::read_nested(reader, 0)
+        Self::read_nested(reader, 0, &mut Budget(VALUES_MAX))
     }
 
-    fn read_nested(reader: &mut Reader<'_>, depth: usize) -> Result<Self, Error> {
+    fn read_nested(reader: &mut Reader<'_>, depth: usize, budget: &mut Budget) -> Result<Self, Error> {
+        budget.spend()?;
         let data_type = reader.u8()?;
         Ok(match data_type {
-            tag::ARRAY => Self::Array(Self::elements(reader, depth)?),
-            tag::STRUCTURE => Self::Structure(Self::elements(reader, depth)?),
-            tag::COMPACT_ARRAY => Self::CompactArray(CompactArray::read(reader, depth)?),
+            tag::ARRAY => Self::Array(Self::elements(reader, depth, budget)?),
+            tag::STRUCTURE => Self::Structure(Self::elements(reader, depth, budget)?),
+            tag::COMPACT_ARRAY => Self::CompactArray(CompactArray::read(reader, depth, budget)?),
             _ => Self::read_simple(data_type, reader)?,
         })
     }
@@ -167,7 +169,7 @@ impl Data {
         })
     }
 
-    fn elements(reader: &mut Reader<'_>, depth: usize) -> Result<Vec<Self>, Error> {
+    fn elements(reader: &mut Reader<'_>, depth: usize, budget: &mut Budget) -> Result<Vec<Self>, Error> {
         if depth >= DEPTH_MAX {
             return Err(Error::TooDeep { limit: DEPTH_MAX });
         }
@@ -176,12 +178,24 @@ impl Data {
         if count > reader.remaining() {
             return Err(Error::Truncated);
         }
-        (0..count).map(|_| Self::read_nested(reader, depth + 1)).collect()
+        (0..count).map(|_| Self::read_nested(reader, depth + 1, budget)).collect()
     }
 
     fn bits(reader: &mut Reader<'_>) -> Result<BitString, Error> {
         let bits = reader.length()?;
         let octets = reader.take(bits.div_ceil(8))?.to_vec();
         Ok(BitString { bits, octets })
+    }
+}
+
+/// Values that a tree may still get.
+pub(super) struct Budget(usize);
+
+impl Budget {
+    /// Takes one value out of it.
+    pub(super) fn spend(&mut self) -> Result<(), Error> {
+        self.0 =
+            self.0.checked_sub(1).ok_or(Error::TooLong { what: "number of values", limit: VALUES_MAX })?;
+        Ok(())
     }
 }

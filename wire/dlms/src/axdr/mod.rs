@@ -16,6 +16,9 @@ pub use skip::skip;
 
 /// Levels of nesting that are accepted.
 pub const DEPTH_MAX: usize = 16;
+/// Values, those that hold others included, that one [`Data`] may consist of. What can be longer, a profile's buffer or the list of
+/// a meter's objects, is never made into a tree.
+pub const VALUES_MAX: usize = 65_535;
 
 /// Tags of the data types.
 pub(crate) mod tag {

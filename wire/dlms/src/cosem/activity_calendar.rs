@@ -147,10 +147,8 @@ impl Calendar {
 /// # Errors
 /// [`Error::DataType`] or [`Error::Length`] when it is anything else.
 pub fn date_time(data: &Data) -> Result<(DateTime, Form), Error> {
-    match data {
-        Data::DateTime(time) => Ok((*time, Form::Typed)),
-        other => Ok((DateTime::new(fixed(other, "date-time")?), Form::Octets)),
-    }
+    let form = if matches!(data, Data::DateTime(_)) { Form::Typed } else { Form::Octets };
+    Ok((DateTime::of(data, "date-time")?, form))
 }
 
 /// A date-time in the form that the meter uses.

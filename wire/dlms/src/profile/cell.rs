@@ -1,11 +1,16 @@
-//! One element of a row, straight from its octets. Data types: Blue Book, 4.1.5.
+//! One element of a row, straight from its octets. Data types: Blue Book, 4.1.5. The type stands in front of the element, or in
+//! the header of a compact array.
 
-use crate::axdr::{Reader, tag};
+use crate::axdr::{Reader, TypeDescription, tag};
 use crate::{DateTime, Error};
 
 /// A time: octet-string of 12 octets or typed date-time; `None` for null-data.
-pub(super) fn clock(reader: &mut Reader<'_>, column: usize) -> Result<Option<DateTime>, Error> {
-    let data_type = reader.u8()?;
+pub(super) fn clock(
+    reader: &mut Reader<'_>,
+    typed: Option<&TypeDescription>,
+    column: usize,
+) -> Result<Option<DateTime>, Error> {
+    let data_type = data_type(reader, typed)?;
     let octets = match data_type {
         tag::NULL_DATA => return Ok(None),
         tag::DATE_TIME => reader.take(12)?,
@@ -20,8 +25,12 @@ pub(super) fn clock(reader: &mut Reader<'_>, column: usize) -> Result<Option<Dat
 }
 
 /// A status word: bit-string of up to 32 bits or a number; `None` for null-data.
-pub(super) fn status(reader: &mut Reader<'_>, column: usize) -> Result<Option<u32>, Error> {
-    let data_type = reader.u8()?;
+pub(super) fn status(
+    reader: &mut Reader<'_>,
+    typed: Option<&TypeDescription>,
+    column: usize,
+) -> Result<Option<u32>, Error> {
+    let data_type = data_type(reader, typed)?;
     let value = match data_type {
         tag::NULL_DATA => return Ok(None),
         tag::BIT_STRING => return bits(reader).map(Some),
@@ -31,10 +40,25 @@ pub(super) fn status(reader: &mut Reader<'_>, column: usize) -> Result<Option<u3
 }
 
 /// A number as the meter counts it; `None` for null-data. `last` is what a delta adds to.
-pub(super) fn value(reader: &mut Reader<'_>, column: usize, last: Option<i64>) -> Result<Option<i64>, Error> {
-    match reader.u8()? {
+pub(super) fn value(
+    reader: &mut Reader<'_>,
+    typed: Option<&TypeDescription>,
+    column: usize,
+    last: Option<i64>,
+) -> Result<Option<i64>, Error> {
+    match data_type(reader, typed)? {
         tag::NULL_DATA => Ok(None),
         data_type => integer(reader, data_type, column, last).map(Some),
+    }
+}
+
+/// The type of an element: the next octet, unless the header had it.
+fn data_type(reader: &mut Reader<'_>, typed: Option<&TypeDescription>) -> Result<u8, Error> {
+    match typed {
+        None => reader.u8(),
+        Some(TypeDescription::Simple(data_type)) => Ok(*data_type),
+        Some(TypeDescription::Array(..)) => Ok(tag::ARRAY),
+        Some(TypeDescription::Structure(_)) => Ok(tag::STRUCTURE),
     }
 }
 

@@ -172,13 +172,54 @@ fn types_of_compact_arrays_are_bounded() {
     let deep = [&[1, 1].repeat(13)[..], &compact(3)].concat();
     assert_eq!(Data::decode(&deep), Err(Error::TooDeep { limit: 16 }));
     assert_eq!(skip(&mut Reader::new(&deep)), Err(Error::TooDeep { limit: 16 }));
-    // Items of no octets: nobody could say how many there are.
-    for nothing in [&[19, 0, 0][..], &[19, 2, 0, 0], &[19, 1, 0, 0, 17, 0]] {
-        assert!(Data::decode(nothing).is_err(), "{nothing:?}");
+    // Items of no octets: nobody could say how many there are. Items that are more than their octets pay for.
+    let bomb = [19, 2, 2, 17, 1, 0xFF, 0xFF, 0, 4, 1, 2, 3, 4];
+    for refused in
+        [&[19, 0, 0][..], &[19, 2, 0, 0], &[19, 1, 0, 0, 17, 0], &[19, 2, 4, 17, 0, 0, 0, 1, 9], &bomb]
+    {
+        let expected = "number of octets of a compact-array item";
+        for result in [Data::decode(refused).map(drop), skip(&mut Reader::new(refused))] {
+            assert!(
+                matches!(result, Err(Error::Value { what, .. }) if what == expected),
+                "{refused:?}: {result:?}"
+            );
+        }
     }
     // A type that no standard defines.
     assert!(matches!(Data::decode(&[19, 7, 0]), Err(Error::DataType { got: 7, .. })));
     assert!(matches!(skip(&mut Reader::new(&[19, 7, 0])), Err(Error::DataType { got: 7, .. })));
+}
+
+#[test]
+fn columns_without_values_of_a_compact_array_come_back() {
+    // Structures of an unsigned, null-data, an octet-string, dont-care and an empty array; two items.
+    let octets = [19, 2, 5, 17, 0, 9, 255, 1, 0, 0, 18, 5, 42, 1, 0xAB, 43, 0];
+    let item = |number, string: &[u8]| {
+        Data::Structure(vec![
+            Data::Unsigned(number),
+            Data::NullData,
+            Data::OctetString(string.to_vec()),
+            Data::DontCare,
+            Data::Array(Vec::new()),
+        ])
+    };
+    let Ok(Data::CompactArray(array)) = Data::decode(&octets) else { panic!("no compact array") };
+    assert_eq!(array.items, [item(42, &[0xAB]), item(43, &[])]);
+    let mut again = Vec::new();
+    Data::CompactArray(array).encode(&mut again);
+    assert_eq!(again, octets);
+}
+
+#[test]
+fn a_tree_has_a_largest_size() {
+    let array = |count: u16| {
+        let [high, low] = count.to_be_bytes();
+        [&[1, 0x82, high, low][..], &vec![0; usize::from(count)]].concat()
+    };
+    assert!(Data::decode(&array(65_534)).is_ok());
+    let limit = Error::TooLong { what: "number of values", limit: 65_535 };
+    assert_eq!(Data::decode(&array(65_535)), Err(limit));
+    assert_eq!(skip(&mut Reader::new(&array(65_535))), Ok(()));
 }
 
 proptest! {
