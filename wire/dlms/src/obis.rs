@@ -1,3 +1,5 @@
+mod names;
+
 use std::fmt;
 use std::str::FromStr;
 

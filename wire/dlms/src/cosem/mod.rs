@@ -6,6 +6,7 @@
 //! Encoding writes the standard's own types, dates and times in the [`Form`] that the meter itself used.
 
 pub mod activity_calendar;
+pub mod dictionary;
 mod difference;
 pub mod disconnect_control;
 pub mod image_transfer;
