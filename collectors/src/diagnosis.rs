@@ -266,6 +266,10 @@ fn common(error: &Error) -> Failure {
             Reason::MeterRefused,
             format!("{error}; check client address and the meter's model."),
         ),
+        Fault::Line => Failure::new(
+            Reason::LineCut,
+            format!("The link broke: {error}; check the line and what else is on it."),
+        ),
         Fault::Misuse | Fault::Limit => Failure::new(
             Reason::Unsupported,
             format!("The head-end cannot handle the meter's answer: {error}."),

@@ -8,6 +8,7 @@ pub use codes::{
     ServiceError, StateError,
 };
 
+use crate::hdlc::LinkError;
 use crate::security::SystemTitle;
 
 /// Who has to change something before a repetition can succeed.
@@ -21,6 +22,8 @@ pub enum Fault {
     Misuse,
     /// A limit was reached.
     Limit,
+    /// The line lost or damaged what was sent.
+    Line,
 }
 
 /// Every error of this crate.
@@ -215,6 +218,9 @@ pub enum Error {
         /// Width of the rows handed in.
         got: usize,
     },
+    /// There is no HDLC link any more, or none yet.
+    #[error(transparent)]
+    Link(#[from] LinkError),
     /// A call that makes no sense in this state or with these arguments.
     #[error("{0}")]
     Misuse(&'static str),
@@ -256,6 +262,7 @@ impl Error {
             | Self::TooDeep { .. }
             | Self::Cell { .. }
             | Self::ValueRange { .. } => Fault::Limit,
+            Self::Link(error) => error.fault(),
         }
     }
 }

@@ -1,0 +1,220 @@
+//! HDLC frames against byte vectors: each decodes to the fields that stand beside it, encodes again to the same octets, and is
+//! refused when it is cut or changed.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "helpers of tests stand outside the test functions"
+)]
+
+#[allow(dead_code, reason = "shared with tests/vectors.rs, which uses the rest")]
+#[path = "vectors/store.rs"]
+mod store;
+
+use dlms::hdlc::{Address, Assembly, Frame, FrameError, Function, Settings, Splitter, check_sequence};
+use dlms::llc;
+use serde_json::{Value, json};
+use store::{Vector, hex, octets};
+
+fn address(address: Address) -> Value {
+    json!({ "len": address.size() as u8, "upper": address.logical(), "lower": address.physical() })
+}
+
+fn name(function: Function) -> &'static str {
+    match function {
+        Function::Information { .. } => "I",
+        Function::ReceiveReady { .. } => "RR",
+        Function::ReceiveNotReady { .. } => "RNR",
+        Function::Reject { .. } => "REJ",
+        Function::SetNormalResponseMode => "SNRM",
+        Function::Disconnect => "DISC",
+        Function::UnnumberedAcknowledge => "UA",
+        Function::DisconnectedMode => "DM",
+        Function::FrameReject => "FRMR",
+        Function::UnnumberedInformation => "UI",
+        Function::Other(_) => "other",
+    }
+}
+
+/// A frame in the words of the file; `octets` with the flags.
+fn render(frame: &Frame<'_>, octets: &[u8]) -> Value {
+    let mut fields = json!({
+        "format": hex(&octets[1..3]),
+        "segmented": frame.segmented,
+        "length": octets.len() - 2,
+        "dst": address(frame.destination),
+        "src": address(frame.source),
+        "control": hex(&[frame.control.octet()]),
+        "fcs": hex(&octets[octets.len() - 3..octets.len() - 1]),
+        "type": name(frame.control.function),
+        "pf": u8::from(frame.control.poll),
+    });
+    let mut add = |name: &str, value| fields.as_object_mut().unwrap().insert(name.to_owned(), value);
+    match frame.control.function {
+        Function::Information { send, receive } => {
+            add("ns", json!(send));
+            add("nr", json!(receive));
+        }
+        Function::ReceiveReady { receive } => {
+            add("nr", json!(receive));
+        }
+        _ => {}
+    }
+    if !frame.information.is_empty() {
+        let header = octets.len() - 3 - frame.information.len();
+        add("hcs", json!(hex(&octets[header - 2..header])));
+        add("info", json!(hex(frame.information)));
+    }
+    fields
+}
+
+/// One frame: its fields, encoded again, and as a stream finds it.
+fn check_frame(id: &str, octets: &[u8], expected: &Value) {
+    let frame = Frame::decode(&octets[1..octets.len() - 1]).unwrap_or_else(|error| panic!("{id}: {error}"));
+    let mut rendered = render(&frame, octets);
+    if expected.get("info").is_none() {
+        // Of long frames the file has no information.
+        rendered.as_object_mut().unwrap().remove("info");
+    }
+    assert_eq!(&rendered, expected, "{id}");
+    let mut again = Vec::new();
+    frame.encode(&mut again).unwrap();
+    assert_eq!(hex(&again), hex(octets), "{id}");
+
+    let mut splitter = Splitter::new();
+    for octet in &octets[..octets.len() - 1] {
+        splitter.push(&[*octet]);
+        assert_eq!(splitter.next_frame(), None, "{id}");
+    }
+    splitter.push(&octets[octets.len() - 1..]);
+    assert_eq!(splitter.next_frame(), Some(frame), "{id}");
+    assert_eq!(splitter.next_frame(), None, "{id}");
+    assert_eq!(splitter.bad_frames(), Default::default(), "{id}");
+    check_damage(id, octets);
+}
+
+/// C-02: no bit of a frame may change, and none of its octets be missing.
+fn check_damage(id: &str, octets: &[u8]) {
+    let mut damaged = octets.to_vec();
+    for at in 1..octets.len() - 1 {
+        for bit in 0..8 {
+            damaged[at] ^= 1 << bit;
+            assert!(Frame::decode(&damaged[1..damaged.len() - 1]).is_err(), "{id}: bit {bit} of octet {at}");
+            damaged[at] ^= 1 << bit;
+        }
+    }
+    for end in 1..octets.len() - 1 {
+        assert!(Frame::decode(&octets[1..end]).is_err(), "{id} cut at {end}");
+    }
+}
+
+/// The frames of a vector, put together to the APDU beside them.
+fn check_frames(vector: &Vector) {
+    let id = &vector.id;
+    let frames: Vec<Vec<u8>> = vector.context["frames"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|hex| octets(hex.as_str().unwrap()))
+        .collect();
+    for (frame, expected) in frames.iter().zip(vector.expected["frames"].as_array().unwrap()) {
+        check_frame(id, frame, expected);
+    }
+    let mut splitter = Splitter::new();
+    splitter.push(&frames.concat());
+    let (mut assembly, mut apdus) = (Assembly::new(), Vec::new());
+    while let Some(frame) = splitter.next_frame() {
+        let carries =
+            matches!(frame.control.function, Function::Information { .. } | Function::UnnumberedInformation);
+        if carries && assembly.add(&frame).unwrap() {
+            apdus.push(hex(assembly.apdu()));
+        }
+    }
+    match vector.expected.get("gbt-blocks") {
+        None => assert_eq!(json!(apdus), json!([vector.expected["reassembled-apdu"]]), "{id}"),
+        // Every block of the transfer is an APDU, though only the first has an LLC header.
+        Some(blocks) => {
+            assert_eq!(apdus.len(), blocks.as_array().unwrap().len(), "{id}");
+            assert!(apdus.iter().all(|apdu| apdu.starts_with("E0")), "{id}");
+        }
+    }
+}
+
+#[test]
+fn every_vector_with_frames() {
+    let mut checked = 0;
+    for vector in store::all() {
+        match vector.kind.as_str() {
+            "hdlc-frame" => check_frame(&vector.id, &vector.octets, &vector.expected["hdlc"]),
+            "hdlc-frames" => check_frames(&vector),
+            _ => continue,
+        }
+        checked += 1;
+    }
+    println!("{checked} vectors");
+    assert!(checked > 25, "{checked}");
+}
+
+#[test]
+fn what_stations_negotiate() {
+    let mut checked = 0;
+    for vector in store::all() {
+        let Some(expected) = vector.expected.get("negotiation") else { continue };
+        let frame = Frame::decode(&vector.octets[1..vector.octets.len() - 1]).unwrap();
+        let settings = Settings::decode(frame.information).unwrap();
+        let told = json!({
+            "max-info-tx": settings.max_info_transmit,
+            "max-info-rx": settings.max_info_receive,
+            "window-tx": settings.window_transmit,
+            "window-rx": settings.window_receive,
+        });
+        for (name, value) in expected.as_object().unwrap() {
+            assert_eq!(&told[name], value, "{}: {name}", vector.id);
+        }
+        checked += 1;
+    }
+    assert!(checked >= 5, "{checked}");
+}
+
+/// The APDU of a vector stands behind the LLC header of its frame.
+#[test]
+fn the_llc_header_comes_off() {
+    for vector in store::all().iter().filter(|vector| vector.expected.get("llc").is_some()) {
+        let frame = Frame::decode(&vector.octets[1..vector.octets.len() - 1]).unwrap();
+        let length = llc::length(frame.information);
+        assert_eq!(vector.expected["llc"], hex(&frame.information[..length]), "{}", vector.id);
+    }
+    assert_eq!(llc::length(&[0xE6, 0x00, 0x02, 0x30, 0x31, 0xC0]), 0, "a request through a gateway has none");
+}
+
+#[test]
+fn what_is_wrong_with_a_frame_has_a_name() {
+    let whole = octets("A00802232193BD64");
+    let with = |at: usize, octet: u8| {
+        let mut changed = whole.clone();
+        changed[at] = octet;
+        Frame::decode(&changed).unwrap_err()
+    };
+    assert_eq!(with(0, 0xB0), FrameError::Format);
+    assert_eq!(with(1, 0x0A), FrameError::HeaderCheck);
+    assert_eq!(with(1, 0x06), FrameError::Length { told: 6, got: 8 });
+    assert_eq!(with(5, 0x92), FrameError::FrameCheck);
+    let odd = octets("A00A0202032193BD6464");
+    assert_eq!(Frame::decode(&odd), Err(FrameError::Address), "three octets are no address");
+    let carrying = store::octets("A0199575546835E6E600C0018100080000010000FF01000DFD");
+    let mut changed = carrying.clone();
+    changed[4] ^= 1;
+    assert_eq!(Frame::decode(&changed), Err(FrameError::HeaderCheck));
+    changed = carrying;
+    changed[12] ^= 1;
+    assert_eq!(Frame::decode(&changed), Err(FrameError::FrameCheck));
+    assert_eq!(Frame::decode(&[]), Err(FrameError::Length { told: 0, got: 0 }));
+    // A header with its check sequence and one octet behind it: no room for another one.
+    let mut short = octets("A009022321937E");
+    short[1] = 9;
+    short.truncate(6);
+    short.extend(check_sequence(&short).to_le_bytes());
+    short.push(0);
+    assert_eq!(Frame::decode(&short), Err(FrameError::Length { told: 9, got: 9 }));
+}
