@@ -138,6 +138,9 @@ pub enum Error {
     /// r or s of a signature is zero, or not below the order of the curve: no key makes such a signature.
     #[error("r or s of the signature is out of range")]
     SignatureValue,
+    /// A key that was wrapped under another key encryption key, or altered on the way.
+    #[error("the wrapped key does not fit: check the master key of the meter")]
+    KeyWrap,
     /// Octets that are no point of the curve.
     #[error("the public key is no point of the curve")]
     PublicKey,
@@ -245,6 +248,7 @@ impl Error {
             | Self::Protection { .. }
             | Self::SignatureMismatch
             | Self::SignatureValue
+            | Self::KeyWrap
             | Self::PublicKey
             | Self::WrongTitle { .. } => Fault::PeerBroke,
             Self::Rejected { .. }

@@ -4,27 +4,37 @@
 //! [`tags`] knows which APDU hides behind which ciphering tag, [`control`] is the security control
 //! octet, [`suite`] says which keys a suite has, [`cipher`] protects and unprotects in place, and [`keys`] and [`counters`] hold what a
 //! session is handed in. The proof of HLS mechanism 5 (GMAC) is a method of [`Cipher`]. [`curve`] are the keys of suites 1 and 2, which
-//! [`signature`] signs and verifies with.
+//! [`signature`] signs and verifies with, and [`agreement`] agrees with on symmetric ones; [`key_wrap`] is how those travel.
+//! [`general_ciphering`] and [`general_signing`] protect between any two parties, behind a [`header`] that names them.
 //!
 //! Absent on purpose: compression.
 
+mod agreement;
 mod cipher;
 mod control;
 mod counters;
 mod curve;
 mod envelope;
+mod general_ciphering;
+mod general_signing;
+mod header;
+mod key_wrap;
 mod keys;
 mod shield;
 mod signature;
 mod suite;
 mod tags;
 
+pub use agreement::{Parties, Purpose, Scheme, SharedSecret};
 pub use cipher::{Cipher, PROOF_LENGTH, TAG_LENGTH};
 pub use control::SecurityControl;
 pub use counters::Counters;
 pub use curve::{PrivateKey, PublicKey};
 pub(crate) use envelope::GENERAL_GLOBAL;
 pub use envelope::{Envelope, Wrapping};
+pub use general_ciphering::{Content, GENERAL_CIPHERING, GeneralCiphering, KeyInfo};
+pub use general_signing::{GENERAL_SIGNING, GeneralSigning, sign};
+pub use header::GeneralHeader;
 pub use keys::{Key, Password, SystemTitle};
 pub(crate) use shield::{SealAs, Shield, seal};
 pub use suite::Suite;
