@@ -47,7 +47,7 @@ impl Splitter {
     pub fn next_frame(&mut self) -> Option<Frame<'_>> {
         loop {
             let flag = self.received[self.used..].iter().position(|octet| *octet == FLAG);
-            self.skip_noise(flag.unwrap_or(self.received.len() - self.used));
+            self.skip_noise(flag.unwrap_or(self.pending()));
             flag?;
             match candidate(&self.received[self.used + 1..]) {
                 Candidate::Frame(header) => {
@@ -68,9 +68,14 @@ impl Splitter {
 
     /// Forgets a frame that is not finished: the line was silent for so long that its rest will not come.
     pub fn silence(&mut self) {
-        let rest = self.received.len() - self.used;
+        let rest = self.pending();
         // A flag alone ended the frame before.
         self.skip_noise(if rest > 1 { rest } else { 0 });
+    }
+
+    /// How many octets were received and neither handed out nor dropped yet.
+    pub fn pending(&self) -> usize {
+        self.received.len() - self.used
     }
 
     /// What was dropped so far.
