@@ -67,7 +67,7 @@ const PASSED_OVER: [(&str, &str); 14] = [
     ("hls", "ciphered, see tests/ciphering.rs"),
     ("key-agreement", "see tests/agreement.rs"),
     ("mbus-transport", "M-Bus is not spoken"),
-    ("mode-e", "the optical port is not spoken"),
+    ("mode-e", "no APDUs, see tests/mode_e.rs"),
     ("push-ciphered", "ciphered, see tests/push.rs"),
     ("sfsk", "PLC is not spoken"),
 ];
