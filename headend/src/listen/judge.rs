@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use dlms::apdu::LongInvokeId;
 use dlms::push;
+use dlms::security::ReplayWindow;
 use dlms::{DateTime, Error, Obis};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
@@ -11,7 +12,6 @@ use models::{Alarms, Meaning, Severity, Source};
 
 use super::arrival::{Arrival, Form};
 use super::message::{Content, Message, Said};
-use super::window;
 use crate::api::Models;
 use crate::store::pushes::{Found, NewAlarm, Quarantined, Recent, Sender, Verdict};
 use crate::store::{AlarmSeverity, AlarmSource, PushFate};
@@ -132,10 +132,9 @@ impl Bench<'_> {
             other => refused(PushFate::Undecodable, other.to_string()),
         })?;
         let used = self.verdict.counters.get(&sender.meter).copied().or(sender.used);
-        let Some(used) = window::note(used, opened.counter) else {
-            let detail = format!("replayed counter {}", opened.counter);
-            return Err(refused(PushFate::ReplayedCounter, detail));
-        };
+        let used = ReplayWindow::note(used, opened.counter).map_err(|_| {
+            refused(PushFate::ReplayedCounter, format!("replayed counter {}", opened.counter))
+        })?;
         self.verdict.counters.insert(sender.meter, used);
         let mut plain = Vec::new();
         opened.push.encode(&mut plain);

@@ -3,7 +3,7 @@
 //! The way of a push: [`tcp`] and [`udp`] cut it out of what arrives, [`arrival`] and [`message`] understand as much of it as can be
 //! without knowing who sent it, [`intake`] gives it a place in the bounded queue, [`record`] takes a batch out of the queue, has its
 //! senders looked up, [`judge`] decides what becomes of each, and one transaction keeps it all. Whoever asked for a confirmation
-//! gets it after the commit; nobody gets anything else. [`window`] tells replays, [`sources`] keeps one address from hurting others.
+//! gets it after the commit; nobody gets anything else. [`sources`] keeps one address from hurting others.
 
 mod arrival;
 mod intake;
@@ -13,7 +13,6 @@ mod record;
 mod sources;
 mod tcp;
 mod udp;
-mod window;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

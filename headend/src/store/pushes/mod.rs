@@ -9,6 +9,7 @@ mod write;
 
 use std::collections::BTreeMap;
 
+use dlms::security::ReplayWindow;
 use jiff::Timestamp;
 use sqlx::PgTransaction;
 
@@ -71,20 +72,11 @@ pub struct Verdict {
     /// What became an alarm, in the order of arrival.
     pub alarms: Vec<NewAlarm>,
     /// Counters that moved on, by meter.
-    pub counters: BTreeMap<i32, Used>,
+    pub counters: BTreeMap<i32, ReplayWindow>,
     /// What did not become an alarm.
     pub quarantined: Vec<Quarantined>,
     /// What became of pushes that the above does not tell.
     pub tally: Tally,
-}
-
-/// Invocation counters that a meter has used in its pushes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Used {
-    /// The highest one.
-    pub last: u32,
-    /// Bit n: the one that is n + 1 below the highest. Lower ones count as used.
-    pub seen: u64,
 }
 
 /// A transaction that takes in a batch of pushes. Dropping it keeps nothing.

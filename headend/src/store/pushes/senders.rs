@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use dlms::security::{Cipher, Key, SystemTitle};
+use dlms::security::{Cipher, Key, ReplayWindow, SystemTitle};
 use sqlx::PgConnection;
 use zeroize::Zeroize;
 
 use super::super::{Error, failed};
-use super::{Recording, Used};
+use super::Recording;
 
 /// What a push says of its sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub struct Sender {
     /// Its keys, when it has any.
     pub cipher: Option<Cipher>,
     /// The counters that it has used, when it has used one.
-    pub used: Option<Used>,
+    pub used: Option<ReplayWindow>,
     /// Alarms of it in the last ten minutes, counted up to the limit that was asked with.
     pub recent: Recent,
 }
@@ -188,7 +188,7 @@ fn sender(row: &Row) -> Result<Sender, Error> {
     let count = |alarms: i64| u32::try_from(alarms).unwrap_or(u32::MAX);
     let used = row.last.zip(row.seen).map(|(last, seen)| {
         let last = u32::try_from(last).unwrap_or(u32::MAX);
-        Used { last, seen: seen.cast_unsigned() }
+        ReplayWindow { last, seen: seen.cast_unsigned() }
     });
     Ok(Sender {
         meter: row.id,

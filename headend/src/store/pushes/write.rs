@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use dlms::security::ReplayWindow;
 use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx as _};
 use sqlx::PgConnection;
 
 use super::super::{ALARM_CHANNEL, Error, PushFate, failed};
-use super::{NewAlarm, Quarantined, Recording, Used, Verdict};
+use super::{NewAlarm, Quarantined, Recording, Verdict};
 
 /// How much the quarantine keeps; the oldest entries make room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,7 +149,10 @@ async fn insert_alarms(connection: &mut PgConnection, alarms: &[NewAlarm]) -> Re
     Ok((stored, (alarms.len() as u64).saturating_sub(stored)))
 }
 
-async fn use_counters(connection: &mut PgConnection, used: &BTreeMap<i32, Used>) -> Result<(), Error> {
+async fn use_counters(
+    connection: &mut PgConnection,
+    used: &BTreeMap<i32, ReplayWindow>,
+) -> Result<(), Error> {
     if used.is_empty() {
         return Ok(());
     }

@@ -3,7 +3,7 @@
 //! From the outside in: [`envelope`] takes a `glo-`, `ded-` or `general-glo-ciphering` APDU apart,
 //! [`tags`] knows which APDU hides behind which ciphering tag, [`control`] is the security control
 //! octet, [`suite`] says which keys a suite has, [`cipher`] protects and unprotects in place, and [`keys`] and [`counters`] hold what a
-//! session is handed in. The proof of HLS mechanism 5 (GMAC) is a method of [`Cipher`]. [`curve`] are the keys of suites 1 and 2, which
+//! session is handed in, and [`replay`] tells which counters of a peer are new. The proof of HLS mechanism 5 (GMAC) is a method of [`Cipher`]. [`curve`] are the keys of suites 1 and 2, which
 //! [`signature`] signs and verifies with, and [`agreement`] agrees with on symmetric ones; [`key_wrap`] is how those travel.
 //! [`general_ciphering`] and [`general_signing`] protect between any two parties, behind a [`header`] that names them.
 //!
@@ -20,6 +20,7 @@ mod general_signing;
 mod header;
 mod key_wrap;
 mod keys;
+mod replay;
 mod shield;
 mod signature;
 mod suite;
@@ -36,6 +37,7 @@ pub use general_ciphering::{Content, GENERAL_CIPHERING, GeneralCiphering, KeyInf
 pub use general_signing::{GENERAL_SIGNING, GeneralSigning, sign};
 pub use header::GeneralHeader;
 pub use keys::{Key, Password, SystemTitle};
+pub use replay::ReplayWindow;
 pub(crate) use shield::{SealAs, Shield, seal};
 pub use suite::Suite;
 pub use tags::{dedicated_tag, global_tag, plain_tag};
