@@ -7,6 +7,8 @@
 mod store;
 
 use dlms::Error;
+use dlms::axdr::Data;
+use dlms::cosem::security_setup::{KeyId, decode_key_agreement, key_agreement};
 use dlms::security::{
     Cipher, GeneralCiphering, GeneralHeader, Key, KeyInfo, Parties, PrivateKey, Purpose, Scheme,
     SecurityControl, SharedSecret, Suite, SystemTitle,
@@ -269,5 +271,32 @@ fn an_ephemeral_key_without_signature_serves_only_who_asks_for_none() {
         assert_eq!(envelope.one_pass_key(&recipient, Some(&stranger)).err(), Some(Error::SignatureMismatch));
         let refused = Error::Value { what: "key agreement scheme", got: 1 };
         assert_eq!(envelope.static_key(&recipient, &stranger).err(), Some(refused));
+    }
+}
+
+#[test]
+fn class_64_agrees_on_keys_whose_introductions_python_signed() {
+    for exchange in &EXCHANGES {
+        let [meter, ephemeral, signing] =
+            [exchange.recipient, exchange.ephemeral, exchange.signing].map(private);
+        let signer = signing.public_key();
+        let (asked, public) = ([(KeyId::Authentication, ephemeral.public_key())], meter.public_key());
+        let parameter = key_agreement(&signing, &asked).unwrap();
+        let entry = vec![Data::Enum(2), Data::OctetString(octets(exchange.introduced))];
+        assert_eq!(parameter, Data::Array(vec![Data::Structure(entry)]));
+        assert_eq!(decode_key_agreement(&parameter, &signer).unwrap(), asked);
+
+        // A key that was introduced for one purpose serves no other.
+        let other = vec![Data::Enum(0), Data::OctetString(octets(exchange.introduced))];
+        let other = Data::Array(vec![Data::Structure(other)]);
+        assert_eq!(decode_key_agreement(&other, &signer), Err(Error::SignatureMismatch));
+        let unknown = vec![Data::Enum(4), Data::OctetString(octets(exchange.introduced))];
+        let refused = Error::Value { what: "key id", got: 4 };
+        assert_eq!(decode_key_agreement(&Data::Array(vec![Data::Structure(unknown)]), &signer), Err(refused));
+
+        let agreed = ephemeral.share(&public).unwrap();
+        let key = agreed.derive(KeyId::Master.purpose(), &PARTIES, &[]).unwrap();
+        assert!(same(&key, &Key::try_from(&octets(exchange.wrapping_key)[..]).unwrap()));
+        assert_eq!(KeyId::Authentication.purpose(), Purpose::Ciphering);
     }
 }

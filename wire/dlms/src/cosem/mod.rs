@@ -10,6 +10,7 @@ pub mod dictionary;
 mod difference;
 pub mod disconnect_control;
 pub mod image_transfer;
+pub mod security_setup;
 pub mod single_action_schedule;
 pub mod special_days;
 
