@@ -1,21 +1,26 @@
 //! DLMS/COSEM (IEC 62056-5-3, -6-1, -6-2, -4-7), client and server, suite 0: octets in, octets out.
 //!
 //! No socket, no clock, no randomness, no task: times, challenges and invocation counters are arguments. From the wire upwards:
-//! [`wrapper`] frames APDUs on TCP and [`hdlc`] on lines, with [`llc`] in front of them; [`mode_e`] opens an optical port; [`axdr`] is the encoding of values; [`acse`] and [`initiate`] open and release an association;
+//! [`wrapper`] frames APDUs on TCP and [`hdlc`] on lines, with [`llc`] in front of them; [`mode_e`] opens an optical port, [`gateway`] names a
+//! device behind another one, [`mbus`] carries pushes, [`ciase`] finds meters on a power line; [`axdr`] is the encoding of values; [`acse`] and
+//! [`initiate`] open and release an association;
 //! [`security`] protects APDUs; [`apdu`] are the services GET, SET and ACTION and the notifications, which [`push`] takes in; [`selection`] asks for a part of a profile and [`profile`] turns
 //! its buffer into columns; [`cosem`] gives the attributes and methods of single classes their meaning; [`client`] and [`server`] put all of it together.
 
 pub mod acse;
 pub mod apdu;
 pub mod axdr;
+pub mod ciase;
 pub mod client;
 pub mod cosem;
 mod datetime;
 mod descriptor;
 mod error;
+pub mod gateway;
 pub mod hdlc;
 pub mod initiate;
 pub mod llc;
+pub mod mbus;
 pub mod mode_e;
 mod obis;
 pub mod profile;

@@ -60,16 +60,16 @@ const PASSED_OVER: [(&str, &str); 14] = [
     ("acse-ciphered", "ciphered, see tests/ciphering.rs"),
     ("ciphering", "ciphered, see tests/ciphering.rs"),
     ("ciphering-suite1-2", "ciphered, see tests/ciphering.rs"),
-    ("gateway", "the gateway protocol is not spoken"),
+    ("gateway", "a prefix of APDUs, see tests/links.rs"),
     ("general-ciphering", "ciphered, see tests/general_protection.rs"),
     ("hdlc", "frames, see tests/hdlc.rs"),
     ("hdlc-segmentation", "frames, see tests/hdlc.rs"),
     ("hls", "ciphered, see tests/ciphering.rs"),
     ("key-agreement", "see tests/agreement.rs"),
-    ("mbus-transport", "M-Bus is not spoken"),
+    ("mbus-transport", "frames, see tests/links.rs"),
     ("mode-e", "no APDUs, see tests/mode_e.rs"),
     ("push-ciphered", "ciphered, see tests/push.rs"),
-    ("sfsk", "PLC is not spoken"),
+    ("sfsk", "no APDUs, see tests/links.rs"),
 ];
 
 /// Vectors of checked groups that are refused or only decoded in part, and why.
