@@ -109,7 +109,7 @@ impl Conformance {
     }
 
     /// Some meters write the tag as `5F` alone.
-    fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
         let tag = reader.u8()?;
         if tag != 0x5F {
             return Err(Error::Unexpected { tag });

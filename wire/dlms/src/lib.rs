@@ -5,7 +5,8 @@
 //! device behind another one, [`mbus`] carries pushes, [`ciase`] finds meters on a power line; [`axdr`] is the encoding of values; [`acse`] and
 //! [`initiate`] open and release an association;
 //! [`security`] protects APDUs; [`apdu`] are the services GET, SET and ACTION and the notifications, which [`push`] takes in; [`selection`] asks for a part of a profile and [`profile`] turns
-//! its buffer into columns; [`cosem`] gives the attributes and methods of single classes their meaning; [`client`] and [`server`] put all of it together.
+//! its buffer into columns; [`cosem`] gives the attributes and methods of single classes their meaning; [`client`] and [`server`] put all of it together; [`decode`] shows
+//! to people what octets mean.
 
 pub mod acse;
 pub mod apdu;
@@ -14,6 +15,7 @@ pub mod ciase;
 pub mod client;
 pub mod cosem;
 mod datetime;
+pub mod decode;
 mod descriptor;
 mod error;
 pub mod gateway;

@@ -135,7 +135,7 @@ impl Data {
     }
 
     /// Reads the contents of a type that holds no other values.
-    pub(super) fn read_simple(data_type: u8, reader: &mut Reader<'_>) -> Result<Self, Error> {
+    pub(crate) fn read_simple(data_type: u8, reader: &mut Reader<'_>) -> Result<Self, Error> {
         Ok(match data_type {
             tag::NULL_DATA => Self::NullData,
             tag::BOOLEAN => Self::Boolean(reader.u8()? != 0),

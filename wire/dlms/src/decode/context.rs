@@ -1,0 +1,45 @@
+use super::node::Node;
+use crate::security::{Key, SystemTitle};
+
+/// What is known besides the octets: with keys, ciphered APDUs are opened.
+#[derive(Clone, Debug, Default)]
+pub struct Secrets {
+    /// The key of encryption, global or, for what is ciphered with it, dedicated.
+    pub encryption_key: Option<Key>,
+    /// The key of authentication. Without it, what is encrypted is deciphered and its tag is not checked.
+    pub authentication_key: Option<Key>,
+    /// The key of the association. An initiate-request that is opened tells it, too.
+    pub dedicated_key: Option<Key>,
+    /// The system title of the sender, where the octets do not tell it.
+    pub system_title: Option<SystemTitle>,
+}
+
+/// What was learned on the way, and what belongs beside the APDU that is being read.
+pub(super) struct Context<'a> {
+    pub(super) secrets: &'a Secrets,
+    /// System titles of the client and of the server, as an AARQ and an AARE told them.
+    pub(super) client: Option<SystemTitle>,
+    pub(super) server: Option<SystemTitle>,
+    /// The dedicated key, as an initiate-request told it.
+    pub(super) dedicated_key: Option<Key>,
+    /// Name of the octets that are deciphered.
+    pub(super) plaintext: &'static str,
+    /// What was found inside protected APDUs.
+    pub(super) after: Vec<Node>,
+    /// Protections around the APDU that is being read.
+    pub(super) depth: usize,
+}
+
+impl<'a> Context<'a> {
+    pub(super) const fn new(secrets: &'a Secrets) -> Self {
+        Self {
+            secrets,
+            client: None,
+            server: None,
+            dedicated_key: None,
+            plaintext: "plaintext",
+            after: Vec::new(),
+            depth: 0,
+        }
+    }
+}
