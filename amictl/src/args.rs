@@ -2,6 +2,7 @@
 
 mod alarms;
 mod commands;
+mod decode;
 mod firmware;
 mod meters;
 mod readings;
@@ -23,6 +24,7 @@ use prost_types::Timestamp;
 pub(crate) use self::{
     alarms::{Alarms, ListAlarmsArgs, QuarantineArgs, WatchAlarmsArgs},
     commands::{Commands, CommandsArgs, WatchCommandsArgs},
+    decode::DecodeArgs,
     firmware::{Firmware, InstallArgs, StatusArgs, UploadArgs},
     meters::{AddArgs, ListArgs, Meters},
     readings::{ReadArgs, ReadingsArgs, WatchArgs},
@@ -85,6 +87,8 @@ pub(crate) enum Command {
     /// Keep firmware images and install them.
     #[command(subcommand)]
     Firmware(Firmware),
+    /// Show what captured octets mean.
+    Decode(DecodeArgs),
     /// Write the completion script of a shell to standard output.
     Completions {
         /// The shell.

@@ -3,6 +3,7 @@
 mod alarms;
 mod commands;
 mod completions;
+mod decode;
 mod firmware;
 mod follow;
 mod import;
@@ -29,6 +30,9 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
     let plain = format(Format::Table);
     if let Command::Completions { shell } = cli.command {
         return completions::run(shell);
+    }
+    if let Command::Decode(args) = cli.command {
+        return decode::run(args, plain);
     }
     let channel = connection::open(&cli.server).await?;
     match cli.command {
@@ -63,6 +67,6 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
             Some(TraceCommand::List) => trace::list(channel, &mut stdout(plain)).await,
         },
         Command::Firmware(command) => firmware::run(channel, command, &mut stdout(plain)).await,
-        Command::Completions { .. } => Ok(()),
+        Command::Decode(_) | Command::Completions { .. } => Ok(()),
     }
 }

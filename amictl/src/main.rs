@@ -1,6 +1,6 @@
 //! `amictl`: the head-end at a terminal.
 //!
-//! A client of the public API `ami.v1` and nothing else. `args` says what can be asked, `command/` holds one file per question,
+//! A client of the public API `ami.v1` and nothing else; only `decode` asks nobody. `args` says what can be asked, `command/` holds one file per question,
 //! `view` turns answers into rows, `output` writes rows as a table, as CSV or as JSON lines, `error` knows the exit codes,
 //! `order` is what all orders have in common, `connection` reaches the server, `trust` explains why it may not, `time`, `decimal`, `hex`
 //! and `progress` serve them all.

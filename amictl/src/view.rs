@@ -2,6 +2,7 @@
 
 mod alarm;
 mod command;
+mod decode;
 mod image;
 mod job;
 mod meter;
@@ -12,6 +13,7 @@ mod trace;
 pub(crate) use self::{
     alarm::{AlarmRow, FateRow, PushRow},
     command::{ChangeRow, CommandRow},
+    decode::tree,
     image::ImageRow,
     job::{CountRow, JobRow},
     meter::{MeterRow, ProfileRow},

@@ -15,7 +15,7 @@ const MAY_USE: [(&str, &[&str]); 8] = [
     ("headend", &["wire/", "models", "collectors", "proto"]),
     ("simulator", &["wire/", "models"]),
     ("proto", &[]),
-    ("amictl", &["proto"]),
+    ("amictl", &["wire/", "proto"]),
     ("xtask", &["wire/", "models", "collectors", "headend", "proto", "simulator"]),
 ];
 

@@ -61,7 +61,11 @@ pub(super) fn response(walk: &mut Walk<'_>, context: &mut Context<'_>) -> Result
 }
 
 /// Reads a release request or response: `name` is which.
-pub(super) fn release(walk: &mut Walk<'_>, context: &mut Context<'_>, name: &'static str) -> Result<(), Stop> {
+pub(super) fn release(
+    walk: &mut Walk<'_>,
+    context: &mut Context<'_>,
+    name: &'static str,
+) -> Result<(), Stop> {
     fields(walk, name, |walk, tag| match tag {
         0x80 => {
             let from = walk.at();

@@ -1,6 +1,7 @@
 //! Which APDU it is, by its tag.
 
 use super::context::Context;
+use super::node::{Node, Value};
 use super::parts::octets;
 use super::walk::{Stop, Walk};
 use super::{access, acse, ciase, initiate, protection, services, short_name, unasked};
@@ -62,8 +63,12 @@ pub(super) fn is_tag(tag: u8) -> bool {
 
 /// Whether an APDU of this name protects another one.
 pub(super) fn is_protection(name: &str) -> bool {
-    name.starts_with("general-glo") || name.starts_with("general-ded") || name.starts_with("glo-")
-        || name.starts_with("ded-") || name == "general-ciphering" || name == "general-signing"
+    name.starts_with("general-glo")
+        || name.starts_with("general-ded")
+        || name.starts_with("glo-")
+        || name.starts_with("ded-")
+        || name == "general-ciphering"
+        || name == "general-signing"
 }
 
 /// Reads a block of a general block transfer (Green Book, 9.3.4).
@@ -72,14 +77,39 @@ fn block_transfer(walk: &mut Walk<'_>) -> Result<(), Stop> {
         walk.read("general-block-transfer", |reader| reader.u8())?;
         let from = walk.at();
         let control = walk.read("block-control", |reader| reader.u8())?;
-        walk.add("last-block", from, control & 0x80 != 0).note =
-            format!("streaming {}, window {}", if control & 0x40 != 0 { "on" } else { "off" }, control & 0x3F);
+        walk.add("last-block", from, control & 0x80 != 0).note = format!(
+            "streaming {}, window {}",
+            if control & 0x40 != 0 { "on" } else { "off" },
+            control & 0x3F
+        );
         walk.derive("streaming", control & 0x40 != 0);
         walk.derive("window", control & 0x3F);
         walk.keep("block-number", |reader| reader.u16())?;
         walk.keep("block-number-ack", |reader| reader.u16())?;
         octets(walk, "block-data").map(drop)
-    })
+    })?;
+    if let Some(node) = walk.last_mut() {
+        node.note = in_short(node);
+    }
+    Ok(())
+}
+
+/// A block in one line.
+fn in_short(block: &Node) -> String {
+    let number = |name| match block.child(name).map(|child| &child.value) {
+        Some(Value::Number(number)) => *number,
+        _ => 0,
+    };
+    let length = match block.child("block-data").map(|child| &child.value) {
+        Some(Value::Octets(octets)) => octets.len(),
+        _ => 0,
+    };
+    let control = block.child("last-block");
+    let last =
+        if control.is_some_and(|child| child.value == Value::Flag(true)) { ", the last one" } else { "" };
+    let control = control.map_or("", |child| child.note.as_str());
+    let (block, acknowledged) = (number("block-number"), number("block-number-ack"));
+    format!("block {block}{last}, {length} octets, acknowledges {acknowledged}, {control}")
 }
 
 /// Reads the prefix of a gateway, and the APDU behind it (Green Book, 10.10).

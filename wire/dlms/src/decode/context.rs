@@ -1,5 +1,5 @@
 use super::node::Node;
-use crate::security::{Key, SystemTitle};
+use crate::security::{Key, PublicKey, SystemTitle};
 
 /// What is known besides the octets: with keys, ciphered APDUs are opened.
 #[derive(Clone, Debug, Default)]
@@ -12,6 +12,8 @@ pub struct Secrets {
     pub dedicated_key: Option<Key>,
     /// The system title of the sender, where the octets do not tell it.
     pub system_title: Option<SystemTitle>,
+    /// The key by which signatures are checked.
+    pub signer: Option<PublicKey>,
 }
 
 /// What was learned on the way, and what belongs beside the APDU that is being read.

@@ -159,7 +159,9 @@ const fn name_of(data_type: u8) -> &'static str {
 fn shown(data: &Data) -> Value {
     match data {
         Data::Boolean(flag) => (*flag).into(),
-        Data::BitString(bits) => bits.iter().map(|bit| if bit { '1' } else { '0' }).collect::<String>().into(),
+        Data::BitString(bits) => {
+            bits.iter().map(|bit| if bit { '1' } else { '0' }).collect::<String>().into()
+        }
         Data::DoubleLong(number) | Data::DeltaDoubleLong(number) => (*number).into(),
         Data::DoubleLongUnsigned(number) | Data::DeltaDoubleLongUnsigned(number) => (*number).into(),
         Data::OctetString(octets) => octets.as_slice().into(),

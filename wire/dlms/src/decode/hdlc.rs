@@ -65,9 +65,9 @@ pub(super) fn frames(octets: &[u8], from: usize) -> Frames {
 impl Frames {
     /// Reads the frame whose format field is at `at`; returns the offset of the flag behind it.
     fn frame(&mut self, octets: &[u8], at: usize, open: &mut Vec<Open>) -> usize {
-        let length = octets.get(at..at + 2).map_or(2, |format| {
-            usize::from(format[0] & 0x07) << 8 | usize::from(format[1])
-        });
+        let length = octets
+            .get(at..at + 2)
+            .map_or(2, |format| usize::from(format[0] & 0x07) << 8 | usize::from(format[1]));
         let end = (at + length.max(2)).min(octets.len());
         let mut walk = Walk::new(&octets[at..end], at);
         let mut frame = Frame::default();
@@ -77,6 +77,9 @@ impl Frames {
         }
         if let (None, Err(stop)) = (&self.stop, done) {
             self.stop = Some(stop);
+        }
+        if let Some(node) = walk.last_mut() {
+            node.note = frame.in_short(node);
         }
         self.nodes.extend(walk.into_nodes());
         if let Some(place) = frame.information {
@@ -153,6 +156,18 @@ impl Frame {
         }
         let body = &whole[..whole.len().saturating_sub(CHECK)];
         check(walk, "fcs", "fcs-valid", body)
+    }
+
+    /// The frame in one line.
+    fn in_short(&self, frame: &Node) -> String {
+        let note = |name: &str| frame.child(name).map_or("", |field| field.note.as_str());
+        let mut text = format!("{} → {}, {}", note("src"), note("dst"), note("control"));
+        for name in ["hcs", "fcs"] {
+            if note(name).starts_with("wrong") {
+                text += &format!(", {name} {}", note(name));
+            }
+        }
+        text
     }
 
     fn control(&mut self, walk: &mut Walk<'_>) -> Result<(), Stop> {
@@ -266,7 +281,11 @@ fn negotiation(information: &[u8], place: usize) -> Option<Node> {
                     _ => "unknown-parameter",
                 };
                 match octets.len() {
-                    0..=4 => walk.add(name, from, octets.iter().fold(0u32, |all, octet| all << 8 | u32::from(*octet))),
+                    0..=4 => walk.add(
+                        name,
+                        from,
+                        octets.iter().fold(0u32, |all, octet| all << 8 | u32::from(*octet)),
+                    ),
                     _ => walk.add(name, from, octets),
                 };
             }

@@ -33,7 +33,11 @@ pub(super) enum Carrier {
 }
 
 /// Reads the APDUs of one message, of which a link carries one, and bare octets any number.
-pub(super) fn read(message: Message, carrier: Carrier, context: &mut Context<'_>) -> (Vec<Found>, Option<Stop>) {
+pub(super) fn read(
+    message: Message,
+    carrier: Carrier,
+    context: &mut Context<'_>,
+) -> (Vec<Found>, Option<Stop>) {
     let Message { octets, place } = message;
     let mut found = Vec::new();
     let mut at = 0;
@@ -61,7 +65,11 @@ pub(super) fn read(message: Message, carrier: Carrier, context: &mut Context<'_>
 }
 
 /// Arranges what was found: one APDU stands by itself, several in a list, and what their pieces make together behind them.
-pub(super) fn arrange(found: Vec<Found>, carrier: Carrier, context: &mut Context<'_>) -> (Vec<Node>, Option<Stop>) {
+pub(super) fn arrange(
+    found: Vec<Found>,
+    carrier: Carrier,
+    context: &mut Context<'_>,
+) -> (Vec<Node>, Option<Stop>) {
     let (mut behind, stop) = together(&found, context);
     let transfer = found.iter().all(Found::is_transfer);
     let blocks = if carrier == Carrier::Link { "gbt-blocks" } else { "blocks" };
@@ -85,7 +93,12 @@ pub(super) fn together(found: &[Found], context: &mut Context<'_>) -> (Vec<Node>
     for octets in transferred(found, &mut nodes) {
         nodes.push(derived("reassembled-apdu", octets.as_slice()));
         let (mut inside, stopped) = read(Message { octets, place: None }, Carrier::Link, context);
-        nodes.extend(inside.drain(..).flat_map(|found| found.alone(Carrier::Link)).filter(|node| node.name != "reassembled-apdu"));
+        nodes.extend(
+            inside
+                .drain(..)
+                .flat_map(|found| found.alone(Carrier::Link))
+                .filter(|node| node.name != "reassembled-apdu"),
+        );
         stop = stop.or(stopped);
     }
     for octets in long_values(found) {
@@ -177,9 +190,13 @@ fn long_values(found: &[Found]) -> Vec<Vec<u8>> {
     let (mut open, mut complete): (Option<Vec<u8>>, _) = (None, Vec::new());
     for found in found {
         let inner = found.after.iter().find(|node| node.name == "inner");
-        let Some(service) = inner.map_or(found.nodes.first(), |inner| inner.children().first()) else { continue };
+        let Some(service) = inner.map_or(found.nodes.first(), |inner| inner.children().first()) else {
+            continue;
+        };
         let holder = service.child("datablock").or(service.child("pblock")).unwrap_or(service);
-        let Some(Value::Octets(octets)) = holder.child("raw-data").map(|child| &child.value) else { continue };
+        let Some(Value::Octets(octets)) = holder.child("raw-data").map(|child| &child.value) else {
+            continue;
+        };
         // Some meters count from 0. What begins in the middle cannot be put together.
         if open.is_none() && !matches!(number(holder, "block-number"), Some(0 | 1)) {
             continue;

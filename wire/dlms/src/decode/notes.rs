@@ -25,6 +25,11 @@ pub(super) fn simple(data: &Data) -> String {
 pub(super) fn elements(list: &mut Node) {
     let Value::List(elements) = &mut list.value else { return };
     for at in 0..elements.len() {
+        if let Some(object) = capture_object(&elements[at])
+            && let Some(node) = elements[at].only_child_mut()
+        {
+            node.note = object;
+        }
         let Some(unit) = scaler_unit(&elements[at]) else { continue };
         if let Some(node) = elements[at].only_child_mut() {
             node.note = match unit {
@@ -39,6 +44,47 @@ pub(super) fn elements(list: &mut Node) {
             node.note = scaled(number, unit);
         }
     }
+    pushed(elements);
+}
+
+/// What a push says about its own elements: the list of its objects is the first of them.
+fn pushed(elements: &mut [Node]) {
+    let Some((list, values)) = elements.split_first_mut() else { return };
+    let [array] = list.children() else { return };
+    let objects: Vec<String> = array.children().iter().filter_map(capture_object).collect();
+    if array.name != "array" || objects.len() != values.len() + 1 {
+        return;
+    }
+    for (value, object) in values.iter_mut().zip(&objects[1..]) {
+        if let Some(node) = value.only_child_mut() {
+            node.note =
+                if node.note.is_empty() { object.clone() } else { format!("{}; {object}", node.note) };
+        }
+    }
+}
+
+/// The object, when the element is the definition of one: class, logical name, attribute, index.
+fn capture_object(element: &Node) -> Option<String> {
+    let [structure] = element.children() else { return None };
+    let simple = |element: &Node| match element.children() {
+        [simple] => Some((simple.name, simple.value.clone())),
+        _ => None,
+    };
+    let [class, instance, attribute, index, ..] = structure.children() else { return None };
+    match (structure.name, simple(class)?, simple(instance)?, simple(attribute)?, simple(index)?) {
+        (
+            "structure",
+            ("long-unsigned", Value::Number(class)),
+            ("octet-string", Value::Octets(instance)),
+            ("integer", Value::Number(attribute)),
+            ("long-unsigned", Value::Number(index)),
+        ) => {
+            let name = object(Obis::new(instance.try_into().ok()?));
+            let part = if index == 0 { String::new() } else { format!(", element {index}") };
+            Some(format!("{name}, attribute {attribute}{part} of class {class}"))
+        }
+        _ => None,
+    }
 }
 
 /// A date and time as people write it.
@@ -47,11 +93,17 @@ pub(super) fn date_time(moment: DateTime) -> String {
     let mut text = format!("{} {}", date(&parts), time(&parts));
     if let Some(deviation) = parts.deviation {
         // The standard counts from local time to UTC, people from UTC to local time.
-        let (sign, minutes) = if deviation <= 0 { ('+', -i32::from(deviation)) } else { ('-', deviation.into()) };
+        let (sign, minutes) =
+            if deviation <= 0 { ('+', -i32::from(deviation)) } else { ('-', deviation.into()) };
         text += &format!(" {sign}{:02}:{:02}", minutes / 60, minutes % 60);
     }
-    let flags =
-        [(0x80, "daylight saving"), (0x01, "invalid"), (0x02, "doubtful"), (0x04, "other clock base"), (0x08, "invalid status")];
+    let flags = [
+        (0x80, "daylight saving"),
+        (0x01, "invalid"),
+        (0x02, "doubtful"),
+        (0x04, "other clock base"),
+        (0x08, "invalid status"),
+    ];
     for (_, flag) in flags.iter().filter(|(bit, _)| parts.status != 0xFF && parts.status & bit != 0) {
         text += ", ";
         text += flag;
@@ -177,10 +229,7 @@ mod tests {
         let summer = [0x07, 0xE5, 7, 19, 1, 15, 46, 35, 0, 0xFF, 0x88, 0x80];
         assert_eq!(date_time(DateTime::new(summer)), "2021-07-19 15:46:35 +02:00, daylight saving");
         let any_year = [0xFF, 0xFF, 0xFE, 0xFE, 7, 2, 0, 0, 0xFF, 0x80, 0, 0xFF];
-        assert_eq!(
-            octet_string(&any_year),
-            "****-begin of daylight saving-last day 02:00:00"
-        );
+        assert_eq!(octet_string(&any_year), "****-begin of daylight saving-last day 02:00:00");
     }
 
     #[test]

@@ -22,6 +22,8 @@ struct Sealed<'a> {
     body: &'a [u8],
     /// Who sent it, as far as it is known.
     sender: Option<SystemTitle>,
+    /// Fields in front of it that its tag covers, too.
+    fields: &'a [u8],
     /// Whether it is ciphered with the key of the association.
     dedicated: bool,
     /// The tag that the APDU inside has to have, when the one outside says so.
@@ -37,7 +39,11 @@ enum Opened {
 }
 
 /// Reads a `glo-` or `ded-` APDU.
-pub(super) fn service(walk: &mut Walk<'_>, context: &mut Context<'_>, name: &'static str) -> Result<(), Stop> {
+pub(super) fn service(
+    walk: &mut Walk<'_>,
+    context: &mut Context<'_>,
+    name: &'static str,
+) -> Result<(), Stop> {
     let tag = walk.rest().first().copied().unwrap_or_default();
     let plain = plain_tag(tag);
     // Requests have the tags of the client.
@@ -52,7 +58,11 @@ pub(super) fn service(walk: &mut Walk<'_>, context: &mut Context<'_>, name: &'st
 }
 
 /// Reads a `general-glo-ciphering` or `general-ded-ciphering`.
-pub(super) fn general(walk: &mut Walk<'_>, context: &mut Context<'_>, name: &'static str) -> Result<(), Stop> {
+pub(super) fn general(
+    walk: &mut Walk<'_>,
+    context: &mut Context<'_>,
+    name: &'static str,
+) -> Result<(), Stop> {
     let known = context.secrets.system_title;
     protected(walk, context, name, |walk| {
         let tag = walk.read(name, |reader| reader.u8())?;
@@ -66,33 +76,44 @@ pub(super) fn general_ciphering(walk: &mut Walk<'_>, context: &mut Context<'_>) 
     let known = context.secrets.system_title;
     protected(walk, context, "general-ciphering", |walk| {
         walk.read("general-ciphering", |reader| reader.u8())?;
+        let before = walk.rest();
         let originator = header(walk)?;
+        let fields = &before[..before.len() - walk.rest().len()];
         key_info(walk)?;
         let mut sealed = None;
         walk.group("ciphered-content", |walk| {
             sealed = content(walk, SystemTitle::try_from(originator).ok().or(known), false, None)?;
             Ok(())
         })?;
-        Ok(sealed)
+        Ok(sealed.map(|sealed| Sealed { fields, ..sealed }))
     })
 }
 
 /// Reads a `general-signing`.
 pub(super) fn general_signing(walk: &mut Walk<'_>, context: &mut Context<'_>) -> Result<(), Stop> {
-    let (mut content, mut signed) = (Vec::new(), Vec::new());
+    let (mut content, mut signed, mut signature) = (Vec::new(), Vec::new(), Vec::new());
     walk.group("general-signing", |walk| {
         walk.read("general-signing", |reader| reader.u8())?;
         let before = walk.rest();
         header(walk)?;
         content = octets(walk, "content")?.to_vec();
         let length = before.len() - walk.rest().len();
-        if !octets(walk, "signature")?.is_empty() {
-            signed = before[..length].to_vec();
-        }
+        signed = before[..length].to_vec();
+        signature = octets(walk, "signature")?.to_vec();
         Ok(())
     })?;
-    if !signed.is_empty() {
+    if !signature.is_empty() {
+        let valid = context.secrets.signer.as_ref().map(|key| key.verify(&signed, &signature).is_ok());
+        if let Some(node) = walk.last_mut().and_then(|node| field_of(node, "signature")) {
+            node.note = match valid {
+                Some(true) => "signature valid",
+                Some(false) => "signature wrong: check the public key of the signer",
+                None => "signature not checked: no public key is given",
+            }
+            .to_owned();
+        }
         context.after.push(derived("signed-data", Value::Octets(signed)));
+        context.after.push(derived("signature-valid", valid));
     }
     inside(context, content, " of the signed APDU")
 }
@@ -182,7 +203,7 @@ fn content<'a>(
         let body = &there[length.min(there.len()) - left..length.min(there.len())];
         walk.add("body", from, body);
         if length <= there.len() {
-            sealed = Some(Sealed { control, counter, body, sender, dedicated, plain_tag });
+            sealed = Some(Sealed { control, counter, body, sender, fields: &[], dedicated, plain_tag });
         }
         Ok(())
     })?;
@@ -258,25 +279,22 @@ impl Sealed<'_> {
     /// What is authenticated only can be read by anybody.
     fn read_plain(&self, cipher: Option<(&Key, SystemTitle)>, secrets: &Secrets) -> Opened {
         let Some(text) = self.text() else { return Opened::Closed("too short for a tag", None) };
-        let valid = match (cipher, secrets.authentication_key.as_ref()) {
-            (Some((key, sender)), Some(authentication_key)) => {
-                let cipher = Cipher::new(key, authentication_key);
-                Some(cipher.open(&sender, self.control, self.counter, &mut self.body.to_vec()).is_ok())
-            }
-            _ => None,
-        };
+        let valid = cipher.and_then(|(key, sender)| match &secrets.authentication_key {
+            Some(authentication_key) => Some(self.is_valid(&Cipher::new(key, authentication_key), &sender)),
+            // Some profiles have none (GBCS). Where one may be missing, a tag that is wrong without it says nothing.
+            None => self.is_valid(&Cipher::without_authentication_key(key), &sender).then_some(true),
+        });
         Opened::Plain(text.to_vec(), valid)
     }
 
     fn decipher_and_check(&self, key: &Key, sender: &SystemTitle, secrets: &Secrets) -> Opened {
-        let unchecked = self.decipher(&Cipher::new(key, key), sender);
+        let unchecked = self.decipher(&Cipher::without_authentication_key(key), sender);
         let likely = unchecked.as_deref().is_some_and(|plain| self.is_likely(plain));
         match (&secrets.authentication_key, unchecked) {
             (_, None) => Opened::Closed("not opened: this protection is not served", None),
             (Some(authentication_key), Some(plain)) if self.control.is_authenticated() => {
-                let cipher = Cipher::new(key, authentication_key);
-                let checked = cipher.open(sender, self.control, self.counter, &mut self.body.to_vec()).is_ok();
-                match (checked, likely) {
+                let valid = self.is_valid(&Cipher::new(key, authentication_key), sender);
+                match (valid, likely) {
                     (true, _) => Opened::Plain(plain, Some(true)),
                     (false, true) => Opened::Closed(
                         "tag wrong, though the encryption key fits: check the authentication key",
@@ -290,6 +308,11 @@ impl Sealed<'_> {
             (_, Some(plain)) if likely => Opened::Plain(plain, None),
             _ => Opened::Closed("no APDU came out: check the encryption key and the system title", None),
         }
+    }
+
+    fn is_valid(&self, cipher: &Cipher, sender: &SystemTitle) -> bool {
+        let mut body = self.body.to_vec();
+        cipher.open_behind(self.fields, sender, self.control, self.counter, &mut body).is_ok()
     }
 
     /// What stands in front of the tag.
@@ -326,7 +349,9 @@ impl Opened {
         match self {
             Self::Plain(_, Some(true)) => "tag valid",
             Self::Plain(_, Some(false)) => "tag wrong: check the keys and the system title",
-            Self::Plain(_, None) if sealed.control.is_authenticated() => "tag not checked: not all keys are given",
+            Self::Plain(_, None) if sealed.control.is_authenticated() => {
+                "tag not checked: not all keys are given"
+            }
             Self::Plain(_, None) => "no tag",
             Self::Closed(why, _) => why,
         }
@@ -334,11 +359,15 @@ impl Opened {
 }
 
 fn body_of(node: &mut Node) -> Option<&mut Node> {
-    let Value::Fields(fields) = &mut node.value else { return None };
-    match fields.iter().position(|field| field.name == "ciphered-content") {
-        Some(at) => body_of(&mut fields[at]),
-        None => fields.iter_mut().find(|field| field.name == "body"),
+    match node.child("ciphered-content") {
+        Some(_) => field_of(field_of(node, "ciphered-content")?, "body"),
+        None => field_of(node, "body"),
     }
+}
+
+fn field_of<'a>(node: &'a mut Node, name: &str) -> Option<&'a mut Node> {
+    let Value::Fields(fields) = &mut node.value else { return None };
+    fields.iter_mut().find(|field| field.name == name)
 }
 
 fn derived(name: &'static str, value: impl Into<Value>) -> Node {

@@ -2,8 +2,8 @@
 
 use super::data;
 use super::parts::{
-    access_result, action_result, attribute, block, block_place, invoke, list, method, no_choice,
-    raw_data, result, selected, selection, values,
+    access_result, action_result, attribute, block, block_place, invoke, list, method, no_choice, raw_data,
+    result, selected, selection, values,
 };
 use super::walk::{Stop, Walk};
 use crate::Error;

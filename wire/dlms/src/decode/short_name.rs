@@ -71,9 +71,8 @@ fn variable(walk: &mut Walk<'_>) -> Result<(), Stop> {
             walk.keep("selector", |reader| reader.u8())?;
             data::value(walk, "parameter")
         }),
-        5 => walk.group("block-number-access", |walk| {
-            walk.keep("block-number", |reader| reader.u16()).map(drop)
-        }),
+        5 => walk
+            .group("block-number-access", |walk| walk.keep("block-number", |reader| reader.u16()).map(drop)),
         6 => walk.group("read-data-block-access", |walk| {
             block_place(walk)?;
             octets(walk, "raw-data").map(drop)

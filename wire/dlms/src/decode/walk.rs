@@ -79,7 +79,6 @@ impl<'a> Walk<'a> {
         self.push(Node { name, place: None, value: value.into(), note: String::new() })
     }
 
-
     /// The element that was kept last.
     pub(super) fn last_mut(&mut self) -> Option<&mut Node> {
         self.nodes.last_mut()

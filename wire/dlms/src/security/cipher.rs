@@ -104,7 +104,7 @@ impl Cipher {
     }
 
     /// Like [`open`](Self::open), and checks `fields`, which stand in front of the APDU in the clear.
-    pub(super) fn open_behind<'a>(
+    pub(crate) fn open_behind<'a>(
         &self,
         fields: &[u8],
         title: &SystemTitle,
