@@ -173,7 +173,9 @@ mod tests {
         let global = whole.get_arguments().filter(|option| option.is_global_set());
         let global: Vec<_> = global.filter_map(|option| option.get_long()).collect();
         assert!(global.contains(&"key"), "{global:?}");
-        let hidden: Vec<_> = whole.get_subcommands().flat_map(|below| hidden(below, &global)).collect();
+        // `decode` asks no server: its keys are those of a meter.
+        let asking = whole.get_subcommands().filter(|below| below.get_name() != "decode");
+        let hidden: Vec<_> = asking.flat_map(|below| hidden(below, &global)).collect();
         assert!(hidden.is_empty(), "{hidden:?}");
     }
 

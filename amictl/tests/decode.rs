@@ -47,9 +47,9 @@ fn a_ciphered_request_is_opened_and_its_tag_is_checked() {
                                                  inner: 13 octets of their own
 0000  C0 01                                        get-request-normal
 0002  00                                             invoke-id  0  (unconfirmed, normal priority)
-0003  00 08                                          class  8
-0005  00 00 01 00 00 FF                              obis  0.0.1.0.0.255
-000B  02                                             attribute  2
+0003  00 08                                          class  8  (clock)
+0005  00 00 01 00 00 FF                              obis  0.0.1.0.0.255  (clock)
+000B  02                                             attribute  2  (time)
 000C  00                                             access-selection
 "
     );

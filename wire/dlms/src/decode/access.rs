@@ -36,6 +36,7 @@ pub(super) fn response(walk: &mut Walk<'_>) -> Result<(), Stop> {
     })
 }
 
+/// Reads what is asked for.
 fn specification(walk: &mut Walk<'_>) -> Result<(), Stop> {
     match walk.read("choice", |reader| reader.u8())? {
         1 => walk.group("get", attribute),
@@ -47,6 +48,7 @@ fn specification(walk: &mut Walk<'_>) -> Result<(), Stop> {
     }
 }
 
+/// Reads an attribute and which part of it.
 fn selected(walk: &mut Walk<'_>) -> Result<(), Stop> {
     attribute(walk)?;
     walk.keep("selector", |reader| reader.u8())?;

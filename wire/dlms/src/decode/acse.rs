@@ -114,6 +114,7 @@ fn common(walk: &mut Walk<'_>, context: &mut Context<'_>, tag: u8) -> Result<(),
     }
 }
 
+/// Reads the fields of an APDU, one after the other.
 fn fields(
     walk: &mut Walk<'_>,
     name: &'static str,
@@ -132,6 +133,7 @@ fn fields(
     })
 }
 
+/// Reads the initiate APDU inside, perhaps ciphered.
 fn user_information(walk: &mut Walk<'_>, context: &mut Context<'_>) -> Result<(), Stop> {
     let name = "user-information";
     let tag = walk.read(name, |reader| reader.u8())?;
@@ -147,6 +149,7 @@ fn user_information(walk: &mut Walk<'_>, context: &mut Context<'_>) -> Result<()
     done
 }
 
+/// Reads the object identifier of an authentication mechanism.
 fn mechanism(walk: &mut Walk<'_>) -> Result<(), Stop> {
     let from = walk.at();
     let octets = walk.rest();
@@ -171,6 +174,7 @@ const MECHANISMS: [&str; 8] = [
     "HLS-ECDSA(7)",
 ];
 
+/// Reads a password or a challenge, and which kind of value it is.
 fn authentication(walk: &mut Walk<'_>) -> Result<(), Stop> {
     let from = walk.at();
     let choice = walk.read("authentication-value", |reader| reader.u8())?;
@@ -180,6 +184,7 @@ fn authentication(walk: &mut Walk<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
+/// Reads who says why an association was refused.
 fn diagnostic(walk: &mut Walk<'_>) -> Result<(), Stop> {
     let name = "result-source-diagnostic";
     let from = walk.at();
@@ -216,6 +221,7 @@ fn nested<'a>(walk: &mut Walk<'a>, name: &'static str, tag: u8) -> Result<&'a [u
     Ok(octets)
 }
 
+/// Reads a BER integer.
 fn number(walk: &mut Walk<'_>, name: &'static str) -> Result<(), Stop> {
     let from = walk.at();
     let octets = inside(walk, name, 0x02)?;
@@ -226,6 +232,7 @@ fn number(walk: &mut Walk<'_>, name: &'static str) -> Result<(), Stop> {
     Ok(())
 }
 
+/// The contents of the one field with this tag.
 fn inside<'a>(walk: &mut Walk<'a>, name: &'static str, expected: u8) -> Result<&'a [u8], Stop> {
     walk.read(name, |reader| match reader.u8()? {
         tag if tag == expected => reader.octets(),
@@ -233,6 +240,7 @@ fn inside<'a>(walk: &mut Walk<'a>, name: &'static str, expected: u8) -> Result<&
     })
 }
 
+/// A number of one octet.
 fn small(walk: &Walk<'_>, name: &'static str, octets: &[u8]) -> Result<u8, Stop> {
     match octets {
         [number] => Ok(*number),

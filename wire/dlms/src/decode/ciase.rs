@@ -34,6 +34,7 @@ pub(super) fn apdu(walk: &mut Walk<'_>, tag: u8) -> Result<(), Stop> {
     }
 }
 
+/// Reads what new stations are told.
 fn register(walk: &mut Walk<'_>) -> Result<(), Stop> {
     named(walk, "active-initiator")?;
     super::parts::list(walk, "list", |walk| {
@@ -42,6 +43,7 @@ fn register(walk: &mut Walk<'_>) -> Result<(), Stop> {
     })
 }
 
+/// Reads who answered.
 fn discover_report(walk: &mut Walk<'_>) -> Result<(), Stop> {
     start(walk)?;
     super::parts::list(walk, "system-titles", |walk| title(walk, "system-title"))?;
@@ -51,15 +53,18 @@ fn discover_report(walk: &mut Walk<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
+/// Reads an APDU that names one station.
 fn named(walk: &mut Walk<'_>, name: &'static str) -> Result<(), Stop> {
     start(walk)?;
     title(walk, name)
 }
 
+/// Steps over the tag of the APDU.
 fn start(walk: &mut Walk<'_>) -> Result<(), Stop> {
     walk.read("tag", |reader| reader.u8()).map(drop)
 }
 
+/// Reads a system title.
 fn title(walk: &mut Walk<'_>, name: &'static str) -> Result<(), Stop> {
     let from = walk.at();
     let octets: [u8; TITLE] = walk.read(name, |reader| reader.array())?;

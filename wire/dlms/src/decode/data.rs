@@ -27,10 +27,12 @@ pub(super) fn decoded(time: DateTime) -> Vec<Node> {
     ]
 }
 
+/// Reads one value that stands `depth` levels deep.
 fn nested(walk: &mut Walk<'_>, name: &'static str, depth: usize) -> Result<(), Stop> {
     walk.group(name, |walk| contents(walk, depth))
 }
 
+/// Reads a type and what follows it.
 fn contents(walk: &mut Walk<'_>, depth: usize) -> Result<(), Stop> {
     let from = walk.at();
     match walk.rest().first() {
@@ -44,6 +46,7 @@ fn contents(walk: &mut Walk<'_>, depth: usize) -> Result<(), Stop> {
     }
 }
 
+/// Reads the elements of an array or a structure.
 fn elements(walk: &mut Walk<'_>, name: &'static str, depth: usize) -> Result<(), Stop> {
     if depth >= DEPTH_MAX {
         return Err(walk.stop(name, Error::TooDeep { limit: DEPTH_MAX }));
@@ -77,6 +80,7 @@ fn compact_array(walk: &mut Walk<'_>) -> Result<(), Stop> {
     })
 }
 
+/// Reads one item of a compact array.
 fn item_of(walk: &mut Walk<'_>, item: &TypeDescription) -> Result<(), Stop> {
     walk.group("", |walk| match item {
         TypeDescription::Array(count, element) => {
@@ -156,6 +160,7 @@ const fn name_of(data_type: u8) -> &'static str {
     }
 }
 
+/// A value that holds no other ones as it is shown.
 fn shown(data: &Data) -> Value {
     match data {
         Data::Boolean(flag) => (*flag).into(),

@@ -4,8 +4,8 @@ use super::messages::Message;
 use super::node::{Node, Value};
 use super::walk::{Stop, Walk};
 use crate::Error;
+use crate::hdlc::{Address, Control, FLAG, Function, check_sequence};
 
-const FLAG: u8 = 0x7E;
 /// Octets of a check sequence.
 const CHECK: usize = 2;
 /// LLC header in front of an APDU: destination and source access point, and a quality octet.
@@ -89,6 +89,7 @@ impl Frames {
         end
     }
 
+    /// Takes a frame's information field: a negotiation, or a segment of a message.
     fn information(&mut self, frame: &Frame, information: &[u8], place: usize, open: &mut Vec<Open>) {
         if matches!(frame.kind, "SNRM" | "UA") {
             self.beside.extend(negotiation(information, place));
@@ -130,6 +131,7 @@ struct Frame {
 }
 
 impl Frame {
+    /// Reads a frame from its format to its check sequence.
     fn read(&mut self, walk: &mut Walk<'_>) -> Result<(), Stop> {
         let whole = walk.rest();
         let from = walk.at();
@@ -170,66 +172,64 @@ impl Frame {
         text
     }
 
+    /// Reads the control octet.
     fn control(&mut self, walk: &mut Walk<'_>) -> Result<(), Stop> {
         let from = walk.at();
-        let control = walk.read("control", |reader| reader.u8())?;
-        let (ns, nr, bit) = (control >> 1 & 0x07, control >> 5, control >> 4 & 1);
-        self.kind = kind(control);
-        let numbers = match self.kind {
-            "I" => format!(", N(S) {ns}, N(R) {nr}"),
-            "RR" | "RNR" | "REJ" => format!(", N(R) {nr}"),
-            _ => String::new(),
+        let octet = walk.read("control", |reader| reader.u8())?;
+        let Control { function, poll } = Control::new(octet);
+        self.kind = kind(function);
+        let (send, receive) = match function {
+            Function::Information { send, receive } => (Some(send), Some(receive)),
+            Function::ReceiveReady { receive }
+            | Function::ReceiveNotReady { receive }
+            | Function::Reject { receive } => (None, Some(receive)),
+            _ => (None, None),
         };
-        let poll = if bit == 1 { ", P/F" } else { "" };
-        walk.add("control", from, &[control][..]).note = format!("{}{numbers}{poll}", self.kind);
+        let mut note = self.kind.to_owned();
+        note.extend(send.map(|send| format!(", N(S) {send}")));
+        note.extend(receive.map(|receive| format!(", N(R) {receive}")));
+        note.extend(poll.then_some(", P/F"));
+        walk.add("control", from, &[octet][..]).note = note;
         walk.derive("type", self.kind);
-        if self.kind == "I" {
-            walk.derive("ns", ns);
+        for (name, number) in [("ns", send), ("nr", receive)] {
+            if let Some(number) = number {
+                walk.derive(name, number);
+            }
         }
-        if matches!(self.kind, "I" | "RR" | "RNR" | "REJ") {
-            walk.derive("nr", nr);
-        }
-        walk.derive("pf", bit);
+        walk.derive("pf", u8::from(poll));
         Ok(())
     }
 }
 
-const fn kind(control: u8) -> &'static str {
-    match control {
-        _ if control & 0x01 == 0 => "I",
-        _ if control & 0x0F == 0x01 => "RR",
-        _ if control & 0x0F == 0x05 => "RNR",
-        _ if control & 0x0F == 0x09 => "REJ",
-        _ => match control & 0xEF {
-            0x83 => "SNRM",
-            0x63 => "UA",
-            0x43 => "DISC",
-            0x0F => "DM",
-            0x87 => "FRMR",
-            0x03 => "UI",
-            _ => "unknown",
-        },
+/// The standard's word for what a frame is for.
+const fn kind(function: Function) -> &'static str {
+    match function {
+        Function::Information { .. } => "I",
+        Function::ReceiveReady { .. } => "RR",
+        Function::ReceiveNotReady { .. } => "RNR",
+        Function::Reject { .. } => "REJ",
+        Function::SetNormalResponseMode => "SNRM",
+        Function::Disconnect => "DISC",
+        Function::UnnumberedAcknowledge => "UA",
+        Function::DisconnectedMode => "DM",
+        Function::FrameReject => "FRMR",
+        Function::UnnumberedInformation => "UI",
+        Function::Other(_) => "unknown",
     }
 }
 
-/// Reads an address of one, two or four octets; the last one has its lowest bit set.
+/// Reads an address of one, two or four octets.
 fn address(walk: &mut Walk<'_>, name: &'static str) -> Result<(), Stop> {
     let from = walk.at();
-    let octets = walk.read(name, |reader| {
-        let length = reader.rest().iter().position(|octet| octet & 1 == 1).ok_or(Error::Truncated)? + 1;
-        match length {
-            1 | 2 | 4 => reader.take(length),
-            got => Err(Error::Length { what: "HDLC address", expected: 4, got }),
-        }
+    let (address, length) = walk.read(name, |reader| {
+        let rest = reader.rest();
+        let (address, behind) = Address::split(rest).ok_or(Error::Truncated)?;
+        let length = rest.len() - behind.len();
+        reader.take(length)?;
+        Ok((address, length as u8))
     })?;
-    let seven = |octet: u8| u16::from(octet >> 1);
-    let (upper, lower) = match *octets {
-        [upper] => (seven(upper), None),
-        [upper, lower] => (seven(upper), Some(seven(lower))),
-        [a, b, c, d] => (seven(a) << 7 | seven(b), Some(seven(c) << 7 | seven(d))),
-        _ => (0, None),
-    };
-    let fields = vec![derived("len", octets.len() as u8), derived("upper", upper), derived("lower", lower)];
+    let (upper, lower) = (address.logical(), address.physical());
+    let fields = vec![derived("len", length), derived("upper", upper), derived("lower", lower)];
     walk.add(name, from, Value::Fields(fields)).note = match lower {
         Some(lower) => format!("{upper}/{lower}"),
         None => upper.to_string(),
@@ -241,7 +241,7 @@ fn address(walk: &mut Walk<'_>, name: &'static str) -> Result<(), Stop> {
 fn check(walk: &mut Walk<'_>, name: &'static str, valid: &'static str, octets: &[u8]) -> Result<(), Stop> {
     let from = walk.at();
     let came: [u8; CHECK] = walk.read(name, |reader| reader.array())?;
-    let owed = checksum(octets).to_le_bytes();
+    let owed = check_sequence(octets).to_le_bytes();
     let node = walk.add(name, from, &came[..]);
     if owed == came {
         node.note = "valid".to_owned();
@@ -250,13 +250,6 @@ fn check(walk: &mut Walk<'_>, name: &'static str, valid: &'static str, octets: &
         walk.derive(valid, false);
     }
     Ok(())
-}
-
-/// CRC-16/X-25.
-fn checksum(octets: &[u8]) -> u16 {
-    !octets.iter().fold(0xFFFF, |crc, octet| {
-        (0..8).fold(crc ^ u16::from(*octet), |crc, _| crc >> 1 ^ if crc & 1 == 1 { 0x8408 } else { 0 })
-    })
 }
 
 /// What SNRM and UA say about lengths and windows, each from the sender's side.
@@ -296,6 +289,7 @@ fn negotiation(information: &[u8], place: usize) -> Option<Node> {
     walk.into_nodes().pop()
 }
 
+/// An element that was derived from others.
 fn derived(name: &'static str, value: impl Into<Value>) -> Node {
     Node { name, place: None, value: value.into(), note: String::new() }
 }

@@ -44,6 +44,7 @@ pub(super) fn response(walk: &mut Walk<'_>) -> Result<(), Stop> {
     })
 }
 
+/// Reads an optional quality of service, which DLMS does not use.
 fn quality(walk: &mut Walk<'_>, name: &'static str) -> Result<(), Stop> {
     if walk.read(name, |reader| reader.flag())? {
         walk.keep(name, |reader| reader.u8())?;
@@ -51,6 +52,7 @@ fn quality(walk: &mut Walk<'_>, name: &'static str) -> Result<(), Stop> {
     Ok(())
 }
 
+/// Reads the services that one side offers.
 fn conformance(walk: &mut Walk<'_>, name: &'static str) -> Result<(), Stop> {
     let from = walk.at();
     let conformance = walk.read(name, Conformance::read)?;

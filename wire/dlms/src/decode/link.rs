@@ -56,6 +56,7 @@ fn value(octets: &[u8], from: usize) -> Option<Vec<Node>> {
     Some(walk.into_nodes())
 }
 
+/// HDLC frames, and the APDUs that they carried.
 fn frames(octets: &[u8], from: usize, context: &mut Context<'_>) -> Outcome {
     let hdlc::Frames { nodes: mut frames, messages, mut beside, mut stop } = hdlc::frames(octets, from);
     let mut nodes = Vec::new();
@@ -76,6 +77,7 @@ fn frames(octets: &[u8], from: usize, context: &mut Context<'_>) -> Outcome {
     (nodes, stop)
 }
 
+/// M-Bus frames, and the APDUs that they carried.
 fn mbus_frames(octets: &[u8], from: usize, context: &mut Context<'_>) -> Outcome {
     let (frames, messages, mut stop) = mbus::frames(octets, from);
     let mut nodes = vec![derived("frames", Value::List(frames))];
@@ -100,6 +102,7 @@ fn carried(messages: Vec<Message>, context: &mut Context<'_>) -> (Vec<Found>, Op
     (found, stop)
 }
 
+/// Whether a wrapper PDU starts here.
 fn is_wrapper(octets: &[u8]) -> bool {
     matches!(octets.first_chunk::<HEADER_LENGTH>().map(Header::decode), Some(Ok(_)))
         && octets.get(HEADER_LENGTH).is_none_or(|tag| is_tag(*tag))
@@ -204,6 +207,7 @@ fn mode_e(octets: &[u8], from: usize, context: &mut Context<'_>) -> Outcome {
     (nodes, stop)
 }
 
+/// An element that was derived from others.
 fn derived(name: &'static str, value: impl Into<Value>) -> Node {
     Node { name, place: None, value: value.into(), note: String::new() }
 }

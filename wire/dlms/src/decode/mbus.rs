@@ -74,6 +74,7 @@ fn frame<'a>(walk: &mut Walk<'a>, length: usize) -> Result<(bool, &'a [u8]), Sto
     }
 }
 
+/// Reads one octet of a header.
 fn octet(walk: &mut Walk<'_>, name: &'static str) -> Result<u8, Stop> {
     let from = walk.at();
     let octet = walk.read(name, |reader| reader.u8())?;

@@ -111,6 +111,7 @@ pub(super) fn together(found: &[Found], context: &mut Context<'_>) -> (Vec<Node>
 }
 
 impl Found {
+    /// Whether it is a block of a general block transfer.
     fn is_transfer(&self) -> bool {
         self.nodes.first().is_some_and(|node| node.name == "general-block-transfer")
     }
@@ -145,6 +146,7 @@ impl Found {
     }
 }
 
+/// The blocks of a general block transfer in a list.
 fn block_list(name: &'static str, found: Vec<Found>) -> Node {
     let blocks = found.into_iter().flat_map(|found| found.nodes).map(|node| Node { name: "", ..node });
     derived(name, Value::List(blocks.collect()))
@@ -232,6 +234,7 @@ fn long_value(octets: Vec<u8>) -> (Node, Option<Stop>) {
     (derived("data", Value::Section(octets, fields)), stop)
 }
 
+/// The number that a field holds.
 fn number(node: &Node, name: &str) -> Option<i128> {
     match node.child(name)?.value {
         Value::Number(number) => Some(number),
@@ -239,10 +242,12 @@ fn number(node: &Node, name: &str) -> Option<i128> {
     }
 }
 
+/// Whether a field is there and true.
 fn flag(node: &Node, name: &str) -> bool {
     node.child(name).is_some_and(|child| child.value == Value::Flag(true))
 }
 
+/// An element that was derived from others.
 fn derived(name: &'static str, value: impl Into<Value>) -> Node {
     Node { name, place: None, value: value.into(), note: String::new() }
 }

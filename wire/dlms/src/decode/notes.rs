@@ -3,6 +3,7 @@
 
 use super::node::{Node, Value};
 use crate::axdr::Data;
+use crate::cosem::dictionary::Class;
 use crate::{DateTime, Obis, Parts, Unit};
 
 /// Powers of ten that a note writes out.
@@ -80,8 +81,13 @@ fn capture_object(element: &Node) -> Option<String> {
             ("long-unsigned", Value::Number(index)),
         ) => {
             let name = object(Obis::new(instance.try_into().ok()?));
+            let class = Class::of(u16::try_from(class).ok()?);
+            let attribute = match class.and_then(|class| class.attribute(i8::try_from(attribute).ok()?)) {
+                Some(known) => format!("{attribute} {}", known.name),
+                None => attribute.to_string(),
+            };
             let part = if index == 0 { String::new() } else { format!(", element {index}") };
-            Some(format!("{name}, attribute {attribute}{part} of class {class}"))
+            Some(format!("{name}, attribute {attribute}{part}"))
         }
         _ => None,
     }
@@ -111,6 +117,7 @@ pub(super) fn date_time(moment: DateTime) -> String {
     text
 }
 
+/// What octets may be: a date-time, a logical name, characters. Empty when they look like none of these.
 fn octet_string(octets: &[u8]) -> String {
     if let Ok(octets) = <[u8; 12]>::try_from(octets) {
         let time = DateTime::new(octets);
@@ -129,11 +136,15 @@ fn octet_string(octets: &[u8]) -> String {
     }
 }
 
-/// A logical name in digits.
+/// A logical name in digits and, when it has one, by the name of its object.
 pub(super) fn object(obis: Obis) -> String {
-    obis.to_string()
+    match obis.name() {
+        Some(name) => format!("{obis} {name}"),
+        None => obis.to_string(),
+    }
 }
 
+/// Whether twelve octets are likely to be a date-time.
 fn is_plausible(parts: &Parts) -> bool {
     let year = parts.year.is_none_or(|year| (1970..2200).contains(&year));
     let month = matches!(parts.month, 1..=12 | 0xFD..=0xFF);
@@ -143,11 +154,13 @@ fn is_plausible(parts: &Parts) -> bool {
     year && month && day && clock && deviation && matches!(parts.day_of_week, 0..=7 | 0xFF)
 }
 
+/// The parts of a date and a time that came apart.
 fn parts(date: [u8; 5], time: [u8; 4]) -> Parts {
     let ([y1, y2, month, day, day_of_week], [hour, minute, second, hundredths]) = (date, time);
     DateTime::new([y1, y2, month, day, day_of_week, hour, minute, second, hundredths, 0x80, 0, 0xFF]).parts()
 }
 
+/// A date, with stars for what is not specified.
 fn date(parts: &Parts) -> String {
     let year = parts.year.map_or("****".to_owned(), |year| format!("{year:04}"));
     let month = match parts.month {
@@ -163,6 +176,7 @@ fn date(parts: &Parts) -> String {
     format!("{year}-{month}-{day}")
 }
 
+/// A time of day, with hundredths when there are some.
 fn time(parts: &Parts) -> String {
     let mut text = format!("{}:{}:{}", two(parts.hour), two(parts.minute), two(parts.second));
     if !matches!(parts.hundredths, 0 | 0xFF) {
@@ -236,6 +250,6 @@ mod tests {
     fn octets_are_named_only_when_they_look_like_it() {
         assert_eq!(octet_string(b"KFM1200200000001"), "\"KFM1200200000001\"");
         assert_eq!(octet_string(&[0x12, 0x5A, 0x85, 0x91]), "");
-        assert_eq!(octet_string(&[0xFF; 12]), "****-**-** **:**:** -00:01");
+        assert_eq!(octet_string(&[0xFF; 12]), "****-**-** **:**:** +00:01");
     }
 }

@@ -4,6 +4,7 @@ use super::data;
 use super::notes;
 use super::walk::{Stop, Walk};
 use crate::apdu::{InvokeId, LongInvokeId};
+use crate::cosem::dictionary::Class;
 use crate::error::{ActionResult, DataAccessResult};
 use crate::{DateTime, Error, Obis};
 
@@ -48,24 +49,36 @@ pub(super) fn long_invoke(walk: &mut Walk<'_>) -> Result<(), Stop> {
 
 /// Reads an attribute descriptor.
 pub(super) fn attribute(walk: &mut Walk<'_>) -> Result<(), Stop> {
-    object(walk)?;
-    walk.keep("attribute", |reader| reader.u8().map(u8::cast_signed))?;
+    let class = object(walk)?;
+    let attribute = walk.keep("attribute", |reader| reader.u8().map(u8::cast_signed))?;
+    let name = class.and_then(|class| class.attribute(attribute)).map(|attribute| attribute.name);
+    annotate(walk, name);
     Ok(())
 }
 
 /// Reads a method descriptor.
 pub(super) fn method(walk: &mut Walk<'_>) -> Result<(), Stop> {
-    object(walk)?;
-    walk.keep("method", |reader| reader.u8().map(u8::cast_signed))?;
+    let class = object(walk)?;
+    let method = walk.keep("method", |reader| reader.u8().map(u8::cast_signed))?;
+    annotate(walk, class.and_then(|class| class.method(method)));
     Ok(())
 }
 
-fn object(walk: &mut Walk<'_>) -> Result<(), Stop> {
-    walk.keep("class", |reader| reader.u16())?;
+/// Reads class and logical name; returns the class, when it is known.
+fn object(walk: &mut Walk<'_>) -> Result<Option<&'static Class>, Stop> {
+    let class = Class::of(walk.keep("class", |reader| reader.u16())?);
+    annotate(walk, class.map(|class| class.name));
     let from = walk.at();
     let obis = Obis::new(walk.read("obis", |reader| reader.array())?);
-    walk.add("obis", from, obis.to_string());
-    Ok(())
+    walk.add("obis", from, obis.to_string()).note = obis.name().unwrap_or_default();
+    Ok(class)
+}
+
+/// Gives the element that was kept last a name for people.
+fn annotate(walk: &mut Walk<'_>, name: Option<&str>) {
+    if let (Some(node), Some(name)) = (walk.last_mut(), name) {
+        node.note = name.to_owned();
+    }
 }
 
 /// Reads an optional access selection.
@@ -194,10 +207,12 @@ pub(super) fn time(walk: &mut Walk<'_>, name: &'static str, from: usize, time: D
     walk.add(name, from, super::Value::Fields(data::decoded(time))).note = notes::date_time(time);
 }
 
+/// The word for a request's class of service.
 const fn class(confirmed: bool) -> &'static str {
     if confirmed { "confirmed" } else { "unconfirmed" }
 }
 
+/// The word for a request's priority.
 const fn priority(high: bool) -> &'static str {
     if high { "high" } else { "normal" }
 }

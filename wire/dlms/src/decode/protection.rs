@@ -210,6 +210,7 @@ fn content<'a>(
     Ok(sealed)
 }
 
+/// Keeps the security control, bit by bit.
 fn security_control(walk: &mut Walk<'_>, from: usize, octet: u8) {
     let control = SecurityControl::new(octet);
     let protection = match (control.is_authenticated(), control.is_encrypted()) {
@@ -239,6 +240,7 @@ fn header<'a>(walk: &mut Walk<'a>) -> Result<&'a [u8], Stop> {
     Ok(originator)
 }
 
+/// Reads which key a general-ciphering was made with.
 fn key_info(walk: &mut Walk<'_>) -> Result<(), Stop> {
     let from = walk.at();
     if !walk.read("key-info", |reader| reader.flag())? {
@@ -260,6 +262,7 @@ fn key_info(walk: &mut Walk<'_>) -> Result<(), Stop> {
 }
 
 impl Sealed<'_> {
+    /// Opens it, as far as the keys are known.
     fn open(&self, context: &Context<'_>) -> Opened {
         let secrets = context.secrets;
         let dedicated = secrets.dedicated_key.as_ref().or(context.dedicated_key.as_ref());
@@ -287,6 +290,7 @@ impl Sealed<'_> {
         Opened::Plain(text.to_vec(), valid)
     }
 
+    /// Deciphers and looks at the tag; what a wrong tag leaves is not shown.
     fn decipher_and_check(&self, key: &Key, sender: &SystemTitle, secrets: &Secrets) -> Opened {
         let unchecked = self.decipher(&Cipher::without_authentication_key(key), sender);
         let likely = unchecked.as_deref().is_some_and(|plain| self.is_likely(plain));
@@ -310,6 +314,7 @@ impl Sealed<'_> {
         }
     }
 
+    /// Whether the tag is right.
     fn is_valid(&self, cipher: &Cipher, sender: &SystemTitle) -> bool {
         let mut body = self.body.to_vec();
         cipher.open_behind(self.fields, sender, self.control, self.counter, &mut body).is_ok()
@@ -345,6 +350,7 @@ impl Sealed<'_> {
 }
 
 impl Opened {
+    /// What came of it, for people.
     fn note(&self, sealed: &Sealed<'_>) -> &'static str {
         match self {
             Self::Plain(_, Some(true)) => "tag valid",
@@ -358,6 +364,7 @@ impl Opened {
     }
 }
 
+/// The element that holds the protected octets.
 fn body_of(node: &mut Node) -> Option<&mut Node> {
     match node.child("ciphered-content") {
         Some(_) => field_of(field_of(node, "ciphered-content")?, "body"),
@@ -365,11 +372,13 @@ fn body_of(node: &mut Node) -> Option<&mut Node> {
     }
 }
 
+/// The field of this name.
 fn field_of<'a>(node: &'a mut Node, name: &str) -> Option<&'a mut Node> {
     let Value::Fields(fields) = &mut node.value else { return None };
     fields.iter_mut().find(|field| field.name == name)
 }
 
+/// An element that was derived from others.
 fn derived(name: &'static str, value: impl Into<Value>) -> Node {
     Node { name, place: None, value: value.into(), note: String::new() }
 }

@@ -151,15 +151,18 @@ fn optional(
     Ok(())
 }
 
+/// Reads the number of the block that was received last.
 fn number(walk: &mut Walk<'_>) -> Result<(), Stop> {
     walk.keep("block-number", |reader| reader.u32()).map(drop)
 }
 
+/// Reads what came of a method, and what it returned.
 fn returned(walk: &mut Walk<'_>) -> Result<(), Stop> {
     action_result(walk, "result")?;
     optional(walk, "return-parameters", |walk, name| walk.group(name, result))
 }
 
+/// Reads the results of writing a list.
 fn access_results(walk: &mut Walk<'_>) -> Result<(), Stop> {
     walk.list("results", |walk| {
         let count = walk.read("results", |reader| reader.length())?;

@@ -63,6 +63,7 @@ pub(super) fn information_report(walk: &mut Walk<'_>) -> Result<(), Stop> {
     })
 }
 
+/// Reads what is to be read or written.
 fn variable(walk: &mut Walk<'_>) -> Result<(), Stop> {
     match walk.read("choice", |reader| reader.u8())? {
         2 => variable_name(walk),
@@ -88,6 +89,7 @@ fn block_place(walk: &mut Walk<'_>) -> Result<(), Stop> {
     walk.keep("block-number", |reader| reader.u16()).map(drop)
 }
 
+/// Reads a short name.
 fn variable_name(walk: &mut Walk<'_>) -> Result<(), Stop> {
     let from = walk.at();
     let name = walk.read("variable-name", |reader| reader.u16())?;
@@ -95,6 +97,7 @@ fn variable_name(walk: &mut Walk<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
+/// Steps over the tag of the APDU.
 fn tag(walk: &mut Walk<'_>, field: &'static str) -> Result<(), Stop> {
     walk.read(field, |reader| reader.u8()).map(drop)
 }

@@ -135,6 +135,7 @@ impl<'a> Walk<'a> {
         Stop { offset: self.at(), within: "", field, error }
     }
 
+    /// Reads elements into a node of their own, which stays when it comes to a stop.
     fn collect(
         &mut self,
         name: &'static str,
@@ -149,6 +150,7 @@ impl<'a> Walk<'a> {
         done
     }
 
+    /// Keeps a node.
     fn push(&mut self, node: Node) -> &mut Node {
         let at = self.nodes.len();
         self.nodes.push(node);
