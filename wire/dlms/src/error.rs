@@ -1,7 +1,9 @@
 //! What can go wrong between a client and a meter, sorted by who is at fault.
 
+mod certificate;
 mod codes;
 
+pub use certificate::CertificateFault;
 pub(crate) use codes::codes;
 pub use codes::{
     ActionResult, AssociationResult, ConfirmedServiceError, DataAccessResult, Diagnostic, ExceptionResponse,
@@ -138,6 +140,9 @@ pub enum Error {
     /// r or s of a signature is zero, or not below the order of the curve: no key makes such a signature.
     #[error("r or s of the signature is out of range")]
     SignatureValue,
+    /// A certificate proves nothing.
+    #[error("the certificate is refused: {0}")]
+    Certificate(#[from] CertificateFault),
     /// A key that was wrapped under another key encryption key, or altered on the way.
     #[error("the wrapped key does not fit: check the master key of the meter")]
     KeyWrap,
@@ -248,6 +253,7 @@ impl Error {
             | Self::Protection { .. }
             | Self::SignatureMismatch
             | Self::SignatureValue
+            | Self::Certificate(_)
             | Self::KeyWrap
             | Self::PublicKey
             | Self::WrongTitle { .. } => Fault::PeerBroke,

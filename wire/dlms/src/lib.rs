@@ -36,8 +36,8 @@ pub mod wrapper;
 pub use datetime::{DateTime, Parts};
 pub use descriptor::{AttributeDescriptor, MethodDescriptor};
 pub use error::{
-    ActionResult, AssociationResult, ConfirmedServiceError, DataAccessResult, Diagnostic, Error,
-    ExceptionResponse, Fault, ServiceError, StateError,
+    ActionResult, AssociationResult, CertificateFault, ConfirmedServiceError, DataAccessResult, Diagnostic,
+    Error, ExceptionResponse, Fault, ServiceError, StateError,
 };
 pub use initiate::Conformance;
 pub use obis::{Obis, ObisError};

@@ -4,12 +4,13 @@
 //! [`tags`] knows which APDU hides behind which ciphering tag, [`control`] is the security control
 //! octet, [`suite`] says which keys a suite has, [`cipher`] protects and unprotects in place, and [`keys`] and [`counters`] hold what a
 //! session is handed in, and [`replay`] tells which counters of a peer are new. The proof of HLS mechanism 5 (GMAC) is a method of [`Cipher`]. [`curve`] are the keys of suites 1 and 2, which
-//! [`signature`] signs and verifies with, and [`agreement`] agrees with on symmetric ones; [`key_wrap`] is how those travel.
+//! [`signature`] signs and verifies with, and [`agreement`] agrees with on symmetric ones; [`key_wrap`] is how those travel, and [`certificate`] says whose a public key is.
 //! [`general_ciphering`] and [`general_signing`] protect between any two parties, behind a [`header`] that names them.
 //!
 //! Absent on purpose: compression.
 
 mod agreement;
+mod certificate;
 mod cipher;
 mod control;
 mod counters;
@@ -27,6 +28,7 @@ mod suite;
 mod tags;
 
 pub use agreement::{Parties, Purpose, Scheme, SharedSecret};
+pub use certificate::{Certificate, KeyUse};
 pub use cipher::{Cipher, PROOF_LENGTH, TAG_LENGTH};
 pub use control::SecurityControl;
 pub use counters::Counters;
