@@ -218,6 +218,8 @@ fn segments_of_an_answer_are_asked_for_one_by_one() {
     assert_eq!(bench.send(REQUEST).len(), 1);
     bench.information(0, 1, true, true, &response(&[1, 2]));
     assert_eq!(bench.poll(), (Got::Reply, rr(1)));
+    let early = bench.client.send(REQUEST, &mut Vec::new());
+    assert!(matches!(early, Err(Error::Misuse(_))), "the answer is not whole yet");
     bench.information(1, 1, true, true, &[3, 4]);
     assert_eq!(bench.poll(), (Got::Reply, rr(2)));
     bench.information(2, 1, true, false, &[5]);
@@ -532,6 +534,48 @@ fn c04_an_echo_is_dropped() {
     bench.information(0, 1, true, false, &response(&[7]));
     assert_eq!(bench.poll().0, Got::Apdu(vec![7]));
     assert_eq!(bench.client.trouble().foreign, 2);
+}
+
+/// Client 1 and logical device 1: the frames of both look alike.
+#[test]
+fn c04_an_echo_is_told_where_both_ends_have_the_same_address() {
+    let both = Address::client(1).unwrap();
+    let answer = |function, information: &[u8]| {
+        let control = Control { function, poll: true };
+        let mut octets = Vec::new();
+        Frame { destination: both, source: both, control, segmented: false, information }
+            .encode(&mut octets)
+            .unwrap();
+        octets
+    };
+    for echoes in [true, false] {
+        let mut client = Client::new(both, both, Settings::default());
+        let (mut out, mut sent) = (Vec::new(), Vec::new());
+        let mut exchange = |client: &mut Client, out: &mut Vec<u8>, octets: &[u8]| {
+            sent.clear();
+            std::mem::swap(&mut sent, out);
+            client.push(if echoes { &sent } else { &[] });
+            client.push(octets);
+        };
+        client.connect(&mut out).unwrap();
+        exchange(&mut client, &mut out, &answer(Function::UnnumberedAcknowledge, &[]));
+        assert_eq!(client.poll(&mut out), Ok(Event::Connected(Settings::default())), "{echoes}");
+        for number in 0..20_u8 {
+            client.send(REQUEST, &mut out).unwrap();
+            let function = Function::Information { send: number % 8, receive: (number + 1) % 8 };
+            exchange(&mut client, &mut out, &answer(function, &response(&[number])));
+            assert_eq!(client.poll(&mut out), Ok(Event::Apdu(&mut [number])), "{echoes}");
+            client.keep_alive(&mut out).unwrap();
+            exchange(
+                &mut client,
+                &mut out,
+                &answer(Function::ReceiveReady { receive: (number + 1) % 8 }, &[]),
+            );
+            assert_eq!(client.poll(&mut out), Ok(Event::Ready), "{echoes}");
+            assert_eq!(client.poll(&mut out), Ok(Event::Wait), "{echoes}");
+        }
+        assert_eq!(client.trouble().foreign, if echoes { 41 } else { 0 });
+    }
 }
 
 #[test]

@@ -68,7 +68,7 @@ impl Client {
     /// Begins to send an APDU: as many frames of it as the window allows.
     ///
     /// # Errors
-    /// [`Error::Misuse`] when there is no link, or when the station has not taken the APDU before this one.
+    /// [`Error::Misuse`] when there is no link, or when the station has not taken the APDU before this one or has answered only a part.
     pub fn send(&mut self, apdu: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
         self.primary.send(apdu, out)
     }

@@ -69,6 +69,11 @@ impl Link {
         self.outgoing.acknowledged == self.outgoing.octets.len()
     }
 
+    /// Frames that are sent and not acknowledged.
+    pub(super) fn open(&self) -> u8 {
+        self.outgoing.open
+    }
+
     /// Sends what the window allows, from the first frame on that is not acknowledged. The last frame gives the turn away.
     pub(super) fn transmit(&mut self, out: &mut Vec<u8>) -> Result<(), Error> {
         let segment = usize::from(self.settings.max_info_transmit);

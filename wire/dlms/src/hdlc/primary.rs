@@ -60,6 +60,10 @@ pub(super) struct Primary {
     stale: u8,
     /// Whether the present turn of the station brought something new.
     got_on: bool,
+    /// Whether the line brings back what is sent.
+    line_echoes: bool,
+    /// Frames sent since it was our turn last that the line has not brought back yet.
+    echoes_due: u8,
 }
 
 impl Primary {
@@ -76,6 +80,8 @@ impl Primary {
             asked: 0,
             stale: 0,
             got_on: false,
+            line_echoes: false,
+            echoes_due: 0,
         }
     }
 
@@ -90,13 +96,15 @@ impl Primary {
 
     pub(super) fn disconnect(&mut self, out: &mut Vec<u8>) -> Result<(), Error> {
         self.enter(State::Disconnecting);
-        self.link.write(Function::Disconnect, &[], out)
+        self.write(Function::Disconnect, &[], out)
     }
 
     pub(super) fn send(&mut self, apdu: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
         self.must_be_up()?;
-        if !self.link.is_done() {
-            return Err(Error::Misuse("the station has not taken the APDU before this one"));
+        if !self.link.is_done() || self.link.incoming.is_partial() {
+            return Err(Error::Misuse(
+                "the station has not taken the APDU before this one, or is still answering it",
+            ));
         }
         (self.silent, self.turns) = (0, 0);
         self.link.begin(llc::COMMAND, apdu);
@@ -120,7 +128,7 @@ impl Primary {
         self.trouble.repetitions += 1;
         match self.state {
             State::Connecting { .. } => self.set_mode(out),
-            State::Freeing | State::Disconnecting => self.link.write(Function::Disconnect, &[], out),
+            State::Freeing | State::Disconnecting => self.write(Function::Disconnect, &[], out),
             // A station that does not react to the question where it stands reacts to the request itself.
             State::Up if self.silent.is_multiple_of(2) && !self.link.is_done() && !self.is_busy => {
                 self.transmit(out)
@@ -135,7 +143,7 @@ impl Primary {
         let is_unasked = function == Function::UnnumberedInformation;
         // What is sent unasked goes to whoever is meant to hear it, not to the client that happens to be there.
         let is_for_us = is_unasked || frame.destination.logical() == self.link.own.logical();
-        if !is_for_us || !self.link.peer.is_answered_by(frame.source) {
+        if self.is_echo(frame) || !is_for_us || !self.link.peer.is_answered_by(frame.source) {
             self.trouble.foreign += 1;
             return Ok(Step::Nothing);
         }
@@ -155,7 +163,7 @@ impl Primary {
             }
             (State::Connecting { again: false }, Function::DisconnectedMode | Function::FrameReject) => {
                 self.enter(State::Freeing);
-                self.link.write(Function::Disconnect, &[], out).map(|()| Step::Replied)
+                self.write(Function::Disconnect, &[], out).map(|()| Step::Replied)
             }
             (State::Connecting { again: true }, Function::DisconnectedMode | Function::FrameReject) => {
                 self.lost(LinkError::Refused)
@@ -254,12 +262,33 @@ impl Primary {
 
     fn transmit(&mut self, out: &mut Vec<u8>) -> Result<(), Error> {
         self.asked = self.asked.saturating_add(1);
-        self.link.transmit(out)
+        self.link.transmit(out)?;
+        self.echoes_due = self.link.open();
+        Ok(())
     }
 
     fn ready(&mut self, out: &mut Vec<u8>) -> Result<(), Error> {
         self.asked = self.asked.saturating_add(1);
+        self.echoes_due = 1;
         self.link.ready(out)
+    }
+
+    fn write(&mut self, function: Function, information: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+        self.echoes_due = 1;
+        self.link.write(function, information, out)
+    }
+
+    /// Whether a frame is our own. Where client and station have the same address only the order tells: an echo comes before any answer.
+    fn is_echo(&mut self, frame: &Frame<'_>) -> bool {
+        if (frame.destination, frame.source) != (self.link.peer, self.link.own) {
+            return false;
+        }
+        // No station sends this one.
+        self.line_echoes |= frame.control.function == Function::SetNormalResponseMode;
+        let is_told_by_address = self.link.own != self.link.peer;
+        let is_due = self.line_echoes && self.echoes_due > 0;
+        self.echoes_due = self.echoes_due.saturating_sub(1);
+        is_told_by_address || is_due
     }
 
     /// The station has taken everything, but has nothing to say; to ask again at once would keep the line busy.
@@ -273,12 +302,12 @@ impl Primary {
         if self.turns > TURNS { self.lost(LinkError::Stalled { turns: TURNS }) } else { Ok(()) }
     }
 
-    fn set_mode(&self, out: &mut Vec<u8>) -> Result<(), Error> {
+    fn set_mode(&mut self, out: &mut Vec<u8>) -> Result<(), Error> {
         let mut information = Vec::new();
         if self.proposal != Settings::default() {
             self.proposal.encode(&mut information);
         }
-        self.link.write(Function::SetNormalResponseMode, &information, out)
+        self.write(Function::SetNormalResponseMode, &information, out)
     }
 
     fn must_be_up(&self) -> Result<(), Error> {
