@@ -7,7 +7,7 @@ use jiff::{
     SignedDuration, Timestamp, ToSpan, civil,
     tz::{AmbiguousOffset, TimeZone},
 };
-use models::RangeDeviation;
+use models::{DeviationSign, Quirks, RangeDeviation};
 
 /// Clock status: bits are not given (the octet is "not specified").
 pub(crate) const STATUS_UNSPECIFIED: u8 = 0xFF;
@@ -44,6 +44,7 @@ pub(crate) struct Moment {
 #[derive(Debug, Clone)]
 pub(crate) struct Resolver {
     zone: TimeZone,
+    sign: DeviationSign,
     period_s: u32,
     /// Captures ascend, and none lies at or before this.
     after: Option<Timestamp>,
@@ -55,7 +56,19 @@ pub(crate) struct Resolver {
 impl Resolver {
     /// A resolver for a profile whose answer begins after the given instant, if that is known.
     pub(crate) fn new(zone: TimeZone, period_s: u32, after: Option<Timestamp>) -> Self {
-        Self { zone, period_s, after, previous: None, ignores_summer_bit: false }
+        Self {
+            zone,
+            sign: DeviationSign::Standard,
+            period_s,
+            after,
+            previous: None,
+            ignores_summer_bit: false,
+        }
+    }
+
+    /// For a meter that means deviations so.
+    pub(crate) fn with_sign(self, sign: DeviationSign) -> Self {
+        Self { sign, ..self }
     }
 
     /// Makes ready for another answer of the same meter, which begins after the given instant.
@@ -78,6 +91,7 @@ impl Resolver {
 
     fn explicit(&mut self, time: &DateTime) -> Result<Moment, TimeError> {
         let invalid = || TimeError::Invalid(time.octets());
+        let time = self.sign.apply(*time);
         let status = time.status();
         if let Some(deviation) = time.deviation() {
             let at = time.unix_seconds().and_then(|seconds| Timestamp::from_second(seconds).ok());
@@ -129,9 +143,9 @@ impl Resolver {
 }
 
 /// An instant as a meter's clock shows it.
-pub(crate) fn meter_time(at: Timestamp, zone: &TimeZone, rule: RangeDeviation) -> Option<DateTime> {
-    match rule {
-        RangeDeviation::Send => with_deviation(at, zone),
+pub(crate) fn meter_time(at: Timestamp, zone: &TimeZone, quirks: &Quirks) -> Option<DateTime> {
+    match quirks.range_deviation {
+        RangeDeviation::Send => with_deviation(at, zone).map(|time| quirks.deviation_sign.apply(time)),
         RangeDeviation::Unspecified => Some(without_deviation(at, zone)),
     }
 }
@@ -143,10 +157,10 @@ pub(crate) fn meter_time(at: Timestamp, zone: &TimeZone, rule: RangeDeviation) -
 pub(crate) fn range_limits(
     (from, to): (Timestamp, Timestamp),
     zone: &TimeZone,
-    rule: RangeDeviation,
+    quirks: &Quirks,
 ) -> Option<(DateTime, DateTime, Timestamp)> {
-    match rule {
-        RangeDeviation::Send => Some((with_deviation(from, zone)?, with_deviation(to, zone)?, from)),
+    match quirks.range_deviation {
+        RangeDeviation::Send => Some((meter_time(from, zone, quirks)?, meter_time(to, zone, quirks)?, from)),
         RangeDeviation::Unspecified => {
             let start = widen(from, zone, Edge::Start);
             let end = widen(to, zone, Edge::End);
@@ -327,7 +341,7 @@ mod tests {
     #[test]
     fn limits_carry_the_offset_of_their_own_moment() {
         let range = (at("2026-03-28T12:00:00Z"), at("2026-03-29T12:00:00Z"));
-        let (from, to, start) = range_limits(range, &berlin(), RangeDeviation::Send).unwrap();
+        let (from, to, start) = range_limits(range, &berlin(), &Quirks::default()).unwrap();
         assert_eq!((from.deviation(), to.deviation()), (Some(-60), Some(-120)));
         assert_eq!(
             (from.unix_seconds(), to.unix_seconds()),
@@ -337,10 +351,26 @@ mod tests {
     }
 
     #[test]
+    fn a_deviation_of_the_other_sign_is_understood_and_sent() {
+        let quirks = Quirks { deviation_sign: DeviationSign::Inverted, ..Quirks::default() };
+        let summer = at("2026-07-01T12:00:00Z");
+        let said = meter_time(summer, &berlin(), &quirks).unwrap();
+        assert_eq!((said.deviation(), said.local_seconds()), (Some(120), Some(summer.as_second() + 7200)));
+        let (from, _, start) = range_limits((summer, summer), &berlin(), &quirks).unwrap();
+        assert_eq!((from, start), (said, summer));
+        let mut resolver = Resolver::new(berlin(), 900, None).with_sign(DeviationSign::Inverted);
+        let moment = resolver.resolve(Some(&said)).unwrap();
+        assert_eq!((moment.at, moment.offset_min), (summer, Some(120)));
+        // Where no deviation is said there is none to turn round.
+        let silent = without_deviation(summer, &berlin());
+        assert_eq!(resolver.resolve(Some(&silent)).unwrap().at, summer);
+    }
+
+    #[test]
     fn limits_without_deviation_stay_out_of_the_repeated_hour() {
+        let quirks = Quirks { range_deviation: RangeDeviation::Unspecified, ..Quirks::default() };
         let limits = |from: &str, to: &str| {
-            let (from, to, start) =
-                range_limits((at(from), at(to)), &berlin(), RangeDeviation::Unspecified).unwrap();
+            let (from, to, start) = range_limits((at(from), at(to)), &berlin(), &quirks).unwrap();
             assert_eq!((from.deviation(), to.deviation()), (None, None));
             let local = |time: DateTime| civil_from(time.local_seconds().unwrap()).unwrap().to_string();
             (local(from), local(to), start)

@@ -29,7 +29,8 @@ pub use alarm::{AlarmBit, AlarmObject, Alarms, EventCode, KEYS, Meaning, Severit
 pub use error::Error;
 pub use firmware::{Firmware, SecondInitiate};
 pub use model::{
-    AssociationSpec, ColumnSpec, Identity, Model, NullRule, Profile, Quirks, RangeDeviation, Register,
+    AssociationSpec, ColumnSpec, DeviationSign, Identity, Model, NullRule, Profile, Quirks, RangeDeviation,
+    Register,
 };
 pub use source::{builtin, load_dir, parse};
 pub use switch::Switch;

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use dlms::{Obis, Unit};
+use dlms::{DateTime, Obis, Unit, cosem::Form};
 use serde::{Deserialize, Deserializer, de};
 
+use crate::tariff::form;
 use crate::{Alarms, Firmware, Switch, Tariff};
 
 /// What a type of meter can do.
@@ -146,6 +147,11 @@ pub struct Quirks {
     pub null_rule: NullRule,
     /// What the client writes as deviation into the limits of a range and into a time of activation. Default `"send"`.
     pub range_deviation: RangeDeviation,
+    /// How the sign of a deviation is meant, in what the meter sends and in what it is sent. Default `"standard"`.
+    pub deviation_sign: DeviationSign,
+    /// How the limits of a range are written: `"octets"`, as the standard has it, or `"typed"`. Default `"octets"`.
+    #[serde(deserialize_with = "form")]
+    pub range_dates: Form,
     /// Most rows that one request may ask for; longer ranges are read in parts. Default 2976, at least 1.
     pub max_rows_per_read: u32,
 }
@@ -170,12 +176,35 @@ pub enum RangeDeviation {
     Unspecified,
 }
 
+/// What the sign of a deviation means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviationSign {
+    /// UTC is local time plus the deviation (IEC 62056-6-2, 4.1.6.1): UTC+1 is -60.
+    #[default]
+    Standard,
+    /// UTC is local time minus the deviation: UTC+1 is 60.
+    Inverted,
+}
+
+impl DeviationSign {
+    /// A time of the meter as the standard would have it, or the other way round.
+    pub const fn apply(self, time: DateTime) -> DateTime {
+        match self {
+            Self::Standard => time,
+            Self::Inverted => time.with_opposite_deviation(),
+        }
+    }
+}
+
 impl Default for Quirks {
     fn default() -> Self {
         // 31 days of quarter-hours: a month is one request.
         Self {
             null_rule: NullRule::Repeat,
             range_deviation: RangeDeviation::Send,
+            deviation_sign: DeviationSign::Standard,
+            range_dates: Form::Octets,
             max_rows_per_read: 31 * 96,
         }
     }

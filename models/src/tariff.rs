@@ -40,7 +40,8 @@ enum Dates {
     Typed,
 }
 
-fn form<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Form, D::Error> {
+/// Reads a [`Form`] by its name.
+pub(crate) fn form<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Form, D::Error> {
     Dates::deserialize(deserializer).map(|dates| match dates {
         Dates::Octets => Form::Octets,
         Dates::Typed => Form::Typed,

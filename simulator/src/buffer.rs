@@ -41,6 +41,7 @@ pub(crate) fn write(
                 span(entries.first_column.into(), entries.last_column.into(), view.cells().len());
             rows(meter, &view.cells()[first..first + count], all.skip(skip).take(take), out);
         }
+        Some(Selection::Objects(_)) => return Err(DataAccessResult::TypeUnmatched),
     }
     Ok(())
 }

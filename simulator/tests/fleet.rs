@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use common::{Failure, Reader, config, model, security};
 use dlms::axdr::Data;
 use dlms::client::Security as ClientSecurity;
+use dlms::cosem::{Form, association};
 use dlms::profile::{CaptureObject, Rows, decode_list};
-use dlms::selection::{EntrySelection, RangeSelection, Selection};
+use dlms::selection::{EntrySelection, ObjectId, ObjectSelection, RangeSelection, Selection};
 use dlms::{ActionResult, DataAccessResult, DateTime, Error};
 use jiff::{SignedDuration, Timestamp};
 use simulator::{
@@ -27,6 +28,7 @@ fn at(text: &str) -> Timestamp {
 fn range(from: Timestamp, to: Timestamp) -> Selection {
     let limit = |at: Timestamp| DateTime::from_unix(at.as_second(), Some(-120), 0x80);
     Selection::Range(RangeSelection {
+        form: Form::Octets,
         restricting: CaptureObject {
             class_id: 8,
             instance: "0.0.1.0.0.255".parse().unwrap(),
@@ -109,6 +111,36 @@ async fn entries_and_columns_are_selected() {
     let total = |row: usize| Data::DoubleLongUnsigned(u32::try_from(whole[row].values[4]).unwrap());
     let one = |row| Data::Structure(vec![total(row)]);
     assert_eq!(Data::decode(&buffer).unwrap(), Data::Array(vec![one(0), one(1)]));
+}
+
+#[tokio::test]
+async fn each_client_is_told_the_objects_that_it_sees() {
+    let fleet = Fleet::start(config("sed302")).await.unwrap();
+    let mut reader = open(&fleet, 0).await.unwrap();
+    let list = (association::CLASS, association::CURRENT, 2);
+    let whole = association::decode_list(&reader.get(list, None).await.unwrap()).unwrap();
+    let clock = whole.iter().find(|object| object.class_id == 8).unwrap();
+    let rights = clock.rights.as_ref().unwrap();
+    assert!(rights.may_read(2, 1) && !rights.may_read(5, 1) && rights.attributes.len() == 9);
+    for (class_id, count) in [(7, 4), (15, 1), (18, 1), (20, 1), (70, 1)] {
+        assert_eq!(whole.iter().filter(|object| object.class_id == class_id).count(), count, "{class_id}");
+    }
+    // Every object that is listed as readable can be read.
+    for object in &whole {
+        let rights = object.rights.as_ref().unwrap();
+        for (number, _) in rights.attributes.iter().filter(|(number, _)| rights.may_read(*number, 1)) {
+            reader.get((object.class_id, object.instance, *number), None).await.unwrap();
+        }
+    }
+
+    let profiles = ObjectSelection::Classes(vec![7, 99]);
+    let some = reader.get(list, Some(&Selection::Objects(profiles))).await.unwrap();
+    let some = association::decode_list(&some).unwrap();
+    assert_eq!(some.len(), 4);
+    assert!(some.iter().all(|object| object.class_id == 7 && object.rights.is_none()));
+    let one = ObjectSelection::Object(ObjectId { class_id: 8, instance: clock.instance });
+    let one = reader.get(list, Some(&Selection::Objects(one))).await.unwrap();
+    assert_eq!(association::decode_list(&one).unwrap(), std::slice::from_ref(clock));
 }
 
 fn encoded(data: &Data) -> Vec<u8> {

@@ -8,9 +8,7 @@ use std::sync::Arc;
 
 use common::{Failure, Reader, config, model};
 use dlms::axdr::Data;
-use dlms::cosem::activity_calendar::{
-    Action, Calendar, Day, Forms, Season, Side, Week, activation_time, encode_date_time,
-};
+use dlms::cosem::activity_calendar::{Action, Calendar, Day, Forms, Season, Side, Week, activation_time};
 use dlms::cosem::special_days::{self, SpecialDay};
 use dlms::cosem::{Form, activity_calendar};
 use dlms::{ActionResult, DataAccessResult, DateTime, Error, Obis};
@@ -116,7 +114,7 @@ async fn the_meters_clock_activates_it() {
     // Local midnight in Berlin, which is not said to be Berlin's; it is 14:07 there, on the day before.
     let midnight = DateTime::new([0x07, 0xEA, 4, 16, 0xFF, 0, 0, 0, 0, 0x80, 0, 0xFF]);
     let descriptor = activation_time(CALENDAR.parse().unwrap());
-    let time = encode_date_time(midnight, Form::Octets);
+    let time = Form::Octets.date_time(midnight);
     reader.set(20, CALENDAR, descriptor.attribute, &time).await.unwrap();
     assert_eq!(reader.value(20, CALENDAR, 10).await.unwrap(), time);
     fleet.clock().advance(9 * 3600);

@@ -7,7 +7,7 @@ use dlms::{
     axdr::Data,
     cosem::{
         Difference,
-        activity_calendar::{self, Side, encode_date_time},
+        activity_calendar::{self, Side},
         special_days,
     },
 };
@@ -88,6 +88,7 @@ impl Delivery<'_, '_> {
             push: self.push,
             has_special_days: self.spec.special_days_table.is_some(),
             zone: &self.turn.station().zone,
+            sign: self.turn.station().model.quirks.deviation_sign,
             now: self.turn.now(),
         }
     }
@@ -127,7 +128,7 @@ impl Delivery<'_, '_> {
         let held = self.held()?;
         let calendar = self.spec.calendar;
         let activation = |time| {
-            let value = encode_date_time(time, held.activation_form);
+            let value = held.activation_form.date_time(time);
             Message::Set(activity_calendar::activation_time(calendar), value)
         };
         let station = self.turn.station();
@@ -146,7 +147,7 @@ impl Delivery<'_, '_> {
                 Message::Set(special_days::entries(table), value)
             }
             Step::Schedule(at) => {
-                let time = meter_time(at, &station.zone, station.model.quirks.range_deviation);
+                let time = meter_time(at, &station.zone, &station.model.quirks);
                 activation(time.ok_or_else(|| impossible("The time of activation"))?)
             }
             Step::Activate => Message::Invoke(activity_calendar::activate(calendar)),

@@ -15,7 +15,8 @@ pub(super) async fn run(turn: &mut Turn<'_>) -> Result<(), Setback> {
     let (read_at, delay) = (turn.now(), turn.last_delay());
     let time =
         DateTime::of(&found, "clock").map_err(|_| value::unexpected(&descriptor, "a date and time"))?;
-    let mut resolver = Resolver::new(turn.station().zone.clone(), 0, None);
+    let mut resolver = Resolver::new(turn.station().zone.clone(), 0, None)
+        .with_sign(turn.station().model.quirks.deviation_sign);
     let moment = resolver.resolve(Some(&time)).map_err(|error| Setback::time(descriptor.instance, &error))?;
     turn.report(Event::Clock {
         meter: moment.at,

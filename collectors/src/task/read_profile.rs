@@ -34,7 +34,8 @@ pub(super) async fn run(
             layout
         }
     };
-    let resolver = Resolver::new(turn.station().zone.clone(), layout.period_s, None);
+    let resolver = Resolver::new(turn.station().zone.clone(), layout.period_s, None)
+        .with_sign(turn.station().model.quirks.deviation_sign);
     let mut progress = Progress { next: range.from, outside: 0, resolver };
     while progress.next <= range.to {
         let part = (progress.next, part_end(turn, &layout, (progress.next, range.to)));
@@ -134,13 +135,15 @@ fn select(
     part: (Timestamp, Timestamp),
 ) -> Result<(Selection, Timestamp), Setback> {
     let station = turn.station();
+    let quirks = &station.model.quirks;
     let clock = layout.clock().map(|column| column.capture);
-    let limits = range_limits(part, &station.zone, station.model.quirks.range_deviation);
+    let limits = range_limits(part, &station.zone, quirks);
     let (Some(restricting), Some((from, to, start))) = (clock, limits) else {
         let detail = format!("Profile {} cannot be read by time: it has no clock column.", layout.obis);
         return Err(Setback::Final(Failure::new(Reason::Unsupported, detail)));
     };
-    Ok((Selection::Range(RangeSelection { restricting, from, to, columns: Vec::new() }), start))
+    let form = quirks.range_dates;
+    Ok((Selection::Range(RangeSelection { restricting, from, to, form, columns: Vec::new() }), start))
 }
 
 /// Rows as captures of the part; rows outside of it are counted and dropped, because some meters ignore the selection.

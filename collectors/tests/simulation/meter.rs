@@ -8,12 +8,13 @@ use dlms::{
     ScalerUnit, Unit,
     axdr::Data,
     client::{Counters, Key, Password, SystemTitle},
+    cosem::Form,
     profile::{CaptureObject, Column, encode_list},
     selection::Selection,
     server::{self, Objects, Policy, Session},
 };
 use jiff::{SignedDuration, Timestamp, ToSpan, tz::TimeZone};
-use models::NullRule;
+use models::{DeviationSign, NullRule};
 use tokio::time::Instant;
 
 pub(crate) const SERIAL: &str = "30000001";
@@ -59,6 +60,10 @@ pub(crate) struct Meter {
     pub(crate) implied: bool,
     pub(crate) period_s: u32,
     pub(crate) captures: Vec<CaptureObject>,
+    /// How it means deviations.
+    pub(crate) sign: DeviationSign,
+    /// The form of the times in a range, without which it refuses it.
+    pub(crate) range_dates: Form,
     pub(crate) rows: Vec<Row>,
     pub(crate) skew_s: i64,
     pub(crate) wall: Arc<Wall>,
@@ -115,6 +120,10 @@ impl Meter {
 
     /// A time as the meter says it.
     fn said(&self, at: Timestamp) -> DateTime {
+        self.sign.apply(self.standard(at))
+    }
+
+    fn standard(&self, at: Timestamp) -> DateTime {
         let info = self.zone.to_offset_info(at);
         let offset = info.offset().seconds();
         let summer = if info.dst().is_dst() { DateTime::DAYLIGHT_SAVING } else { 0 };
@@ -137,6 +146,7 @@ impl Meter {
     /// Whether the range as the client said it holds the time: by instants, or by what the clock on the wall showed.
     fn holds(&self, from: &DateTime, to: &DateTime, at: Timestamp) -> bool {
         let local = at.as_second() + i64::from(self.zone.to_offset(at).seconds());
+        let (from, to) = (self.sign.apply(*from), self.sign.apply(*to));
         let after =
             from.unix_seconds().map_or(from.local_seconds().unwrap() <= local, |s| s <= at.as_second());
         after && to.unix_seconds().map_or(local <= to.local_seconds().unwrap(), |s| at.as_second() <= s)
@@ -152,6 +162,7 @@ impl Meter {
 
     fn buffer(&self, selection: Option<&Selection>, out: &mut Vec<u8>) {
         let Some(Selection::Range(range)) = selection else { panic!("the whole buffer was asked for") };
+        assert_eq!(range.form, self.range_dates, "the form of the times of a range");
         let mut before: Option<&Row> = None;
         let mut answer = Vec::new();
         for (index, row) in self.rows.iter().enumerate() {

@@ -6,10 +6,11 @@ use collectors::{Credentials, Layout, LayoutColumn, ProfileRange, RegisterReques
 use dlms::{
     Obis, ScalerUnit, Unit,
     client::{Key, Password, SystemTitle},
+    cosem::Form,
     profile::{CaptureObject, Column},
 };
 use jiff::{SignedDuration, Timestamp, ToSpan, tz::TimeZone};
-use models::{NullRule, RangeDeviation};
+use models::{DeviationSign, NullRule, RangeDeviation};
 use tokio::time::Instant;
 
 use super::{
@@ -97,6 +98,8 @@ fn meter(rng: &mut Rng) -> Meter {
         implied: rng.permille(400),
         period_s,
         captures,
+        sign: rng.pick(&[DeviationSign::Standard, DeviationSign::Inverted]),
+        range_dates: rng.pick(&[Form::Octets, Form::Typed]),
         rows,
         skew_s: rng.between(-900, 900),
         wall,
@@ -266,6 +269,8 @@ pub(crate) fn station(plan: &Plan, meter: &Meter) -> Station {
     model.quirks.max_rows_per_read = plan.max_rows;
     model.quirks.range_deviation = plan.range_deviation;
     model.quirks.null_rule = meter.null_rule;
+    model.quirks.deviation_sign = meter.sign;
+    model.quirks.range_dates = meter.range_dates;
     Station {
         meter: 7,
         address: "memory:1".parse().unwrap(),

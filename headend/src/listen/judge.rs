@@ -150,7 +150,9 @@ impl Bench<'_> {
         authenticated: bool,
     ) -> Result<(), Refusal> {
         let nothing = Alarms::default();
-        let tables = self.models.get(&sender.model).map_or(&nothing, |model| &model.alarms);
+        let model = self.models.get(&sender.model);
+        let tables = model.map_or(&nothing, |model| &model.alarms);
+        let sign = model.map(|model| model.quirks.deviation_sign).unwrap_or_default();
         let sources = message
             .said
             .iter()
@@ -180,7 +182,7 @@ impl Bench<'_> {
                 source,
                 obis: obis.map(Obis::octets),
                 code,
-                meter_ts: time.and_then(|time| instant(time, &sender.zone)),
+                meter_ts: time.and_then(|time| instant(sign.apply(time), &sender.zone)),
                 meter_time: time.map(|time| time.octets()),
                 received_at: arrival.at,
                 authenticated,

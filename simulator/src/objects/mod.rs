@@ -5,13 +5,14 @@ mod clock;
 mod data;
 mod image;
 mod load_switch;
+mod object_list;
 mod profile;
 mod register;
 mod schedule;
 mod tariff;
 
 use dlms::axdr::Data;
-use dlms::cosem::{activity_calendar, image_transfer, single_action_schedule, special_days};
+use dlms::cosem::{activity_calendar, association, image_transfer, single_action_schedule, special_days};
 use dlms::selection::Selection;
 use dlms::server::Objects;
 use dlms::{ActionResult, AttributeDescriptor, DataAccessResult, MethodDescriptor, Obis};
@@ -46,8 +47,10 @@ impl Objects for ClientView<'_> {
         selection: Option<&Selection>,
         out: &mut Vec<u8>,
     ) -> Result<(), DataAccessResult> {
-        if attribute.class_id == 7 {
-            return self.profile(attribute, selection, out);
+        match attribute.class_id {
+            7 => return self.profile(attribute, selection, out),
+            association::CLASS => return self.association(attribute, selection, out),
+            _ => {}
         }
         if selection.is_some() {
             return Err(DataAccessResult::ScopeOfAccessViolated);

@@ -23,7 +23,7 @@ impl ClientView<'_> {
             number @ 6..=9 => attribute_of(Side::Passive, number - 6),
             activity_calendar::ACTIVATION_TIME => {
                 let time = self.meter.act(|state, _| state.tariffs.activation());
-                Ok(activity_calendar::encode_date_time(time, model.dates))
+                Ok(model.dates.date_time(time))
             }
             _ => Err(DataAccessResult::ObjectUndefined),
         }

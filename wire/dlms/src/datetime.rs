@@ -111,6 +111,16 @@ impl DateTime {
         self.parts().deviation
     }
 
+    /// The same date and time with the deviation's sign turned round; an unspecified deviation stays.
+    pub const fn with_opposite_deviation(mut self) -> Self {
+        if let Some(deviation) = self.deviation() {
+            // The one number without an opposite is the unspecified one.
+            let [high, low] = deviation.wrapping_neg().to_be_bytes();
+            (self.0[9], self.0[10]) = (high, low);
+        }
+        self
+    }
+
     /// Clock status; 0xFF when not specified.
     pub const fn status(&self) -> u8 {
         self.0[11]

@@ -1,19 +1,28 @@
-//! Selective access to the buffer of a profile (Blue Book, 4.3.6): which rows and columns to give.
+//! Selective access (Blue Book, 4.3.6, 4.4.3 and 4.4.4): which rows and columns of a profile to give, and which objects of an association.
+
+mod objects;
 
 use crate::axdr::{Data, Reader, tag, write_length};
+use crate::cosem::{Form, association};
 use crate::profile::CaptureObject;
 use crate::{DateTime, Error};
 
 const BY_RANGE: u8 = 1;
 const BY_ENTRY: u8 = 2;
+/// Association SN.
+const ASSOCIATION_SN: u16 = 12;
 
-/// The selections of a profile buffer.
+pub use objects::{ObjectId, ObjectSelection};
+
+/// The selections of a profile buffer and of an object list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selection {
     /// `range_descriptor`, selector 1.
     Range(RangeSelection),
     /// `entry_descriptor`, selector 2.
     Entries(EntrySelection),
+    /// Of an object list.
+    Objects(ObjectSelection),
 }
 
 /// Rows whose restricting column lies in a range, both ends inclusive.
@@ -25,6 +34,8 @@ pub struct RangeSelection {
     pub from: DateTime,
     /// Last time.
     pub to: DateTime,
+    /// How both times are written.
+    pub form: Form,
     /// Columns to give; empty for all.
     pub columns: Vec<CaptureObject>,
 }
@@ -49,9 +60,7 @@ impl Selection {
             Self::Range(range) => {
                 out.extend_from_slice(&[BY_RANGE, tag::STRUCTURE, 4]);
                 range.restricting.encode(out);
-                for end in [range.from, range.to] {
-                    Data::OctetString(end.octets().to_vec()).encode(out);
-                }
+                [range.from, range.to].into_iter().for_each(|end| range.form.date_time(end).encode(out));
                 out.push(tag::ARRAY);
                 write_length(range.columns.len(), out);
                 range.columns.iter().for_each(|column| column.encode(out));
@@ -63,28 +72,33 @@ impl Selection {
                 Data::LongUnsigned(entries.first_column).encode(out);
                 Data::LongUnsigned(entries.last_column).encode(out);
             }
+            Self::Objects(objects) => objects.encode(out),
         }
     }
 
-    /// Reads selector and parameters.
+    /// Reads selector and parameters of an attribute of this class.
     ///
     /// # Errors
-    /// [`Error::Value`] for a selector that profiles do not have, [`Error::DataType`] for parameters of another type,
+    /// [`Error::Value`] for a selector that the class does not have, [`Error::DataType`] or [`Error::Length`] for parameters of another shape,
     /// [`Error::Truncated`].
-    pub fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
+    pub fn read(class_id: u16, reader: &mut Reader<'_>) -> Result<Self, Error> {
+        if matches!(class_id, ASSOCIATION_SN | association::CLASS) {
+            return ObjectSelection::read(reader).map(Self::Objects);
+        }
         match reader.u8()? {
             BY_RANGE => {
                 four(reader)?;
                 let restricting = CaptureObject::read(reader)?;
-                let from = DateTime::of(&Data::read(reader)?, "time")?;
-                let to = DateTime::of(&Data::read(reader)?, "time")?;
+                let (from, to) = (Data::read(reader)?, Data::read(reader)?);
+                let form = Form::of(&from);
+                let (from, to) = (DateTime::of(&from, "time")?, DateTime::of(&to, "time")?);
                 let data_type = reader.u8()?;
                 if data_type != tag::ARRAY {
                     return Err(Error::DataType { expected: "selected columns", got: data_type });
                 }
                 let count = reader.length()?;
                 let columns = (0..count).map(|_| CaptureObject::read(reader)).collect::<Result<_, _>>()?;
-                Ok(Self::Range(RangeSelection { restricting, from, to, columns }))
+                Ok(Self::Range(RangeSelection { restricting, from, to, form, columns }))
             }
             BY_ENTRY => {
                 four(reader)?;

@@ -8,6 +8,7 @@ use dlms::Error;
 use dlms::acse::{Aare, Aarq};
 use dlms::apdu::{ActionRequest, ActionResponse, GetRequest, GetResponse, SetRequest, SetResponse};
 use dlms::axdr::{Data, Reader};
+use dlms::cosem::association;
 use dlms::profile::{Column, NullRule, RowDecoder, Rows, decode_list};
 use dlms::selection::Selection;
 use dlms::wrapper::Splitter;
@@ -32,11 +33,13 @@ fn allocated<T>(decode: impl FnOnce() -> T) -> usize {
 }
 
 /// What `input` costs in every decoder that builds lists.
-fn costs(input: &[u8]) -> [(&'static str, usize); 12] {
+fn costs(input: &[u8]) -> [(&'static str, usize); 14] {
     [
         ("Data", allocated(|| Data::decode(input))),
         ("profile", allocated(|| rows(input))),
-        ("Selection", allocated(|| Selection::read(&mut Reader::new(input)))),
+        ("Selection", allocated(|| Selection::read(7, &mut Reader::new(input)))),
+        ("selected objects", allocated(|| Selection::read(15, &mut Reader::new(input)))),
+        ("object list", allocated(|| association::decode_list(input))),
         ("capture objects", allocated(|| decode_list(input))),
         ("GET request", allocated(|| GetRequest::decode(input))),
         ("GET response", allocated(|| GetResponse::decode(input))),

@@ -11,6 +11,7 @@ use common::{
 use dlms::acse::Aare;
 use dlms::axdr::Data;
 use dlms::client::{Counters, Opened, Opening, Password, Reply, Security};
+use dlms::cosem::Form;
 use dlms::profile::CaptureObject;
 use dlms::security::{Cipher, Envelope, SecurityControl, Suite, Wrapping};
 use dlms::selection::{EntrySelection, RangeSelection, Selection};
@@ -328,8 +329,13 @@ fn misuse_is_named() {
     let clock =
         CaptureObject { class_id: 8, instance: Obis::new([0, 0, 1, 0, 0, 255]), attribute: 2, data_index: 0 };
     let time = DateTime::from_unix(0, None, 0);
-    let long =
-        Selection::Range(RangeSelection { restricting: clock, from: time, to: time, columns: Vec::new() });
+    let long = Selection::Range(RangeSelection {
+        restricting: clock,
+        from: time,
+        to: time,
+        form: Form::Octets,
+        columns: Vec::new(),
+    });
     let get = pair.client.get(&attribute(7, "1.0.99.1.0.255", 2), Some(&long), &mut request);
     assert!(matches!(get, Err(Error::TooLong { limit: 40, .. })), "{get:?}");
     assert!(request.is_empty());

@@ -115,7 +115,7 @@ fn recorded_seasons_name_and_activation_time() {
 
     let (time, form) = activity_calendar::date_time(&data("DV210")).unwrap();
     assert_eq!(time.unix_seconds(), Some(1_577_826_000));
-    assert_eq!(encoded(&activity_calendar::encode_date_time(time, form)), recorded("DV210"));
+    assert_eq!(encoded(&form.date_time(time)), recorded("DV210"));
 }
 
 #[test]

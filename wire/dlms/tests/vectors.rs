@@ -21,6 +21,7 @@ use apdu::Apdu;
 use dlms::acse::ApplicationContext;
 use dlms::apdu::{GeneralBlock, GetRequest};
 use dlms::axdr::{Data, Reader, skip, write_length};
+use dlms::cosem::association;
 use dlms::initiate::InitiateRequest;
 use dlms::selection::Selection;
 use dlms::wrapper::{HEADER_LENGTH, Splitter, frame};
@@ -214,6 +215,12 @@ fn object_lists() {
         Data::Array(elements).encode(&mut again);
         assert_eq!(again[..2], [1, 123]);
         assert_eq!(again[2..], vector.octets[4..]);
+        // As objects: the serial number of a Kamstrup meter may be read, and all of them have rights.
+        let objects = association::decode_list(&vector.octets).unwrap();
+        assert_eq!(objects.len(), 123);
+        let serial = objects.iter().find(|object| object.instance.to_string() == "1.1.96.1.1.255").unwrap();
+        assert!(serial.class_id == 1 && serial.rights.as_ref().unwrap().may_read(2, 1));
+        assert!(objects.iter().all(|object| object.rights.is_some()));
     });
 }
 
@@ -461,7 +468,7 @@ fn selections() {
 fn check_range(vector: &Vector, octets: &[u8], parameters: &Value) {
     let id = &vector.id;
     let mut reader = Reader::new(octets);
-    let selection = Selection::read(&mut reader).unwrap();
+    let selection = Selection::read(7, &mut reader).unwrap();
     assert_eq!(reader.remaining(), 0, "{id}");
     let Selection::Range(range) = &selection else { panic!("{id} is no range") };
     let clock = &range.restricting;
@@ -482,7 +489,7 @@ fn check_range(vector: &Vector, octets: &[u8], parameters: &Value) {
     selection.encode(&mut again);
     assert_eq!(again, octets, "{id}");
     for end in 0..octets.len() {
-        let cut = Selection::read(&mut Reader::new(&octets[..end]));
+        let cut = Selection::read(7, &mut Reader::new(&octets[..end]));
         assert_eq!(cut, Err(Error::Truncated), "{id} cut at {end}");
     }
 }

@@ -7,6 +7,7 @@ use dlms::{
     cosem::{Difference, activity_calendar::Calendar, special_days::SpecialDay},
 };
 use jiff::{SignedDuration, Timestamp, ToSpan as _, civil, tz::TimeZone};
+use models::DeviationSign;
 
 use crate::{Activation, Failure, HeldTariff, Outcome, PushTariff, Reason, time::Resolver};
 
@@ -21,6 +22,8 @@ pub(super) struct Plan<'a> {
     pub(super) has_special_days: bool,
     /// The zone of the meter's clock.
     pub(super) zone: &'a TimeZone,
+    /// How the meter means deviations.
+    pub(super) sign: DeviationSign,
     pub(super) now: Timestamp,
 }
 
@@ -162,7 +165,7 @@ impl Plan<'_> {
         if parts.year.is_none() && parts.month == 0xFF && parts.day == 0xFF {
             return Armed::Never;
         }
-        instant(&time, self.zone).map_or(Armed::Recurring, Armed::At)
+        instant(&time, self.zone, self.sign).map_or(Armed::Recurring, Armed::At)
     }
 
     fn is_dormant(&self, armed: Armed) -> bool {
@@ -222,8 +225,9 @@ impl fmt::Display for Step {
 }
 
 /// The instant that a time of the meter means; `None` for one with unspecified parts.
-fn instant(time: &DateTime, zone: &TimeZone) -> Option<Timestamp> {
-    Resolver::new(zone.clone(), 0, None).resolve(Some(time)).ok().map(|moment| moment.at)
+fn instant(time: &DateTime, zone: &TimeZone, sign: DeviationSign) -> Option<Timestamp> {
+    let mut resolver = Resolver::new(zone.clone(), 0, None).with_sign(sign);
+    resolver.resolve(Some(time)).ok().map(|moment| moment.at)
 }
 
 fn is_same(held: &Calendar, wanted: &Calendar) -> bool {
@@ -306,7 +310,8 @@ mod tests {
 
     fn next(held: &HeldTariff, push: &PushTariff) -> Result<Next, Failure> {
         let zone = TimeZone::get("Europe/Berlin").unwrap();
-        Plan { held, push, has_special_days: true, zone: &zone, now: now() }.next()
+        Plan { held, push, has_special_days: true, zone: &zone, sign: DeviationSign::Standard, now: now() }
+            .next()
     }
 
     /// What a meter makes of a step.
@@ -322,7 +327,7 @@ mod tests {
             Step::Activate => std::mem::swap(&mut held.active, &mut held.passive),
             Step::Schedule(at) => {
                 let zone = TimeZone::get("Europe/Berlin").unwrap();
-                held.activation_time = meter_time(at, &zone, models::RangeDeviation::Send).unwrap();
+                held.activation_time = meter_time(at, &zone, &models::Quirks::default()).unwrap();
             }
         }
     }
@@ -470,7 +475,7 @@ mod tests {
                     prop_assert_eq!(&held.special_days, &push.special_days);
                 }
                 let zone = TimeZone::UTC;
-                let before = Plan { held: &held, push: &push, has_special_days: true, zone: &zone, now: now() };
+                let before = Plan { held: &held, push: &push, has_special_days: true, zone: &zone, sign: DeviationSign::Standard, now: now() };
                 if matches!(step, Step::Write(_)) {
                     prop_assert!(before.is_dormant(before.armed()), "what is half may not come into force by itself");
                 }

@@ -147,23 +147,14 @@ impl Calendar {
 /// # Errors
 /// [`Error::DataType`] or [`Error::Length`] when it is anything else.
 pub fn date_time(data: &Data) -> Result<(DateTime, Form), Error> {
-    let form = if matches!(data, Data::DateTime(_)) { Form::Typed } else { Form::Octets };
-    Ok((DateTime::of(data, "date-time")?, form))
-}
-
-/// A date-time in the form that the meter uses.
-pub fn encode_date_time(time: DateTime, form: Form) -> Data {
-    match form {
-        Form::Octets => Data::OctetString(time.octets().to_vec()),
-        Form::Typed => Data::DateTime(time),
-    }
+    Ok((DateTime::of(data, "date-time")?, Form::of(data)))
 }
 
 impl Season {
     fn encode(&self, form: Form) -> Data {
         Data::Structure(vec![
             Data::OctetString(self.name.clone()),
-            encode_date_time(self.start, form),
+            form.date_time(self.start),
             Data::OctetString(self.week.clone()),
         ])
     }

@@ -6,6 +6,7 @@
 //! Encoding writes the standard's own types, dates and times in the [`Form`] that the meter itself used.
 
 pub mod activity_calendar;
+pub mod association;
 pub mod dictionary;
 mod difference;
 pub mod disconnect_control;
@@ -17,7 +18,7 @@ pub mod special_days;
 pub use difference::Difference;
 
 use crate::axdr::Data;
-use crate::{Error, Obis};
+use crate::{DateTime, Error, Obis};
 
 /// How a meter writes the dates and times inside an attribute. What is set is written as it was read: some meters refuse the other form.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,15 +30,36 @@ pub enum Form {
     Typed,
 }
 
+impl Form {
+    /// The form that a date-time has; everything but a value of its own type counts as octets.
+    pub const fn of(data: &Data) -> Self {
+        match data {
+            Data::DateTime(_) => Self::Typed,
+            _ => Self::Octets,
+        }
+    }
+
+    /// A date-time in this form.
+    pub fn date_time(self, time: DateTime) -> Data {
+        match self {
+            Self::Octets => Data::OctetString(time.octets().to_vec()),
+            Self::Typed => Data::DateTime(time),
+        }
+    }
+}
+
 /// The elements of a structure that must have exactly `N`.
-fn structure<'a, const N: usize>(data: &'a Data, what: &'static str) -> Result<&'a [Data; N], Error> {
+pub(crate) fn structure<'a, const N: usize>(
+    data: &'a Data,
+    what: &'static str,
+) -> Result<&'a [Data; N], Error> {
     let Data::Structure(elements) = data else { return Err(unexpected(data, what)) };
     let wrong = Error::Length { what, expected: N, got: elements.len() };
     elements.as_slice().try_into().map_err(|_| wrong)
 }
 
 /// The elements of an array.
-fn array<'a>(data: &'a Data, what: &'static str) -> Result<&'a [Data], Error> {
+pub(crate) fn array<'a>(data: &'a Data, what: &'static str) -> Result<&'a [Data], Error> {
     match data {
         Data::Array(elements) => Ok(elements),
         other => Err(unexpected(other, what)),
@@ -75,12 +97,12 @@ fn fixed<const N: usize>(data: &Data, what: &'static str) -> Result<[u8; N], Err
 }
 
 /// The logical name of another object.
-fn logical_name(data: &Data) -> Result<Obis, Error> {
+pub(crate) fn logical_name(data: &Data) -> Result<Obis, Error> {
     fixed(data, "logical name").map(Obis::new)
 }
 
 /// A number without sign, of any width, that fits `T`.
-fn number<T: TryFrom<u32>>(data: &Data, what: &'static str) -> Result<T, Error> {
+pub(crate) fn number<T: TryFrom<u32>>(data: &Data, what: &'static str) -> Result<T, Error> {
     let number = match data {
         Data::Unsigned(number) | Data::Enum(number) => u32::from(*number),
         Data::LongUnsigned(number) => u32::from(*number),

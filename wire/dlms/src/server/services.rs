@@ -102,7 +102,10 @@ impl Session {
         if selection.is_some() && !conformance.contains(Conformance::SELECTIVE_ACCESS) {
             return Err(DataAccessResult::ScopeOfAccessViolated);
         }
-        let selection = selection.map(parse).transpose().map_err(|_| DataAccessResult::TypeUnmatched)?;
+        let selection = selection
+            .map(|octets| parse(attribute.class_id, octets))
+            .transpose()
+            .map_err(|_| DataAccessResult::TypeUnmatched)?;
         objects.get(attribute, selection.as_ref(), value)?;
         if HEADER + value.len() > self.room() && !conformance.contains(Conformance::BLOCK_GET) {
             return Err(DataAccessResult::OtherReason);
@@ -136,9 +139,9 @@ impl Session {
     }
 }
 
-fn parse(selection: &[u8]) -> Result<Selection, Error> {
+fn parse(class_id: u16, selection: &[u8]) -> Result<Selection, Error> {
     let mut reader = Reader::new(selection);
-    let selection = Selection::read(&mut reader)?;
+    let selection = Selection::read(class_id, &mut reader)?;
     reader.finish()?;
     Ok(selection)
 }

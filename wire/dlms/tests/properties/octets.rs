@@ -3,6 +3,7 @@
 use dlms::acse::{Aare, Aarq, Release, ReleaseKind};
 use dlms::apdu::{ActionRequest, ActionResponse, GetRequest, GetResponse, SetRequest, SetResponse};
 use dlms::axdr::{Data, Reader, skip};
+use dlms::cosem::association;
 use dlms::initiate::{InitiateRequest, InitiateResponse};
 use dlms::profile::{Column, NullRule, RowDecoder, Rows, decode_list};
 use dlms::security::Envelope;
@@ -28,7 +29,9 @@ fn decode_as_everything(octets: &[u8]) {
     let _ = (SetRequest::decode(octets), SetResponse::decode(octets));
     let _ = (ActionRequest::decode(octets), ActionResponse::decode(octets));
     let _ = (ExceptionResponse::decode(octets), ScalerUnit::decode(octets), decode_list(octets));
-    let _ = Selection::read(&mut Reader::new(octets));
+    let _ = Selection::read(7, &mut Reader::new(octets));
+    let _ = Selection::read(15, &mut Reader::new(octets));
+    let _ = association::decode_list(octets);
     let _ = Envelope::read(&mut octets.to_vec()).is_ok();
     if let Some(time) = octets.first_chunk() {
         let _ = DateTime::new(*time).unix_seconds();

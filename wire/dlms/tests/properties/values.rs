@@ -1,8 +1,9 @@
 //! Values, names and selections come back as they were sent.
 
 use dlms::axdr::{BitString, CompactArray, Data, Reader, TypeDescription, skip};
+use dlms::cosem::Form;
 use dlms::profile::CaptureObject;
-use dlms::selection::{EntrySelection, RangeSelection, Selection};
+use dlms::selection::{EntrySelection, ObjectId, ObjectSelection, RangeSelection, Selection};
 use dlms::{DateTime, Error, Obis, ScalerUnit, Unit};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -133,15 +134,23 @@ fn capture_object() -> impl Strategy<Value = CaptureObject> {
 
 fn selection() -> impl Strategy<Value = Selection> {
     let time = || any::<[u8; 12]>().prop_map(DateTime::new);
-    let range = (capture_object(), time(), time(), vec(capture_object(), 0..4)).prop_map(
-        |(restricting, from, to, columns)| {
-            Selection::Range(RangeSelection { restricting, from, to, columns })
+    let form = prop_oneof![Just(Form::Octets), Just(Form::Typed)];
+    let range = (capture_object(), time(), time(), form, vec(capture_object(), 0..4)).prop_map(
+        |(restricting, from, to, form, columns)| {
+            Selection::Range(RangeSelection { restricting, from, to, form, columns })
         },
     );
     let entries = any::<(u32, u32, u16, u16)>().prop_map(|(from, to, first_column, last_column)| {
         Selection::Entries(EntrySelection { from, to, first_column, last_column })
     });
-    prop_oneof![range, entries]
+    let object = || (any::<u16>(), obis()).prop_map(|(class_id, instance)| ObjectId { class_id, instance });
+    let objects = prop_oneof![
+        Just(ObjectSelection::WithoutRights),
+        vec(any::<u16>(), 0..5).prop_map(ObjectSelection::Classes),
+        vec(object(), 0..5).prop_map(ObjectSelection::Objects),
+        object().prop_map(ObjectSelection::Object),
+    ];
+    prop_oneof![range, entries, objects.prop_map(Selection::Objects)]
 }
 
 /// A value of `depth` arrays inside each other.
@@ -268,7 +277,8 @@ proptest! {
         let mut octets = Vec::new();
         selection.encode(&mut octets);
         let mut reader = Reader::new(&octets);
-        prop_assert_eq!(Selection::read(&mut reader), Ok(selection));
+        let class_id = if matches!(selection, Selection::Objects(_)) { 15 } else { 7 };
+        prop_assert_eq!(Selection::read(class_id, &mut reader), Ok(selection));
         prop_assert_eq!(reader.remaining(), 0);
     }
 
