@@ -75,6 +75,7 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<Findings> {
         references::check,
     ];
     let mut violations: Vec<Violation> = checks.iter().flat_map(|check| check(&tree)).collect();
+    violations.extend(wire::dependencies(root, &tree)?);
     violations.sort();
     let measure = format!("{}; {}", budget::measure(&tree), documentation::measure(&tree));
     Ok(Findings { violations, measure })

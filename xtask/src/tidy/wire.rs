@@ -1,5 +1,10 @@
 //! Protocol crates turn bytes into bytes: no socket, no clock, no randomness, no task, no file.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, ensure};
 use toml::{Table, Value};
 
 use super::Violation;
@@ -70,6 +75,40 @@ pub(super) fn check(tree: &Tree) -> Vec<Violation> {
     found
 }
 
+/// Names every package that reaches outside and comes in with the dependencies of a protocol crate. What is looked at is what a machine
+/// without an operating system would get.
+///
+/// # Errors
+/// When cargo does not tell the dependencies.
+pub(super) fn dependencies(root: &Path, tree: &Tree) -> anyhow::Result<Vec<Violation>> {
+    let mut found = Vec::new();
+    let manifests = tree.files.keys().filter(|path| path.starts_with(ROOM) && path.ends_with("/Cargo.toml"));
+    for manifest in manifests {
+        let told = Command::new(env!("CARGO"))
+            .args(["tree", "--locked", "--edges", "normal", "--target", "wasm32-unknown-unknown"])
+            .args(["--prefix", "none", "--format", "{p}", "--manifest-path"])
+            .arg(root.join(manifest))
+            .output()
+            .context("cargo tree cannot be run")?;
+        ensure!(told.status.success(), "cargo tree: {}", String::from_utf8_lossy(&told.stderr));
+        found.extend(outside(manifest, &String::from_utf8_lossy(&told.stdout)));
+    }
+    Ok(found)
+}
+
+/// The packages of the table among lines of the form `name version`.
+fn outside(manifest: &str, told: &str) -> Vec<Violation> {
+    let names: BTreeSet<&str> = told.lines().filter_map(|line| line.split(' ').next()).collect();
+    let hits = names.into_iter().filter(|name| PACKAGES.contains(name));
+    hits.map(|name| {
+        let what = format!(
+            "`{name}` comes in with a dependency and reaches outside: switch the feature off that brings it."
+        );
+        Violation::whole(manifest, what)
+    })
+    .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,6 +129,15 @@ mod tests {
             ("wire/dlms/Cargo.toml", "[dev-dependencies]\nrand = '1'"),
         ];
         assert!(check(&Tree::of(&files)).is_empty());
+    }
+
+    #[test]
+    fn a_package_that_comes_in_with_another_one_is_found() {
+        let told = "dlms v0.1.0 (here)\naes-gcm v0.11.1\ngetrandom v0.4.3\ngetrandom v0.4.3 (*)\n";
+        let found = outside("wire/dlms/Cargo.toml", told);
+        assert_eq!(found.len(), 1);
+        assert!(found[0].what.starts_with("`getrandom` comes in"));
+        assert!(outside("wire/dlms/Cargo.toml", "rand_core v0.9.3\n").is_empty());
     }
 
     #[test]
