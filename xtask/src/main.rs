@@ -1,7 +1,7 @@
 //! The project's own checks: what the compiler and clippy cannot know about the rules of this house, and its benchmarks.
 //!
 //! `cargo xtask tidy` reads the tree and names every line that breaks a rule, one line each, with what to do about it.
-//! `cargo xtask bench` measures (`bench`).
+//! `cargo xtask bench` measures (`bench`), `cargo xtask fuzz` looks for input that the protocol cannot bear (`fuzz`).
 //! Layers: `main` (command line) → `tidy` (which checks there are) → one file per check → `tree` and `rust_text`
 //! (the files, and Rust source told apart into code, strings and documentation).
 #![allow(clippy::print_stdout, reason = "a program at a terminal")]
@@ -13,6 +13,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 mod bench;
+mod fuzz;
 mod tidy;
 
 /// Checks of the house's own rules.
@@ -27,6 +28,8 @@ struct Arguments {
 enum Command {
     /// Holds the tree against the rules of CONTRIBUTING.md.
     Tidy,
+    /// Feeds the protocol octets that nobody meant, from the vectors on.
+    Fuzz(fuzz::Arguments),
     /// Measures; every figure beside the limit that it is to be compared with.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -37,6 +40,10 @@ fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().command {
         Command::Bench(bench) => {
             bench::run(root, &bench)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Fuzz(arguments) => {
+            fuzz::run(root, &arguments)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Tidy => {
