@@ -174,6 +174,9 @@ pub enum Error {
     /// The meter could not process the request at all.
     #[error("the meter answered with an exception: {0}")]
     Exception(ExceptionResponse),
+    /// The peer gave up a general block transfer.
+    #[error("the meter aborted the block transfer")]
+    TransferAborted,
     /// The meter refused the initiation of the application context.
     #[error("the meter refused the request: {0}")]
     Confirmed(ConfirmedServiceError),
@@ -261,6 +264,7 @@ impl Error {
             | Self::Access(_)
             | Self::Action(_)
             | Self::Exception(_)
+            | Self::TransferAborted
             | Self::Confirmed(_) => Fault::PeerRefused,
             Self::RowsWidth { .. } | Self::KeyLength { .. } | Self::PrivateKey | Self::Misuse(_) => {
                 Fault::Misuse

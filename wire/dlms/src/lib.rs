@@ -19,6 +19,7 @@ pub mod decode;
 mod descriptor;
 mod error;
 pub mod gateway;
+pub mod gbt;
 pub mod hdlc;
 pub mod initiate;
 pub mod llc;

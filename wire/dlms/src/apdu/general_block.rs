@@ -1,5 +1,5 @@
 use super::notification::begin;
-use super::tag;
+use super::{payload, tag};
 use crate::Error;
 use crate::axdr::write_octets;
 
@@ -25,6 +25,8 @@ impl<'a> GeneralBlock<'a> {
     pub const WINDOW_MAX: u8 = 63;
     const LAST: u8 = 0x80;
     const STREAMING: u8 = 0x40;
+    /// Octets in front of the length of the piece.
+    const HEADER: usize = 6;
 
     /// Appends the APDU.
     pub fn encode(&self, out: &mut Vec<u8>) {
@@ -55,5 +57,13 @@ impl<'a> GeneralBlock<'a> {
         };
         reader.finish()?;
         Ok(block)
+    }
+
+    /// Octets of a piece that fit into an APDU of at most `limit` octets; at least one.
+    pub(crate) const fn capacity(limit: usize) -> usize {
+        match payload(limit.saturating_sub(Self::HEADER)) {
+            0 => 1,
+            octets => octets,
+        }
     }
 }
