@@ -298,8 +298,9 @@ impl Session {
                 Reply::Data(octets) | Reply::Action(Some(octets)) => (octets, Piece::Last),
                 Reply::Set | Reply::Action(None) => (&[][..], Piece::Last),
                 Reply::Block(octets) => (octets, Piece::More),
-                Reply::BlockTaken => (&[][..], Piece::More),
-                Reply::Released | Reply::Stale => continue,
+                Reply::BlockTaken | Reply::Turn => (&[][..], Piece::More),
+                Reply::List(octets) => (octets, Piece::Last),
+                Reply::Access(_) | Reply::Streamed | Reply::Released | Reply::Stale => continue,
             };
             self.answer.clear();
             self.answer.extend_from_slice(octets);

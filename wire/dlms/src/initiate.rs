@@ -59,7 +59,13 @@ impl Conformance {
     pub const BLOCK_ACTION: Self = Self::bit(13);
     /// Priority management.
     pub const PRIORITY: Self = Self::bit(9);
-    /// What the client of this crate can do.
+    /// General block transfer.
+    pub const GENERAL_BLOCK_TRANSFER: Self = Self::bit(2);
+    /// Several attributes or methods in one GET, SET or ACTION.
+    pub const MULTIPLE_REFERENCES: Self = Self::bit(14);
+    /// ACCESS.
+    pub const ACCESS: Self = Self::bit(17);
+    /// What the client of this crate proposes; general block transfer and ACCESS are proposed where they are wanted.
     pub const CLIENT: Self = Self(
         Self::GET.0
             | Self::SET.0
@@ -68,6 +74,7 @@ impl Conformance {
             | Self::BLOCK_GET.0
             | Self::BLOCK_SET.0
             | Self::BLOCK_ACTION.0
+            | Self::MULTIPLE_REFERENCES.0
             | Self::PRIORITY.0,
     );
 
@@ -89,6 +96,12 @@ impl Conformance {
     /// Whether every service of `other` is offered.
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// The services that either offers.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 
     /// The services that both offer.

@@ -11,7 +11,11 @@ use proptest::prelude::*;
 const LIMIT: usize = 1 << 20;
 
 fn transfer(window: u8, pdu: usize) -> Transfer {
-    Transfer::new(Limits { window, pdu, received: LIMIT })
+    Transfer::asking(Limits { window, pdu, received: LIMIT })
+}
+
+fn echo(window: u8, pdu: usize) -> Echo {
+    Echo { transfer: Transfer::answering(Limits { window, pdu, received: LIMIT }), carried_out: 0 }
 }
 
 /// Everything that is due.
@@ -100,7 +104,7 @@ fn exchange(
 ) -> Option<Vec<u8>> {
     client.send(request.to_vec()).unwrap();
     let mut outgoing = due(client);
-    for _ in 0..10_000 {
+    for _ in 0..2_000 {
         let arrived = travel(std::mem::take(&mut outgoing), fates);
         let answers: Vec<Vec<u8>> = arrived.iter().flat_map(|block| server.handle(block)).collect();
         for answer in travel(answers, fates) {
@@ -125,7 +129,7 @@ proptest! {
     fn both_directions_arrive_whole_in_windows_and_blocks_of_every_size(
         request in vec(any::<u8>(), 1..600), windows in (1_u8..64, 1_u8..64), pdus in (8_usize..300, 8_usize..300),
     ) {
-        let mut server = Echo { transfer: transfer(windows.0, pdus.0), carried_out: 0 };
+        let mut server = echo(windows.0, pdus.0);
         let answer = exchange(&request, &mut transfer(windows.1, pdus.1), &mut server, &mut std::iter::empty());
         prop_assert_eq!(answer, Some(Echo::answer(&request)));
         prop_assert_eq!(server.carried_out, 1);
@@ -135,7 +139,7 @@ proptest! {
     fn what_arrives_over_a_lossy_channel_is_right_and_carried_out_once(
         request in vec(any::<u8>(), 1..400), windows in (1_u8..8, 1_u8..8), pdus in (12_usize..60, 12_usize..60), fates in vec(fate(), 0..200),
     ) {
-        let mut server = Echo { transfer: transfer(windows.0, pdus.0), carried_out: 0 };
+        let mut server = echo(windows.0, pdus.0);
         let answer = exchange(&request, &mut transfer(windows.1, pdus.1), &mut server, &mut fates.into_iter());
         prop_assert!(server.carried_out <= 1);
         // There is none when the end of the request got lost, or every block of the first window of the answer.
@@ -146,7 +150,7 @@ proptest! {
     fn once_an_answer_has_begun_no_loss_keeps_it_from_arriving(
         request in vec(any::<u8>(), 20..200), window in 1_u8..8, pdu in 12_usize..40, fates in vec(fate(), 0..200),
     ) {
-        let mut server = Echo { transfer: transfer(7, pdu), carried_out: 0 };
+        let mut server = echo(7, pdu);
         // The request, and the first block of the answer.
         let mut fates = [Fate::Arrives; 2].into_iter().chain(fates);
         let answer = exchange(&request, &mut transfer(window, 65_535), &mut server, &mut fates);
@@ -156,7 +160,7 @@ proptest! {
 
     #[test]
     fn no_blocks_break_a_transfer(blocks in vec((any::<[bool; 2]>(), 0_u8..64, 0_u16..80, 0_u16..8, vec(any::<u8>(), 0..20)), 0..80), request in vec(any::<u8>(), 0..60)) {
-        let mut transfer = Transfer::new(Limits { window: 3, pdu: 20, received: 200 });
+        let mut transfer = Transfer::asking(Limits { window: 3, pdu: 20, received: 200 });
         transfer.send(request).unwrap();
         for ([last, streaming], window, number, acknowledged, octets) in blocks {
             let _ = transfer.handle(&block(last, streaming, window, number, acknowledged, &octets));
@@ -193,9 +197,10 @@ fn what_the_peer_lost_is_sent_again_and_a_request_that_may_have_arrived_is_not()
     let mut client = transfer(1, 9);
     client.send(vec![1, 2, 3, 4, 5]).unwrap();
     let first = block(false, false, 1, 1, 0, &[1, 2]);
-    assert_eq!(due(&mut client), [first.clone()], "one block until the peer says how many it takes");
+    let one = std::slice::from_ref(&first);
+    assert_eq!(due(&mut client), one, "one block until the peer says how many it takes");
     assert!(client.unanswered());
-    assert_eq!(due(&mut client), [first]);
+    assert_eq!(due(&mut client), one);
     assert_eq!(client.handle(&block(false, false, 5, 1, 1, &[])), Ok(Progress::Due));
     let rest = [block(false, true, 1, 2, 1, &[3, 4]), block(true, false, 1, 3, 1, &[5])];
     assert_eq!(due(&mut client), rest);
@@ -287,7 +292,7 @@ mod c_09 {
 
     #[test]
     fn blocks_ahead_of_their_turn_count_towards_the_limit() {
-        let mut client = Transfer::new(Limits { window: 63, pdu: 100, received: 50 });
+        let mut client = Transfer::asking(Limits { window: 63, pdu: 100, received: 50 });
         let piece = [0; 20];
         assert_eq!(client.handle(&block(false, true, 1, 2, 0, &piece)), Ok(Progress::Wait));
         assert_eq!(client.handle(&block(false, true, 1, 3, 0, &piece)), Ok(Progress::Wait));

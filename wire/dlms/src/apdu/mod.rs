@@ -124,6 +124,17 @@ fn value<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Error> {
     Ok(&rest[..rest.len() - reader.remaining()])
 }
 
+/// The values of a request with list, as its blocks make them together: a count and as many encoded `Data`.
+///
+/// # Errors
+/// Those of the elements; [`Error::TooLong`] for more than [`LIST_MAX`]; [`Error::Trailing`].
+pub fn read_values(octets: &[u8]) -> Result<Vec<&[u8]>, Error> {
+    let mut reader = Reader::new(octets);
+    let values = list(&mut reader, value)?;
+    reader.finish()?;
+    Ok(values)
+}
+
 /// An access selection behind its usage flag: selector and parameters, still encoded.
 fn selection<'a>(reader: &mut Reader<'a>) -> Result<Option<&'a [u8]>, Error> {
     reader.flag()?.then(|| selector(reader)).transpose()

@@ -8,7 +8,7 @@ use crate::{AttributeDescriptor, DateTime, Error};
 /// Octets of a date-time.
 const TIME: usize = 12;
 
-/// Long-Invoke-Id-And-Priority (Green Book, 9.5): which notification, and how it is to be taken.
+/// Long-Invoke-Id-And-Priority (Green Book, 9.5): which notification or ACCESS request, and how it is to be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LongInvokeId(u32);
 
@@ -23,14 +23,22 @@ impl LongInvokeId {
         Self(number)
     }
 
+    /// The greatest number of a request.
+    pub const ID_MAX: u32 = 0x00FF_FFFF;
+
+    /// A confirmed service of high priority that goes on behind errors; `id` is taken modulo 2²⁴.
+    pub const fn confirmed(id: u32) -> Self {
+        Self(id & Self::ID_MAX | Self::CONFIRMED | Self::HIGH)
+    }
+
     /// The number as it goes.
     pub const fn number(self) -> u32 {
         self.0
     }
 
-    /// Number of the notification, 24 bits.
+    /// Its number, 24 bits.
     pub const fn id(self) -> u32 {
-        self.0 & 0x00FF_FFFF
+        self.0 & Self::ID_MAX
     }
 
     /// Whether the body describes itself.

@@ -233,6 +233,17 @@ impl SetResponse {
     }
 }
 
+/// The results of a request with list: the octets of a [`SetResponse::WithList`] behind its header.
+///
+/// # Errors
+/// [`Error::Truncated`], [`Error::Trailing`].
+pub fn read_results(octets: &[u8]) -> Result<Vec<DataAccessResult>, Error> {
+    let mut reader = Reader::new(octets);
+    let results = list(&mut reader, read_result)?;
+    reader.finish()?;
+    Ok(results)
+}
+
 fn encode_results(results: &[DataAccessResult], out: &mut Vec<u8>) {
     write_length(results.len(), out);
     out.extend(results.iter().map(|result| result.code()));

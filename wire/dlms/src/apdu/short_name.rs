@@ -162,7 +162,7 @@ impl<'a> ReadResponse<'a> {
     }
 }
 
-/// The results of a long answer, as its blocks make them together.
+/// The results of a [`ReadResponse`] behind its tag, or what the blocks of a long one make together.
 ///
 /// # Errors
 /// [`Error::Value`] for an unknown choice, those of the elements, [`Error::Trailing`].
@@ -215,16 +215,26 @@ impl WriteResponse {
     /// # Errors
     /// [`Error::Unexpected`], [`Error::Value`] for an unknown choice, [`Error::Truncated`], [`Error::Trailing`].
     pub fn decode(octets: &[u8]) -> Result<Self, Error> {
-        let mut reader = begin(tag::WRITE_RESPONSE, octets)?;
-        let results = list(&mut reader, |reader| match reader.u8()? {
-            WRITTEN => Ok(WriteResult::Written),
-            ERROR => Ok(WriteResult::Error(reader.u8()?.into())),
-            TAKEN => Ok(WriteResult::Taken(reader.u16()?)),
-            choice => Err(no_choice("choice of a Write result", choice)),
-        })?;
-        reader.finish()?;
+        let reader = begin(tag::WRITE_RESPONSE, octets)?;
+        let results = write_results(reader.rest())?;
         Ok(Self { results })
     }
+}
+
+/// The results of a [`WriteResponse`] behind its tag.
+///
+/// # Errors
+/// [`Error::Value`] for an unknown choice, [`Error::Truncated`], [`Error::Trailing`].
+pub fn write_results(octets: &[u8]) -> Result<Vec<WriteResult>, Error> {
+    let mut reader = Reader::new(octets);
+    let results = list(&mut reader, |reader| match reader.u8()? {
+        WRITTEN => Ok(WriteResult::Written),
+        ERROR => Ok(WriteResult::Error(reader.u8()?.into())),
+        TAKEN => Ok(WriteResult::Taken(reader.u16()?)),
+        choice => Err(no_choice("choice of a Write result", choice)),
+    })?;
+    reader.finish()?;
+    Ok(results)
 }
 
 impl<'a> InformationReport<'a> {

@@ -7,15 +7,25 @@
 //! [`Association::handle`]; after a [`Reply::Block`] or a [`Reply::BlockTaken`],
 //! [`Association::next_block`].
 //!
-//! `opening` holds the steps up to the association, `association` the services, `upload` a long
-//! value on its way to the meter, `answer` takes answers apart. Randomness (the challenge) and invocation counters are handed in, never made up.
+//! With [`Association::use_general_blocks`] a request may be more than one APDU: after each, [`Association::stream`] writes the next
+//! until it returns false, and [`Association::unanswered`] what is sent again when no answer comes.
+//!
+//! `opening` holds the steps up to the association, `association` what client and meter agreed on and how a request gets on its way,
+//! `dialogue` what the next answer must be, `requests` the services with logical names and `short_names` those without, `upload` a
+//! long value on its way to the meter, `general` the blocks of a general block transfer, `answer` takes answers apart. Randomness (the
+//! challenge) and invocation counters are handed in, never made up.
 
 mod answer;
 mod association;
+mod dialogue;
+mod general;
 mod opening;
+mod requests;
+mod short_names;
 mod upload;
 
-pub use association::{Association, Negotiated, Reply};
+pub use association::{Association, Negotiated};
+pub use dialogue::Reply;
 pub use opening::{Opened, Opening, Parameters, Security};
 
 pub use crate::security::{Counters, Key, Password, SystemTitle};

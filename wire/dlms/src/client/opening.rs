@@ -1,4 +1,5 @@
-use super::association::{Association, Negotiated, Protection, Reply};
+use super::Reply;
+use super::association::{Association, Negotiated, Protection};
 use super::{Counters, Key, Password, SystemTitle};
 use crate::acse::{Aare, Aarq, ApplicationContext, Mechanism};
 use crate::apdu::tag::EXCEPTION_RESPONSE;

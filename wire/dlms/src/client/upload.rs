@@ -1,6 +1,12 @@
 use std::fmt;
 
-use crate::apdu::DataBlock;
+use super::association::Association;
+use super::dialogue::{Awaiting, Service};
+use crate::Error;
+use crate::apdu::{ActionRequest, DataBlock, InvokeId, SetRequest};
+
+/// Octets in front of a further block: tag, choice, invoke-id.
+const BLOCK_HEADER: usize = 3;
 
 /// A value that goes to the meter in blocks (Green Book, 9.3.7 and 9.3.8). It is held once; each block is a slice of it.
 pub(super) struct Upload {
@@ -31,6 +37,53 @@ impl Upload {
     /// Number of the block sent last.
     pub(super) fn number(&self) -> u32 {
         self.number
+    }
+}
+
+impl Association {
+    /// Begins to send a value in blocks, the first one behind `header` octets.
+    pub(super) fn upload(
+        &mut self,
+        (service, value): (Service, Vec<u8>),
+        header: usize,
+        out: &mut Vec<u8>,
+        encode: impl FnOnce(InvokeId, DataBlock<'_>, &mut Vec<u8>),
+    ) -> Result<(), Error> {
+        let mut upload = Upload::new(value);
+        let block = upload.due(self.room().saturating_sub(header));
+        let length = block.octets.len();
+        if length == 0 {
+            return Err(Error::TooLong { what: "request", limit: self.limit() });
+        }
+        self.request(Awaiting::Taken(service), out, |invoke, plain| encode(invoke, block, plain))?;
+        upload.advance(length);
+        self.dialogue.upload = Some(upload);
+        Ok(())
+    }
+
+    /// Sends the block that is due.
+    pub(super) fn send_block(&mut self, service: Service, out: &mut Vec<u8>) -> Result<(), Error> {
+        let (invoke, room) = (self.dialogue.invoke, self.room().saturating_sub(BLOCK_HEADER));
+        let Some(upload) = &self.dialogue.upload else { return Err(Error::Misuse("nothing is being sent")) };
+        let block = upload.due(room);
+        let (length, last, number) = (block.octets.len(), block.last, block.number);
+        match service {
+            Service::Action | Service::ActionList => {
+                ActionRequest::Block { invoke, block }.encode(&mut self.scratch);
+            }
+            _ => SetRequest::Block { invoke, block }.encode(&mut self.scratch),
+        }
+        self.send(out)?;
+        self.dialogue.awaiting = match (last, service) {
+            (false, _) => Awaiting::Taken(service),
+            (true, Service::Action | Service::ActionList) => Awaiting::Answer(service),
+            (true, _) => Awaiting::LastTaken(service, number),
+        };
+        match &mut self.dialogue.upload {
+            Some(upload) if !last => upload.advance(length),
+            _ => self.dialogue.upload = None,
+        }
+        Ok(())
     }
 }
 

@@ -44,6 +44,8 @@ pub struct Limits {
 
 /// One exchange in blocks.
 pub struct Transfer {
+    /// Whether this side has the clock and sends again when no answer comes. The other one answers every block instead.
+    asks: bool,
     limits: Limits,
     sending: Sending,
     receiving: Receiving,
@@ -56,9 +58,19 @@ pub struct Transfer {
 }
 
 impl Transfer {
-    /// A transfer in which nothing has been sent or received.
-    pub fn new(limits: Limits) -> Self {
+    /// The side that sends a request.
+    pub fn asking(limits: Limits) -> Self {
+        Self::new(true, limits)
+    }
+
+    /// The side that receives one, or what is sent unasked.
+    pub fn answering(limits: Limits) -> Self {
+        Self::new(false, limits)
+    }
+
+    fn new(asks: bool, limits: Limits) -> Self {
         Self {
+            asks,
             limits: Limits { window: limits.window.clamp(1, GeneralBlock::WINDOW_MAX), ..limits },
             sending: Sending::default(),
             receiving: Receiving::new(limits.received),
@@ -107,29 +119,35 @@ impl Transfer {
             0 => return Err(self.out_of_turn(0)),
             _ => {}
         }
-        let was_whole = self.receiving.is_whole();
-        let before = (self.receiving.in_order(), self.sending.confirmed());
-        self.receiving.take(&block)?;
-        if !block.octets.is_empty() && !was_whole {
+        let before = self.state();
+        let is_complete = self.receiving.take(&block)?;
+        if self.asks && !block.octets.is_empty() {
             // Whoever answers has the whole request, whatever the block says.
             self.sending.confirm_all();
         }
         self.sending.confirm(block.acknowledged);
-        self.watch(before, block.number)?;
-        if self.receiving.is_whole() && !was_whole {
-            return Ok(Progress::Whole);
-        }
         if block.window != 0 {
             self.peer_window = block.window;
-        } else if block.streaming {
+        }
+        let is_new = before != self.state();
+        self.idle = if is_new { 0 } else { self.idle + 1 };
+        if self.idle > IDLE_MAX {
+            return Err(self.out_of_turn(block.number));
+        }
+        if is_complete {
+            return Ok(Progress::Whole);
+        }
+        if block.window == 0 && block.streaming {
             // Unconfirmed: what is lost stays lost.
-            return match self.receiving.has_gap() {
-                true => Err(self.out_of_turn(block.number)),
-                false => Ok(Progress::Wait),
+            return match self.receiving.ahead() {
+                0 => Ok(Progress::Wait),
+                _ => Err(self.out_of_turn(block.number)),
             };
         }
         let end_of_window = self.acknowledged.saturating_add(u16::from(self.limits.window));
-        if block.streaming && block.number < end_of_window {
+        // Answered again, repetitions would call forth repetitions without end.
+        let is_repetition = self.asks && !is_new;
+        if is_repetition || (block.streaming && block.number < end_of_window) {
             return Ok(Progress::Wait);
         }
         self.sending.grant(self.peer_window);
@@ -154,9 +172,8 @@ impl Transfer {
 
     /// Whether the peer has begun another exchange than this one with this block.
     pub(crate) fn is_left_behind_by(&self, apdu: &[u8]) -> bool {
-        GeneralBlock::decode(apdu).is_ok_and(|block| {
-            block.number == 1 && self.receiving.has_begun() && !self.receiving.begins_with(block.octets)
-        })
+        GeneralBlock::decode(apdu)
+            .is_ok_and(|block| block.number == 1 && !self.receiving.may_begin_with(block.octets))
     }
 
     /// Appends the block that tells the peer that this side gives up.
@@ -166,14 +183,9 @@ impl Transfer {
             .encode(out);
     }
 
-    /// Counts blocks that bring nothing new.
-    fn watch(&mut self, before: (u16, u16), number: u16) -> Result<(), Error> {
-        if before != (self.receiving.in_order(), self.sending.confirmed()) {
-            self.idle = 0;
-            return Ok(());
-        }
-        self.idle += 1;
-        if self.idle > IDLE_MAX { Err(self.out_of_turn(number)) } else { Ok(()) }
+    /// What changes with every block that brings something new.
+    fn state(&self) -> (u16, usize, u16) {
+        (self.receiving.in_order(), self.receiving.ahead(), self.sending.confirmed())
     }
 
     fn out_of_turn(&self, number: u16) -> Error {

@@ -7,6 +7,8 @@ use crate::apdu::GeneralBlock;
 pub(super) struct Receiving {
     /// Most octets that are put together.
     limit: usize,
+    /// The first block, as it came: what is put together may be deciphered in place.
+    first: Option<Vec<u8>>,
     whole: Vec<u8>,
     is_whole: bool,
     /// Number of the last block that came in order.
@@ -17,19 +19,20 @@ pub(super) struct Receiving {
 
 impl Receiving {
     pub(super) fn new(limit: usize) -> Self {
-        Self { limit, whole: Vec::new(), is_whole: false, in_order: 0, ahead: BTreeMap::new() }
+        Self { limit, first: None, whole: Vec::new(), is_whole: false, in_order: 0, ahead: BTreeMap::new() }
     }
 
-    /// Takes a block in its turn, keeps one that came too early, and passes over one that was there already.
-    pub(super) fn take(&mut self, block: &GeneralBlock<'_>) -> Result<(), Error> {
-        if block.number == 1 && self.has_begun() && !self.begins_with(block.octets) {
+    /// Takes a block in its turn, keeps one that came too early, and passes over one that was there already. Says whether it
+    /// completes the APDU.
+    pub(super) fn take(&mut self, block: &GeneralBlock<'_>) -> Result<bool, Error> {
+        if block.number == 1 && !self.may_begin_with(block.octets) {
             // What came before belongs to an answer that nobody waits for any more.
             *self = Self::new(self.limit);
         }
         let expected = u32::from(self.in_order) + 1;
         let number = u32::from(block.number);
         if number < expected {
-            return Ok(());
+            return Ok(false);
         }
         if number >= expected + u32::from(GeneralBlock::WINDOW_MAX) {
             return Err(Error::BlockNumber { expected, got: number });
@@ -38,9 +41,11 @@ impl Receiving {
             let kept: usize = self.ahead.values().map(|(_, octets)| octets.len()).sum();
             self.check_length(kept + block.octets.len())?;
             self.ahead.insert(block.number, (block.last, block.octets.to_vec()));
-            return Ok(());
+            return Ok(false);
         }
+        let was_whole = self.is_whole;
         if block.number == 1 {
+            self.first = Some(block.octets.to_vec());
             self.ahead.clear();
         }
         self.append(block.last, block.octets)?;
@@ -49,7 +54,7 @@ impl Receiving {
         {
             self.append(last, &octets)?;
         }
-        Ok(())
+        Ok(self.is_whole && !was_whole)
     }
 
     /// Number of the last block that came in order.
@@ -57,22 +62,18 @@ impl Receiving {
         self.in_order
     }
 
-    /// Whether a piece of the APDU has come in its turn.
-    pub(super) fn has_begun(&self) -> bool {
-        !self.whole.is_empty()
-    }
-
-    /// Whether a block is missing in front of one that came.
-    pub(super) fn has_gap(&self) -> bool {
-        !self.ahead.is_empty()
+    /// Blocks that came with one missing in front of them.
+    pub(super) fn ahead(&self) -> usize {
+        self.ahead.len()
     }
 
     pub(super) fn is_whole(&self) -> bool {
         self.is_whole
     }
 
-    pub(super) fn begins_with(&self, octets: &[u8]) -> bool {
-        self.whole.starts_with(octets)
+    /// Whether a first block with these octets belongs here: no other one came.
+    pub(super) fn may_begin_with(&self, octets: &[u8]) -> bool {
+        self.first.as_ref().is_none_or(|first| first == octets)
     }
 
     pub(super) fn octets(&mut self) -> &mut [u8] {

@@ -37,8 +37,8 @@ impl Sending {
         if blocks > usize::from(free) {
             return Err(Error::TooLong { what: "APDU in blocks", limit: usize::from(free) * capacity });
         }
-        let base = self.highest;
-        *self = Self { apdu, capacity, base, confirmed: base, written: base, highest: base, granted: 0 };
+        // Empty blocks that the peer may have missed go in front.
+        (self.apdu, self.capacity, self.base) = (apdu, capacity, self.highest);
         Ok(())
     }
 

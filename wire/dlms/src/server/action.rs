@@ -1,9 +1,9 @@
 //! ACTION, parameters and answer in one APDU or in blocks (Green Book, 9.3.8).
 
 use super::Objects;
-use super::incoming::{Incoming, Refusal, Target};
+use super::incoming::{Incoming, Refusal, Target, values};
 use super::opening::BLOCK_HEADER;
-use super::services::HEADER;
+use super::services::{HEADER, LIST_HEADER};
 use super::session::{Session, UNKNOWN};
 use super::transfer::{Sending, Transfer};
 use crate::apdu::{ActionRequest, ActionResponse, ActionReturn, DataBlock, InvokeId};
@@ -20,6 +20,7 @@ impl Session {
     ) -> Result<(), ExceptionResponse> {
         let incoming = self.incoming.take();
         let blocks = self.agreed.conformance.contains(Conformance::BLOCK_ACTION);
+        let lists = self.agreed.conformance.contains(Conformance::MULTIPLE_REFERENCES);
         match *request {
             ActionRequest::Normal { invoke, method, parameters } => {
                 self.abort_transfer();
@@ -46,6 +47,15 @@ impl Session {
                 self.abort_transfer();
                 refuse(invoke, refusal, out);
             }
+            ActionRequest::WithList { invoke, ref methods, ref parameters } if lists => {
+                self.abort_transfer();
+                self.invoke_list(invoke, methods, parameters, objects, out);
+            }
+            ActionRequest::WithListFirstBlock { invoke, ref methods, block } if lists && blocks => {
+                self.abort_transfer();
+                let incoming = Incoming::new(Target::Methods(methods.clone()), invoke.id());
+                self.take_parameters(Some(incoming), invoke, &block, objects, out);
+            }
             _ => return Err(UNKNOWN),
         }
         Ok(())
@@ -60,20 +70,27 @@ impl Session {
         objects: &mut impl Objects,
         out: &mut Vec<u8>,
     ) {
-        let taken = match incoming.map(|incoming| (incoming.target(), incoming)) {
-            Some((Target::Method(method), mut incoming)) => {
-                incoming.take(invoke.id(), block).map(|()| (method, incoming))
+        let taken = match incoming {
+            Some(mut incoming) if !incoming.is_for_attributes() => {
+                incoming.take(invoke.id(), block).map(|()| incoming)
             }
             _ => Err(Refusal::NotInProgress),
         };
         match taken {
-            Ok((_, incoming)) if !block.last => {
+            Ok(incoming) if !block.last => {
                 self.incoming = Some(incoming);
                 ActionResponse::NextBlock { invoke, block: block.number }.encode(out);
             }
-            Ok((method, incoming)) => {
-                self.invoke_method(invoke, &method, Some(&incoming.into_value()), objects, out);
-            }
+            Ok(incoming) => match incoming.into_parts() {
+                (Target::Method(method), octets) => {
+                    self.invoke_method(invoke, &method, Some(&octets), objects, out);
+                }
+                (Target::Methods(methods), octets) => match values(&octets, methods.len()) {
+                    Some(parameters) => self.invoke_list(invoke, &methods, &parameters, objects, out),
+                    None => refuse(invoke, ActionResult::TypeUnmatched, out),
+                },
+                _ => refuse(invoke, ActionResult::NoLongActionInProgress, out),
+            },
             Err(Refusal::NotInProgress) => refuse(invoke, ActionResult::NoLongActionInProgress, out),
             Err(Refusal::OutOfTurn | Refusal::TooLong) => {
                 refuse(invoke, ActionResult::LongActionAborted, out);
@@ -117,6 +134,46 @@ impl Session {
         }
     }
 
+    /// Invokes methods one after the other and answers with what they returned, or with its first block.
+    fn invoke_list(
+        &mut self,
+        invoke: InvokeId,
+        methods: &[MethodDescriptor],
+        parameters: &[&[u8]],
+        objects: &mut impl Objects,
+        out: &mut Vec<u8>,
+    ) {
+        if parameters.len() != methods.len() {
+            return refuse(invoke, ActionResult::TypeUnmatched, out);
+        }
+        let each = methods.iter().zip(parameters);
+        let done: Vec<(ActionResult, Option<Vec<u8>>)> = each
+            .map(|(method, parameters)| match call(method, Some(parameters), objects) {
+                Ok(returned) => (ActionResult::Success, returned.map(|data| encoded(&data))),
+                Err(refusal) => (refusal, None),
+            })
+            .collect();
+        let returned = |with_values: bool| {
+            let each = done.iter().map(|(result, value)| ActionReturn {
+                result: *result,
+                returned: value.as_deref().filter(|_| with_values).map(Ok),
+            });
+            each.collect()
+        };
+        let mut answer = Vec::new();
+        ActionResponse::WithList { invoke, returned: returned(true) }.encode(&mut answer);
+        if answer.len() <= self.room() {
+            out.extend_from_slice(&answer);
+        } else if !self.agreed.conformance.contains(Conformance::BLOCK_ACTION) {
+            // The methods have been invoked all the same.
+            ActionResponse::WithList { invoke, returned: returned(false) }.encode(out);
+        } else {
+            let list = answer.split_off(LIST_HEADER);
+            self.transfer = Some(Transfer::new(Sending::Returned, list, invoke.id()));
+            self.send_returned(invoke, out);
+        }
+    }
+
     fn send_returned(&mut self, invoke: InvokeId, out: &mut Vec<u8>) {
         let room = self.room().saturating_sub(BLOCK_HEADER);
         let Some(transfer) = &mut self.transfer else { return };
@@ -134,11 +191,17 @@ fn refuse(invoke: InvokeId, result: ActionResult, out: &mut Vec<u8>) {
     ActionResponse::Normal { invoke, returned }.encode(out);
 }
 
-fn call(
+pub(super) fn call(
     method: &MethodDescriptor,
     parameters: Option<&[u8]>,
     objects: &mut impl Objects,
 ) -> Result<Option<Data>, ActionResult> {
     let parameters = parameters.map(Data::decode).transpose().map_err(|_| ActionResult::TypeUnmatched)?;
     objects.action(method, parameters.as_ref())
+}
+
+pub(super) fn encoded(data: &Data) -> Vec<u8> {
+    let mut encoded = Vec::new();
+    data.encode(&mut encoded);
+    encoded
 }

@@ -1,14 +1,16 @@
-use crate::apdu::DataBlock;
+use crate::apdu::{DataBlock, read_values};
 use crate::{AttributeDescriptor, MethodDescriptor};
 
 /// Most octets of a value that are collected; longer ones are refused.
 pub(super) const VALUE_MAX: usize = 64 * 1024;
 
 /// What a value that comes in blocks is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Target {
     Attribute(AttributeDescriptor),
+    Attributes(Vec<AttributeDescriptor>),
     Method(MethodDescriptor),
+    Methods(Vec<MethodDescriptor>),
 }
 
 /// A value that comes from the client in blocks (Green Book, 9.3.7 and 9.3.8).
@@ -37,8 +39,9 @@ impl Incoming {
         Self { target, invoke_id, number: 0, value: Vec::new() }
     }
 
-    pub(super) fn target(&self) -> Target {
-        self.target
+    /// Whether it is written to attributes, not handed to methods.
+    pub(super) fn is_for_attributes(&self) -> bool {
+        matches!(self.target, Target::Attribute(_) | Target::Attributes(_))
     }
 
     /// Takes a block of the request with this invoke-id.
@@ -54,8 +57,13 @@ impl Incoming {
         Ok(())
     }
 
-    /// What the blocks make together.
-    pub(super) fn into_value(self) -> Vec<u8> {
-        self.value
+    /// What the blocks make together, and what it is for.
+    pub(super) fn into_parts(self) -> (Target, Vec<u8>) {
+        (self.target, self.value)
     }
+}
+
+/// The values of a request with list: as many as it has descriptors.
+pub(super) fn values(octets: &[u8], expected: usize) -> Option<Vec<&[u8]>> {
+    read_values(octets).ok().filter(|values| values.len() == expected)
 }

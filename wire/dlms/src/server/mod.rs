@@ -2,13 +2,15 @@
 //!
 //! One [`Session`] per connection and client SAP. [`Session::handle`] takes a request and appends
 //! the answer; the meter's data are behind [`Objects`]. `session` unwraps, dispatches and wraps,
-//! `opening` is AARQ, HLS proof and RLRQ, `services` finds the service and is GET, `set` and `action`
-//! are the other two, `transfer` is a long value on its way out and `incoming` one on its way in (at
-//! most 64 KiB). Like the client it knows no time and no randomness.
+//! `opening` is AARQ, HLS proof and RLRQ, `services` finds the service and is GET, `set`, `action` and `access`
+//! are the others, `transfer` is a long value on its way out and `incoming` one on its way in (at
+//! most 64 KiB), `general` is general block transfer. Like the client it knows no time and no randomness.
 //!
-//! Absent on purpose: services with list, dedicated keys.
+//! Absent on purpose: dedicated keys, short names.
 
+mod access;
 mod action;
+mod general;
 mod incoming;
 mod opening;
 mod services;

@@ -1,10 +1,12 @@
 //! Which service a request asks for, and GET (Green Book, 9.3.6).
 
 use super::Objects;
+use super::incoming::VALUE_MAX;
 use super::opening::BLOCK_HEADER;
 use super::session::{Agreed, MALFORMED, NOT_POSSIBLE, Session, Stage, UNKNOWN};
 use super::transfer::{Sending, Transfer};
-use crate::apdu::{ActionRequest, GetRequest, GetResponse, InvokeId, SetRequest, tag};
+use crate::apdu::get::Selected;
+use crate::apdu::{AccessRequest, ActionRequest, GetRequest, GetResponse, InvokeId, SetRequest, tag};
 use crate::axdr::Reader;
 use crate::security::Envelope;
 use crate::selection::Selection;
@@ -12,6 +14,8 @@ use crate::{AttributeDescriptor, Conformance, DataAccessResult, Error, Exception
 
 /// Octets of a GET or ACTION response in front of the value.
 pub(super) const HEADER: usize = 6;
+/// Octets of a response with list in front of the list.
+pub(super) const LIST_HEADER: usize = 3;
 
 impl Session {
     /// Appends the answer to a plain request to `out`.
@@ -36,6 +40,11 @@ impl Session {
                 self.abort_transfer();
                 self.set(&SetRequest::decode(request).map_err(|_| MALFORMED)?, objects, out)
             }
+            tag::ACCESS_REQUEST if conformance.contains(Conformance::ACCESS) => {
+                self.abort_transfer();
+                self.incoming = None;
+                self.access(&AccessRequest::decode(request).map_err(|_| MALFORMED)?, objects, out)
+            }
             tag::ACTION_REQUEST if conformance.contains(Conformance::ACTION) => {
                 self.action(&ActionRequest::decode(request).map_err(|_| MALFORMED)?, objects, out)
             }
@@ -43,12 +52,18 @@ impl Session {
         }
     }
 
+    /// Longest APDU that the client accepts. The wrapper cannot carry a longer one either.
+    pub(super) fn limit(&self) -> usize {
+        usize::from(if self.agreed.max_pdu == 0 { u16::MAX } else { self.agreed.max_pdu })
+    }
+
     /// Longest plain APDU that the client accepts.
     pub(super) fn room(&self) -> usize {
-        // The wrapper cannot carry more either.
-        let limit = if self.agreed.max_pdu == 0 { u16::MAX } else { self.agreed.max_pdu };
+        if self.is_general {
+            return VALUE_MAX;
+        }
         let overhead = if self.shield.is_some() { Envelope::OVERHEAD } else { 0 };
-        usize::from(limit).saturating_sub(overhead)
+        self.limit().saturating_sub(overhead)
     }
 
     fn get(
@@ -64,8 +79,7 @@ impl Session {
                 value.clear();
                 match self.read(&attribute, selection, objects, &mut value) {
                     Ok(()) if HEADER + value.len() > self.room() => {
-                        self.transfer = Some(Transfer::new(Sending::Value, value, invoke.id()));
-                        self.send_block(invoke, out);
+                        self.send_in_blocks(value, invoke, out);
                         return Ok(());
                     }
                     Ok(()) => GetResponse::Normal { invoke, result: Ok(&value) }.encode(out),
@@ -87,11 +101,45 @@ impl Session {
                 GetResponse::Block { invoke, last: true, number: block, result: Err(refusal) }.encode(out);
                 Ok(())
             }
-            GetRequest::WithList { .. } => Err(UNKNOWN),
+            GetRequest::WithList { invoke, ref attributes } => {
+                self.abort_transfer();
+                self.get_list(invoke, attributes, objects, out)
+            }
         }
     }
 
-    fn read(
+    fn get_list(
+        &mut self,
+        invoke: InvokeId,
+        attributes: &[Selected<'_>],
+        objects: &mut impl Objects,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ExceptionResponse> {
+        if !self.agreed.conformance.contains(Conformance::MULTIPLE_REFERENCES) {
+            return Err(UNKNOWN);
+        }
+        let values: Vec<Result<Vec<u8>, DataAccessResult>> = attributes
+            .iter()
+            .map(|(attribute, selection)| {
+                let mut value = Vec::new();
+                self.read(attribute, *selection, objects, &mut value).map(|()| value)
+            })
+            .collect();
+        let results = values.iter().map(|value| value.as_deref().map_err(|refusal| *refusal)).collect();
+        let mut answer = Vec::new();
+        GetResponse::WithList { invoke, results }.encode(&mut answer);
+        if answer.len() <= self.room() {
+            out.extend_from_slice(&answer);
+        } else if self.agreed.conformance.contains(Conformance::BLOCK_GET) {
+            self.send_in_blocks(answer.split_off(LIST_HEADER), invoke, out);
+        } else {
+            let refusal = DataAccessResult::OtherReason;
+            GetResponse::Normal { invoke, result: Err(refusal) }.encode(out);
+        }
+        Ok(())
+    }
+
+    pub(super) fn read(
         &self,
         attribute: &AttributeDescriptor,
         selection: Option<&[u8]>,
@@ -111,6 +159,12 @@ impl Session {
             return Err(DataAccessResult::OtherReason);
         }
         Ok(())
+    }
+
+    /// Sends a value, or a list of results, in blocks.
+    fn send_in_blocks(&mut self, value: Vec<u8>, invoke: InvokeId, out: &mut Vec<u8>) {
+        self.transfer = Some(Transfer::new(Sending::Value, value, invoke.id()));
+        self.send_block(invoke, out);
     }
 
     fn send_block(&mut self, invoke: InvokeId, out: &mut Vec<u8>) {

@@ -1,6 +1,8 @@
 use super::incoming::Incoming;
 use super::transfer::Transfer;
 use super::{Objects, Policy, Security};
+use crate::apdu::tag;
+use crate::gbt;
 use crate::initiate::Conformance;
 use crate::security::{Counters, Envelope, GENERAL_GLOBAL, SealAs, Shield};
 use crate::{Error, ExceptionResponse, ServiceError, StateError};
@@ -39,6 +41,10 @@ pub struct Session {
     pub(super) transfer: Option<Transfer>,
     /// What comes from the client in blocks.
     pub(super) incoming: Option<Incoming>,
+    /// What goes either way in general block transfer.
+    pub(super) general: Option<gbt::Transfer>,
+    /// Whether the present request came in it, so that its answer goes in it.
+    pub(super) is_general: bool,
     /// Memory for the plain answer and for values, kept from request to request.
     pub(super) plain: Vec<u8>,
     pub(super) value: Vec<u8>,
@@ -54,14 +60,32 @@ impl Session {
             shield: None,
             transfer: None,
             incoming: None,
+            general: None,
+            is_general: false,
             plain: Vec::new(),
             value: Vec::new(),
         }
     }
 
-    /// Answers one APDU, which is deciphered in place; exactly one answer is appended to `out`, an
-    /// exception-response when the request breaks the rules.
+    /// Answers one APDU, which is deciphered in place; one answer is appended to `out`, an
+    /// exception-response when the request breaks the rules. Only blocks of a general block transfer may have none, or
+    /// several: see [`stream`](Self::stream).
     pub fn handle(&mut self, apdu: &mut [u8], objects: &mut impl Objects, out: &mut Vec<u8>) {
+        if apdu.first() != Some(&tag::GENERAL_BLOCK_TRANSFER) {
+            self.general = None;
+            self.answer_or_refuse(apdu, objects, out);
+        } else if let Err(exception) = self.general_block(apdu, objects, out) {
+            exception.encode(out);
+        }
+    }
+
+    /// Answers one whole APDU.
+    pub(super) fn answer_or_refuse(
+        &mut self,
+        apdu: &mut [u8],
+        objects: &mut impl Objects,
+        out: &mut Vec<u8>,
+    ) {
         let start = out.len();
         if let Err(exception) = self.answer(apdu, objects, out) {
             out.truncate(start);
@@ -99,7 +123,7 @@ impl Session {
         let tag = *apdu.first().ok_or(NOT_POSSIBLE)?;
         // The limit is told in the answer to the AARQ and concerns services (Green Book, 9.4.3).
         let limit = usize::from(self.policy.max_pdu);
-        if limit != 0 && apdu.len() > limit && !matches!(tag, AARQ | RLRQ) {
+        if limit != 0 && apdu.len() > limit && !self.is_general && !matches!(tag, AARQ | RLRQ) {
             return Err(refusal(StateError::ServiceNotAllowed, ServiceError::PduTooLong));
         }
         match tag {
@@ -152,6 +176,7 @@ impl Session {
         self.shield = None;
         self.transfer = None;
         self.incoming = None;
+        self.general = None;
     }
 }
 
