@@ -90,6 +90,11 @@ impl Address {
         !matches!(self.0, Line::Wrapper(_))
     }
 
+    /// Whether the line is a device of this machine.
+    pub(crate) const fn is_device(&self) -> bool {
+        matches!(self.0, Line::Serial { .. } | Line::Optical { .. })
+    }
+
     pub(crate) const fn line(&self) -> &Line {
         &self.0
     }

@@ -9,7 +9,7 @@ use crate::{
     Credentials, Limits, Station,
     diagnosis::{Setback, Stage},
     exchange::{self, Subject},
-    line::Line,
+    line::{Line, Origin},
 };
 
 /// Scratch memory of a session, kept between exchanges.
@@ -19,8 +19,6 @@ pub(crate) struct Scratch {
     pub(crate) request: Vec<u8>,
     /// The APDU received.
     pub(crate) apdu: Vec<u8>,
-    /// The frame around the APDU to send.
-    pub(crate) frame: Vec<u8>,
 }
 
 /// Opens an association on a fresh line: one exchange, with GMAC two. Counts the exchanges in `exchanges`.
@@ -41,7 +39,7 @@ pub(crate) async fn open(
         let span = subject.span();
         let request = scratch.request.len();
         let step = async {
-            ask(line, station, limits, scratch).await?;
+            ask(line, limits, scratch).await?;
             *exchanges = exchanges.saturating_add(1);
             scratch.request.clear();
             opening.handle(&mut scratch.apdu, &mut scratch.request).map_err(refused)
@@ -59,20 +57,14 @@ pub(crate) async fn open(
 }
 
 /// Sends the request and waits for an answer to us.
-async fn ask(
-    line: &mut Line,
-    station: &Station,
-    limits: &Limits,
-    scratch: &mut Scratch,
-) -> Result<(), Setback> {
+async fn ask(line: &mut Line, limits: &Limits, scratch: &mut Scratch) -> Result<(), Setback> {
     let broken = |error| Setback::Line(Stage::Opening, error);
-    let (ours, theirs) = (station.client_sap, station.server_sap);
     let limit = limits.response_timeout;
     scratch.apdu.clear();
-    line.send((ours, theirs), &scratch.request, &mut scratch.frame, limit).await.map_err(broken)?;
+    line.send(&scratch.request, limit).await.map_err(broken)?;
     let deadline = Instant::now() + limit;
     let mut strangers = 0;
-    while line.receive(&mut scratch.apdu, deadline).await.map_err(broken)? != (theirs, ours) {
+    while line.receive(&mut scratch.apdu, deadline).await.map_err(broken)? == Origin::Stranger {
         strangers += 1;
         if strangers > limits.stale_answers {
             return Err(Setback::Flooded);

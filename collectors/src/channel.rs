@@ -21,10 +21,10 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// A channel over TCP that uses the clock of this machine. `reports` is where the outcome goes; when it is full the
+    /// A channel that uses the clock of this machine. `reports` is where the outcome goes; when it is full the
     /// channel waits, and with it the meter.
     pub fn new(limits: Limits, reports: mpsc::Sender<Report>) -> Self {
-        Self::with(limits, reports, Dialer::Tcp, Arc::new(SystemClock))
+        Self::with(limits, reports, Dialer::System, Arc::new(SystemClock))
     }
 
     /// A channel over any kind of line, with any wall clock.

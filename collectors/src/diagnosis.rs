@@ -158,7 +158,11 @@ fn is_security(exception: &ExceptionResponse) -> bool {
 }
 
 fn line(stage: Stage, error: &LineError, station: &Station, limits: &Limits) -> Failure {
-    let address = &station.address;
+    let place = match station.device_address {
+        Some(device) => format!("Device {device} at {}", station.address),
+        None => station.address.to_string(),
+    };
+    let is_hdlc = station.address.is_hdlc();
     // A meter with other keys may keep silent or hang up instead of saying so; that much can be suspected, not known.
     let hint = match (stage, &station.credentials) {
         (Stage::Opening, Credentials::Gmac { .. }) => {
@@ -167,28 +171,55 @@ fn line(stage: Stage, error: &LineError, station: &Station, limits: &Limits) -> 
         (Stage::Opening, _) => {
             " after the request to associate; check that nobody else is connected, then client and server address"
         }
+        (Stage::Connecting, _) if is_hdlc => {
+            " to the request for a link; check device address, speed and wiring of the line, and power of the meter"
+        }
         _ => "; check signal and power of the meter",
     };
+    let way = if station.address.is_device() {
+        "check that the device is there, that the head-end may open it and that no other program has it open"
+    } else {
+        "check address, SIM, signal and power of the meter"
+    };
     match error {
-        LineError::NoRoute(why) => Failure::new(
-            Reason::NoRoute,
-            format!("No way to {address} ({why}); check address, SIM, signal and power of the meter."),
-        ),
+        LineError::NoRoute(why) => {
+            Failure::new(Reason::NoRoute, format!("No way to {} ({why}); {way}.", station.address))
+        }
         LineError::Refused => Failure::new(
             Reason::Refused,
-            format!(
-                "{address} refuses connections; check the port and whether another client holds the meter."
-            ),
+            if is_hdlc {
+                format!(
+                    "{place} refuses a link; check port and client address, and whether another client holds the meter."
+                )
+            } else {
+                format!(
+                    "{place} refuses connections; check the port and whether another client holds the meter."
+                )
+            },
         ),
         LineError::Silent => Failure::new(
             Reason::Timeout,
-            format!("{address} sent no complete answer within {:?}{hint}.", limits.response_timeout),
+            format!("{place} sent no complete answer within {:?}{hint}.", limits.response_timeout),
         ),
-        LineError::Cut => Failure::new(Reason::LineCut, format!("{address} closed the connection{hint}.")),
+        LineError::Noisy { frames, octets } => Failure::new(
+            Reason::Timeout,
+            format!(
+                "{place} sent no complete answer within {:?}, but {frames} damaged frames and {octets} octets of noise came; check \
+                 speed, parity, wiring and termination of the line, and whether two meters on it have one address.",
+                limits.response_timeout
+            ),
+        ),
+        LineError::Cut => Failure::new(Reason::LineCut, format!("{place} closed the connection{hint}.")),
+        LineError::Damaged(error) if is_hdlc => Failure::new(
+            Reason::MeterBrokeRules,
+            format!(
+                "{place} does not keep to HDLC ({error}); check the line, then note firmware and model, and ask the maker."
+            ),
+        ),
         LineError::Damaged(error) => Failure::new(
             Reason::MeterBrokeRules,
             format!(
-                "{address} does not send DLMS frames ({error}); check that the address is a meter's DLMS port."
+                "{place} does not send DLMS frames ({error}); check that the address is a meter's DLMS port."
             ),
         ),
     }

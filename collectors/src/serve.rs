@@ -1,12 +1,17 @@
 //! One work from its first request to the report of its end.
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{future::Future, pin::Pin};
 
 use tokio::{sync::mpsc, time::Instant};
 use tracing::Instrument as _;
 
 use crate::{
-    Address, Event, Failure, Reason, Report, Work, diagnosis::Setback, inbox::Inbox, station::Session, task,
+    Address, Event, Failure, Limits, MeterId, Report, Work,
+    diagnosis::{Setback, Stage},
+    inbox::Inbox,
+    line::LineError,
+    station::Session,
+    task,
     turn::Turn,
 };
 
@@ -28,22 +33,36 @@ impl Outlets {
     }
 }
 
-/// An address to which no line could be opened.
+/// What could not be reached.
 pub(crate) struct Unreachable {
     address: Address,
-    since: Instant,
+    /// The one station of the line; `None` when it is the line itself.
+    meter: Option<MeterId>,
+    until: Instant,
     failure: Failure,
 }
 
 impl Unreachable {
-    fn of(work: &Work, failure: &Failure) -> Option<Self> {
-        let is_line = matches!(failure.reason, Reason::NoRoute | Reason::Refused);
-        let address = || work.station.address.clone();
-        is_line.then(|| Self { address: address(), since: Instant::now(), failure: failure.clone() })
+    /// What the setback of a work says of other works. A dead station takes the line for as long as an answer may take, and then leaves
+    /// it to the others for as long at least.
+    fn of(work: &Work, setback: &Setback, failure: &Failure, limits: &Limits) -> Option<Self> {
+        let Setback::Line(Stage::Connecting, error) = setback else { return None };
+        let is_station = work.station.address.is_hdlc() && !matches!(error, LineError::NoRoute(_));
+        Some(Self {
+            address: work.station.address.clone(),
+            meter: is_station.then_some(work.station.meter),
+            until: Instant::now()
+                + if is_station {
+                    limits.redial_pause.max(limits.response_timeout)
+                } else {
+                    limits.redial_pause
+                },
+            failure: failure.clone(),
+        })
     }
 
-    fn concerns(&self, work: &Work, pause: Duration) -> bool {
-        self.since.elapsed() < pause && self.address == work.station.address
+    fn concerns(&self, work: &Work) -> bool {
+        self.address == work.station.address && self.meter.is_none_or(|meter| meter == work.station.meter)
     }
 }
 
@@ -72,8 +91,9 @@ pub(crate) fn serve<'a>(
                     Ok(done) => Ok(turn.covered(done)),
                     Err(Setback::NobodyListens) => return Err(NobodyListens),
                     Err(setback) => {
-                        let failure = turn.fail(setback).await;
-                        session.unreachable = Unreachable::of(&work, &failure);
+                        let failure = turn.fail(&setback).await;
+                        let unreachable = Unreachable::of(&work, &setback, &failure, &session.limits);
+                        session.unreachable.extend(unreachable);
                         Err(failure)
                     }
                 }
@@ -89,9 +109,9 @@ pub(crate) fn serve<'a>(
 }
 
 /// A dead meter costs one connect timeout, not one per work.
-fn known_unreachable(session: &Session, work: &Work) -> Option<Failure> {
-    let pause = session.limits.redial_pause;
-    let found = session.unreachable.as_ref().filter(|found| found.concerns(work, pause))?;
+fn known_unreachable(session: &mut Session, work: &Work) -> Option<Failure> {
+    session.unreachable.retain(|found| found.until > Instant::now());
+    let found = session.unreachable.iter().find(|found| found.concerns(work))?;
     let in_doubt = work.task.terms().is_some_and(|terms| terms.in_doubt);
     Some(Failure { in_doubt, ..found.failure.clone() })
 }

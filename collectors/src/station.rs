@@ -21,7 +21,7 @@ use crate::{
     diagnosis::{Setback, Stage},
     exchange::{self, Subject},
     instruments::{Held, Instruments},
-    line::{Line, LineError},
+    line::{Line, LineError, Origin},
     serve::Unreachable,
     value,
 };
@@ -37,8 +37,8 @@ const VALUE_MAX: usize = 64 * 1024;
 pub(crate) struct Session {
     pub(crate) limits: Limits,
     pub(crate) clock: Arc<dyn Clock>,
-    /// The line that could not be opened last.
-    pub(crate) unreachable: Option<Unreachable>,
+    /// Lines and stations that could not be reached a moment ago.
+    pub(crate) unreachable: Vec<Unreachable>,
     pub(crate) instruments: Arc<Instruments>,
     dialer: Dialer,
     open: Option<Open>,
@@ -84,7 +84,7 @@ impl Session {
         Self {
             limits,
             clock,
-            unreachable: None,
+            unreachable: Vec::new(),
             instruments: Arc::default(),
             dialer,
             open: None,
@@ -274,18 +274,16 @@ impl Session {
     ) -> Result<Piece, Setback> {
         let broken = |error| Setback::Line(Stage::Open, error);
         let Some(open) = &mut self.open else { return Err(broken(LineError::Cut)) };
-        let (ours, theirs) = (open.station.client_sap, open.station.server_sap);
-        let Scratch { request, apdu, frame } = &mut self.scratch;
+        let Scratch { request, apdu } = &mut self.scratch;
         request.clear();
         apdu.clear();
         write(&mut open.association, request).map_err(Setback::answer)?;
         let asked = Instant::now();
         let limit = self.limits.response_timeout;
-        open.line.send((ours, theirs), request, frame, limit).await.map_err(broken)?;
+        open.line.send(request, limit).await.map_err(broken)?;
         let deadline = Instant::now() + limit;
         for _ in 0..=self.limits.stale_answers {
-            let ports = open.line.receive(apdu, deadline).await.map_err(broken)?;
-            if ports != (theirs, ours) {
+            if open.line.receive(apdu, deadline).await.map_err(broken)? == Origin::Stranger {
                 continue;
             }
             let reply = open.association.handle(apdu);
@@ -343,7 +341,7 @@ impl Session {
     }
 
     async fn dial(&self, station: &Station) -> Result<Line, Setback> {
-        let dialed = self.dialer.connect(station, self.limits.connect_timeout, &self.instruments).await;
+        let dialed = self.dialer.connect(station, &self.limits, &self.instruments).await;
         dialed.map_err(|error| Setback::Line(Stage::Connecting, error))
     }
 
@@ -359,14 +357,13 @@ impl Session {
     /// Takes leave of the meter and closes the line. That nothing but courtesy depends on it is why nothing can fail here.
     pub(crate) async fn release(&mut self) {
         let Some(open) = &mut self.open else { return };
-        let (ours, theirs) = (open.station.client_sap, open.station.server_sap);
         let limit = RELEASE_TIMEOUT.min(self.limits.response_timeout);
-        let Scratch { request, apdu, frame } = &mut self.scratch;
+        let Scratch { request, apdu } = &mut self.scratch;
         request.clear();
         apdu.clear();
         if open.association.release(request).is_ok() {
             let farewell = async {
-                open.line.send((ours, theirs), request, frame, limit).await?;
+                open.line.send(request, limit).await?;
                 open.line.receive(apdu, Instant::now() + limit).await
             };
             let span = Subject::RELEASE.span();
@@ -406,7 +403,9 @@ fn is_same(one: &Arc<Station>, other: &Arc<Station>) -> bool {
         Credentials::Lls { .. } => (1, None),
         Credentials::Gmac { client_title, .. } => (2, Some(*client_title)),
     };
-    let who = |station: &Station| (station.meter, station.client_sap, station.server_sap, level(station));
+    let who = |station: &Station| {
+        (station.meter, station.device_address, station.client_sap, station.server_sap, level(station))
+    };
     Arc::ptr_eq(one, other) || (who(one) == who(other) && one.address == other.address)
 }
 

@@ -210,11 +210,11 @@ impl<'a> Turn<'a> {
     }
 
     /// Ends the turn with a failure.
-    pub(crate) async fn fail(&mut self, setback: Setback) -> Failure {
+    pub(crate) async fn fail(&mut self, setback: &Setback) -> Failure {
         if !setback.keeps_association() {
             self.session.close().await;
         }
-        let failure = self.explain(&setback);
+        let failure = self.explain(setback);
         if let Some(expected) = failure.expected_counter {
             self.session.give_up_below(self.work.station.meter, expected);
         }

@@ -120,7 +120,7 @@ async fn knobs_turned_while_a_channel_runs_show_and_hide_its_lines() {
     running.turn(8, EVERYTHING);
     running.task(Task::ReadClock).await;
     assert_eq!(counts(&log), [0, 0, 0], "another meter is meant");
-    let lines = [("memory".to_owned(), EVERYTHING)].into();
+    let lines = [("memory:1".to_owned(), EVERYTHING)].into();
     running.instruments.protocol_log().turn(Knobs { lines, ..Knobs::default() });
     running.task(Task::ReadClock).await;
     assert_eq!(counts(&log), [1, 2, 2], "the line is meant");

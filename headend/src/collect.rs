@@ -215,9 +215,10 @@ impl Collector {
         let (works, queue) = mpsc::channel(LANE_QUEUE);
         // Its receiver is here and it is empty: this neither fails nor waits. A channel that finds no work goes away.
         let _ = works.send(first).await;
-        let channel = Channel::with(limits, self.writer(address).clone(), Dialer::Tcp, Arc::new(SystemClock))
-            .orders_to(self.writers.orders.clone())
-            .seen_through(Arc::clone(&self.instruments));
+        let channel =
+            Channel::with(limits, self.writer(address).clone(), Dialer::System, Arc::new(SystemClock))
+                .orders_to(self.writers.orders.clone())
+                .seen_through(Arc::clone(&self.instruments));
         let ended = Arc::clone(&self.ended);
         let task = tokio::spawn(async move {
             if let Some(before) = before {

@@ -1,65 +1,92 @@
-//! The physical way to meters: one file per kind of line, one kind of error for all.
+//! The physical way to meters: one file per kind of line and per framing, one kind of error for all.
 //!
-//! A [`Dialer`] opens lines; a `Line` sends and receives whole APDUs and counts octets. The set of lines is closed,
-//! hence an enum and no trait. `tap` writes the protocol log of any of them, `secret` knows what must not be in it.
+//! A [`Dialer`] opens lines; a `Line` sends and receives whole APDUs to and from one station and counts octets. From the outside in: `Line` here,
+//! `framing` between APDUs and octets (the wrapper, or in `link` the HDLC link), `socket` for the octets (`tcp`, `serial`, `memory`); `optical` wakes
+//! a meter up by mode E. The set of lines is closed, hence enums and no trait. `tap` writes the protocol log of any of them, `secret`
+//! knows what must not be in it.
 
+mod framing;
+mod link;
 mod memory;
+mod optical;
 mod secret;
+mod serial;
+mod socket;
 mod tap;
 mod tcp;
 
 use std::{sync::Arc, time::Duration};
 
-use dlms::wrapper::{self, Splitter};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
-    net::TcpStream,
-    time::{Instant, timeout, timeout_at},
-};
+use dlms::hdlc::BadFrames;
+use tokio::time::{Instant, timeout, timeout_at};
 
-use self::tap::Tap;
+use self::{
+    framing::{Framing, Step},
+    socket::Socket,
+    tap::Tap,
+};
 use crate::{
-    Reason, Station, address,
+    Limits, Reason, Station, address,
     exchange::Subject,
     instruments::{Held, Instruments},
 };
 
+pub(crate) use framing::Origin;
 pub use memory::MemoryDialer;
 
 /// Most octets taken from a line at once.
 const READ_MAX: usize = 4096;
 
-/// Opens lines of one kind.
+/// Opens lines.
 #[derive(Debug, Clone)]
 pub enum Dialer {
-    /// TCP with the wrapper of IEC 62056-47; addresses are `host:port`.
-    Tcp,
-    /// Inside the process; addresses mean nothing.
+    /// Over the network and the serial devices of this machine, as the address says.
+    System,
+    /// Inside the process; of an address only the framing counts.
     Memory(MemoryDialer),
 }
 
 impl Dialer {
-    /// Opens a line to the address of a station.
+    /// Opens a line to a station, with a link where the framing has one.
     pub(crate) async fn connect(
         &self,
         station: &Station,
-        limit: Duration,
+        limits: &Limits,
         instruments: &Arc<Instruments>,
     ) -> Result<Line, LineError> {
-        let socket = match self {
-            Self::Tcp => match station.address.line() {
-                address::Line::Wrapper(host) => Socket::Tcp(tcp::connect(host, limit).await?),
-                _ => return Err(LineError::NoRoute("this version speaks no HDLC".into())),
+        let limit = limits.connect_timeout;
+        let mut tap = Tap::of(station);
+        let (socket, speed) = match self {
+            Self::Memory(dialer) => (Socket::Memory(dialer.connect(limit).await?), None),
+            Self::System => match station.address.line() {
+                address::Line::Wrapper(host) | address::Line::Hdlc(host) => {
+                    (Socket::Tcp(tcp::connect(host, limit).await?), None)
+                }
+                address::Line::Serial { device, speed, parity } => {
+                    let characters = serial::Characters::eight(*speed, *parity);
+                    (Socket::Serial(serial::open(device, characters)?), Some(*speed))
+                }
+                address::Line::Optical { device, speed } => {
+                    let (port, speed) =
+                        optical::open(device, *speed, limits, (&mut tap, instruments.protocol_log())).await?;
+                    (Socket::Serial(port), Some(speed))
+                }
             },
-            Self::Memory(dialer) => Socket::Memory(dialer.connect(limit).await?),
         };
-        Ok(Line {
+        let mut line = Line {
             socket,
-            splitter: Splitter::new(u16::MAX),
+            framing: Framing::of(station, speed, limits)?,
+            answer_time: limits.response_timeout,
+            out: Vec::new(),
+            written: 0,
+            last_sent: Instant::now(),
+            last_octets: Instant::now(),
             bytes: 0,
             held: Held::line(instruments),
-            tap: Tap::of(station),
-        })
+            tap,
+        };
+        line.set_up().await?;
+        Ok(line)
     }
 }
 
@@ -75,28 +102,38 @@ pub(crate) enum LineError {
     /// Connected, and nothing (or not all of it) came within the time.
     #[error("no complete answer in time")]
     Silent,
+    /// Connected, and what came within the time was damaged.
+    #[error("no answer in time, but {frames} damaged frames and {octets} octets of noise")]
+    Noisy {
+        /// Damaged frames since the line was opened.
+        frames: u64,
+        /// Octets outside of frames since then.
+        octets: u64,
+    },
     /// Closed or broken by the other side.
     #[error("connection closed by the other side")]
     Cut,
-    /// What came is no frame.
+    /// What came is no frame, or one against the rules of the link.
     #[error("no frame: {0}")]
     Damaged(dlms::Error),
 }
 
-/// An open line.
+/// An open line to one station.
 #[derive(Debug)]
 pub(crate) struct Line {
     socket: Socket,
-    splitter: Splitter,
+    framing: Framing,
+    /// Longest time without a frame while an answer comes in several.
+    answer_time: Duration,
+    /// Frames to be sent, and how many octets of them were. They outlive a wait that is dropped.
+    out: Vec<u8>,
+    written: usize,
+    /// When octets were sent last, and when some were sent or came.
+    last_sent: Instant,
+    last_octets: Instant,
     bytes: u64,
     held: Held,
     tap: Tap,
-}
-
-#[derive(Debug)]
-enum Socket {
-    Tcp(TcpStream),
-    Memory(DuplexStream),
 }
 
 impl Line {
@@ -117,75 +154,124 @@ impl Line {
         self.tap.exchanged(instruments.protocol_log(), subject, octets, failed);
     }
 
-    /// Sends one APDU. `frame` is scratch memory.
-    pub(crate) async fn send(
-        &mut self,
-        (source, destination): (u16, u16),
-        apdu: &[u8],
-        frame: &mut Vec<u8>,
-        limit: Duration,
-    ) -> Result<(), LineError> {
-        frame.clear();
-        wrapper::frame(source, destination, apdu, frame).map_err(LineError::Damaged)?;
-        let written = match &mut self.socket {
-            Socket::Tcp(socket) => timeout(limit, socket.write_all(frame)).await,
-            Socket::Memory(socket) => timeout(limit, socket.write_all(frame)).await,
-        };
-        written.map_err(|_| LineError::Silent)?.map_err(|_| LineError::Cut)?;
-        self.bytes += frame.len() as u64;
-        self.held.instruments().sent(frame.len());
-        self.tap.sent(self.held.instruments().protocol_log(), frame);
-        Ok(())
+    /// Sends one APDU, or as much of it as the station takes before it says something; [`receive`](Self::receive) sends the rest.
+    pub(crate) async fn send(&mut self, apdu: &[u8], limit: Duration) -> Result<(), LineError> {
+        let ports = self.framing.ports();
+        self.framing.send(apdu, &mut self.out)?;
+        self.tap.sending(self.held.instruments().protocol_log(), ports, apdu);
+        timeout(limit, self.flush()).await.map_err(|_| LineError::Silent)?
     }
 
-    /// Waits until the deadline for a whole APDU, puts it into `apdu` and returns its source and destination. May be dropped at any await: no octet is lost.
+    /// Waits until the deadline for a whole APDU, puts it into `apdu` and says whose it is. While the station sends frame after frame
+    /// of an answer, the deadline moves. May be dropped at any await: no octet is lost.
     pub(crate) async fn receive(
         &mut self,
         apdu: &mut Vec<u8>,
         deadline: Instant,
-    ) -> Result<(u16, u16), LineError> {
+    ) -> Result<Origin, LineError> {
         loop {
-            if let Some(ports) = self.split(apdu)? {
-                return Ok(ports);
+            if let Step::Apdu(arrival) = self.advance(apdu, deadline).await? {
+                self.tap.received(self.held.instruments().protocol_log(), arrival, apdu);
+                return Ok(arrival.origin);
             }
-            timeout_at(deadline, self.fill()).await.map_err(|_| LineError::Silent)??;
         }
     }
 
-    /// Closes the line; what the other side thinks of it does not matter any more.
+    /// Closes the line, and the link on it when there is one; what the other side thinks of it does not matter any more.
     pub(crate) async fn close(mut self, limit: Duration) {
-        let closed = match &mut self.socket {
-            Socket::Tcp(socket) => timeout(limit, socket.shutdown()).await,
-            Socket::Memory(socket) => timeout(limit, socket.shutdown()).await,
-        };
-        if !matches!(closed, Ok(Ok(()))) {
+        if let Framing::Hdlc(link) = &mut self.framing
+            && link.disconnect(&mut self.out)
+        {
+            let deadline = Instant::now() + limit;
+            let mut stray = Vec::new();
+            while !matches!(self.advance(&mut stray, deadline).await, Ok(Step::Disconnected) | Err(_)) {}
+        }
+        if !matches!(timeout(limit, self.socket.shutdown()).await, Ok(Ok(()))) {
             tracing::trace!("line was already broken when it was closed");
         }
     }
 
-    fn split(&mut self, apdu: &mut Vec<u8>) -> Result<Option<(u16, u16)>, LineError> {
-        let Some((header, body)) = self.splitter.next_frame().map_err(LineError::Damaged)? else {
-            return Ok(None);
-        };
-        self.tap.received(self.held.instruments().protocol_log(), &header, body);
-        apdu.clear();
-        apdu.extend_from_slice(body);
-        Ok(Some((header.source, header.destination)))
+    /// Sets the link up, when the framing has one.
+    async fn set_up(&mut self) -> Result<(), LineError> {
+        let Framing::Hdlc(link) = &mut self.framing else { return Ok(()) };
+        link.connect(&mut self.out)?;
+        let deadline = Instant::now() + self.answer_time;
+        let mut stray = Vec::new();
+        while self.advance(&mut stray, deadline).await? != Step::Connected {}
+        Ok(())
+    }
+
+    /// Goes on until something has come of it: never with [`Step::Wait`] or [`Step::Reply`].
+    async fn advance(&mut self, apdu: &mut Vec<u8>, mut deadline: Instant) -> Result<Step, LineError> {
+        loop {
+            timeout_at(deadline, self.flush()).await.map_err(|_| self.nothing())??;
+            let frames = self.framing.frames();
+            let step = self.framing.step(apdu, &mut self.out)?;
+            if self.framing.frames() > frames {
+                deadline = deadline.max(Instant::now() + self.answer_time);
+            }
+            match step {
+                Step::Reply => continue,
+                Step::Wait => {}
+                step => return Ok(step),
+            }
+            let mut until = deadline;
+            if let Some(patience) = self.framing.patience() {
+                // What was sent may still be on its way.
+                deadline = deadline.max(self.last_sent + patience);
+                until = deadline.min(self.last_octets + patience);
+            }
+            match timeout_at(until, self.fill()).await {
+                Ok(filled) => filled?,
+                Err(_) if until < deadline => {
+                    self.framing.silence(&mut self.out).map_err(|error| match error {
+                        LineError::Silent => self.nothing(),
+                        other => other,
+                    })?
+                }
+                Err(_) => return Err(self.nothing()),
+            }
+        }
+    }
+
+    /// That nothing came in time.
+    fn nothing(&self) -> LineError {
+        let BadFrames { header, frame, flag, noise_octets: octets } = self.framing.bad_frames();
+        let frames = header + frame + flag;
+        if frames + octets == 0 { LineError::Silent } else { LineError::Noisy { frames, octets } }
+    }
+
+    /// Writes what is to be sent. May be dropped: the rest stays to be sent.
+    async fn flush(&mut self) -> Result<(), LineError> {
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        while let Some(rest) = self.out.get(self.written..).filter(|rest| !rest.is_empty()) {
+            match self.socket.write(rest).await {
+                Ok(0) | Err(_) => return Err(LineError::Cut),
+                Ok(written) => self.written += written,
+            }
+        }
+        self.bytes += self.out.len() as u64;
+        self.held.instruments().sent(self.out.len());
+        self.tap.sent(self.held.instruments().protocol_log(), &self.out);
+        self.out.clear();
+        self.written = 0;
+        self.last_sent = Instant::now();
+        self.last_octets = self.last_sent;
+        Ok(())
     }
 
     async fn fill(&mut self) -> Result<(), LineError> {
         let mut chunk = [0; READ_MAX];
-        let got = match &mut self.socket {
-            Socket::Tcp(socket) => socket.read(&mut chunk).await,
-            Socket::Memory(socket) => socket.read(&mut chunk).await,
-        };
-        match got {
+        match self.socket.read(&mut chunk).await {
             Ok(0) | Err(_) => Err(LineError::Cut),
             Ok(got) => {
                 self.bytes += got as u64;
                 self.held.instruments().received(got);
                 self.tap.arrived(self.held.instruments().protocol_log(), &chunk[..got]);
-                self.splitter.push(&chunk[..got]);
+                self.framing.push(&chunk[..got]);
+                self.last_octets = Instant::now();
                 Ok(())
             }
         }

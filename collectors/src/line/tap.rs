@@ -1,5 +1,7 @@
 //! The protocol log of a line, whatever its kind: what the [knobs](crate::ProtocolLog) ask for, written as events of target `protocol`.
 
+mod hdlc;
+
 use std::{
     fmt::{self, Write as _},
     ops::Range,
@@ -10,11 +12,12 @@ use dlms::{
     apdu::tag,
     axdr::Reader,
     security::{Envelope, Wrapping},
-    wrapper::{HEADER_LENGTH, Header},
+    wrapper::HEADER_LENGTH,
 };
 use tracing::info;
 
-use super::secret;
+use self::hdlc::{Frames, Kind, Seen};
+use super::{framing::Arrival, secret};
 use crate::{
     Layers, MeterId, Reason, Station,
     exchange::Subject,
@@ -23,7 +26,7 @@ use crate::{
 
 /// Who sent.
 #[derive(Debug, Clone, Copy)]
-enum Direction {
+pub(super) enum Direction {
     Sent,
     Received,
 }
@@ -41,44 +44,81 @@ impl Direction {
 #[derive(Debug)]
 pub(crate) struct Tap {
     view: View,
+    /// What it remembers of an HDLC line.
+    frames: Option<Frames>,
 }
 
 impl Tap {
     pub(crate) fn of(station: &Station) -> Self {
-        Self { view: View::of(station) }
+        let frames = station.address.is_hdlc().then(|| Frames::new(station.client_sap));
+        Self { view: View::of(station), frames }
     }
 
-    /// A frame was sent: a wrapper header and this APDU.
-    pub(crate) fn sent(&mut self, log: &ProtocolLog, frame: &[u8]) {
-        let Layers { frame: frames, bytes, .. } = self.view.layers(log);
-        if !(frames || bytes) {
+    /// An APDU is about to be sent, with the wrapper as one frame, with HDLC as several.
+    pub(crate) fn sending(&mut self, log: &ProtocolLog, ports: (u16, u16), apdu: &[u8]) {
+        let Layers { frame, bytes, .. } = self.view.layers(log);
+        if frame {
+            self.write_apdu(Direction::Sent, ports, apdu);
+        }
+        if let Some(frames) = &mut self.frames {
+            frames.begin(bytes.then(|| secret::hidden(apdu)));
+        }
+    }
+
+    /// Frames were sent, each of them whole.
+    pub(crate) fn sent(&mut self, log: &ProtocolLog, octets: &[u8]) {
+        let layers = self.view.layers(log);
+        if !(layers.frame || layers.bytes) {
+            // From here on it does not know any more which frame holds what.
+            self.frames.iter_mut().for_each(|frames| frames.begin(None));
             return;
         }
-        let Some((header, apdu)) = frame.split_first_chunk::<HEADER_LENGTH>() else { return };
-        if frames && let Ok(header) = Header::decode(header) {
-            self.write_frame(Direction::Sent, &header, apdu);
-        }
-        if bytes {
-            let hidden = secret::hidden(apdu);
-            self.write_octets(
-                Direction::Sent,
-                frame,
-                hidden.start + HEADER_LENGTH..hidden.end + HEADER_LENGTH,
-            );
+        match self.frames.take() {
+            Some(mut frames) => {
+                frames.sent(octets, |seen| self.write_seen(layers, Direction::Sent, &seen));
+                self.frames = Some(frames);
+            }
+            None if layers.bytes => {
+                let hidden = secret::hidden(octets.get(HEADER_LENGTH..).unwrap_or_default());
+                let hidden = hidden.start + HEADER_LENGTH..hidden.end + HEADER_LENGTH;
+                self.write_octets(Direction::Sent, octets, hidden);
+            }
+            None => {}
         }
     }
 
-    /// Octets arrived, cut anywhere. A meter sends back no secret of ours.
+    /// Octets arrived, cut anywhere. A meter sends back no secret of ours, but an HDLC line may: it is written frame by frame.
     pub(crate) fn arrived(&mut self, log: &ProtocolLog, octets: &[u8]) {
-        if self.view.layers(log).bytes {
-            self.write_octets(Direction::Received, octets, 0..0);
+        let layers = self.view.layers(log);
+        if !(layers.frame || layers.bytes) {
+            return;
+        }
+        match self.frames.take() {
+            Some(mut frames) => {
+                let noise =
+                    frames.arrived(octets, |seen| self.write_seen(layers, Direction::Received, &seen));
+                self.frames = Some(frames);
+                if noise > 0 {
+                    let (meter, address) = self.whose();
+                    info!(target: "protocol", layer = "frame", meter, address, direction = "received", noise, "octets outside of whole frames");
+                }
+            }
+            None if layers.bytes => self.write_octets(Direction::Received, octets, 0..0),
+            None => {}
         }
     }
 
-    /// A whole frame arrived.
-    pub(crate) fn received(&mut self, log: &ProtocolLog, header: &Header, apdu: &[u8]) {
+    /// Octets of a text in front of all frames went over the line; there is no secret in it.
+    pub(super) fn text(&mut self, log: &ProtocolLog, direction: Direction, octets: &[u8]) {
+        if self.view.layers(log).bytes {
+            self.write_octets(direction, octets, 0..0);
+        }
+    }
+
+    /// A whole APDU arrived.
+    pub(crate) fn received(&mut self, log: &ProtocolLog, arrival: Arrival, apdu: &[u8]) {
         if self.view.layers(log).frame {
-            self.write_frame(Direction::Received, header, apdu);
+            self.write_apdu(Direction::Received, (arrival.source, arrival.destination), apdu);
         }
     }
 
@@ -97,9 +137,20 @@ impl Tap {
         }
     }
 
-    fn write_frame(&self, direction: Direction, header: &Header, apdu: &[u8]) {
+    fn write_seen(&self, layers: Layers, direction: Direction, seen: &Seen<'_>) {
+        if layers.frame {
+            let (meter, address) = self.whose();
+            let (direction, octets, frame) = (direction.as_str(), seen.octets.len(), &seen.frame);
+            let (source, destination) = (frame.source, frame.destination);
+            info!(target: "protocol", layer = "frame", meter, address, direction, %source, %destination, octets, hdlc = %Kind(frame));
+        }
+        if layers.bytes {
+            self.write_octets(direction, seen.octets, seen.hidden.clone());
+        }
+    }
+
+    fn write_apdu(&self, direction: Direction, (source, destination): (u16, u16), apdu: &[u8]) {
         let (meter, address) = self.whose();
-        let Header { source, destination, .. } = *header;
         let (direction, octets, apdu) = (direction.as_str(), apdu.len(), Shape(apdu));
         info!(target: "protocol", layer = "frame", meter, address, direction, source, destination, octets, %apdu);
     }

@@ -169,10 +169,22 @@ impl Head {
     }
 
     pub(crate) async fn create(&self, serial: &str, address: &str, zone: &str, level: Option<Level>) {
+        self.create_on_bus(serial, (address, 0), zone, level).await;
+    }
+
+    /// Registers a meter at this address of a line, and this device address on it.
+    pub(crate) async fn create_on_bus(
+        &self,
+        serial: &str,
+        (address, device_address): (&str, u32),
+        zone: &str,
+        level: Option<Level>,
+    ) {
         let request = CreateMeterRequest {
             serial: serial.to_owned(),
             model: "generic-dlms".into(),
             address: address.to_owned(),
+            device_address,
             zone: zone.to_owned(),
             credentials: level.map(|level| Credentials { level: Some(level) }),
             ..Default::default()
@@ -221,10 +233,16 @@ impl Head {
 
     /// The rows of the load profile in the table as `psql` shows them: unix time, status and the first `width` raw values.
     pub(crate) fn stored(&self, width: usize) -> Vec<String> {
+        self.stored_of("", width)
+    }
+
+    /// The same of the meters whose serial number begins so.
+    pub(crate) fn stored_of(&self, serial: &str, width: usize) -> Vec<String> {
         let slots: String = (0..width).map(|slot| format!(", v{slot}")).collect();
         let text = self.sql(&format!(
             "SELECT extract(epoch FROM ts)::bigint, status{slots} FROM profile_row r JOIN profile_layout l ON l.id = r.layout_id \
-             WHERE obis_text(l.obis) = '1.0.99.1.0.255' ORDER BY ts"
+             JOIN meter m ON m.id = r.meter_id \
+             WHERE obis_text(l.obis) = '1.0.99.1.0.255' AND starts_with(m.serial, '{serial}') ORDER BY ts"
         ));
         text.lines().map(str::to_owned).collect()
     }

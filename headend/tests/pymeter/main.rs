@@ -16,6 +16,7 @@
 mod alarms;
 mod bad_input;
 mod firmware;
+mod hdlc;
 mod head;
 #[path = "../image/mod.rs"]
 mod image;

@@ -59,7 +59,16 @@ impl Meter {
 
     /// What a correct reader must have stored of the load profile: unix time, status and raw values of each row, by `--expect`.
     pub(crate) fn expected(&self, from: &str, to: &str) -> Vec<String> {
-        let output = python(&self.arguments).args(["--expect", from, to]).output().expect("PYMETER --expect");
+        self.expected_of(0, from, to)
+    }
+
+    /// The same of a meter of the program by its number.
+    pub(crate) fn expected_of(&self, number: usize, from: &str, to: &str) -> Vec<String> {
+        let number = number.to_string();
+        let output = python(&self.arguments)
+            .args(["--meter", &number, "--expect", from, to])
+            .output()
+            .expect("PYMETER --expect");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let text = String::from_utf8(output.stdout).unwrap();
         let rows = text.lines().skip(1).map(|line| {

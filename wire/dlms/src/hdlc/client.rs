@@ -131,6 +131,11 @@ impl Client {
         self.primary.is_up()
     }
 
+    /// Undamaged frames of the station since the link was made, those in UI apart: as long as they come, the station is at it.
+    pub fn frames(&self) -> u64 {
+        self.primary.frames
+    }
+
     /// What the link went through since it was made.
     pub fn trouble(&self) -> Trouble {
         Trouble { bad: self.splitter.bad_frames(), ..self.primary.trouble }

@@ -45,6 +45,8 @@ pub(super) struct Primary {
     pub(super) link: Link,
     pub(super) unasked: Assembly,
     pub(super) trouble: Trouble,
+    /// Undamaged frames of the station so far.
+    pub(super) frames: u64,
     proposal: Settings,
     state: State,
     /// The station said that it can take nothing now.
@@ -72,6 +74,7 @@ impl Primary {
             link: Link::new(client, server),
             unasked: Assembly::new(),
             trouble: Trouble::default(),
+            frames: 0,
             proposal: proposal.clamped(),
             state: State::Down,
             is_busy: false,
@@ -152,6 +155,7 @@ impl Primary {
             return Ok(if self.unasked.add(frame) == Ok(true) { Step::Unasked } else { Step::Nothing });
         }
         self.silent = 0;
+        self.frames += 1;
         match (self.state, function) {
             (State::Up, _) => self.take_in_link(frame, out),
             (State::Connecting { .. }, Function::UnnumberedAcknowledge) => {

@@ -1,0 +1,46 @@
+//! The way that octets take: one more match than a trait object, because the kinds are few and known.
+
+use std::io;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
+    net::TcpStream,
+};
+use tokio_serial::SerialStream;
+
+/// An open way for octets.
+#[derive(Debug)]
+pub(super) enum Socket {
+    Tcp(TcpStream),
+    Serial(SerialStream),
+    Memory(DuplexStream),
+}
+
+impl Socket {
+    /// Reads what is there, at least one octet; none at the end. May be dropped: nothing is lost then.
+    pub(super) async fn read(&mut self, octets: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(socket) => socket.read(octets).await,
+            Self::Serial(socket) => socket.read(octets).await,
+            Self::Memory(socket) => socket.read(octets).await,
+        }
+    }
+
+    /// Writes some of the octets, at least one. May be dropped: nothing is written then.
+    pub(super) async fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(socket) => socket.write(octets).await,
+            Self::Serial(socket) => socket.write(octets).await,
+            Self::Memory(socket) => socket.write(octets).await,
+        }
+    }
+
+    /// Ends what is sent.
+    pub(super) async fn shutdown(&mut self) -> io::Result<()> {
+        match self {
+            Self::Tcp(socket) => socket.shutdown().await,
+            Self::Serial(socket) => socket.shutdown().await,
+            Self::Memory(socket) => socket.shutdown().await,
+        }
+    }
+}
