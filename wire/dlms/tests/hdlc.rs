@@ -12,7 +12,11 @@
 #[path = "vectors/store.rs"]
 mod store;
 
-use dlms::hdlc::{Address, Assembly, Frame, FrameError, Function, Settings, Splitter, check_sequence};
+use dlms::Error;
+use dlms::hdlc::{
+    Address, AddressError, AddressSize, Assembly, Control, Frame, FrameError, Function, MAX_INFORMATION,
+    Settings, Splitter, check_sequence,
+};
 use dlms::llc;
 use serde_json::{Value, json};
 use store::{Vector, hex, octets};
@@ -217,4 +221,44 @@ fn what_is_wrong_with_a_frame_has_a_name() {
     short.extend(check_sequence(&short).to_le_bytes());
     short.push(0);
     assert_eq!(Frame::decode(&short), Err(FrameError::Length { told: 9, got: 9 }));
+}
+
+#[test]
+fn the_longest_frame_has_2047_octets() {
+    let four = Address::sized(0x3FFF, Some(0x3FFF), AddressSize::Four).unwrap();
+    let control = Control::new(0x13);
+    for (address, most) in [(four, MAX_INFORMATION + 2), (Address::client(16).unwrap(), MAX_INFORMATION + 8)]
+    {
+        let carried = vec![0x7E; most + 1];
+        let frame = |information| Frame {
+            destination: address,
+            source: address,
+            control,
+            segmented: true,
+            information,
+        };
+        let mut octets = vec![1];
+        frame(&carried[..most]).encode(&mut octets).unwrap();
+        assert_eq!(octets.len(), 1 + 2047 + 2);
+        assert_eq!(Frame::decode(&octets[2..octets.len() - 1]), Ok(frame(&carried[..most])));
+        let too_long = Error::TooLong { what: "frame", limit: 2047 };
+        assert_eq!(frame(&carried).encode(&mut octets), Err(too_long));
+        assert_eq!(octets.len(), 1 + 2047 + 2, "nothing is appended");
+    }
+}
+
+#[test]
+fn numbers_that_are_no_address_are_refused() {
+    let above = |got, limit| Err(AddressError::TooGreat { got, limit });
+    assert_eq!(Address::client(128), above(128, 127));
+    assert_eq!(Address::server(128, None), above(128, 127));
+    assert_eq!(Address::server(1, Some(0x4000)), above(0x4000, 0x3FFF));
+    assert_eq!(Address::sized(1, Some(200), AddressSize::Two), above(200, 127));
+    assert_eq!(Address::sized(1, None, AddressSize::Four), Err(AddressError::Size));
+    assert_eq!(Address::sized(1, Some(17), AddressSize::One), Err(AddressError::Size));
+    let sizes = [(Some(17), AddressSize::Two), (Some(200), AddressSize::Four), (None, AddressSize::One)];
+    for (physical, size) in sizes {
+        assert_eq!(Address::server(1, physical).unwrap().size(), size);
+    }
+    assert_eq!(Address::server(300, Some(17)).unwrap().to_string(), "300/17");
 }

@@ -14,25 +14,26 @@ pub fn check_sequence(octets: &[u8]) -> u16 {
     let (slices, rest) = octets.as_chunks::<SLICE>();
     let mut remainder = u16::MAX;
     for slice in slices {
-        let [low, high] = remainder.to_le_bytes();
-        remainder = at(7, slice[0] ^ low)
-            ^ at(6, slice[1] ^ high)
-            ^ at(5, slice[2])
-            ^ at(4, slice[3])
-            ^ at(3, slice[4])
-            ^ at(2, slice[5])
-            ^ at(1, slice[6])
-            ^ at(0, slice[7]);
+        let word = u64::from_le_bytes(*slice);
+        // Apart from the two octets that have to wait for the remainder.
+        let ahead = at(5, word >> 16)
+            ^ at(4, word >> 24)
+            ^ at(3, word >> 32)
+            ^ at(2, word >> 40)
+            ^ at(1, word >> 48)
+            ^ at(0, word >> 56);
+        let first = word ^ u64::from(remainder);
+        remainder = ahead ^ at(7, first) ^ at(6, first >> 8);
     }
     for octet in rest {
-        let [low, high] = remainder.to_le_bytes();
-        remainder = at(0, low ^ octet) ^ u16::from(high);
+        remainder = at(0, u64::from(remainder) ^ u64::from(*octet)) ^ (remainder >> 8);
     }
     !remainder
 }
 
-fn at(table: usize, octet: u8) -> u16 {
-    TABLES[table][usize::from(octet)]
+/// What the lowest octet of `word` does.
+fn at(table: usize, word: u64) -> u16 {
+    TABLES[table][(word & 0xFF) as usize]
 }
 
 const fn tables() -> [[u16; 256]; SLICE] {

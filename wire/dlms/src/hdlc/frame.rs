@@ -66,11 +66,9 @@ impl<'a> Frame<'a> {
     /// Appends the frame with a flag on each side.
     ///
     /// # Errors
-    /// [`Error::TooLong`] when it carries more than [`MAX_INFORMATION`].
+    /// [`Error::TooLong`] when it has more than 2047 octets between the flags, which is more than [`MAX_INFORMATION`] with the longest addresses; then
+    /// nothing is appended.
     pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), Error> {
-        if self.information.len() > MAX_INFORMATION {
-            return Err(Error::TooLong { what: "information of a frame", limit: MAX_INFORMATION });
-        }
         out.push(FLAG);
         let start = out.len();
         out.extend([0; FIELD]);
@@ -79,9 +77,12 @@ impl<'a> Frame<'a> {
         out.push(self.control.octet());
         let header = out.len() - start;
         let carried = if self.information.is_empty() { 0 } else { self.information.len() + FIELD };
-        // At most 2042 with the longest addresses: it has its eleven bits.
-        let length = (header + carried + FIELD) as u16;
-        let format = FORMAT | if self.segmented { SEGMENTED } else { 0 } | length;
+        let length = header + carried + FIELD;
+        if length > MAX_LENGTH {
+            out.truncate(start - 1);
+            return Err(Error::TooLong { what: "frame", limit: MAX_LENGTH });
+        }
+        let format = FORMAT | if self.segmented { SEGMENTED } else { 0 } | length as u16;
         out[start..start + FIELD].copy_from_slice(&format.to_be_bytes());
         if !self.information.is_empty() {
             let check = check_sequence(&out[start..]);

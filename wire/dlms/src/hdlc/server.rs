@@ -176,7 +176,7 @@ fn answering(station: Address, asked: Address) -> Address {
 /// Appends an APDU in UI frames, which no link needs and nobody answers: how meters push on a line of their own.
 ///
 /// # Errors
-/// [`Error::TooLong`] when a frame would carry more than 2030 octets.
+/// [`Error::TooLong`] when a frame would have more than 2047 octets.
 pub fn write_unasked(
     source: Address,
     destination: Address,
