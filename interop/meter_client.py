@@ -1,4 +1,4 @@
-"""An association with a meter over TCP, by a DLMS client that this project did not write: gurux-dlms (PyPI, GPL-2.0).
+"""An association with a meter over TCP, with the wrapper or HDLC, by a DLMS client that this project did not write: gurux-dlms (PyPI, GPL-2.0).
 
 Only the programs beside this file import it; nothing else here may.
 """
@@ -13,18 +13,26 @@ from gurux_dlms.objects import GXDLMSData
 from gurux_dlms.secure import GXDLMSSecureClient
 
 ANSWER_LIMIT_S = 10
+HDLC = "hdlc://"
 LEVELS = {"none": Authentication.NONE, "lls": Authentication.LOW, "gmac": Authentication.HIGH_GMAC}
 
 
 class Association:
     """One application association with a meter, on a connection of its own."""
 
-    def __init__(self, address, client_sap, server_sap, level, secrets=None):
-        host, port = address.rsplit(":", 1)
+    def __init__(self, line, client_sap, level, secrets=None):
+        is_hdlc = line.address.startswith(HDLC)
+        host, port = line.address.removeprefix(HDLC).rsplit(":", 1)
+        server = line.server_sap
+        if is_hdlc and line.device_address is not None:
+            server = GXDLMSSecureClient.getServerAddress(server, line.device_address)
         password = secrets.password if level == "lls" else None
-        self.client = GXDLMSSecureClient(
-            True, client_sap, server_sap, LEVELS[level], password, InterfaceType.WRAPPER
-        )
+        framing = InterfaceType.HDLC if is_hdlc else InterfaceType.WRAPPER
+        self.client = GXDLMSSecureClient(True, client_sap, server, LEVELS[level], password, framing)
+        if is_hdlc:
+            # One frame at a time: gurux-dlms 1.0.203 loses count in a window.
+            link = self.client.hdlcSettings
+            link.maxInfoTX = link.maxInfoRX = line.hdlc_max_info
         if level == "gmac":
             self.cipher_with(secrets)
         if secrets and secrets.max_pdu:
@@ -43,6 +51,9 @@ class Association:
         self.client.useProtectedRelease = True
 
     def __enter__(self):
+        link = self.client.snrmRequest()
+        if link:
+            self.client.parseUAResponse(self.ask(link).data)
         self.client.parseAareResponse(self.ask(self.client.aarqRequest()).data)
         if self.level == "gmac":
             proof = self.ask(self.client.getApplicationAssociationRequest())
@@ -52,6 +63,8 @@ class Association:
     def __exit__(self, kind, error, trace):
         if kind is None:
             self.ask(self.client.releaseRequest())
+            if self.client.interfaceType == InterfaceType.HDLC:
+                self.ask(self.client.disconnectRequest())
         self.line.close()
 
     def ask(self, frames):
@@ -76,7 +89,7 @@ class Association:
             raise ValueError(f"the meter refused: {reply.getErrorMessage()}")
 
     def value(self, item, attribute):
-        return self.ask(self.client.read(item, attribute)[0]).value
+        return self.ask(self.client.read(item, attribute)).value
 
     def text(self, name):
         return bytes(self.value(GXDLMSData(name), 2)).decode("ascii")
@@ -85,16 +98,16 @@ class Association:
 def open_association(arguments):
     """The association that the arguments describe; with GMAC, the public client is asked for the counter first."""
     if arguments.security == "gmac":
-        public = Association(arguments.address, arguments.public_sap, arguments.server_sap, "none")
+        public = Association(arguments, arguments.public_sap, "none")
         with public as meter:
             arguments.counter = meter.value(GXDLMSData(arguments.counter_object), 2) + 1
-    return Association(
-        arguments.address, arguments.client_sap, arguments.server_sap, arguments.security, arguments
-    )
+    return Association(arguments, arguments.client_sap, arguments.security, arguments)
 
 
 def add_arguments(parser):
-    parser.add_argument("--address", required=True, metavar="HOST:PORT")
+    parser.add_argument("--address", required=True, metavar="HOST:PORT", help="with hdlc:// in front, HDLC")
+    parser.add_argument("--device-address", type=int, help="the meter on its HDLC line")
+    parser.add_argument("--hdlc-max-info", type=int, default=128, help="octets in a frame")
     parser.add_argument("--client-sap", type=int, required=True)
     parser.add_argument("--public-sap", type=int, default=16, help="who may read the invocation counter")
     parser.add_argument("--server-sap", type=int, default=1)

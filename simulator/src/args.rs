@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use models::{Model, SecondInitiate};
-use simulator::{Clock, FaultRule, FirmwareConfig, FleetConfig, Security, SwitchConfig, Transport};
+use simulator::{Clock, FaultRule, FirmwareConfig, FleetConfig, Framing, Security, SwitchConfig, Transport};
 
 /// What a fleet is made of; the same arguments give the same meters.
 #[derive(Debug, Args)]
@@ -40,6 +40,8 @@ pub(crate) struct FleetArgs {
     #[arg(long)]
     now: Option<Timestamp>,
     #[command(flatten)]
+    line: LineArgs,
+    #[command(flatten)]
     switch: SwitchArgs,
     #[command(flatten)]
     firmware: FirmwareArgs,
@@ -49,6 +51,27 @@ pub(crate) struct FleetArgs {
     /// verify-busy=2x:1, activate-busy=2x:1
     #[arg(long)]
     fault: Vec<FaultRule>,
+}
+
+/// How the meters are spoken to.
+#[derive(Debug, Args)]
+struct LineArgs {
+    /// Speak HDLC: each port is a gateway to a line with so many meters, at the device addresses from 17 on
+    #[arg(long, value_name = "METERS")]
+    hdlc: Option<u32>,
+    /// With HDLC, most octets of information in a frame
+    #[arg(long, default_value_t = 128, requires = "hdlc")]
+    hdlc_max_info: u16,
+    /// With HDLC, most frames in a row
+    #[arg(long, default_value_t = 1, requires = "hdlc")]
+    hdlc_window: u8,
+}
+
+impl From<LineArgs> for Framing {
+    fn from(args: LineArgs) -> Self {
+        let LineArgs { hdlc, hdlc_max_info: max_info, hdlc_window: window } = args;
+        hdlc.map_or(Self::Wrapper, |meters_per_line| Self::Hdlc { meters_per_line, max_info, window })
+    }
 }
 
 /// How the load switches behave.
@@ -115,6 +138,7 @@ impl FleetArgs {
         config.clock = self.now.map_or_else(Clock::wall, Clock::starting_at);
         config.zone = TimeZone::get(&self.zone)?;
         config.history_days = self.days;
+        config.framing = self.line.into();
         config.switch = self.switch.into();
         config.firmware = self.firmware.into();
         config.faults = self.fault;

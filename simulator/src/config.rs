@@ -12,6 +12,10 @@ use crate::{Clock, Error, FaultRule, FirmwareConfig, SwitchConfig};
 pub const METERS_LIMIT: u32 = 60_000;
 /// Connections that one meter serves at a time; a further one is closed at once.
 pub const CONNECTIONS_PER_METER: usize = 4;
+/// The device address of the first meter on an HDLC line.
+pub const FIRST_DEVICE: u16 = 17;
+/// Meters on one HDLC line at most; as many as an RS485 bus with repeaters has.
+pub const DEVICES_LIMIT: u32 = 256;
 /// Days of history at most.
 const HISTORY_LIMIT_DAYS: u32 = 10 * 366;
 /// The control modes of the Blue Book end here.
@@ -28,7 +32,9 @@ pub struct FleetConfig {
     pub model: Arc<Model>,
     /// How many; 1 to [`METERS_LIMIT`]. Default 1.
     pub count: u32,
-    /// TCP port of meter 0 on 127.0.0.1, the others follow; 0 takes any free ports. Default 0.
+    /// How they are spoken to, and how many share a line. Default [`Framing::Wrapper`].
+    pub framing: Framing,
+    /// TCP port of the first line on 127.0.0.1, the others follow; 0 takes any free ports. With the wrapper a line has one meter. Default 0.
     pub base_port: u16,
     /// Everything that looks random comes from it. Default 1.
     pub seed: u64,
@@ -55,6 +61,22 @@ pub struct FleetConfig {
     /// What comes by itself, such as a relay that moves late, is there within a second, with the time at which it was due.
     /// Default: none.
     pub ledger: Option<PathBuf>,
+}
+
+/// What stands between octets and APDUs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// The wrapper of IEC 62056-47, a port for each meter.
+    Wrapper,
+    /// HDLC: each port is a gateway to a line with several meters, at the device addresses from [`FIRST_DEVICE`] on.
+    Hdlc {
+        /// Meters on each line; 1 to [`DEVICES_LIMIT`].
+        meters_per_line: u32,
+        /// Most octets of information in a frame, which the protocol takes as 16 to 2030.
+        max_info: u16,
+        /// Most frames in a row, which the protocol takes as 1 to 7.
+        window: u8,
+    },
 }
 
 /// The security of the meters of a fleet.
@@ -87,6 +109,7 @@ impl FleetConfig {
         Self {
             model,
             count: 1,
+            framing: Framing::Wrapper,
             base_port: 0,
             seed: 1,
             serial_base: 30_000_000,
@@ -102,6 +125,19 @@ impl FleetConfig {
         }
     }
 
+    /// Meters that share a line, at least 1.
+    pub(crate) fn meters_per_line(&self) -> u32 {
+        match self.framing {
+            Framing::Wrapper => 1,
+            Framing::Hdlc { meters_per_line, .. } => meters_per_line.max(1),
+        }
+    }
+
+    /// Lines that the meters need.
+    pub(crate) fn lines(&self) -> u32 {
+        self.count.div_ceil(self.meters_per_line())
+    }
+
     /// Refuses what is beyond the limits.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let limit = |what, got: u64, limit: u64| match got <= limit {
@@ -112,8 +148,9 @@ impl FleetConfig {
             return Err(Error::Empty);
         }
         limit("meters", self.count.into(), METERS_LIMIT.into())?;
+        limit("meters on a line", self.meters_per_line().into(), DEVICES_LIMIT.into())?;
         if self.base_port != 0 {
-            limit("the last port", u64::from(self.base_port) + u64::from(self.count) - 1, u16::MAX.into())?;
+            limit("the last port", u64::from(self.base_port) + u64::from(self.lines()) - 1, u16::MAX.into())?;
         }
         limit("the control mode", self.switch.control_mode.into(), CONTROL_MODE_LIMIT)?;
         limit("the size of an image block", self.firmware.block_size.into(), BLOCK_SIZE_LIMIT)?;

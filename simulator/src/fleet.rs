@@ -31,15 +31,15 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Opens a port on 127.0.0.1 for each meter; when it returns, all of them accept connections.
+    /// Opens a port on 127.0.0.1 for each meter, with HDLC for each line; when it returns, all of them accept connections.
     ///
     /// # Errors
     /// A limit that is exceeded, [`Error::Port`] or [`Error::Ledger`].
     pub async fn start(config: FleetConfig) -> Result<Self, Error> {
         let shared = Arc::new(Shared::new(config)?);
         let mut fleet = Self { shared, meters: Vec::new(), addresses: Vec::new(), tasks: JoinSet::new() };
-        for number in 0..fleet.shared.config.count {
-            fleet.add(number).await?;
+        for line in 0..fleet.shared.config.lines() {
+            fleet.add(line).await?;
         }
         if fleet.shared.config.ledger.is_some() {
             fleet.tasks.spawn(settle(fleet.meters.clone()));
@@ -47,7 +47,7 @@ impl Fleet {
         Ok(fleet)
     }
 
-    /// Where each meter listens, by its number.
+    /// Where each meter listens, by its number; meters of one line listen at the same place.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
@@ -91,19 +91,23 @@ impl Fleet {
         self.tasks.shutdown().await;
     }
 
-    async fn add(&mut self, number: u32) -> Result<(), Error> {
-        let base = self.shared.config.base_port;
+    async fn add(&mut self, line: u32) -> Result<(), Error> {
+        let config = &self.shared.config;
+        let (base, each) = (config.base_port, config.meters_per_line());
+        let numbers = line * each..config.count.min((line + 1) * each);
         let port = match base {
             0 => 0,
             // Checked with the configuration: the last port exists.
-            _ => base.saturating_add(u16::try_from(number).unwrap_or(u16::MAX)),
+            _ => base.saturating_add(u16::try_from(line).unwrap_or(u16::MAX)),
         };
         let refused = |error: io::Error| Error::Port { port, kind: error.kind() };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(refused)?;
-        self.addresses.push(listener.local_addr().map_err(refused)?);
-        let meter = Arc::new(Meter::new(Arc::clone(&self.shared), number));
-        self.meters.push(Arc::clone(&meter));
-        self.tasks.spawn(listen(listener, meter));
+        let address = listener.local_addr().map_err(refused)?;
+        let meters: Arc<[_]> =
+            numbers.map(|number| Arc::new(Meter::new(Arc::clone(&self.shared), number))).collect();
+        self.addresses.extend(meters.iter().map(|_| address));
+        self.meters.extend(meters.iter().cloned());
+        self.tasks.spawn(listen(listener, meters));
         Ok(())
     }
 }
@@ -116,19 +120,19 @@ async fn settle(meters: Vec<Arc<Meter>>) {
     }
 }
 
-/// Accepts the connections of one meter. They end with this task, because the set that holds them does.
-async fn listen(listener: TcpListener, meter: Arc<Meter>) {
+/// Accepts the connections of one line. They end with this task, because the set that holds them does.
+async fn listen(listener: TcpListener, meters: Arc<[Arc<Meter>]>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            Some(ended) = connections.join_next() => report(&meter, ended),
+            Some(ended) = connections.join_next() => report(&meters, ended),
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) if connections.len() < CONNECTIONS_PER_METER => {
-                    connections.spawn(serve(stream, Arc::clone(&meter)));
+                    connections.spawn(serve(stream, Arc::clone(&meters)));
                 }
-                Ok(_) => tracing::debug!(?meter, limit = CONNECTIONS_PER_METER, "connection refused: too many"),
+                Ok(_) => tracing::debug!(?meters, limit = CONNECTIONS_PER_METER, "connection refused: too many"),
                 Err(error) => {
-                    tracing::warn!(?meter, %error, "connection lost before it was accepted");
+                    tracing::warn!(?meters, %error, "connection lost before it was accepted");
                     sleep(ACCEPT_PAUSE).await;
                 }
             },
@@ -136,10 +140,10 @@ async fn listen(listener: TcpListener, meter: Arc<Meter>) {
     }
 }
 
-fn report(meter: &Meter, ended: Result<io::Result<()>, tokio::task::JoinError>) {
+fn report(meters: &[Arc<Meter>], ended: Result<io::Result<()>, tokio::task::JoinError>) {
     match ended {
-        Ok(Ok(())) => tracing::trace!(?meter, "connection ended"),
-        Ok(Err(error)) => tracing::debug!(?meter, %error, "connection broke"),
-        Err(error) => tracing::error!(?meter, %error, "connection task failed"),
+        Ok(Ok(())) => tracing::trace!(?meters, "connection ended"),
+        Ok(Err(error)) => tracing::debug!(?meters, %error, "connection broke"),
+        Err(error) => tracing::error!(?meters, %error, "connection task failed"),
     }
 }

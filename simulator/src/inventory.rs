@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use crate::config::SecurityLevel;
+use crate::config::{Framing, SecurityLevel};
 use crate::{Fleet, Meter};
 
-const HEADER: &str = "serial,model,address,server_sap,client_sap,zone,security,password,client_title,encryption_key,authentication_key,system_title";
+const HEADER: &str = "serial,model,address,server_sap,client_sap,zone,security,password,client_title,encryption_key,authentication_key,system_title,device_address";
 
 /// The inventory of a fleet as CSV with a header. Keys and titles are hexadecimal; what a meter's security does not need
 /// is empty.
@@ -35,10 +35,15 @@ fn line(meter: &Meter, address: &str) -> String {
             hex(&secrets.authentication_key),
         ),
     };
+    let address = match config.framing {
+        Framing::Wrapper => address.to_owned(),
+        Framing::Hdlc { .. } => format!("hdlc://{address}"),
+    };
+    let device_address = meter.device_address().map(|device| device.to_string()).unwrap_or_default();
     [
         meter.serial().as_str(),
         config.model.name.as_str(),
-        address,
+        address.as_str(),
         association.server_sap.to_string().as_str(),
         client_sap.to_string().as_str(),
         config.zone.iana_name().unwrap_or("UTC"),
@@ -48,6 +53,7 @@ fn line(meter: &Meter, address: &str) -> String {
         encryption_key.as_str(),
         authentication_key.as_str(),
         hex(&meter.system_title()).as_str(),
+        device_address.as_str(),
     ]
     .join(",")
 }

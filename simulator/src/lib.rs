@@ -1,4 +1,4 @@
-//! Meters that do not exist: a deterministic fleet of DLMS meters over TCP, with scripted faults.
+//! Meters that do not exist: a deterministic fleet of DLMS meters over TCP, with the wrapper or HDLC, and with scripted faults.
 //!
 //! What a meter has measured is a pure function of seed, serial number and time, in integers, computed when it is asked
 //! for. So thousands of meters fit into one process, a test can ask what a correct reader must have stored
@@ -12,10 +12,10 @@
 //!   `image.rs` its firmware, `calendar.rs` its tariff;
 //! - `buffer.rs` and `objects/` answer requests, a file for each group of objects;
 //! - [`Ledger`] is what really happened to a meter, whatever its answers said;
-//! - `serve.rs` is one connection, [`Fleet`] all of them; [`FaultRule`] says what is wrong with whom;
+//! - `serve.rs` is one connection, `framing.rs` what stands between its octets and APDUs, [`Fleet`] all of them; [`FaultRule`] says what is wrong with whom;
 //! - [`inventory`] lists a fleet as the head-end imports it.
 //!
-//! Deliberately absent: HDLC and serial lines, services with list, push, event logs. Meters forget when the program ends.
+//! Deliberately absent: serial devices, services with list, push, event logs. Meters forget when the program ends.
 
 mod buffer;
 mod calendar;
@@ -25,6 +25,7 @@ mod energy;
 mod error;
 mod fault;
 mod fleet;
+mod framing;
 mod image;
 mod inventory;
 mod ledger;
@@ -40,7 +41,10 @@ mod serve;
 mod switch;
 
 pub use clock::Clock;
-pub use config::{CONNECTIONS_PER_METER, FleetConfig, METERS_LIMIT, Security, SecurityLevel};
+pub use config::{
+    CONNECTIONS_PER_METER, DEVICES_LIMIT, FIRST_DEVICE, FleetConfig, Framing, METERS_LIMIT, Security,
+    SecurityLevel,
+};
 pub use error::Error;
 pub use fault::{Affected, Fault, FaultRule, Often};
 pub use fleet::Fleet;

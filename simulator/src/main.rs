@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{FleetArgs, TransportArg};
 
-/// Simulated DLMS meters over TCP (wrapper), on 127.0.0.1 only.
+/// Simulated DLMS meters over TCP (wrapper or HDLC), on 127.0.0.1 only.
 #[derive(Debug, Parser)]
 #[command(version, about)]
 struct Cli {
@@ -31,7 +31,7 @@ enum Command {
     Serve {
         #[command(flatten)]
         fleet: FleetArgs,
-        /// Port of meter 0, the others follow; 0 takes any free ports
+        /// Port of the first line, the others follow; 0 takes any free ports
         #[arg(long, default_value_t = 20_000)]
         port: u16,
         /// Write the list of meters with addresses and keys to this file, as CSV

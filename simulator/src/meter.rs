@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::calendar::Tariffs;
-use crate::config::{FleetConfig, SecurityLevel};
+use crate::config::{FIRST_DEVICE, FleetConfig, Framing, SecurityLevel};
 use crate::fault::{Faults, Occasions, Trouble};
 use crate::image::Image;
 use crate::ledger::{Book, Journal, Ledger};
@@ -156,6 +156,17 @@ impl Meter {
     /// The security level that the meter demands of readers.
     pub fn security(&self) -> SecurityLevel {
         self.fleet.config.security.of(self.number)
+    }
+
+    /// Its device address, when it is on an HDLC line.
+    pub fn device_address(&self) -> Option<u16> {
+        match self.fleet.config.framing {
+            Framing::Wrapper => None,
+            Framing::Hdlc { .. } => {
+                let place = self.number % self.fleet.config.meters_per_line();
+                Some(FIRST_DEVICE.saturating_add(u16::try_from(place).unwrap_or(u16::MAX)))
+            }
+        }
     }
 
     /// Password and keys.

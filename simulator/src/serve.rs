@@ -1,4 +1,4 @@
-//! One connection: frames in, frames out, and the faults of the meter in between.
+//! One connection: requests in, answers out, and the faults of the meters in between.
 
 use std::io;
 use std::sync::Arc;
@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use dlms::client::{Counters, Key, Password, SystemTitle};
 use dlms::server::{Policy, Security, Session};
-use dlms::wrapper::{self, Splitter};
 use dlms::{Conformance, ExceptionResponse, ServiceError};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -14,13 +13,12 @@ use tokio::time::{sleep, timeout};
 
 use crate::config::SecurityLevel;
 use crate::fault::{Faults, Trouble};
+use crate::framing::{Asked, Framing};
 use crate::objects::{Access, ClientView};
 use crate::{Event, Meter};
 
 /// A connection on which nothing comes for so long is closed.
 const IDLE_LIMIT: Duration = Duration::from_secs(900);
-/// Longest APDU that a client may send.
-const REQUEST_LIMIT: u16 = 4096;
 /// Octets taken from the socket at once.
 const READ_SIZE: usize = 2048;
 /// Invocation counters that the meter sets aside for its answers in one association; they are never used twice.
@@ -28,25 +26,50 @@ const COUNTERS_PER_SESSION: u32 = 1 << 16;
 /// Tags of ciphered answers: glo-get, glo-set and glo-action response, general-glo-ciphering.
 const CIPHERED: [u8; 4] = [0xCC, 0xCD, 0xCF, 0xDB];
 
-/// Serves one connection until the client closes it, breaks the rules of the wrapper, or a fault ends it.
-pub(crate) async fn serve(mut stream: TcpStream, meter: Arc<Meter>) -> io::Result<()> {
+/// Serves one connection to the meters of a line until the client closes it, breaks the rules of the wrapper, or a fault ends it.
+pub(crate) async fn serve(mut stream: TcpStream, meters: Arc<[Arc<Meter>]>) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let faults = meter.faults();
-    let mut talk = Talk::new(&meter, faults);
+    let is_heard = meters.iter().any(|meter| !meter.faults().silent);
+    let mut framing = Framing::of(&meters);
+    let mut talks: Vec<_> = meters.iter().map(|meter| Talk::new(meter)).collect();
+    let (mut request, mut out) = (Vec::new(), Vec::new());
     while let Ok(ready) = timeout(IDLE_LIMIT, stream.readable()).await {
         ready?;
-        if !talk.take(&stream)? {
-            break;
+        let mut octets = [0; READ_SIZE];
+        match stream.try_read(&mut octets) {
+            Ok(0) => break,
+            Ok(count) if is_heard => framing.push(&octets[..count]),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
         }
-        while let Some(answer) = talk.answer()? {
-            if faults.delay > Duration::ZERO {
-                sleep(faults.delay).await;
+        loop {
+            out.clear();
+            let asked = framing.next(&mut request, &mut out)?;
+            stream.write_all(&out).await?;
+            let (who, talk) = match asked {
+                Asked::Nothing => break,
+                Asked::Link(who) => {
+                    talks[who.meter].session = None;
+                    continue;
+                }
+                Asked::Request(who) => (who, &mut talks[who.meter]),
+            };
+            out.clear();
+            let answer = talk.hear(who.client_sap, &mut request);
+            if answer != Answer::None && talk.faults.delay > Duration::ZERO {
+                sleep(talk.faults.delay).await;
             }
             match answer {
-                Answer::Send => stream.write_all(&talk.out).await?,
-                Answer::Drop => {}
+                Answer::None => framing.answer(who, None, &mut out)?,
+                Answer::Send => framing.answer(who, Some(&talk.apdu), &mut out)?,
+                Answer::Drop => {
+                    framing.answer(who, Some(&talk.apdu), &mut out)?;
+                    out.clear();
+                }
                 Answer::Cut => return Ok(()),
             }
+            stream.write_all(&out).await?;
         }
     }
     Ok(())
@@ -55,92 +78,61 @@ pub(crate) async fn serve(mut stream: TcpStream, meter: Arc<Meter>) -> io::Resul
 /// What becomes of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Answer {
+    /// There is none.
+    None,
     /// It stands in the output.
     Send,
-    /// It is forgotten.
+    /// It gets lost on the way.
     Drop,
     /// The connection ends instead.
     Cut,
 }
 
-/// The state of a connection. Its buffers are empty between requests and grow only while one is answered.
+/// What is spoken with one meter on a connection. Its buffers grow only while a request is answered.
 struct Talk<'a> {
     meter: &'a Meter,
     faults: Faults,
-    splitter: Splitter,
     /// The client address that spoke last, and its association.
     session: Option<(u16, Session)>,
     apdu: Vec<u8>,
-    /// The frame to send.
-    out: Vec<u8>,
     answers: u32,
     ciphered: u32,
 }
 
 impl<'a> Talk<'a> {
-    fn new(meter: &'a Meter, faults: Faults) -> Self {
-        let splitter = Splitter::new(REQUEST_LIMIT);
-        let (apdu, out) = (Vec::new(), Vec::new());
-        Self { meter, faults, splitter, session: None, apdu, out, answers: 0, ciphered: 0 }
+    fn new(meter: &'a Meter) -> Self {
+        Self { meter, faults: meter.faults(), session: None, apdu: Vec::new(), answers: 0, ciphered: 0 }
     }
 
-    /// Takes what has arrived; false when the client has closed the connection.
-    fn take(&mut self, stream: &TcpStream) -> io::Result<bool> {
-        let mut octets = [0; READ_SIZE];
-        match stream.try_read(&mut octets) {
-            Ok(0) => Ok(false),
-            Ok(count) => {
-                if !self.faults.silent {
-                    self.splitter.push(&octets[..count]);
-                }
-                Ok(true)
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
-            Err(error) => Err(error),
+    /// Puts the answer to a request into `apdu`, and says what becomes of it.
+    fn hear(&mut self, client_sap: u16, request: &mut [u8]) -> Answer {
+        if self.session.as_ref().is_none_or(|(client, _)| *client != client_sap) {
+            self.session = open(self.meter, client_sap).map(|session| (client_sap, session));
+        }
+        let Some((_, session)) = &mut self.session else { return Answer::None };
+        if self.meter.act(|state, _| state.image.restarting()) {
+            return Answer::Cut;
+        }
+        let mut view = ClientView { meter: self.meter, access: access(self.meter, client_sap), cut: false };
+        self.apdu.clear();
+        let before = session.last_client_counter();
+        session.handle(request, &mut view, &mut self.apdu);
+        let cut = view.cut;
+        watch_counter(self.meter, before, session.last_client_counter(), &self.apdu);
+        match (cut, self.apdu.is_empty()) {
+            (true, _) => Answer::Cut,
+            (false, true) => Answer::None,
+            (false, false) => self.fate(),
         }
     }
 
-    /// Answers the next request that has arrived whole; `None` when there is none.
-    fn answer(&mut self) -> io::Result<Option<Answer>> {
-        loop {
-            let frame = self.splitter.next_frame().map_err(io::Error::other)?;
-            let Some((header, request)) = frame else { return Ok(None) };
-            let server_sap = self.meter.fleet().plan.model.association.server_sap;
-            if header.destination != server_sap {
-                continue;
-            }
-            if self.session.as_ref().is_none_or(|(client, _)| *client != header.source) {
-                self.session = open(self.meter, header.source).map(|session| (header.source, session));
-            }
-            // IEC 62056-47: what is addressed to nobody is not answered.
-            let Some((client_sap, session)) = &mut self.session else { continue };
-            if self.meter.act(|state, _| state.image.restarting()) {
-                return Ok(Some(Answer::Cut));
-            }
-            let access = access(self.meter, *client_sap);
-            let mut view = ClientView { meter: self.meter, access, cut: false };
-            self.apdu.clear();
-            let before = session.last_client_counter();
-            session.handle(request, &mut view, &mut self.apdu);
-            let cut = view.cut;
-            watch_counter(self.meter, before, session.last_client_counter(), &self.apdu);
-            if cut {
-                return Ok(Some(Answer::Cut));
-            }
-            if !self.apdu.is_empty() {
-                let client_sap = *client_sap;
-                return self.frame(server_sap, client_sap).map(Some);
-            }
-        }
-    }
-
-    /// Puts the answer into its frame, unless a fault stands in the way.
-    fn frame(&mut self, server_sap: u16, client_sap: u16) -> io::Result<Answer> {
+    /// What the faults of the meter make of its answer.
+    fn fate(&mut self) -> Answer {
         if self.faults.cut_after.is_some_and(|after| self.answers >= after) {
-            return Ok(Answer::Cut);
+            return Answer::Cut;
         }
         if self.meter.strikes(Trouble::Dropped) {
-            return Ok(Answer::Drop);
+            return Answer::Drop;
         }
         self.answers += 1;
         if self.apdu.first().is_some_and(|tag| CIPHERED.contains(tag)) {
@@ -150,9 +142,7 @@ impl<'a> Talk<'a> {
             }
             self.ciphered += 1;
         }
-        self.out.clear();
-        wrapper::frame(server_sap, client_sap, &self.apdu, &mut self.out).map_err(io::Error::other)?;
-        Ok(Answer::Send)
+        Answer::Send
     }
 }
 

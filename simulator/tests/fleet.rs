@@ -331,7 +331,7 @@ async fn the_inventory_lists_what_a_head_end_needs() {
     let lines: Vec<Vec<&str>> = list.lines().map(|line| line.split(',').collect()).collect();
     assert_eq!(
         lines[0].join(","),
-        "serial,model,address,server_sap,client_sap,zone,security,password,client_title,encryption_key,authentication_key,system_title"
+        "serial,model,address,server_sap,client_sap,zone,security,password,client_title,encryption_key,authentication_key,system_title,device_address"
     );
     let address = |number: usize| fleet.addresses()[number].to_string();
     assert_eq!(
@@ -348,7 +348,8 @@ async fn the_inventory_lists_what_a_head_end_needs() {
             "",
             "",
             "",
-            "53494D0001C9C380"
+            "53494D0001C9C380",
+            ""
         ]
     );
     let password = fleet.meters()[1].secrets().password;
@@ -366,7 +367,8 @@ async fn the_inventory_lists_what_a_head_end_needs() {
             "",
             "",
             "",
-            "53494D0001C9C381"
+            "53494D0001C9C381",
+            ""
         ]
     );
     assert_eq!(lines[3][4..9], ["1", "Europe/Berlin", "gmac", "", "4845414400000001"]);

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use simulator::{Clock, Fleet, FleetConfig, Security};
+use simulator::{Clock, Fleet, FleetConfig, Framing, Security};
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -29,19 +29,45 @@ const READ_LIMIT: Duration = Duration::from_secs(60);
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a Python with gurux-dlms: ./test makes one and sets INTEROP_PYTHON"]
 async fn without_security_it_reads_what_is_expected() {
-    reads_what_is_expected(Security::None, "UTC", &[]).await;
+    reads_what_is_expected(&fleet(Security::None, "UTC").await, &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a Python with gurux-dlms: ./test makes one and sets INTEROP_PYTHON"]
 async fn with_a_password_it_reads_a_day_with_a_change_of_clocks() {
-    reads_what_is_expected(Security::Lls, "Europe/Berlin", &[]).await;
+    reads_what_is_expected(&fleet(Security::Lls, "Europe/Berlin").await, &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a Python with gurux-dlms: ./test makes one and sets INTEROP_PYTHON"]
 async fn with_ciphering_it_reads_in_blocks_of_128_octets() {
-    reads_what_is_expected(Security::Gmac, "UTC", &["--max-pdu", "128"]).await;
+    reads_what_is_expected(&fleet(Security::Gmac, "UTC").await, &["--max-pdu", "128"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a Python with gurux-dlms: ./test makes one and sets INTEROP_PYTHON"]
+async fn over_hdlc_it_reads_in_frames_of_every_size() {
+    for (security, max_info) in [(Security::None, 128), (Security::Lls, 2030), (Security::Gmac, 64)] {
+        let mut config = config(security, "UTC");
+        config.framing = Framing::Hdlc { meters_per_line: 1, max_info, window: 7 };
+        let fleet = Fleet::start(config).await.unwrap();
+        reads_what_is_expected(&fleet, &["--hdlc-max-info", &max_info.to_string()]).await;
+        fleet.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a Python with gurux-dlms: ./test makes one and sets INTEROP_PYTHON"]
+async fn over_hdlc_it_writes_a_calendar_in_segments_on_a_line_with_others() {
+    let mut config = config(Security::Gmac, "UTC");
+    config.count = 3;
+    config.framing = Framing::Hdlc { meters_per_line: 3, max_info: 32, window: 3 };
+    let fleet = Fleet::start(config).await.unwrap();
+    let said = command(&fleet, &["tariff"]).await;
+    assert_eq!((said.len(), said[3].as_str()), (5, "active,WINTER26,2,2,2"));
+    let names: Vec<_> = fleet.meters().iter().map(|meter| meter.calendar().name == b"WINTER26").collect();
+    assert_eq!(names, [true, false, false]);
+    fleet.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -119,9 +145,8 @@ async fn it_installs_firmware_and_sends_missing_blocks_again() {
     fleet.shutdown().await;
 }
 
-async fn reads_what_is_expected(security: Security, zone: &str, options: &[&str]) {
-    let fleet = fleet(security, zone).await;
-    let output = read(&fleet, options).await;
+async fn reads_what_is_expected(fleet: &Fleet, options: &[&str]) {
+    let output = read(fleet, options).await;
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     let record = |kind: &str| text.lines().find_map(|line| line.strip_prefix(kind)).unwrap().to_owned();
@@ -149,16 +174,19 @@ async fn reads_what_is_expected(security: Security, zone: &str, options: &[&str]
     let rows: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("row,")).collect();
     assert_eq!(rows.len(), ROWS);
     assert_eq!(rows, expected);
-    fleet.shutdown().await;
 }
 
 /// A fleet of one meter at a fixed time.
 async fn fleet(security: Security, zone: &str) -> Fleet {
+    Fleet::start(config(security, zone)).await.unwrap()
+}
+
+fn config(security: Security, zone: &str) -> FleetConfig {
     let mut config = FleetConfig::new(models::builtin().unwrap()["sed302"].clone());
     config.security = security;
     config.zone = TimeZone::get(zone).unwrap();
     config.clock = Clock::starting_at(instant(NOW));
-    Fleet::start(config).await.unwrap()
+    config
 }
 
 /// Reads the only meter of the fleet.
