@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use dlms::push::TextPush;
-use dlms::security::{Envelope, SystemTitle, Wrapping};
+use dlms::push::{self, TextPush};
+use dlms::security::SystemTitle;
 use dlms::wrapper::{self, Header};
 use jiff::Timestamp;
 use tokio::net::UdpSocket;
@@ -60,13 +60,10 @@ impl Form {
     /// Looks at an APDU.
     pub(crate) fn of(apdu: &[u8]) -> Self {
         match apdu.first() {
-            Some(&tag) if Envelope::is_tag(tag) && TextPush::decode(apdu).is_none() => {
+            Some(&tag) if push::is_ciphered(tag) && TextPush::decode(apdu).is_none() => {
                 // Taking it apart changes nothing, but wants to be able to.
-                match Envelope::read(&mut apdu.to_vec()) {
-                    Ok((Envelope { wrapping: Wrapping::GeneralGlobal(title), .. }, _)) => {
-                        Self::Ciphered { title }
-                    }
-                    Ok(_) => Self::Ciphered { title: None },
+                match push::title(&mut apdu.to_vec()) {
+                    Ok(title) => Self::Ciphered { title },
                     Err(error) => Self::Obscure(error.to_string()),
                 }
             }
@@ -133,6 +130,9 @@ mod tests {
         let title = SystemTitle::new(*b"MMM\0\0\xBC\x61\x4E");
         let ciphered = [&[0xDB, 8][..], title.octets(), &[6, 0x30, 0, 0, 0, 1, 0xAA]].concat();
         assert_eq!(Form::of(&ciphered), Form::Ciphered { title: Some(title) });
+        let by_anybody =
+            [&[0xDD, 0, 8][..], title.octets(), &[0, 0, 0, 0, 6, 0x30, 0, 0, 0, 1, 0xAA]].concat();
+        assert_eq!(Form::of(&by_anybody), Form::Ciphered { title: Some(title) });
         assert_eq!(Form::of(&[0xCA, 6, 0x30, 0, 0, 0, 1, 0xAA]), Form::Ciphered { title: None });
         assert!(matches!(Form::of(&ciphered[..9]), Form::Obscure(_)));
         assert!(matches!(Form::of(&[]), Form::Obscure(_)));

@@ -102,14 +102,14 @@ impl Bench<'_> {
         match &arrival.form {
             Form::Plain(message) => self.admit(arrival, sender, message, false).map(|()| message.confirm),
             Form::Ciphered { .. } | Form::Obscure(_) => {
-                let message = self.open(arrival, sender)?;
-                self.admit(arrival, sender, &message, true).map(|()| message.confirm)
+                let (message, authenticated) = self.open(arrival, sender)?;
+                self.admit(arrival, sender, &message, authenticated).map(|()| message.confirm)
             }
         }
     }
 
-    /// Deciphers a push and notes the use of its counter.
-    fn open(&mut self, arrival: &Arrival, sender: &Sender) -> Result<Message, Refusal> {
+    /// Deciphers a push, notes the use of its counter when nobody else can have written it, and tells whether that is so.
+    fn open(&mut self, arrival: &Arrival, sender: &Sender) -> Result<(Message, bool), Refusal> {
         let title = match &arrival.form {
             Form::Ciphered { title: Some(title) } => Some(*title),
             _ => sender.title,
@@ -135,10 +135,14 @@ impl Bench<'_> {
         let used = ReplayWindow::note(used, opened.counter).map_err(|_| {
             refused(PushFate::ReplayedCounter, format!("replayed counter {}", opened.counter))
         })?;
-        self.verdict.counters.insert(sender.meter, used);
+        if opened.authenticated {
+            self.verdict.counters.insert(sender.meter, used);
+        }
         let mut plain = Vec::new();
         opened.push.encode(&mut plain);
-        Message::read(&plain).map_err(|error| refused(PushFate::Undecodable, error.to_string()))
+        let message =
+            Message::read(&plain).map_err(|error| refused(PushFate::Undecodable, error.to_string()))?;
+        Ok((message, opened.authenticated))
     }
 
     /// Makes alarms of what a push says.

@@ -7,7 +7,9 @@ use ami_proto::v1::alarms_service_client::AlarmsServiceClient;
 use ami_proto::v1::{Alarm, SubscribeAlarmsRequest, SubscribeAlarmsResponse};
 use dlms::apdu::{DataNotification, EventNotification, LongInvokeId};
 use dlms::push::Push;
-use dlms::security::{Cipher, Envelope, Key, SecurityControl, SystemTitle, Wrapping};
+use dlms::security::{
+    Cipher, Envelope, GeneralCiphering, GeneralHeader, Key, KeyInfo, SecurityControl, SystemTitle, Wrapping,
+};
 use dlms::{AttributeDescriptor, DateTime, wrapper};
 use headend::config;
 use headend::listen::{Error, Listener};
@@ -165,14 +167,39 @@ pub(crate) fn cipher() -> Cipher {
 
 /// A ciphered push of bit 0 of alarm register 3, a last gasp.
 pub(crate) fn sealed(wrapping: Wrapping, cipher: &Cipher, counter: u32) -> Vec<u8> {
+    sealed_as(wrapping, SecurityControl::AUTHENTICATED_ENCRYPTED, cipher, counter)
+}
+
+/// The same, protected as `control` says.
+pub(crate) fn sealed_as(
+    wrapping: Wrapping,
+    control: SecurityControl,
+    cipher: &Cipher,
+    counter: u32,
+) -> Vec<u8> {
+    let (plain, mut out) = (gasp(counter), Vec::new());
+    Envelope { wrapping, control, counter }.seal(cipher, &TITLE, &plain, &mut out).unwrap();
+    out
+}
+
+/// The same, in general-ciphering under the global key.
+pub(crate) fn sealed_for_anybody(counter: u32) -> Vec<u8> {
+    let header = GeneralHeader { originator: TITLE.octets(), ..GeneralHeader::default() };
+    let (key, control) = (Some(KeyInfo::Identified(0)), SecurityControl::AUTHENTICATED_ENCRYPTED);
+    let mut out = Vec::new();
+    let envelope = GeneralCiphering { header, key, control, counter };
+    envelope.seal(&cipher(), &TITLE, &gasp(counter), &mut out).unwrap();
+    out
+}
+
+/// The plain push inside.
+fn gasp(second: u32) -> Vec<u8> {
     let attribute =
         AttributeDescriptor { class_id: 1, instance: "0.0.97.98.2.255".parse().unwrap(), attribute: 2 };
-    let time = Some(DateTime::from_unix(1_774_872_000 + i64::from(counter), Some(-60), 0));
-    let (mut plain, mut out) = (Vec::new(), Vec::new());
+    let time = Some(DateTime::from_unix(1_774_872_000 + i64::from(second), Some(-60), 0));
+    let mut plain = Vec::new();
     Push::Event(EventNotification { time, attribute, value: &[6, 0, 0, 0, 1] }).encode(&mut plain);
-    let envelope = Envelope { wrapping, control: SecurityControl::AUTHENTICATED_ENCRYPTED, counter };
-    envelope.seal(cipher, &TITLE, &plain, &mut out).unwrap();
-    out
+    plain
 }
 
 /// A ciphered meter whose system title is known.

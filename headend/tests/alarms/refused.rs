@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use ami_proto::v1::{ListQuarantineRequest, ListQuarantineResponse, PushFate, QuarantinedPush};
-use dlms::security::{Cipher, Key, SystemTitle, Wrapping};
+use dlms::security::{Cipher, Key, SecurityControl, SystemTitle, Wrapping};
 use headend::config;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::hearing::{Hearing, TITLE, cipher, config, entry, framed, gmac_meter, octets, sealed};
+use crate::hearing::{
+    Hearing, TITLE, cipher, config, entry, framed, gmac_meter, octets, sealed, sealed_as, sealed_for_anybody,
+};
 use crate::served::soon;
 
 const ALARMS: &str = "SELECT count(*) FROM alarm";
@@ -67,6 +69,24 @@ async fn another_key_another_title_and_a_used_counter_even_after_a_restart() {
     // With a new key a meter counts anew.
     hearing.sql("UPDATE meter_secret SET encryption_key = decode(repeat('0c', 16), 'hex')");
     assert_eq!(hearing.sql("SELECT count(*) FROM meter_push_counter"), "0");
+    hearing.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_only_encrypted_may_come_from_anybody_and_moves_no_counter() {
+    let hearing = Hearing::new().await;
+    gmac_meter(&hearing, "G1");
+    let general = Wrapping::GeneralGlobal(Some(TITLE));
+    let encrypted = |counter| framed(&sealed_as(general, SecurityControl::ENCRYPTED, &cipher(), counter));
+    let alarms = "SELECT count(*), count(*) FILTER (WHERE authenticated) FROM alarm";
+    hearing.send(&encrypted(40));
+    hearing.until(alarms, "1|0").await;
+    assert_eq!(hearing.sql("SELECT count(*) FROM meter_push_counter"), "0");
+    hearing.send(&framed(&sealed_for_anybody(7)));
+    hearing.until(alarms, "2|1").await;
+    assert_eq!(hearing.sql("SELECT last, seen FROM meter_push_counter"), "7|0");
+    hearing.send(&encrypted(7));
+    assert_eq!(latest(&hearing, 1).await.0, PushFate::ReplayedCounter);
     hearing.stop().await;
 }
 

@@ -2,15 +2,17 @@
 //! meters that can send no more (`text.rs`).
 //!
 //! Whoever receives one reads its first octet: [`Push::decode`] takes the plain ones. Of a ciphered one,
-//! [`Envelope::read`] tells the sender's title (in `general-glo-ciphering`), which leads to the keys of the meter, and
-//! [`open`] unprotects it; [`Envelope::seal`] makes one out of what [`Push::encode`] wrote. A push has no association that remembers counters, so [`Opened::counter`] is for the caller to compare
-//! with the highest one that the same meter has used so far: one that is not higher is a repetition.
+//! [`title`] tells the sender, when it says so in a general envelope, which leads to the keys of the meter, and
+//! [`open`] unprotects it; [`Envelope::seal`] makes one out of what [`Push::encode`] wrote. A push has no association that remembers counters, so [`Opened::counter`] is for the caller to hold
+//! against those that the same meter has used so far, see [`ReplayWindow`](crate::security::ReplayWindow).
 
 mod text;
 
 use crate::Error;
 use crate::apdu::{DataNotification, EventNotification, tag};
-use crate::security::{Cipher, Envelope, SystemTitle};
+use crate::security::{
+    Cipher, Envelope, GENERAL_CIPHERING, GeneralCiphering, KeyInfo, SystemTitle, Wrapping,
+};
 
 pub use text::{TextContent, TextPush};
 
@@ -49,24 +51,70 @@ impl<'a> Push<'a> {
     }
 }
 
-/// A push that was ciphered. It is authentic; whether it is new is up to the caller.
+/// A push that was ciphered. Whether it is new is up to the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Opened<'a> {
     /// What was inside.
     pub push: Push<'a>,
     /// The invocation counter that the meter used.
     pub counter: u32,
+    /// Whether it is known to come from the sender. What was encrypted and no more may have been altered by anybody on the way, its
+    /// counter too.
+    pub authenticated: bool,
 }
 
-/// Unprotects in place a push that `sender` ciphered with the keys of `cipher`: authenticated and encrypted, in
-/// `general-glo-ciphering` or, an EventNotification, in `glo-event-notification-request`.
+/// Whether an APDU that starts with `tag` is for [`open`].
+pub fn is_ciphered(tag: u8) -> bool {
+    tag == GENERAL_CIPHERING || Envelope::is_tag(tag)
+}
+
+/// The sender of a ciphered push, when it says so.
+///
+/// # Errors
+/// Those of [`Envelope::read`] and [`GeneralCiphering::read`].
+pub fn title(apdu: &mut [u8]) -> Result<Option<SystemTitle>, Error> {
+    if apdu.first() == Some(&GENERAL_CIPHERING) {
+        let (envelope, _) = GeneralCiphering::read(apdu)?;
+        let title = envelope.header.originator;
+        return if title.is_empty() { Ok(None) } else { SystemTitle::try_from(title).map(Some) };
+    }
+    match Envelope::read(apdu)?.0.wrapping {
+        Wrapping::GeneralGlobal(title) | Wrapping::GeneralDedicated(title) => Ok(title),
+        Wrapping::Global(_) | Wrapping::Dedicated(_) => Ok(None),
+    }
+}
+
+/// Unprotects in place a push that `sender` ciphered with the global unicast keys of `cipher`: in `general-glo-ciphering`, in
+/// `general-ciphering` or, an EventNotification, in `glo-event-notification-request`.
 ///
 /// # Errors
 /// [`Error::TagMismatch`] for another key, another sender or damage; [`Error::WrongTitle`] when the APDU names another
-/// sender; [`Error::Protection`] when it is not authenticated and encrypted; [`Error::Unexpected`] for a plain APDU, a dedicated
-/// key, and when no push is inside; those of [`Envelope::read`] and [`Push::decode`].
+/// sender; [`Error::Value`] when it names another key; [`Error::Unexpected`] for a plain APDU, a dedicated
+/// key, and when no push is inside; those of [`Cipher::open`], [`Envelope::read`], [`GeneralCiphering::read`] and [`Push::decode`].
 pub fn open<'a>(cipher: &Cipher, sender: &SystemTitle, apdu: &'a mut [u8]) -> Result<Opened<'a>, Error> {
-    let (envelope, body) = Envelope::read_demanding(apdu)?;
-    let push = Push::decode(envelope.open(cipher, sender, body)?)?;
-    Ok(Opened { push, counter: envelope.counter })
+    let tag = *apdu.first().ok_or(Error::Truncated)?;
+    let (control, counter, plain) = if tag == GENERAL_CIPHERING {
+        let (envelope, content) = GeneralCiphering::read(apdu)?;
+        if let Some(got) = other_key(envelope.key) {
+            return Err(Error::Value { what: "key of a push", got });
+        }
+        (envelope.control, envelope.counter, envelope.open(cipher, sender, content)?)
+    } else {
+        let (envelope, body) = Envelope::read(apdu)?;
+        if matches!(envelope.wrapping, Wrapping::Dedicated(_) | Wrapping::GeneralDedicated(_)) {
+            return Err(Error::Unexpected { tag });
+        }
+        (envelope.control, envelope.counter, envelope.open(cipher, sender, body)?)
+    };
+    Ok(Opened { push: Push::decode(plain)?, counter, authenticated: control.is_authenticated() })
+}
+
+/// The kind of a key that is not the global unicast one: 0 another of the meter's, 1 a wrapped one, 2 one that is agreed on.
+const fn other_key(key: Option<KeyInfo<'_>>) -> Option<u32> {
+    match key {
+        None | Some(KeyInfo::Identified(0)) => None,
+        Some(KeyInfo::Identified(_)) => Some(0),
+        Some(KeyInfo::Wrapped { .. }) => Some(1),
+        Some(KeyInfo::Agreed { .. }) => Some(2),
+    }
 }

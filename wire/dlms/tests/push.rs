@@ -1,4 +1,4 @@
-//! Ciphered pushes against byte vectors, and what is refused: another key, another sender, damage, a weaker protection.
+//! Ciphered pushes against byte vectors, and what is refused: another key, another sender, damage.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests stand outside the test functions")]
 
@@ -14,17 +14,13 @@ mod store;
 use apdu::Apdu;
 use dlms::apdu::{DataNotification, DataNotificationConfirm, EventNotification, LongInvokeId};
 use dlms::push::{self, Push, TextContent, TextPush};
-use dlms::security::{Cipher, Envelope, Key, SecurityControl, SystemTitle, Wrapping};
+use dlms::security::{
+    Cipher, Envelope, GeneralCiphering, GeneralHeader, Key, KeyInfo, SecurityControl, SystemTitle, Wrapping,
+};
 use dlms::{AttributeDescriptor, DateTime, Error, Fault};
 use proptest::prelude::*;
 use serde_json::Value;
 use store::Vector;
-
-/// Vectors of the group whose octets are not a push that is taken, and why.
-const IN_PART: [(&str, &str); 2] = [
-    ("DV164", "HDLC is not spoken: the APDU is taken as it is put together beside the frames"),
-    ("DV277", "suite 1, not authenticated: refused by its security control octet"),
-];
 
 const METER: SystemTitle = SystemTitle::new(*b"MMM\0\0\xBC\x61\x4E");
 const OTHER: SystemTitle = SystemTitle::new(*b"MMM\0\0\xBC\x61\x4F");
@@ -59,7 +55,7 @@ fn sealed(vector: Vector) -> Sealed {
     }
 }
 
-/// The vectors that are opened.
+/// The vectors that are authenticated.
 fn all() -> Vec<Sealed> {
     let group = store::all().into_iter().filter(|vector| vector.group == "push-ciphered");
     let all: Vec<Sealed> = group.filter(|vector| vector.id != "DV277").map(sealed).collect();
@@ -92,11 +88,12 @@ fn vectors_open_and_seal_to_the_same_octets() {
 }
 
 #[test]
-fn a_push_of_another_suite_is_refused_by_name() {
-    assert_eq!(IN_PART.map(|(id, _)| id), ["DV164", "DV277"]);
+fn a_push_that_is_only_encrypted_is_opened_and_proves_nothing() {
     let mut vector = sealed(store::all().into_iter().find(|vector| vector.id == "DV277").unwrap());
-    let refused = Error::Protection { expected: 0x30, got: 0x21 };
-    assert_eq!(push::open(&vector.cipher, &vector.title, &mut vector.octets), Err(refused));
+    let plain = hex(&vector.expected["plaintext"]);
+    let opened = push::open(&vector.cipher, &vector.title, &mut vector.octets).unwrap();
+    assert_eq!(opened.push, Push::decode(&plain).unwrap());
+    assert_eq!((opened.counter, opened.authenticated), (2_710_426, false));
 }
 
 #[test]
@@ -152,18 +149,65 @@ fn each_push_is_taken_in_each_envelope_that_it_may_have() {
     ] {
         let mut octets = from_meter(wrapping, FULL, &push);
         assert_eq!(octets[0], first);
-        assert_eq!(push::open(&cipher(), &METER, &mut octets), Ok(push::Opened { push, counter: 7 }));
+        let title = match wrapping {
+            Wrapping::GeneralGlobal(title) => title,
+            _ => None,
+        };
+        assert_eq!(push::title(&mut octets.clone()), Ok(title));
+        assert!(push::is_ciphered(first));
+        let expected = push::Opened { push, counter: 7, authenticated: true };
+        assert_eq!(push::open(&cipher(), &METER, &mut octets), Ok(expected));
+    }
+    assert!(![0x0F, 0xC2, 0xDF].into_iter().any(push::is_ciphered));
+}
+
+#[test]
+fn a_push_is_taken_in_general_ciphering_under_the_global_key() {
+    let push = Push::Data(data());
+    let mut plain = Vec::new();
+    push.encode(&mut plain);
+    let seal = |key, originator: &[u8]| {
+        let header = GeneralHeader { transaction_id: &[1], originator, ..GeneralHeader::default() };
+        let envelope = GeneralCiphering { header, key, control: FULL, counter: 7 };
+        let mut out = Vec::new();
+        envelope.seal(&cipher(), &METER, &plain, &mut out).unwrap();
+        out
+    };
+    let expected = push::Opened { push, counter: 7, authenticated: true };
+    for (key, originator, title) in [
+        (Some(KeyInfo::Identified(0)), &METER.octets()[..], Some(METER)),
+        (None, METER.octets(), Some(METER)),
+        (None, &[], None),
+    ] {
+        let mut octets = seal(key, originator);
+        assert_eq!(push::title(&mut octets.clone()), Ok(title));
+        assert_eq!(push::open(&cipher(), &METER, &mut octets), Ok(expected));
+    }
+    let wrapped = KeyInfo::Wrapped { kek: 0, key: &[0; 24] };
+    let agreed = KeyInfo::Agreed { parameters: &[2], data: &[] };
+    for (got, key) in [KeyInfo::Identified(1), wrapped, agreed].into_iter().enumerate() {
+        let refused = Error::Value { what: "key of a push", got: got as u32 };
+        assert_eq!(push::open(&cipher(), &METER, &mut seal(Some(key), METER.octets())), Err(refused));
+    }
+    let refused = Error::WrongTitle { expected: METER, got: OTHER };
+    assert_eq!(push::open(&cipher(), &METER, &mut seal(None, OTHER.octets())), Err(refused));
+}
+
+#[test]
+fn a_push_says_whether_it_is_authentic() {
+    let push = Push::Event(event(None));
+    for control in [0x10, 0x20, 0x30, 0x11, 0x21, 0x31].map(SecurityControl::new) {
+        let mut octets = from_meter(Wrapping::Global(0xC2), control, &push);
+        let authenticated = control.is_authenticated();
+        let expected = push::Opened { push, counter: 7, authenticated };
+        assert_eq!(push::open(&cipher(), &METER, &mut octets), Ok(expected), "{control}");
     }
 }
 
 #[test]
-fn what_is_not_a_fully_protected_push_of_this_sender_is_refused_by_name() {
+fn what_is_no_push_of_this_sender_is_refused_by_name() {
     let (push, general) = (Push::Event(event(None)), Wrapping::GeneralGlobal(Some(METER)));
     let open = |octets: &[u8]| push::open(&cipher(), &METER, &mut octets.to_vec()).err();
-    for control in [SecurityControl::AUTHENTICATED, SecurityControl::ENCRYPTED] {
-        let refused = Error::Protection { expected: 0x30, got: control.octet() };
-        assert_eq!(open(&from_meter(general, control, &push)), Some(refused));
-    }
     for (wrapping, tag) in
         [(Wrapping::Dedicated(0xC2), 0xD2), (Wrapping::GeneralDedicated(Some(METER)), 0xDC)]
     {
