@@ -1,12 +1,12 @@
 use dlms::{
     Conformance,
-    client::{Association, Counters, Opened, Opening, Parameters, Security},
+    client::{Association, Opened, Opening, Parameters, Security},
 };
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::{
-    Credentials, Limits, Station,
+    Limits, Station,
     diagnosis::{Setback, Stage},
     exchange::{self, Subject},
     line::{Line, Origin},
@@ -21,7 +21,7 @@ pub(crate) struct Scratch {
     pub(crate) apdu: Vec<u8>,
 }
 
-/// Opens an association on a fresh line: one exchange, with GMAC two. Counts the exchanges in `exchanges`.
+/// Opens an association on a fresh line: one exchange, with high level security two. Counts the exchanges in `exchanges`.
 pub(crate) async fn open(
     line: &mut Line,
     station: &Station,
@@ -71,58 +71,4 @@ async fn ask(line: &mut Line, limits: &Limits, scratch: &mut Scratch) -> Result<
         }
     }
     Ok(())
-}
-
-/// The protection of the next association. `challenge` is the work's; no two associations get the same.
-pub(crate) fn security(
-    credentials: &Credentials,
-    challenge: &[u8; 16],
-    counters: Option<Counters>,
-) -> Result<Security, Setback> {
-    match credentials {
-        Credentials::None => Ok(Security::None),
-        Credentials::Lls { password } => Ok(Security::Lls { password: password.clone() }),
-        Credentials::Gmac { client_title, encryption_key, authentication_key } => {
-            let counters = counters.ok_or(Setback::NoCounters)?;
-            Ok(Security::Gmac {
-                client_title: *client_title,
-                encryption_key: encryption_key.clone(),
-                authentication_key: authentication_key.clone(),
-                challenge: fresh(challenge, counters.next()),
-                counters,
-            })
-        }
-    }
-}
-
-/// An unpredictable challenge that was never used: the work's octets, changed by a counter that is never used again.
-fn fresh(challenge: &[u8; 16], counter: u32) -> [u8; 16] {
-    let mut fresh = *challenge;
-    for (octet, changed) in fresh[12..].iter_mut().zip(counter.to_be_bytes()) {
-        *octet ^= changed;
-    }
-    fresh
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn challenges_of_one_work_differ_and_stay_unpredictable() {
-        let work = *b"unpredictable...";
-        assert_eq!(fresh(&work, 1)[..12], work[..12]);
-        assert_ne!(fresh(&work, 1), fresh(&work, 2));
-    }
-
-    #[test]
-    fn gmac_without_counters_is_refused_by_name() {
-        use dlms::client::{Key, SystemTitle};
-        let credentials = Credentials::Gmac {
-            client_title: SystemTitle::new(*b"HES\0\0\0\0\x01"),
-            encryption_key: Key::new([1; 16]),
-            authentication_key: Key::new([2; 16]),
-        };
-        assert!(matches!(security(&credentials, &[0; 16], None), Err(Setback::NoCounters)));
-    }
 }

@@ -5,7 +5,7 @@ use dlms::{
     StateError,
 };
 
-use crate::{Credentials, Failure, Limits, Reason, Station, line::LineError, time::TimeError};
+use crate::{Failure, Level, Limits, Reason, Station, line::LineError, time::TimeError};
 
 /// How far the conversation had come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,8 +164,8 @@ fn line(stage: Stage, error: &LineError, station: &Station, limits: &Limits) -> 
     };
     let is_hdlc = station.address.is_hdlc();
     // A meter with other keys may keep silent or hang up instead of saying so; that much can be suspected, not known.
-    let hint = match (stage, &station.credentials) {
-        (Stage::Opening, Credentials::Gmac { .. }) => {
+    let hint = match (stage, station.credentials.is_ciphered()) {
+        (Stage::Opening, true) => {
             " after the ciphered request to associate; check that nobody else is connected, then client address and keys"
         }
         (Stage::Opening, _) => {
@@ -250,40 +250,49 @@ fn answer(error: &Error) -> Failure {
 /// Errors while the association is opened.
 fn opening(error: &Error, station: &Station) -> Failure {
     let sap = station.client_sap;
-    match (&station.credentials, error) {
-        (_, Error::Exception(exception)) => self::exception(exception),
-        (_, Error::CountersSpent) => spent(),
-        (Credentials::Gmac { .. }, Error::TagMismatch | Error::ServerProof | Error::Action(_)) => {
+    let credentials = &station.credentials;
+    match error {
+        Error::Exception(exception) => self::exception(exception),
+        Error::CountersSpent => spent(),
+        Error::TagMismatch => wrong_key(error),
+        Error::ServerProof
+        | Error::Action(_)
+        | Error::Rejected { diagnostic: Diagnostic::AUTHENTICATION_FAILURE, .. }
+            if credentials.proves_by_key() =>
+        {
             wrong_key(error)
         }
-        (
-            Credentials::Gmac { .. },
-            Error::Rejected { diagnostic: Diagnostic::AUTHENTICATION_FAILURE, .. },
-        ) => wrong_key(error),
-        (
-            Credentials::Lls { .. },
-            Error::Rejected {
-                diagnostic: Diagnostic::AUTHENTICATION_FAILURE | Diagnostic::AUTHENTICATION_REQUIRED,
-                ..
-            },
-        ) => Failure::new(
+        Error::ServerProof
+        | Error::Action(_)
+        | Error::Rejected { diagnostic: Diagnostic::AUTHENTICATION_FAILURE, .. }
+            if matches!(credentials.level, Level::Hls(_)) =>
+        {
+            let detail = format!(
+                "The secret of the meter for client address {sap} is another one ({error}); correct it before the meter locks up."
+            );
+            Failure::new(Reason::WrongPassword, detail)
+        }
+        Error::Rejected {
+            diagnostic: Diagnostic::AUTHENTICATION_FAILURE | Diagnostic::AUTHENTICATION_REQUIRED,
+            ..
+        } if matches!(credentials.level, Level::Lls { .. }) => Failure::new(
             Reason::WrongPassword,
             format!(
                 "The meter refused the password for client address {sap}; correct it before the meter locks up."
             ),
         ),
-        (_, Error::Rejected { diagnostic: Diagnostic::TITLE_NOT_RECOGNISED, .. }) => Failure::new(
+        Error::Rejected { diagnostic: Diagnostic::TITLE_NOT_RECOGNISED, .. } => Failure::new(
             Reason::MeterRefused,
             "The meter does not know the head-end's system title; register the title in the meter or correct it.",
         ),
-        (_, Error::Rejected { result, diagnostic }) => Failure::new(
+        Error::Rejected { result, diagnostic } => Failure::new(
             Reason::MeterRefused,
             format!(
                 "The meter refused the association ({result}, {diagnostic}); check client address {sap}, its level of \
                  security and its password."
             ),
         ),
-        (_, other) => common(other),
+        other => common(other),
     }
 }
 

@@ -8,6 +8,7 @@
 //! - what waits for its turn is in the `inbox.rs`; one work is done from its first request to its end in `serve.rs`;
 //! - a turn is one work's time with the meter: attempts, reports, cost, and giving way to what is more urgent (`turn.rs`);
 //! - `task/` has one file per thing that can be asked of a meter;
+//! - [`Credentials`] say how head-end and meter show each other who they are (`credentials.rs`), a [`Seed`] is what is random in it;
 //! - a session keeps the association with one meter warm and checks its serial number (`station.rs`), opens it
 //!   (`association.rs`) and uses the reserved invocation counters in ascending order (`counters.rs`);
 //! - `exchange.rs` shows each request and its answer to those who look on, [`Instruments`] count them for a whole process, and hold the
@@ -25,6 +26,7 @@ mod association;
 mod channel;
 mod clock;
 mod counters;
+mod credentials;
 mod diagnosis;
 mod exchange;
 mod failure;
@@ -36,6 +38,7 @@ mod limits;
 mod line;
 mod order;
 mod protocol_log;
+mod seed;
 mod serve;
 mod station;
 mod tariff;
@@ -48,6 +51,7 @@ mod work;
 pub use address::{Address, AddressError};
 pub use channel::Channel;
 pub use clock::{Clock, SystemClock};
+pub use credentials::{Credentials, Level, Protection};
 pub use failure::{Failure, Reason, UnknownReason};
 pub use image::{Image, ImageActivation, ImageError, ImageOctets, ImageSource, Install, Octets};
 pub use instruments::Instruments;
@@ -56,8 +60,9 @@ pub use limits::Limits;
 pub use line::{Dialer, MemoryDialer};
 pub use order::{Finding, Outcome, Switch, SwitchTo, Terms};
 pub use protocol_log::{Knobs, Layers, ProtocolLog};
+pub use seed::Seed;
 pub use tariff::{Activation, HeldTariff, PushTariff, TariffObjects};
 pub use work::{
-    Captures, Covered, Credentials, Event, JobId, MeterId, ProfileRange, RegisterRequest, RegisterValue,
-    Report, Station, Task, Work,
+    Captures, Covered, Event, JobId, MeterId, ProfileRange, RegisterRequest, RegisterValue, Report, Station,
+    Task, Work,
 };

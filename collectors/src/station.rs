@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::Instrument as _;
 
 use crate::{
-    Clock, Credentials, Dialer, Failure, Limits, MeterId, Reason, Station, Work,
+    Clock, Dialer, Failure, Limits, MeterId, Reason, Station, Work,
     association::{self, Scratch},
     counters::CounterPool,
     diagnosis::{Setback, Stage},
@@ -50,6 +50,8 @@ pub(crate) struct Session {
     blocks: u32,
     bytes_closed: u64,
     exchanges: u32,
+    /// Associations begun so far.
+    associations: u64,
     last_delay: Duration,
 }
 
@@ -95,6 +97,7 @@ impl Session {
             blocks: 0,
             bytes_closed: 0,
             exchanges: 0,
+            associations: 0,
             last_delay: Duration::ZERO,
         }
     }
@@ -309,16 +312,18 @@ impl Session {
 
     async fn connect(&mut self, work: &Work) -> Result<(), Setback> {
         let station = &work.station;
-        let is_ciphered = matches!(station.credentials, Credentials::Gmac { .. });
-        if is_ciphered && !self.has_counters(station.meter) {
+        let takes_counters = station.credentials.takes_counters();
+        if takes_counters && !self.has_counters(station.meter) {
             return Err(Setback::NoCounters);
         }
         let mut line = self.dial(station).await?;
         let pool = self.pools.entry(station.meter).or_default();
-        let counters = if is_ciphered { pool.take() } else { None };
+        let counters = if takes_counters { pool.take() } else { None };
         let spare = counters.as_ref().map(after_opening);
         let used = counters.as_ref().map(Counters::next);
-        let security = association::security(&station.credentials, &work.challenge, counters)?;
+        self.associations += 1;
+        let seed = work.seed.of_association(self.associations);
+        let security = station.credentials.security(&station.model.association, &seed, counters);
         let counts = (&mut self.scratch, &mut self.exchanges);
         match association::open(&mut line, station, security, &self.limits, counts).await {
             Ok(association) => {
@@ -395,18 +400,14 @@ impl Session {
     }
 }
 
-/// Whether an association for one station serves the other. Keys and passwords are not compared: the meter has accepted
-/// those that the association was opened with, and new ones are used for the next one.
+/// Whether an association for one station serves the other.
 fn is_same(one: &Arc<Station>, other: &Arc<Station>) -> bool {
-    let level = |station: &Station| match &station.credentials {
-        Credentials::None => (0, None),
-        Credentials::Lls { .. } => (1, None),
-        Credentials::Gmac { client_title, .. } => (2, Some(*client_title)),
-    };
-    let who = |station: &Station| {
-        (station.meter, station.device_address, station.client_sap, station.server_sap, level(station))
-    };
-    Arc::ptr_eq(one, other) || (who(one) == who(other) && one.address == other.address)
+    let who =
+        |station: &Station| (station.meter, station.device_address, station.client_sap, station.server_sap);
+    Arc::ptr_eq(one, other)
+        || (who(one) == who(other)
+            && one.address == other.address
+            && one.credentials.serve(&other.credentials))
 }
 
 /// What certainly is unused of a range when opening an association with it has failed.

@@ -2,12 +2,15 @@ use std::sync::Arc;
 
 use dlms::{
     AttributeDescriptor, Obis, Unit,
-    client::{Counters, Key, Password, SystemTitle},
+    client::{Counters, SystemTitle},
 };
 use jiff::{Timestamp, tz::TimeZone};
 use models::Model;
 
-use crate::{Address, Failure, Finding, Install, Layout, Outcome, PushTariff, Switch, TariffObjects, Terms};
+use crate::{
+    Address, Credentials, Failure, Finding, Install, Layout, Outcome, PushTariff, Seed, Switch,
+    TariffObjects, Terms,
+};
 
 /// Key of a meter in the inventory.
 pub type MeterId = i32;
@@ -38,27 +41,6 @@ pub struct Station {
     pub zone: TimeZone,
 }
 
-/// Level of security of an association and its secrets, none of which is ever formatted.
-#[derive(Debug, Clone)]
-pub enum Credentials {
-    /// Lowest level: no authentication.
-    None,
-    /// Low level security.
-    Lls {
-        /// Sent to the meter as it is.
-        password: Password,
-    },
-    /// High level security, mechanism 5 (GMAC), with authenticated encryption, suite 0.
-    Gmac {
-        /// System title under which the head-end speaks.
-        client_title: SystemTitle,
-        /// Global unicast encryption key of the meter.
-        encryption_key: Key,
-        /// Authentication key of the meter.
-        authentication_key: Key,
-    },
-}
-
 /// What a channel is asked to do: one task on one meter.
 #[derive(Debug)]
 pub struct Work {
@@ -66,11 +48,11 @@ pub struct Work {
     pub job: JobId,
     /// The meter.
     pub station: Arc<Station>,
-    /// Invocation counters reserved for this work; needed with [`Credentials::Gmac`]. A channel uses the ranges it holds for
+    /// Invocation counters reserved for this work; needed when [`Credentials::takes_counters`]. A channel uses the ranges it holds for
     /// one meter in ascending order, whichever work came first: a meter never accepts a lower counter after a higher one.
     pub counters: Option<Counters>,
-    /// Unpredictable octets, fresh for this work, from which the challenges to the meter are made.
-    pub challenge: [u8; 16],
+    /// Fresh for this work.
+    pub seed: Seed,
     /// What to do.
     pub task: Task,
     /// Higher goes first; among equals the older.

@@ -13,10 +13,10 @@ use std::{sync::Arc, time::Duration};
 
 use collectors::{
     Channel, Covered, Credentials, Event, Failure, Finding, Image, ImageActivation, ImageError, ImageOctets,
-    ImageSource, Install, Limits, Octets, Outcome, Reason, Report, Station, Task, Terms, Work,
+    ImageSource, Install, Limits, Octets, Outcome, Reason, Report, Seed, Station, Task, Terms, Work,
 };
 use common::{at, ended};
-use dlms::client::{Counters, Key, SystemTitle};
+use dlms::client::{Counters, GlobalKeys, Key, SystemTitle};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use models::{Model, SecondInitiate};
 use simulator::{Affected, Fault, FaultRule, FirmwareConfig, Fleet, FleetConfig, Often};
@@ -69,11 +69,10 @@ fn station(fleet: &Fleet, model: Arc<Model>) -> Arc<Station> {
         device_address: None,
         server_sap: model.association.server_sap,
         client_sap: model.association.client_sap_gmac,
-        credentials: Credentials::Gmac {
-            client_title: SystemTitle::new(*b"HEAD\0\0\0\x01"),
-            encryption_key: Key::new(secrets.encryption_key),
-            authentication_key: Key::new(secrets.authentication_key),
-        },
+        credentials: Credentials::gmac(
+            SystemTitle::new(*b"HEAD\0\0\0\x01"),
+            GlobalKeys::of_suite_0(Key::new(secrets.encryption_key), Key::new(secrets.authentication_key)),
+        ),
         serial: Some(meter.serial()),
         model,
         zone: TimeZone::UTC,
@@ -128,7 +127,7 @@ fn work(station: &Arc<Station>, install: Install, (first, counters): (u32, u32))
         job: 1,
         station: Arc::clone(station),
         counters: Some(Counters::new(first, first + counters)),
-        challenge: *b"head-end random!",
+        seed: Seed::new([42; 32]),
         task: Task::InstallFirmware(install),
         priority: -10,
         span: tracing::Span::none(),

@@ -44,7 +44,7 @@ use std::{
     time::Duration,
 };
 
-use collectors::{Channel, Clock, Dialer, Event, Limits, MemoryDialer, Station, Work};
+use collectors::{Channel, Clock, Dialer, Event, Limits, MemoryDialer, Seed, Station, Work};
 use dlms::client::Counters;
 use tokio::{
     runtime::Builder,
@@ -171,7 +171,7 @@ fn work(order: &Order, station: &Arc<Station>, first: &mut u32) -> Work {
         job: order.job,
         station: Arc::clone(station),
         counters: Some(counters),
-        challenge: *b"head-end random!",
+        seed: Seed::new([42; 32]),
         task: order.task.clone(),
         priority: order.priority,
         span: tracing::Span::none(),

@@ -13,10 +13,10 @@ use std::{sync::Arc, time::Duration};
 
 use collectors::{
     Channel, Covered, Credentials, Event, Failure, Layout, Limits, ProfileRange, Reason, RegisterRequest,
-    Report, Station, Task, Work,
+    Report, Seed, Station, Task, Work,
 };
 use common::{at, ended, layout, reason};
-use dlms::client::{Counters, Key, Password, SystemTitle};
+use dlms::client::{Counters, GlobalKeys, Key, Password, SystemTitle};
 use jiff::{Timestamp, tz::TimeZone};
 use models::Model;
 use simulator::{Affected, Clock, Fault, FaultRule, Fleet, FleetConfig, Security, SecurityLevel};
@@ -55,17 +55,19 @@ fn station(fleet: &Fleet, number: usize) -> Station {
     let (meter, model) = (&fleet.meters()[number], model());
     let secrets = meter.secrets();
     let (client_sap, credentials) = match meter.security() {
-        SecurityLevel::None => (model.association.client_sap_none, Credentials::None),
+        SecurityLevel::None => (model.association.client_sap_none, Credentials::none()),
         SecurityLevel::Lls => {
             let password = Password::new(secrets.password.as_bytes());
-            (model.association.client_sap_lls, Credentials::Lls { password })
+            (model.association.client_sap_lls, Credentials::lls(password))
         }
         SecurityLevel::Gmac => {
-            let credentials = Credentials::Gmac {
-                client_title: SystemTitle::new(*b"HEAD\0\0\0\x01"),
-                encryption_key: Key::new(secrets.encryption_key),
-                authentication_key: Key::new(secrets.authentication_key),
-            };
+            let credentials = Credentials::gmac(
+                SystemTitle::new(*b"HEAD\0\0\0\x01"),
+                GlobalKeys::of_suite_0(
+                    Key::new(secrets.encryption_key),
+                    Key::new(secrets.authentication_key),
+                ),
+            );
             (model.association.client_sap_gmac, credentials)
         }
     };
@@ -88,7 +90,7 @@ fn work(job: i64, station: &Arc<Station>, task: Task) -> Work {
         job,
         station: Arc::clone(station),
         counters: Some(Counters::new(first, first + 1000)),
-        challenge: *b"head-end random!",
+        seed: Seed::new([42; 32]),
         task,
         priority: 0,
         span: tracing::Span::none(),
@@ -323,20 +325,20 @@ async fn another_layout_is_noticed_reported_and_used() {
 #[tokio::test]
 async fn wrong_secrets_and_used_counters_are_told_apart() {
     let fleet = fleet(Security::Mixed, 3, &[]).await;
-    let wrong_password = Credentials::Lls { password: Password::new("00000000") };
+    let wrong_password = Credentials::lls(Password::new("00000000"));
     let lls = Arc::new(Station { credentials: wrong_password, ..station(&fleet, 1) });
     let reports = collect(vec![work(1, &lls, Task::ReadClock)]).await;
     assert_eq!(reason(&reports, 1), Reason::WrongPassword);
 
     let good = Arc::new(station(&fleet, 2));
-    let Credentials::Gmac { client_title, encryption_key, authentication_key } = good.credentials.clone()
-    else {
-        panic!("meter 2 ciphers")
+    let change = |spoil: fn(&mut GlobalKeys)| {
+        let mut credentials = good.credentials.clone();
+        spoil(&mut credentials.protection.as_mut().expect("meter 2 ciphers").keys);
+        credentials
     };
-    let wrong = Key::new([7; 16]);
-    for (encryption_key, authentication_key) in [(wrong.clone(), authentication_key), (encryption_key, wrong)]
-    {
-        let credentials = Credentials::Gmac { client_title, encryption_key, authentication_key };
+    let wrong_encryption = change(|keys| keys.encryption = Key::new([7; 16]));
+    let wrong_authentication = change(|keys| keys.authentication = Key::new([7; 16]));
+    for credentials in [wrong_encryption, wrong_authentication] {
         let station = Arc::new(Station { credentials, ..station(&fleet, 2) });
         let reports = collect(vec![work(2, &station, Task::ReadClock)]).await;
         assert_eq!(reason(&reports, 2), Reason::WrongKey);

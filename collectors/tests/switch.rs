@@ -11,10 +11,10 @@
 use std::{sync::Arc, time::Duration};
 
 use collectors::{
-    Channel, Credentials, Event, Failure, Limits, Outcome, Reason, Report, Station, Switch, SwitchTo, Task,
-    Terms, Work,
+    Channel, Credentials, Event, Failure, Limits, Outcome, Reason, Report, Seed, Station, Switch, SwitchTo,
+    Task, Terms, Work,
 };
-use dlms::client::{Counters, Key, SystemTitle};
+use dlms::client::{Counters, GlobalKeys, Key, SystemTitle};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use models::Model;
 use simulator::{
@@ -69,7 +69,7 @@ impl Bench {
             job: self.attempts.into(),
             station: Arc::new(self.station()),
             counters: Some(Counters::new(first, first + 1000)),
-            challenge: *b"head-end random!",
+            seed: Seed::new([42; 32]),
             task,
             priority: 0,
             span: tracing::Span::none(),
@@ -105,11 +105,13 @@ impl Bench {
             device_address: None,
             server_sap: model.association.server_sap,
             client_sap: model.association.client_sap_gmac,
-            credentials: Credentials::Gmac {
-                client_title: SystemTitle::new(*b"HEAD\0\0\0\x01"),
-                encryption_key: Key::new(secrets.encryption_key),
-                authentication_key: Key::new(secrets.authentication_key),
-            },
+            credentials: Credentials::gmac(
+                SystemTitle::new(*b"HEAD\0\0\0\x01"),
+                GlobalKeys::of_suite_0(
+                    Key::new(secrets.encryption_key),
+                    Key::new(secrets.authentication_key),
+                ),
+            ),
             serial: Some(self.meter().serial()),
             model,
             zone: TimeZone::UTC,

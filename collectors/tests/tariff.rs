@@ -11,12 +11,12 @@
 use std::{sync::Arc, time::Duration};
 
 use collectors::{
-    Activation, Channel, Credentials, Event, Failure, Limits, Outcome, PushTariff, Reason, Report, Station,
-    Task, Terms, Work,
+    Activation, Channel, Credentials, Event, Failure, Limits, Outcome, PushTariff, Reason, Report, Seed,
+    Station, Task, Terms, Work,
 };
 use dlms::{
     DateTime,
-    client::{Counters, Key, SystemTitle},
+    client::{Counters, GlobalKeys, Key, SystemTitle},
     cosem::{
         Form,
         activity_calendar::{Action, Calendar, Day, Season, Week},
@@ -73,7 +73,7 @@ impl Bench {
             job: self.attempts.into(),
             station: Arc::new(self.station()),
             counters: Some(Counters::new(first, first + 1000)),
-            challenge: *b"head-end random!",
+            seed: Seed::new([42; 32]),
             task: Task::PushTariff(Box::new(tariff.clone())),
             priority: 0,
             span: tracing::Span::none(),
@@ -110,11 +110,13 @@ impl Bench {
             device_address: None,
             server_sap: model.association.server_sap,
             client_sap: model.association.client_sap_gmac,
-            credentials: Credentials::Gmac {
-                client_title: SystemTitle::new(*b"HEAD\0\0\0\x01"),
-                encryption_key: Key::new(secrets.encryption_key),
-                authentication_key: Key::new(secrets.authentication_key),
-            },
+            credentials: Credentials::gmac(
+                SystemTitle::new(*b"HEAD\0\0\0\x01"),
+                GlobalKeys::of_suite_0(
+                    Key::new(secrets.encryption_key),
+                    Key::new(secrets.authentication_key),
+                ),
+            ),
             serial: Some(meter.serial()),
             model,
             zone: TimeZone::UTC,

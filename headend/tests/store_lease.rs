@@ -7,8 +7,9 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use collectors::{Credentials, Event, Failure, Reason, Report};
+use collectors::{Event, Failure, Level, Reason, Report};
 use common::{Database, at, done, energy, layout};
+use dlms::client::Hls;
 use headend::store::jobs::{DEATHS, Leased, Wanted};
 use headend::store::{JobKind, Store};
 use proptest::prelude::*;
@@ -79,7 +80,7 @@ async fn one_statement_brings_all_that_a_session_needs() {
     assert_eq!((meter_leased.meter, meter_leased.serial.as_str()), (meter, "AB123"));
     assert_eq!((meter_leased.server_sap, meter_leased.client_sap), (1, 16));
     assert_eq!((meter_leased.zone.as_str(), meter_leased.model.as_str()), ("Europe/Berlin", "generic-dlms"));
-    assert!(matches!(meter_leased.credentials, Credentials::Gmac { .. }));
+    assert!(matches!(meter_leased.credentials.level, Level::Hls(Hls::Gmac)));
     let [first, second] = meter_leased.jobs.as_slice() else { panic!("{:?}", meter_leased.jobs) };
     assert_eq!(
         (first.id, first.kind, first.priority),

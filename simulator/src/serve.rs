@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dlms::client::{Counters, Key, Password, SystemTitle};
+use dlms::client::{Counters, GlobalKeys, Key, Password, SystemTitle};
 use dlms::server::{Policy, Security, Session};
 use dlms::{Conformance, ExceptionResponse, ServiceError};
 use tokio::io::AsyncWriteExt;
@@ -175,9 +175,9 @@ fn open(meter: &Meter, client_sap: u16) -> Option<Session> {
     let association = &meter.fleet().plan.model.association;
     let secrets = meter.secrets();
     let security = match meter.security() {
-        _ if client_sap == association.client_sap_none => Security::None,
+        _ if client_sap == association.client_sap_none => Security::none(),
         SecurityLevel::Lls if client_sap == association.client_sap_lls => {
-            Security::Lls { password: Password::new(secrets.password) }
+            Security::lls(Password::new(secrets.password))
         }
         SecurityLevel::Gmac if client_sap == association.client_sap_gmac => {
             let (first, end, last_client_counter) = meter.act(|state, _| {
@@ -185,14 +185,16 @@ fn open(meter: &Meter, client_sap: u16) -> Option<Session> {
                 state.own_counter = first.saturating_add(COUNTERS_PER_SESSION);
                 (first, state.own_counter, state.client_counter)
             });
-            Security::Gmac {
-                server_title: SystemTitle::new(meter.system_title()),
-                encryption_key: Key::new(secrets.encryption_key),
-                authentication_key: Key::new(secrets.authentication_key),
-                challenge: meter.challenge(first),
-                counters: Counters::new(first, end),
+            Security::gmac(
+                SystemTitle::new(meter.system_title()),
+                GlobalKeys::of_suite_0(
+                    Key::new(secrets.encryption_key),
+                    Key::new(secrets.authentication_key),
+                ),
+                meter.challenge(first),
+                Counters::new(first, end),
                 last_client_counter,
-            }
+            )
         }
         _ => return None,
     };

@@ -191,7 +191,7 @@ async fn the_public_client_sees_the_counter_and_no_reading() {
     let address = fleet.addresses()[0];
     let (sap, credentials) = security(&fleet.meters()[0], 1000);
     Reader::open_as(address, sap, credentials).await.unwrap();
-    let mut public = Reader::open_as(address, 16, ClientSecurity::None).await.unwrap();
+    let mut public = Reader::open_as(address, 16, ClientSecurity::none()).await.unwrap();
     let Data::DoubleLongUnsigned(counter) = public.value(1, "0.0.43.1.0.255", 2).await.unwrap() else {
         panic!("a number")
     };
@@ -210,7 +210,7 @@ async fn the_load_switch_opens_and_closes_for_those_who_may() {
     assert_eq!(reader.value(70, switch, 2).await.unwrap(), Data::Boolean(false));
     assert_eq!(reader.value(70, switch, 3).await.unwrap(), Data::Enum(0));
     assert!(!fleet.meters()[0].connected() && fleet.meters()[1].connected());
-    let mut public = Reader::open_as(fleet.addresses()[0], 16, ClientSecurity::None).await.unwrap();
+    let mut public = Reader::open_as(fleet.addresses()[0], 16, ClientSecurity::none()).await.unwrap();
     let refused = public.invoke(70, switch, 2).await;
     assert!(
         matches!(refused, Err(Failure::Protocol(Error::Action(ActionResult::ReadWriteDenied)))),
@@ -245,7 +245,7 @@ async fn wrong_secrets_and_wrong_addresses_get_nothing() {
     let addresses = fleet.addresses();
     let (sap, password) = security(lls, 1);
     assert!(Reader::open_as(addresses[1], sap, password).await.is_ok());
-    let wrong = ClientSecurity::Lls { password: dlms::client::Password::new("00000000") };
+    let wrong = ClientSecurity::lls(dlms::client::Password::new("00000000"));
     let refused = Reader::open_as(addresses[1], 32, wrong).await;
     assert!(matches!(refused, Err(Failure::Protocol(Error::Rejected { .. }))));
     let (sap, keys_of_another) = security(gmac, 1);

@@ -29,7 +29,7 @@ const HARMLESS: [u16; 10] = [8, 9, 10, 11, 20, 18, 6, 22, 70, 71];
 pub(super) fn hidden(apdu: &[u8]) -> Range<usize> {
     let all = |from: usize| from.min(apdu.len())..apdu.len();
     match *apdu {
-        [first, ..] if Envelope::is_tag(first) => 0..0,
+        [first, ..] if Envelope::is_tag(first) => sealed(apdu),
         [AARQ, ..] => associating(apdu),
         [tag::GET_REQUEST, ..] => 0..0,
         // A release carries at most a ciphered initiate request.
@@ -41,6 +41,19 @@ pub(super) fn hidden(apdu: &[u8]) -> Range<usize> {
         }
         [tag::SET_REQUEST | tag::ACTION_REQUEST, ..] => all(BARE),
         _ => all(1),
+    }
+}
+
+/// What an APDU that is authenticated only shows of the one inside, which has nothing to hide behind a cipher.
+fn sealed(apdu: &[u8]) -> Range<usize> {
+    match Envelope::read(&mut apdu.to_vec()) {
+        Ok((envelope, _)) if envelope.control.is_encrypted() => 0..0,
+        Ok((_, body)) => {
+            let inside = apdu.len() - body.len();
+            let Range { start, end } = hidden(&apdu[inside..]);
+            inside + start..inside + end
+        }
+        Err(_) => 1..apdu.len(),
     }
 }
 
@@ -131,12 +144,10 @@ mod tests {
     fn passwords_and_dedicated_keys_are_hidden_and_the_rest_of_the_request_is_not() {
         let with = |authentication, user_information| {
             let aarq = Aarq {
-                context: ApplicationContext::LogicalNames,
-                calling_title: None,
                 requirements: true,
                 mechanism: Some(Mechanism::Low),
                 authentication,
-                user_information,
+                ..Aarq::new(ApplicationContext::LogicalNames, user_information)
             };
             written(|out| aarq.encode(out))
         };
@@ -156,6 +167,21 @@ mod tests {
     fn reads_and_ciphered_requests_are_shown() {
         let get = GetRequest::Normal { invoke: INVOKE, attribute: attribute(15), selection: None };
         assert_eq!(hidden(&written(|out| get.encode(out))), 0..0);
-        assert_eq!(hidden(b"\xCB\x20canary"), 0..0);
+        let ciphered = b"\xCB\x11\x30\0\0\0\x01canary-canary";
+        assert_eq!(hidden(&ciphered[..19]), 0..0);
+    }
+
+    #[test]
+    fn what_is_only_authenticated_is_hidden_as_if_it_came_alone() {
+        for class_id in [1, 15, 64] {
+            for plain in requests(class_id) {
+                let length = u8::try_from(5 + plain.len() + 12).unwrap();
+                let tag = if plain[0] == 0xC1 { 0xC9 } else { 0xCB };
+                let sealed = [&[tag, length, 0x10, 0, 0, 0, 7][..], &plain, &[5; 12]].concat();
+                assert!(!is_seen(&sealed), "{sealed:02X?}");
+            }
+        }
+        let damaged = b"\xCB\x20canary";
+        assert!(!is_seen(damaged));
     }
 }

@@ -49,13 +49,14 @@ impl Session {
     async fn last_counter(&mut self, station: &Station) -> Result<u32, Setback> {
         let public = Station {
             client_sap: station.model.association.client_sap_none,
-            credentials: Credentials::None,
+            credentials: Credentials::none(),
             serial: None,
             ..station.clone()
         };
         let mut line = self.dial(&public).await?;
         let counts = (&mut self.scratch, &mut self.exchanges);
-        let association = association::open(&mut line, &public, Security::None, &self.limits, counts).await?;
+        let association =
+            association::open(&mut line, &public, Security::none(), &self.limits, counts).await?;
         self.open = Some(Open::new(line, association, Arc::new(public)));
         let read = self.value(&value::data(station.model.invocation_counter)).await;
         self.release().await;

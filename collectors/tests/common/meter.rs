@@ -9,7 +9,7 @@ use dlms::{
     ActionResult, AttributeDescriptor, Conformance, DataAccessResult, DateTime, MethodDescriptor, Obis,
     ScalerUnit, Unit,
     axdr::Data,
-    client::{Counters, Key, Password, SystemTitle},
+    client::{Counters, GlobalKeys, Key, Password, SystemTitle},
     profile::{CaptureObject, encode_list},
     selection::Selection,
     server::{self, Objects, Policy, Session},
@@ -148,16 +148,15 @@ impl Meter {
 
     fn session(&self) -> Session {
         let security = match self.level {
-            Level::None => server::Security::None,
-            Level::Lls => server::Security::Lls { password: Password::new(self.password.as_bytes()) },
-            Level::Gmac => server::Security::Gmac {
-                server_title: SystemTitle::new(*b"MMM\0\0\0\0\x07"),
-                encryption_key: Key::new([self.key; 16]),
-                authentication_key: Key::new([0xA1; 16]),
-                challenge: *b"meter challenge!",
-                counters: Counters::new(self.seen.connections * 10_000, u32::MAX),
-                last_client_counter: self.last_client_counter,
-            },
+            Level::None => server::Security::none(),
+            Level::Lls => server::Security::lls(Password::new(self.password.as_bytes())),
+            Level::Gmac => server::Security::gmac(
+                SystemTitle::new(*b"MMM\0\0\0\0\x07"),
+                GlobalKeys::of_suite_0(Key::new([self.key; 16]), Key::new([0xA1; 16])),
+                *b"meter challenge!",
+                Counters::new(self.seen.connections * 10_000, u32::MAX),
+                self.last_client_counter,
+            ),
         };
         Session::new(Policy { security, max_pdu: 1024, conformance: Conformance::CLIENT })
     }

@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex};
 
 use collectors::{
     Captures, Channel, Clock, Covered, Credentials, Dialer, Event, Failure, Layout, Limits, MemoryDialer,
-    ProfileRange, Reason, Report, Station, Task, Work,
+    ProfileRange, Reason, Report, Seed, Station, Task, Work,
 };
-use dlms::client::{Counters, Key, Password, SystemTitle};
+use dlms::client::{Counters, GlobalKeys, Key, Password, SystemTitle};
 use jiff::{Timestamp, tz::TimeZone};
 use tokio::sync::mpsc;
 
@@ -38,13 +38,11 @@ pub(crate) fn limits() -> Limits {
 
 pub(crate) fn credentials(level: Level) -> Credentials {
     match level {
-        Level::None => Credentials::None,
-        Level::Lls => Credentials::Lls { password: Password::new(PASSWORD.as_bytes()) },
-        Level::Gmac => Credentials::Gmac {
-            client_title: TITLE,
-            encryption_key: Key::new([0xE1; 16]),
-            authentication_key: Key::new([0xA1; 16]),
-        },
+        Level::None => Credentials::none(),
+        Level::Lls => Credentials::lls(Password::new(PASSWORD.as_bytes())),
+        Level::Gmac => {
+            Credentials::gmac(TITLE, GlobalKeys::of_suite_0(Key::new([0xE1; 16]), Key::new([0xA1; 16])))
+        }
     }
 }
 
@@ -70,7 +68,7 @@ pub(crate) fn work(job: i64, station: &Arc<Station>, task: Task) -> Work {
         job,
         station: Arc::clone(station),
         counters: Some(Counters::new(first, first + 1000)),
-        challenge: *b"head-end random!",
+        seed: Seed::new([42; 32]),
         task,
         priority: 0,
         span: tracing::Span::none(),

@@ -7,7 +7,7 @@ use dlms::{
     ActionResult, AttributeDescriptor, Conformance, DataAccessResult, DateTime, MethodDescriptor, Obis,
     ScalerUnit, Unit,
     axdr::Data,
-    client::{Counters, Key, Password, SystemTitle},
+    client::{Counters, GlobalKeys, Key, Password, SystemTitle},
     cosem::Form,
     profile::{CaptureObject, Column, encode_list},
     selection::Selection,
@@ -90,16 +90,15 @@ impl Meter {
     pub(crate) fn session(&mut self) -> Session {
         self.sessions += 1;
         let security = match self.level {
-            Level::None => server::Security::None,
-            Level::Lls => server::Security::Lls { password: Password::new(PASSWORD.as_bytes()) },
-            Level::Gmac => server::Security::Gmac {
-                server_title: SystemTitle::new(*b"MMM\0\0\0\0\x07"),
-                encryption_key: Key::new([0xE1; 16]),
-                authentication_key: Key::new([0xA1; 16]),
-                challenge: *b"meter challenge!",
-                counters: Counters::new(self.sessions * 100_000, u32::MAX),
-                last_client_counter: self.last_client_counter,
-            },
+            Level::None => server::Security::none(),
+            Level::Lls => server::Security::lls(Password::new(PASSWORD.as_bytes())),
+            Level::Gmac => server::Security::gmac(
+                SystemTitle::new(*b"MMM\0\0\0\0\x07"),
+                GlobalKeys::of_suite_0(Key::new([0xE1; 16]), Key::new([0xA1; 16])),
+                *b"meter challenge!",
+                Counters::new(self.sessions * 100_000, u32::MAX),
+                self.last_client_counter,
+            ),
         };
         Session::new(Policy { security, max_pdu: 1024, conformance: Conformance::CLIENT })
     }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use collectors::{Credentials, Layout, LayoutColumn, ProfileRange, RegisterRequest, Station, Task};
 use dlms::{
     Obis, ScalerUnit, Unit,
-    client::{Key, Password, SystemTitle},
+    client::{GlobalKeys, Key, Password, SystemTitle},
     cosem::Form,
     profile::{CaptureObject, Column},
 };
@@ -278,13 +278,12 @@ pub(crate) fn station(plan: &Plan, meter: &Meter) -> Station {
         server_sap: 1,
         client_sap: 16,
         credentials: match meter.level {
-            Level::None => Credentials::None,
-            Level::Lls => Credentials::Lls { password: Password::new(PASSWORD.as_bytes()) },
-            Level::Gmac => Credentials::Gmac {
-                client_title: SystemTitle::new(*b"HES\0\0\0\0\x01"),
-                encryption_key: Key::new([0xE1; 16]),
-                authentication_key: Key::new([0xA1; 16]),
-            },
+            Level::None => Credentials::none(),
+            Level::Lls => Credentials::lls(Password::new(PASSWORD.as_bytes())),
+            Level::Gmac => Credentials::gmac(
+                SystemTitle::new(*b"HES\0\0\0\0\x01"),
+                GlobalKeys::of_suite_0(Key::new([0xE1; 16]), Key::new([0xA1; 16])),
+            ),
         },
         model: Arc::new(model),
         serial: Some(SERIAL.into()),

@@ -1,4 +1,4 @@
-//! From what was leased to what a channel takes. Pure, but for the challenges.
+//! From what was leased to what a channel takes. Pure, but for the seeds.
 
 mod order;
 
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use ami_proto::v1::ImageHeader;
 use collectors::{
-    Event, Failure, ImageOctets, ProfileRange, Reason, RegisterRequest, Report, Station, Task, Work,
+    Event, Failure, ImageOctets, ProfileRange, Reason, RegisterRequest, Report, Seed, Station, Task, Work,
 };
 use dlms::client::Counters;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
@@ -75,7 +75,7 @@ fn work(station: &Arc<Station>, job: &LeasedJob, images: Images<'_>) -> Result<W
         job: job.id,
         station: Arc::clone(station),
         counters: job.counters.map(|(first, end)| Counters::new(first, end)),
-        challenge: challenge()?,
+        seed: seed()?,
         task: task(&station.model, job, images)?,
         priority: job.priority,
         span: span(station, job),
@@ -145,16 +145,16 @@ fn resume(from: Timestamp, to: Timestamp, job: &LeasedJob) -> Timestamp {
     }
 }
 
-/// Octets for the challenges to a meter, from the operating system.
-fn challenge() -> Result<[u8; 16], Failure> {
-    let mut octets = [0; 16];
+/// Octets for everything random in the associations of a work, from the operating system.
+fn seed() -> Result<Seed, Failure> {
+    let mut octets = [0; 32];
     getrandom::fill(&mut octets).map_err(|error| {
         Failure::new(
             Reason::Cancelled,
             format!("The operating system gave no random octets, which should pass: {error}."),
         )
     })?;
-    Ok(octets)
+    Ok(Seed::new(octets))
 }
 
 /// The end of a job that was not even tried. What was in doubt stays so.
@@ -184,7 +184,7 @@ mod tests {
             server_sap: 1,
             client_sap: 16,
             zone: zone.into(),
-            credentials: Credentials::None,
+            credentials: Credentials::none(),
             jobs: vec![job],
         }
     }

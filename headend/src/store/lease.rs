@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use collectors::{Credentials, Layout};
-use dlms::client::{Key, Password, SystemTitle};
+use dlms::client::{GlobalKeys, Key, Password, SystemTitle};
 use jiff_sqlx::Timestamp as SqlTimestamp;
 use sqlx::FromRow;
 use uuid::Uuid;
-use zeroize::Zeroizing;
 
 use super::jobs::{Leased, LeasedCommand, LeasedJob, Wanted, interval};
 use super::layouts::{obis, small};
@@ -211,32 +210,27 @@ fn command(row: &Row) -> Option<LeasedCommand> {
 fn credentials(row: &Row) -> Result<Credentials, Error> {
     let absent =
         |what: &'static str| Error::Unreadable { what, detail: format!("none for meter {}", row.serial) };
-    match row.security {
-        Security::None => Ok(Credentials::None),
+    let title =
+        || octets(row.client_title.as_deref()).map(SystemTitle::new).ok_or_else(|| absent("client title"));
+    let key = |what, octets: Option<&[u8]>| {
+        octets.and_then(|octets| Key::try_from(octets).ok()).ok_or_else(|| absent(what))
+    };
+    Ok(match row.security {
+        Security::None => Credentials::none(),
         Security::Lls => {
             let password = row.password.clone().ok_or_else(|| absent("password"))?;
-            Ok(Credentials::Lls { password: Password::new(password) })
+            Credentials::lls(Password::new(password))
         }
-        Security::Gmac => Ok(Credentials::Gmac {
-            client_title: SystemTitle::new(
-                octets(row.client_title.as_deref()).ok_or_else(|| absent("client title"))?,
-            ),
-            encryption_key: Key::new(
-                *key(row.encryption_key.as_deref()).ok_or_else(|| absent("encryption key"))?,
-            ),
-            authentication_key: Key::new(
-                *key(row.authentication_key.as_deref()).ok_or_else(|| absent("authentication key"))?,
-            ),
-        }),
-    }
+        Security::Gmac => {
+            let encryption = key("encryption key", row.encryption_key.as_deref())?;
+            let authentication = key("authentication key", row.authentication_key.as_deref())?;
+            Credentials::gmac(title()?, GlobalKeys::of_suite_0(encryption, authentication))
+        }
+    })
 }
 
 fn octets<const N: usize>(stored: Option<&[u8]>) -> Option<[u8; N]> {
     stored?.try_into().ok()
-}
-
-fn key(stored: Option<&[u8]>) -> Option<Zeroizing<[u8; 16]>> {
-    octets(stored).map(Zeroizing::new)
 }
 
 impl Drop for Row {

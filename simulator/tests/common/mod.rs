@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use dlms::axdr::Data;
 use dlms::client::{
-    Association, Counters, Key, Opened, Opening, Parameters, Password, Reply, Security, SystemTitle,
+    Association, Counters, GlobalKeys, Key, Opened, Opening, Parameters, Password, Reply, Security,
+    SystemTitle,
 };
 use dlms::profile::{Column, NullRule, RowDecoder, Rows, decode_list};
 use dlms::selection::Selection;
@@ -59,17 +60,16 @@ pub(crate) fn config(name: &str) -> FleetConfig {
 pub(crate) fn security(meter: &Meter, first_counter: u32) -> (u16, Security) {
     let secrets = meter.secrets();
     match meter.security() {
-        SecurityLevel::None => (16, Security::None),
-        SecurityLevel::Lls => (32, Security::Lls { password: Password::new(secrets.password) }),
+        SecurityLevel::None => (16, Security::none()),
+        SecurityLevel::Lls => (32, Security::lls(Password::new(secrets.password))),
         SecurityLevel::Gmac => {
-            let security = Security::Gmac {
-                client_title: SystemTitle::new(*b"HEAD\0\0\0\x01"),
-                encryption_key: Key::new(secrets.encryption_key),
-                authentication_key: Key::new(secrets.authentication_key),
-                challenge: *b"challenge of HES",
-                counters: Counters::new(first_counter, first_counter + 10_000),
-            };
-            (1, security)
+            let keys = GlobalKeys::of_suite_0(
+                Key::new(secrets.encryption_key),
+                Key::new(secrets.authentication_key),
+            );
+            let counters = Counters::new(first_counter, first_counter + 10_000);
+            let title = SystemTitle::new(*b"HEAD\0\0\0\x01");
+            (1, Security::gmac(title, keys, *b"challenge of HES", counters))
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod certificate;
 mod codes;
+mod downgrade;
 
 pub use certificate::CertificateFault;
 pub(crate) use codes::codes;
@@ -9,6 +10,7 @@ pub use codes::{
     ActionResult, AssociationResult, ConfirmedServiceError, DataAccessResult, Diagnostic, ExceptionResponse,
     ServiceError, StateError,
 };
+pub use downgrade::Downgrade;
 
 use crate::hdlc::LinkError;
 use crate::security::SystemTitle;
@@ -149,6 +151,9 @@ pub enum Error {
     /// Octets that are no point of the curve.
     #[error("the public key is no point of the curve")]
     PublicKey,
+    /// The peer offers less security than this side asked for. Nothing it says can be trusted.
+    #[error("less security than agreed: {0}")]
+    Downgrade(Downgrade),
     /// A protected message names another sender than the association's.
     #[error("the message names {got} as its sender, but the meter is {expected}")]
     WrongTitle {
@@ -259,6 +264,7 @@ impl Error {
             | Self::Certificate(_)
             | Self::KeyWrap
             | Self::PublicKey
+            | Self::Downgrade(_)
             | Self::WrongTitle { .. } => Fault::PeerBroke,
             Self::Rejected { .. }
             | Self::Access(_)

@@ -1,5 +1,9 @@
 //! The xDLMS initiate service (Green Book, 9.4.3 and 9.5), which rides in the AARQ and AARE.
 
+use std::fmt;
+
+use zeroize::Zeroizing;
+
 use crate::axdr::{Reader, write_octets};
 use crate::{ConfirmedServiceError, Error};
 
@@ -143,10 +147,10 @@ impl Conformance {
 }
 
 /// InitiateRequest (Green Book, 9.5).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct InitiateRequest {
     /// Key for this association only; `None` when the global key serves.
-    pub dedicated_key: Option<Vec<u8>>,
+    pub dedicated_key: Option<Zeroizing<Vec<u8>>>,
     /// Whether an answer is wanted; always so with confirmed associations.
     pub response_allowed: bool,
     /// Proposed quality of service, unused by DLMS.
@@ -191,7 +195,8 @@ impl InitiateRequest {
         if tag != REQUEST {
             return Err(Error::Unexpected { tag });
         }
-        let dedicated_key = reader.flag()?.then(|| reader.octets().map(<[u8]>::to_vec)).transpose()?;
+        let dedicated_key =
+            reader.flag()?.then(|| reader.octets().map(|key| key.to_vec().into())).transpose()?;
         let response_allowed = if reader.flag()? { reader.u8()? != 0 } else { true };
         let quality_of_service = read_quality(&mut reader)?;
         let dlms_version = reader.u8()?;
@@ -206,6 +211,19 @@ impl InitiateRequest {
             conformance,
             max_receive_pdu,
         })
+    }
+}
+
+impl fmt::Debug for InitiateRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InitiateRequest")
+            .field("dedicated_key", &self.dedicated_key.as_ref().map(|_| "***"))
+            .field("response_allowed", &self.response_allowed)
+            .field("quality_of_service", &self.quality_of_service)
+            .field("dlms_version", &self.dlms_version)
+            .field("conformance", &self.conformance)
+            .field("max_receive_pdu", &self.max_receive_pdu)
+            .finish()
     }
 }
 

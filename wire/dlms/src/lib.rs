@@ -38,7 +38,7 @@ pub use datetime::{DateTime, Parts};
 pub use descriptor::{AttributeDescriptor, MethodDescriptor};
 pub use error::{
     ActionResult, AssociationResult, CertificateFault, ConfirmedServiceError, DataAccessResult, Diagnostic,
-    Error, ExceptionResponse, Fault, ServiceError, StateError,
+    Downgrade, Error, ExceptionResponse, Fault, ServiceError, StateError,
 };
 pub use initiate::Conformance;
 pub use obis::{Obis, ObisError};

@@ -10,14 +10,14 @@ use common::{
 };
 use dlms::acse::Aare;
 use dlms::axdr::Data;
-use dlms::client::{Counters, Opened, Opening, Password, Reply, Security};
+use dlms::client::{Counters, GlobalKeys, Opened, Opening, Password, Reply, Security};
 use dlms::cosem::Form;
 use dlms::profile::CaptureObject;
 use dlms::security::{Cipher, Envelope, SecurityControl, Suite, Wrapping};
 use dlms::selection::{EntrySelection, RangeSelection, Selection};
 use dlms::server::{Policy, Session};
 use dlms::{
-    ActionResult, AssociationResult, Conformance, DataAccessResult, DateTime, Diagnostic, Error,
+    ActionResult, AssociationResult, Conformance, DataAccessResult, DateTime, Diagnostic, Downgrade, Error,
     ExceptionResponse, Obis, ServiceError, StateError,
 };
 use proptest::prelude::*;
@@ -31,13 +31,8 @@ fn opened(level: Level, security: Security) -> Result<(), Error> {
 }
 
 fn gmac(encryption_key: u8, authentication_key: u8, challenge: [u8; 16], counters: Counters) -> Security {
-    Security::Gmac {
-        client_title: CLIENT,
-        encryption_key: key(encryption_key),
-        authentication_key: key(authentication_key),
-        challenge,
-        counters,
-    }
+    let keys = GlobalKeys::of_suite_0(key(encryption_key), key(authentication_key));
+    Security::gmac(CLIENT, keys, challenge, counters)
 }
 
 fn rejected(diagnostic: Diagnostic) -> Result<(), Error> {
@@ -60,9 +55,9 @@ const FULL: SecurityControl = SecurityControl::AUTHENTICATED_ENCRYPTED;
 
 #[test]
 fn a_wrong_password_is_an_authentication_failure() {
-    let wrong = Security::Lls { password: Password::new("12345679") };
+    let wrong = Security::lls(Password::new("12345679"));
     assert_eq!(opened(Level::Lls, wrong), rejected(Diagnostic::AUTHENTICATION_FAILURE));
-    assert_eq!(opened(Level::Lls, Security::None), rejected(Diagnostic::AUTHENTICATION_REQUIRED));
+    assert_eq!(opened(Level::Lls, Security::none()), rejected(Diagnostic::AUTHENTICATION_REQUIRED));
 }
 
 #[test]
@@ -232,12 +227,13 @@ const VALUE: [u8; 6] = [0xC4, 1, 0xC1, 0, 17, 1];
 
 #[test]
 fn only_the_agreed_protection_is_accepted() {
-    for control in [SecurityControl::AUTHENTICATED, SecurityControl::ENCRYPTED, SecurityControl::new(0x70)] {
-        let mut answer = from_meter(99, control, Wrapping::Global(0xC4), &VALUE);
-        let refused = Error::Protection { expected: 0x30, got: control.octet() };
+    let of_another_key_set = Error::Protection { expected: 0x30, got: 0x70 };
+    let weaker = |got| Error::Downgrade(Downgrade::Protection { agreed: 0x30, got });
+    for (control, refused) in [(0x10, weaker(0x10)), (0x20, weaker(0x20)), (0x70, of_another_key_set)] {
+        let mut answer = from_meter(99, SecurityControl::new(control), Wrapping::Global(0xC4), &VALUE);
         assert_eq!(asking().client.handle(&mut answer), Err(refused));
     }
-    assert_eq!(asking().client.handle(&mut VALUE.clone()), Err(Error::Unexpected { tag: 0xC4 }));
+    assert_eq!(asking().client.handle(&mut VALUE.clone()), Err(Error::Downgrade(Downgrade::Clear)));
     let mut exception = [0xD8, 1, 5];
     let expected = Error::Exception(ExceptionResponse {
         state: StateError::ServiceNotAllowed,

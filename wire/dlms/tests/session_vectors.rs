@@ -7,14 +7,16 @@ mod common;
 #[path = "vectors/store.rs"]
 mod store;
 
-use common::{Level, Meter, Pair, attribute, exchange};
+use common::{Level, Meter, Pair, attribute, exchange, gmac_meter};
 use dlms::acse::Aare;
 use dlms::apdu::{GetRequest, SetRequest};
 use dlms::axdr::Data;
-use dlms::client::{Counters, Key, Opened, Opening, Parameters, Reply, Security, SystemTitle};
+use dlms::client::{Counters, GlobalKeys, Key, Opened, Opening, Parameters, Reply, Security, SystemTitle};
 use dlms::security::{Cipher, Envelope, SecurityControl, Wrapping};
-use dlms::server::{self, Policy, Session};
-use dlms::{AssociationResult, ConfirmedServiceError, Conformance, DataAccessResult, Diagnostic, Error};
+use dlms::server::{Policy, Session};
+use dlms::{
+    AssociationResult, ConfirmedServiceError, Conformance, DataAccessResult, Diagnostic, Downgrade, Error,
+};
 use serde_json::Value;
 use store::Vector;
 
@@ -34,14 +36,12 @@ fn cipher() -> Cipher {
     Cipher::new(&Key::new(ENCRYPTION_KEY), &Key::new(AUTHENTICATION_KEY))
 }
 
+fn keys() -> GlobalKeys {
+    GlobalKeys::of_suite_0(Key::new(ENCRYPTION_KEY), Key::new(AUTHENTICATION_KEY))
+}
+
 fn hls() -> Opening {
-    let security = Security::Gmac {
-        client_title: CLIENT,
-        encryption_key: Key::new(ENCRYPTION_KEY),
-        authentication_key: Key::new(AUTHENTICATION_KEY),
-        challenge: CHALLENGE,
-        counters: Counters::new(1, 100),
-    };
+    let security = Security::gmac(CLIENT, keys(), CHALLENGE, Counters::new(1, 100));
     Opening::start(
         Parameters { security, conformance: Conformance::CLIENT, max_receive_pdu: 1024 },
         &mut Vec::new(),
@@ -51,7 +51,7 @@ fn hls() -> Opening {
 
 fn plain() -> Opening {
     let parameters =
-        Parameters { security: Security::None, conformance: Conformance::CLIENT, max_receive_pdu: 1024 };
+        Parameters { security: Security::none(), conformance: Conformance::CLIENT, max_receive_pdu: 1024 };
     Opening::start(parameters, &mut Vec::new()).unwrap()
 }
 
@@ -77,14 +77,7 @@ fn a_recorded_aare_leads_to_the_proof() {
 
 #[test]
 fn a_recorded_aarq_is_answered_and_its_repetition_is_not() {
-    let security = server::Security::Gmac {
-        server_title: METER,
-        encryption_key: Key::new(ENCRYPTION_KEY),
-        authentication_key: Key::new(AUTHENTICATION_KEY),
-        challenge: CHALLENGE,
-        counters: Counters::new(1, 100),
-        last_client_counter: Some(609_254_941),
-    };
+    let security = gmac_meter(METER, keys(), CHALLENGE, Some(609_254_941));
     let mut session = Session::new(Policy { security, max_pdu: 239, conformance: Conformance::CLIENT });
     let aarq = vector("DV091").octets;
     let answer = exchange(&mut session, &mut Meter::default(), &aarq);
@@ -117,7 +110,7 @@ fn a_meter_that_sends_our_challenge_back_or_none_is_refused() {
     assert_eq!(error_of(hls(), &another), Error::TagMismatch);
     let clear = vector("DV057").octets;
     let in_the_clear = Aare { user_information: Some(&clear), ..recorded.clone() };
-    assert_eq!(error_of(hls(), &in_the_clear), Error::Unexpected { tag: 0x08 });
+    assert_eq!(error_of(hls(), &in_the_clear), Error::Downgrade(Downgrade::Clear));
 }
 
 #[test]

@@ -5,6 +5,7 @@ const CONTEXT: u8 = 0xA1;
 const RESULT: u8 = 0xA2;
 const DIAGNOSTIC: u8 = 0xA3;
 const RESPONDING_TITLE: u8 = 0xA4;
+const RESPONDING_QUALIFIER: u8 = 0xA5;
 const REQUIREMENTS: u8 = 0x88;
 const MECHANISM: u8 = 0x89;
 const AUTHENTICATION: u8 = 0xAA;
@@ -22,6 +23,8 @@ pub struct Aare<'a> {
     pub diagnostic: Diagnostic,
     /// System title of the server.
     pub responding_title: Option<&'a [u8]>,
+    /// Responding AE qualifier: the server's certificate for digital signatures.
+    pub responding_qualifier: Option<&'a [u8]>,
     /// Whether the authentication functional unit is there.
     pub requirements: bool,
     /// Authentication mechanism; some meters name the lowest level, too.
@@ -46,6 +49,9 @@ impl<'a> Aare<'a> {
         if let Some(title) = self.responding_title {
             ber::nested(RESPONDING_TITLE, ber::OCTET_STRING, title, &mut fields);
         }
+        if let Some(qualifier) = self.responding_qualifier {
+            ber::nested(RESPONDING_QUALIFIER, ber::OCTET_STRING, qualifier, &mut fields);
+        }
         if self.requirements {
             ber::field(REQUIREMENTS, &ber::AUTHENTICATION_UNIT, &mut fields);
         }
@@ -67,7 +73,8 @@ impl<'a> Aare<'a> {
     /// [`Error::Unexpected`], [`Error::Truncated`] (also when context, result or diagnostic is missing), [`Error::Trailing`],
     /// [`Error::Value`] for names outside DLMS.
     pub fn decode(octets: &'a [u8]) -> Result<Self, Error> {
-        let (mut context, mut result, mut diagnostic, mut responding_title) = (None, None, None, None);
+        let (mut context, mut result, mut diagnostic) = (None, None, None);
+        let (mut responding_title, mut responding_qualifier) = (None, None);
         let (mut mechanism, mut authentication, mut user_information, mut requirements) =
             (None, None, None, false);
         ber::fields(octets, tag::AARE, |tag, contents| {
@@ -76,6 +83,9 @@ impl<'a> Aare<'a> {
                 RESULT => result = Some(number(contents)?.into()),
                 DIAGNOSTIC => diagnostic = Some(read_diagnostic(contents)?),
                 RESPONDING_TITLE => responding_title = Some(ber::inside(contents, ber::OCTET_STRING)?),
+                RESPONDING_QUALIFIER => {
+                    responding_qualifier = Some(ber::inside(contents, ber::OCTET_STRING)?);
+                }
                 REQUIREMENTS => requirements = contents == ber::AUTHENTICATION_UNIT,
                 MECHANISM => mechanism = Some(Mechanism::read(contents)?),
                 AUTHENTICATION => authentication = Some(ber::inside(contents, ber::CHARACTERS)?),
@@ -91,6 +101,7 @@ impl<'a> Aare<'a> {
             result: result.ok_or(Error::Truncated)?,
             diagnostic: diagnostic.ok_or(Error::Truncated)?,
             responding_title,
+            responding_qualifier,
             requirements,
             mechanism,
             authentication,
@@ -131,7 +142,7 @@ mod tests {
 
     #[test]
     fn context_result_and_diagnostic_are_needed_and_unknown_fields_are_passed_over() {
-        let unknown: &[u8] = &[0xA5, 3, 2, 1, 7];
+        let unknown: &[u8] = &[0xA6, 3, 2, 1, 7];
         let octets = apdu(&[CONTEXT, unknown, RESULT, DIAGNOSTIC]);
         let aare = Aare::decode(&octets).unwrap();
         assert_eq!(aare.context, ApplicationContext::LogicalNames);

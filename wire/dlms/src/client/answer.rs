@@ -6,7 +6,6 @@ use crate::acse::tag::RLRE;
 use crate::acse::{Release, ReleaseKind};
 use crate::apdu::{AccessResponse, ActionResponse, ActionReturn, DataBlock, GetResponse, SetResponse, tag};
 use crate::initiate::InitiateResponse;
-use crate::security::Envelope;
 use crate::{ActionResult, DataAccessResult, Error, ExceptionResponse};
 
 /// Reason of a release response: the meter is not finished.
@@ -23,7 +22,7 @@ impl Association {
     /// What the meter refused: [`Error::Access`], [`Error::Action`], [`Error::Exception`],
     /// [`Error::Confirmed`]. Protection that does not hold: [`Error::TagMismatch`],
     /// [`Error::CounterReplayed`], [`Error::Protection`], [`Error::WrongTitle`], and
-    /// [`Error::Unexpected`] for a plain answer in a ciphered association. Rules that the meter
+    /// [`Error::Downgrade`] for an answer with less of it than agreed. Rules that the meter
     /// broke: [`Error::BlockNumber`] and those of the codec. What [`gbt::Transfer::handle`](crate::gbt::Transfer::handle) says of a block.
     pub fn handle<'a>(&'a mut self, apdu: &'a mut [u8]) -> Result<Reply<'a>, Error> {
         if apdu.first() == Some(&tag::GENERAL_BLOCK_TRANSFER) {
@@ -47,8 +46,7 @@ pub(super) fn take<'a>(
     }
     let plain: &'a [u8] = match protection {
         None => apdu,
-        Some(protection) if Envelope::is_tag(outside) => protection.shield.open(apdu)?,
-        Some(_) => return Err(Error::Unexpected { tag: outside }),
+        Some(protection) => protection.shield.open(apdu)?.0,
     };
     match *plain.first().ok_or(Error::Truncated)? {
         tag::GET_RESPONSE => dialogue.value(plain),
@@ -78,7 +76,7 @@ fn released<'a>(
     dialogue.awaiting = Awaiting::Nothing;
     let release = Release::decode(ReleaseKind::Response, apdu)?;
     if let (Some(protection), Some(information)) = (protection, release.user_information) {
-        InitiateResponse::decode(protection.shield.open(&mut information.to_vec())?)?;
+        InitiateResponse::decode(protection.shield.open(&mut information.to_vec())?.0)?;
     }
     match release.reason {
         Some(NOT_FINISHED) => {

@@ -4,10 +4,10 @@ use super::Counters;
 use super::dialogue::{Awaiting, Dialogue};
 use crate::Error;
 use crate::acse::{Release, ReleaseKind};
-use crate::apdu::{InvokeId, tag};
+use crate::apdu::InvokeId;
 use crate::gbt::Transfer;
 use crate::initiate::{Conformance, InitiateRequest};
-use crate::security::{Envelope, SealAs, Shield, SystemTitle};
+use crate::security::{Manner, Shield, SystemTitle};
 
 /// Room for the requests of a block transfer; longer ones grow it once.
 const SCRATCH: usize = 128;
@@ -55,8 +55,10 @@ impl fmt::Debug for Association {
 /// What a ciphered association needs: keys and counters.
 #[derive(Debug)]
 pub(super) struct Protection {
-    pub(super) shield: Shield,
+    pub(super) shield: Box<Shield>,
     pub(super) counters: Counters,
+    /// How requests are wrapped, and whether the dedicated key is in use.
+    pub(super) manner: Manner,
 }
 
 impl Association {
@@ -88,18 +90,26 @@ impl Association {
         self.protection.as_ref().map(|protection| &protection.counters)
     }
 
+    /// From here on requests are protected by the dedicated key, when there is one.
+    pub(super) fn use_dedicated_key(&mut self) {
+        if let Some(Protection { shield, manner, .. }) = &mut self.protection {
+            manner.dedicated = shield.is_dedicated();
+        }
+    }
+
     /// Asks the meter to release the association; without an answer, closing the line does it, too.
     ///
     /// # Errors
     /// [`Error::CountersSpent`].
     pub fn release(&mut self, out: &mut Vec<u8>) -> Result<(), Error> {
         let mut information = Vec::new();
-        if let Some(Protection { shield, counters }) = &mut self.protection {
-            self.scratch.clear();
-            self.initiate.encode(&mut self.scratch);
-            shield.seal(SealAs::Service, counters.take()?, &self.scratch, &mut information)?;
+        match &mut self.protection {
+            Some(Protection { shield, counters, manner }) if shield.is_ciphered() => {
+                shield.seal_initiate(manner.wrap, counters, &self.initiate, &mut information)?;
+            }
+            _ => {}
         }
-        let user_information = self.protection.is_some().then_some(&information[..]);
+        let user_information = (!information.is_empty()).then_some(&information[..]);
         Release { reason: Some(0), user_information }.encode(ReleaseKind::Request, out);
         self.dialogue.awaiting = Awaiting::Release;
         Ok(())
@@ -134,8 +144,8 @@ impl Association {
 
     /// Longest plain APDU that may be sent.
     pub(super) fn room(&self) -> usize {
-        match self.protection {
-            Some(_) => Envelope::room(self.limit()),
+        match &self.protection {
+            Some(Protection { shield, manner, .. }) => shield.room(self.limit(), manner.wrap),
             None => self.limit(),
         }
     }
@@ -163,12 +173,8 @@ impl Association {
     fn protect(&mut self, out: &mut Vec<u8>) -> Result<(), Error> {
         match &mut self.protection {
             None => out.extend_from_slice(&self.scratch),
-            Some(Protection { shield, counters }) => {
-                let wrap = match self.scratch.first() {
-                    Some(&tag::ACCESS_REQUEST) => SealAs::General,
-                    _ => SealAs::Service,
-                };
-                shield.seal(wrap, counters.take()?, &self.scratch, out)?;
+            Some(Protection { shield, counters, manner }) => {
+                shield.seal(*manner, counters, &self.scratch, out)?;
             }
         }
         Ok(())

@@ -10,7 +10,7 @@
 //! With [`Association::use_general_blocks`] a request may be more than one APDU: after each, [`Association::stream`] writes the next
 //! until it returns false, and [`Association::unanswered`] what is sent again when no answer comes.
 //!
-//! `opening` holds the steps up to the association, `association` what client and meter agreed on and how a request gets on its way,
+//! `security` is what the client shows, sends and demands, `opening` holds the steps up to the association, `association` what client and meter agreed on and how a request gets on its way,
 //! `dialogue` what the next answer must be, `requests` the services with logical names and `short_names` those without, `upload` a
 //! long value on its way to the meter, `general` the blocks of a general block transfer, `answer` takes answers apart. Randomness (the
 //! challenge) and invocation counters are handed in, never made up.
@@ -21,11 +21,16 @@ mod dialogue;
 mod general;
 mod opening;
 mod requests;
+mod security;
 mod short_names;
 mod upload;
 
 pub use association::{Association, Negotiated};
 pub use dialogue::Reply;
-pub use opening::{Opened, Opening, Parameters, Security};
+pub use opening::{Opened, Opening, Parameters};
+pub use security::{Ciphering, ProofCounter, Security};
 
-pub use crate::security::{Counters, Key, Password, SystemTitle};
+pub use crate::security::{
+    Authentication, Challenge, Counters, GlobalKeys, Hls, Key, Password, SealAs, SecurityPolicy, Suite,
+    SystemTitle,
+};

@@ -1,47 +1,27 @@
-use super::Reply;
+//! From the AARQ to the open association.
+
+use zeroize::Zeroizing;
+
 use super::association::{Association, Negotiated, Protection};
-use super::{Counters, Key, Password, SystemTitle};
+use super::security::{Ciphering, ProofCounter, Security};
+use super::{Reply, SystemTitle};
 use crate::acse::{Aare, Aarq, ApplicationContext, Mechanism};
 use crate::apdu::tag::EXCEPTION_RESPONSE;
 use crate::axdr::Data;
 use crate::initiate::{Conformance, DLMS_VERSION, InitiateRequest, InitiateResponse, VAA_NAME_LN};
-use crate::security::{self, CHALLENGE_MAX, CHALLENGE_MIN, Cipher, Envelope, Shield, Wrapping};
-use crate::{AssociationResult, Diagnostic, Error, ExceptionResponse, MethodDescriptor, Obis};
+use crate::security::{
+    Authentication, Challenge, Dialogue, Envelope, Hls, Manner, Shield, Wrapping, seal_first,
+};
+use crate::{AssociationResult, Diagnostic, Downgrade, Error, ExceptionResponse, MethodDescriptor, Obis};
 
 /// `reply_to_HLS_authentication` of the current association (Blue Book, 4.4.4).
 const REPLY_TO_HLS: MethodDescriptor =
     MethodDescriptor { class_id: 15, instance: Obis::new([0, 0, 40, 0, 0, 255]), method: 1 };
-const INITIATE_REQUEST: u8 = 0x01;
-
-/// How the client shows who it is.
-#[derive(Debug)]
-pub enum Security {
-    /// Not at all (lowest level).
-    None,
-    /// By a password in the clear (low level).
-    Lls {
-        /// The password.
-        password: Password,
-    },
-    /// By HLS mechanism 5 (GMAC) with suite 0; everything is authenticated and encrypted.
-    Gmac {
-        /// Our system title.
-        client_title: SystemTitle,
-        /// Global unicast encryption key.
-        encryption_key: Key,
-        /// Authentication key.
-        authentication_key: Key,
-        /// What the meter has to prove its key on; random, never used before.
-        challenge: [u8; 16],
-        /// Reserved invocation counters; opening takes three.
-        counters: Counters,
-    },
-}
 
 /// What the client proposes.
 #[derive(Debug)]
 pub struct Parameters {
-    /// How it shows who it is.
+    /// What it shows, sends and demands.
     pub security: Security,
     /// Services that it proposes.
     pub conformance: Conformance,
@@ -66,64 +46,52 @@ pub enum Opened {
 #[derive(Debug)]
 enum Step {
     /// The AARE.
-    Answer { initiate: InitiateRequest, proposal: Option<Proposal> },
+    Answer { initiate: InitiateRequest, security: Box<Security> },
     /// The meter's answer to our challenge.
-    Proof { association: Association, challenge: [u8; 16] },
+    Proof { association: Association, owed: Box<Owed> },
 }
 
-/// Our half of a ciphered association.
+/// What the meter has to prove, and on what.
 #[derive(Debug)]
-struct Proposal {
-    cipher: Cipher,
-    title: SystemTitle,
-    challenge: [u8; 16],
-    counters: Counters,
+struct Owed {
+    hls: Hls,
+    /// Ours and the meter's.
+    titles: [Option<SystemTitle>; 2],
+    /// Ours and the meter's.
+    challenges: [Challenge; 2],
 }
 
 impl Opening {
     /// Appends the AARQ to `out`.
     ///
     /// # Errors
-    /// [`Error::CountersSpent`] when the range handed in is empty.
+    /// [`Error::CountersSpent`] when the range handed in is empty; [`Error::Misuse`] when the parameters lack what the security needs.
     pub fn start(parameters: Parameters, out: &mut Vec<u8>) -> Result<Self, Error> {
+        let Parameters { security, conformance, max_receive_pdu } = parameters;
+        let mut security = Box::new(security);
+        let dedicated_key = security.dedicated_key()?;
         let initiate = InitiateRequest {
-            dedicated_key: None,
+            dedicated_key,
             response_allowed: true,
             quality_of_service: None,
             dlms_version: DLMS_VERSION,
-            conformance: parameters.conformance,
-            max_receive_pdu: parameters.max_receive_pdu,
+            conformance,
+            max_receive_pdu,
         };
-        let mut information = Vec::new();
-        initiate.encode(&mut information);
-        let mut aarq = Aarq {
-            context: ApplicationContext::LogicalNames,
-            calling_title: None,
-            requirements: false,
-            mechanism: None,
-            authentication: None,
-            user_information: &information,
+        let information = security.information(&initiate)?;
+        let mut aarq = Aarq::new(security.context(), &information);
+        aarq.calling_title = security.title.as_ref().map(|title| &title.octets()[..]);
+        let mechanism = security.authentication.mechanism();
+        if mechanism != Mechanism::Lowest {
+            (aarq.requirements, aarq.mechanism) = (true, Some(mechanism));
+        }
+        aarq.authentication = match &security.authentication {
+            Authentication::None => None,
+            Authentication::Lls { password } => Some(password.octets()),
+            Authentication::Hls { challenge, .. } => Some(challenge.octets()),
         };
-        let proposal = match parameters.security {
-            Security::None => {
-                aarq.encode(out);
-                None
-            }
-            Security::Lls { password } => {
-                aarq.requirements = true;
-                aarq.mechanism = Some(Mechanism::Low);
-                aarq.authentication = Some(password.octets());
-                aarq.encode(out);
-                None
-            }
-            Security::Gmac { client_title, encryption_key, authentication_key, challenge, counters } => {
-                let cipher = Cipher::new(&encryption_key, &authentication_key);
-                let mut proposal = Proposal { cipher, title: client_title, challenge, counters };
-                proposal.encode(&information, out)?;
-                Some(proposal)
-            }
-        };
-        Ok(Self(Step::Answer { initiate, proposal }))
+        aarq.encode(out);
+        Ok(Self(Step::Answer { initiate, security }))
     }
 
     /// Takes an answer, which is deciphered in place, and appends the next request to `out` when
@@ -132,51 +100,103 @@ impl Opening {
     /// # Errors
     /// [`Error::Rejected`] with the meter's diagnostic; [`Error::Confirmed`] when it refused the
     /// proposal without one; [`Error::Exception`] when it could not decipher the AARQ or did not
-    /// accept its counter; [`Error::TagMismatch`] when its answer does not fit our keys;
+    /// accept its counter; [`Error::Downgrade`] when it accepts less security than was asked for;
+    /// [`Error::TagMismatch`] when its answer does not fit our keys;
     /// [`Error::ServerProof`] when it cannot prove its own; [`Error::CountersSpent`]; those of the codec.
     pub fn handle(self, apdu: &mut [u8], out: &mut Vec<u8>) -> Result<Opened, Error> {
         match self.0 {
-            Step::Answer { initiate, proposal } => answered(initiate, proposal, apdu, out),
-            Step::Proof { association, challenge } => proved(association, &challenge, apdu),
+            Step::Answer { initiate, security } => answered(initiate, *security, apdu, out),
+            Step::Proof { association, owed } => proved(association, &owed, apdu),
         }
     }
 }
 
-impl Proposal {
-    fn encode(&mut self, initiate: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
-        let (mut information, wrapping) = (Vec::new(), Wrapping::Global(INITIATE_REQUEST));
-        let counter = self.counters.take()?;
-        security::seal(&self.cipher, &self.title, wrapping, counter, initiate, &mut information)?;
-        let aarq = Aarq {
-            context: ApplicationContext::LogicalNamesCiphered,
-            calling_title: Some(self.title.octets()),
-            requirements: true,
-            mechanism: Some(Mechanism::Gmac),
-            authentication: Some(&self.challenge),
-            user_information: &information,
-        };
-        aarq.encode(out);
-        Ok(())
+impl Security {
+    fn is_ciphered(&self) -> bool {
+        self.ciphering.as_ref().is_some_and(|ciphering| ciphering.send.is_ciphered())
     }
 
-    /// Goes on with a meter that has told its title.
-    fn with(self, aare: &Aare<'_>, information: &mut [u8]) -> Result<Protection, Error> {
-        let peer = match aare.responding_title {
-            Some(title) => SystemTitle::try_from(title)?,
-            None => title_inside(information)?,
+    fn context(&self) -> ApplicationContext {
+        match self.is_ciphered() {
+            true => ApplicationContext::LogicalNamesCiphered,
+            false => ApplicationContext::LogicalNames,
+        }
+    }
+
+    /// The dedicated key for the initiate request, when everything that the security needs is there.
+    fn dedicated_key(&self) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
+        let hls = match &self.authentication {
+            Authentication::Hls { hls, .. } => Some(hls),
+            _ => None,
         };
-        if peer == self.title {
+        if self.title.is_none() && (self.ciphering.is_some() || hls.is_some_and(Hls::takes_titles)) {
+            return Err(Error::Misuse("this security needs a system title of the client"));
+        }
+        let Some(ciphering) = &self.ciphering else {
+            return match hls {
+                Some(Hls::Gmac) => Err(Error::Misuse("GMAC needs keys")),
+                _ => Ok(None),
+            };
+        };
+        if !ciphering.send.is_ciphered()
+            && (ciphering.demand.is_ciphered() || ciphering.dedicated_key.is_some())
+        {
+            return Err(Error::Misuse("without ciphering nothing can be demanded of answers"));
+        }
+        Ok(ciphering.dedicated_key.as_ref().map(|key| key.octets().to_vec().into()))
+    }
+
+    /// The initiate request, protected as the policy says. A dedicated key in it is always encrypted and authenticated.
+    fn information(&mut self, initiate: &InitiateRequest) -> Result<Vec<u8>, Error> {
+        let (mut plain, mut sealed) = (Zeroizing::new(Vec::new()), Vec::new());
+        initiate.encode(&mut plain);
+        match (&mut self.ciphering, &self.title) {
+            (Some(ciphering), Some(title)) if ciphering.send.is_ciphered() => {
+                let policy = ciphering.send.for_initiate(initiate);
+                let counter = ciphering.counters.take()?;
+                seal_first(&ciphering.keys, policy, (title, ciphering.wrap), counter, &plain, &mut sealed)?;
+                Ok(sealed)
+            }
+            _ => Ok(plain.to_vec()),
+        }
+    }
+
+    /// The protection of the association with a meter that has answered.
+    fn protection(
+        ciphering: Option<Ciphering>,
+        titles: [Option<SystemTitle>; 2],
+    ) -> Result<Option<Protection>, Error> {
+        let Some(ciphering) = ciphering else { return Ok(None) };
+        let [Some(own), Some(peer)] = titles else {
+            return Err(Error::Length { what: "system title", expected: 8, got: 0 });
+        };
+        let Ciphering { keys, counters, send, demand, wrap, .. } = ciphering;
+        let shield = Box::new(Shield::new(keys, (own, peer), (send, demand), None));
+        Ok(Some(Protection { shield, counters, manner: Manner::global(wrap) }))
+    }
+
+    /// The meter's title: from the AARE, from the envelope inside, or as it is known.
+    fn title_of(&self, aare: &Aare<'_>, information: &mut [u8]) -> Result<Option<SystemTitle>, Error> {
+        let mut inside = || match Envelope::read(information).ok()?.0.wrapping {
+            Wrapping::GeneralGlobal(title) => title,
+            _ => None,
+        };
+        let title = match aare.responding_title {
+            // An empty one is as good as none.
+            None | Some([]) => inside().or(self.server_title),
+            Some(title) => Some(SystemTitle::try_from(title)?),
+        };
+        if title.is_some() && title == self.title {
             // Whoever talks under our own title could send us back what we sent.
             return Err(Error::ServerProof);
         }
-        let shield = Shield::new(self.cipher, self.title, peer, None);
-        Ok(Protection { shield, counters: self.counters })
+        Ok(title)
     }
 }
 
 fn answered(
     initiate: InitiateRequest,
-    proposal: Option<Proposal>,
+    security: Security,
     apdu: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<Opened, Error> {
@@ -186,24 +206,78 @@ fn answered(
     let aare = Aare::decode(apdu)?;
     let mut information = aare.user_information.unwrap_or_default().to_vec();
     if aare.result != AssociationResult::Accepted {
-        return Err(rejected(&aare, proposal, &mut information));
+        return Err(rejected(&aare, security, &mut information));
     }
-    let Some(proposal) = proposal else {
-        let negotiated = negotiated(InitiateResponse::decode(&information)?, title_of(&aare))?;
-        return Ok(Opened::Established(Association::new(None, negotiated, initiate)));
+    let theirs = not_weaker(&aare, &security)?;
+    let titles = [security.title, security.title_of(&aare, &mut information)?];
+    let Security { authentication, ciphering, .. } = security;
+    let dedicated = ciphering.as_ref().and_then(|ciphering| ciphering.dedicated_key.clone());
+    let order = ciphering.as_ref().map_or(ProofCounter::Lower, Ciphering::order);
+    let mut protection = Security::protection(ciphering, titles)?;
+    let plain = match &mut protection {
+        Some(protection) => protection.shield.open(&mut information)?.0,
+        None => &information,
     };
-    let challenge = proposal.challenge;
-    let mut protection = proposal.with(&aare, &mut information)?;
-    let response = InitiateResponse::decode(protection.shield.open(&mut information)?)?;
-    let negotiated = negotiated(response, Some(*protection.shield.peer()))?;
-    let theirs = checked(aare.authentication.ok_or(Error::ServerProof)?, &challenge)?;
-    let proof = protection.shield.prove(protection.counters.take()?, theirs)?;
-    let mut association = Association::new(Some(protection), negotiated, initiate);
-    association.action(&REPLY_TO_HLS, Some(&Data::OctetString(proof.to_vec())), out)?;
-    Ok(Opened::Send(Opening(Step::Proof { association, challenge })))
+    let negotiated = negotiated(InitiateResponse::decode(plain)?, titles[1])?;
+    if let (Some(protection), Some(key)) = (&mut protection, &dedicated) {
+        protection.shield.dedicate(key);
+    }
+    let (Authentication::Hls { hls, challenge }, Some(theirs)) = (authentication, theirs) else {
+        let mut association = Association::new(protection, negotiated, initiate);
+        association.use_dedicated_key();
+        return Ok(Opened::Established(association));
+    };
+    let owed = Box::new(Owed { hls, titles, challenges: [challenge, theirs] });
+    let mut association = Association::new(protection, negotiated, initiate);
+    let proof = owed.ours(association.protection.as_mut(), order)?;
+    association.action(&REPLY_TO_HLS, Some(&Data::OctetString(proof)), out)?;
+    if let (Hls::Gmac, ProofCounter::Higher, Some(protection)) =
+        (&owed.hls, order, &mut association.protection)
+    {
+        protection.counters.take()?;
+    }
+    Ok(Opened::Send(Opening(Step::Proof { association, owed })))
 }
 
-fn proved(mut association: Association, challenge: &[u8], apdu: &mut [u8]) -> Result<Opened, Error> {
+impl Ciphering {
+    /// Only a protected APDU takes a counter of its own.
+    fn order(&self) -> ProofCounter {
+        if self.send.is_ciphered() { self.proof_counter } else { ProofCounter::Lower }
+    }
+}
+
+impl Owed {
+    /// Our own proof. Of the two counters left for it and the APDU around it, it takes the one that `order` says.
+    fn ours(&self, protection: Option<&mut Protection>, order: ProofCounter) -> Result<Vec<u8>, Error> {
+        let [own, peer] = self.titles.each_ref().map(Option::as_ref);
+        let [ours, theirs] = self.challenges.each_ref().map(Challenge::octets);
+        let dialogue = Dialogue { prover: own, verifier: peer, challenge: theirs, countered: ours };
+        let gmac = match (&self.hls, protection) {
+            (Hls::Gmac, Some(Protection { shield, counters, .. })) => {
+                let counter = match order {
+                    ProofCounter::Lower => counters.take()?,
+                    // A protected APDU goes first.
+                    ProofCounter::Higher if counters.left() < 2 => return Err(Error::CountersSpent),
+                    ProofCounter::Higher => counters.next() + 1,
+                };
+                let (cipher, suite) = shield.global();
+                Some((cipher, suite, counter))
+            }
+            _ => None,
+        };
+        self.hls.prove(&dialogue, gmac)
+    }
+
+    /// Whether `proof` is the meter's.
+    fn is_paid_by(&self, proof: &[u8], protection: Option<&Protection>) -> bool {
+        let [own, peer] = self.titles.each_ref().map(Option::as_ref);
+        let [ours, theirs] = self.challenges.each_ref().map(Challenge::octets);
+        let dialogue = Dialogue { prover: peer, verifier: own, challenge: ours, countered: theirs };
+        self.hls.verify(&dialogue, proof, protection.map(|protection| protection.shield.global().0))
+    }
+}
+
+fn proved(mut association: Association, owed: &Owed, apdu: &mut [u8]) -> Result<Opened, Error> {
     let tag = *apdu.first().ok_or(Error::Truncated)?;
     let proof = match association.handle(apdu)? {
         Reply::Action(Some(data)) => Data::decode(data)?,
@@ -211,21 +285,26 @@ fn proved(mut association: Association, challenge: &[u8], apdu: &mut [u8]) -> Re
         _ => return Err(Error::Unexpected { tag }),
     };
     let Data::OctetString(proof) = proof else { return Err(Error::ServerProof) };
-    let protection = association.protection.as_ref();
-    if !protection.is_some_and(|protection| protection.shield.verify(&proof, challenge)) {
+    if !owed.is_paid_by(&proof, association.protection.as_ref()) {
         return Err(Error::ServerProof);
     }
+    association.use_dedicated_key();
     Ok(Opened::Established(association))
 }
 
 /// Why the meter does not want us: its diagnostic, or the service error when that says more.
-fn rejected(aare: &Aare<'_>, proposal: Option<Proposal>, information: &mut [u8]) -> Error {
+fn rejected(aare: &Aare<'_>, security: Security, information: &mut [u8]) -> Error {
     let says_nothing = matches!(aare.diagnostic, Diagnostic::User(0 | 1) | Diagnostic::Provider(0 | 1));
-    let service_error = match (proposal, Envelope::is_tag(information.first().copied().unwrap_or_default())) {
-        (Some(proposal), true) => proposal.with(aare, information).and_then(|mut protection| {
-            protection.shield.open(information).and_then(InitiateResponse::decode)
-        }),
-        _ => InitiateResponse::decode(information),
+    let service_error = if Envelope::is_tag(information.first().copied().unwrap_or_default()) {
+        security.title_of(aare, information).and_then(|peer| {
+            let Some(mut protection) = Security::protection(security.ciphering, [security.title, peer])?
+            else {
+                return Err(Error::Unexpected { tag: information[0] });
+            };
+            protection.shield.open(information).and_then(|(plain, _)| InitiateResponse::decode(plain))
+        })
+    } else {
+        InitiateResponse::decode(information)
     };
     match service_error {
         Err(Error::Confirmed(error)) if says_nothing => Error::Confirmed(error),
@@ -233,16 +312,34 @@ fn rejected(aare: &Aare<'_>, proposal: Option<Proposal>, information: &mut [u8])
     }
 }
 
-/// The meter's challenge, when it is one.
-fn checked<'a>(theirs: &'a [u8], ours: &[u8]) -> Result<&'a [u8], Error> {
-    if !(CHALLENGE_MIN..=CHALLENGE_MAX).contains(&theirs.len()) {
-        return Err(Error::Length { what: "challenge", expected: CHALLENGE_MIN, got: theirs.len() });
+/// The meter's challenge, when one is due, unless it has accepted a weaker association than the one that was asked for.
+fn not_weaker(aare: &Aare<'_>, security: &Security) -> Result<Option<Challenge>, Error> {
+    if security.is_ciphered() && aare.context != ApplicationContext::LogicalNamesCiphered {
+        return Err(Error::Downgrade(Downgrade::Context(aare.context)));
     }
-    if theirs == ours {
+    let asked = security.authentication.mechanism();
+    let answered = match (aare.mechanism, aare.authentication) {
+        (Some(named), _) => named,
+        (None, Some(_)) => asked,
+        // Meters name a mechanism below HLS, or none, as they please.
+        (None, None) if asked == Mechanism::Low => asked,
+        (None, None) => Mechanism::Lowest,
+    };
+    let Authentication::Hls { challenge, .. } = &security.authentication else {
+        return match answered.id() < asked.id() {
+            true => Err(Error::Downgrade(Downgrade::Mechanism(answered))),
+            false => Ok(None),
+        };
+    };
+    if answered != asked {
+        return Err(Error::Downgrade(Downgrade::Mechanism(answered)));
+    }
+    let theirs = aare.authentication.ok_or(Error::ServerProof)?;
+    if theirs == challenge.octets() {
         // The meter wants us to make the very proof that it owes.
         return Err(Error::ServerProof);
     }
-    Ok(theirs)
+    Challenge::try_from(theirs).map(Some)
 }
 
 fn negotiated(response: InitiateResponse, server_title: Option<SystemTitle>) -> Result<Negotiated, Error> {
@@ -254,16 +351,4 @@ fn negotiated(response: InitiateResponse, server_title: Option<SystemTitle>) -> 
     }
     let (max_send_pdu, conformance) = (response.max_receive_pdu, response.conformance);
     Ok(Negotiated { max_send_pdu, conformance, server_title })
-}
-
-fn title_of(aare: &Aare<'_>) -> Option<SystemTitle> {
-    aare.responding_title.and_then(|title| SystemTitle::try_from(title).ok())
-}
-
-/// The title in a general envelope, of a meter whose AARE has none.
-fn title_inside(information: &mut [u8]) -> Result<SystemTitle, Error> {
-    match Envelope::read(information)?.0.wrapping {
-        Wrapping::GeneralGlobal(Some(title)) => Ok(title),
-        _ => Err(Error::Length { what: "system title", expected: 8, got: 0 }),
-    }
 }

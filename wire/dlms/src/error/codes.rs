@@ -172,6 +172,8 @@ pub enum Diagnostic {
 }
 
 impl Diagnostic {
+    /// Client and server know no common version of ACSE.
+    pub const NO_COMMON_VERSION: Self = Self::Provider(2);
     /// No diagnostic.
     pub const NONE: Self = Self::User(0);
     /// Rejected without a reason.
@@ -197,6 +199,13 @@ impl fmt::Display for Diagnostic {
             Self::User(1) | Self::Provider(1) => "no reason given",
             Self::User(2) => "application context not supported",
             Self::User(3) => "calling AP title not recognised",
+            Self::User(4) => "calling AP invocation identifier not recognised",
+            Self::User(5) => "calling AE qualifier not recognised",
+            Self::User(6) => "calling AE invocation identifier not recognised",
+            Self::User(7) => "called AP title not recognised",
+            Self::User(8) => "called AP invocation identifier not recognised",
+            Self::User(9) => "called AE qualifier not recognised",
+            Self::User(10) => "called AE invocation identifier not recognised",
             Self::User(11) => "authentication mechanism not recognised",
             Self::User(12) => "authentication mechanism required",
             Self::User(13) => "authentication failure",

@@ -7,9 +7,12 @@
 //! [`signature`] signs and verifies with, and [`agreement`] agrees with on symmetric ones; [`key_wrap`] is how those travel, and [`certificate`] says whose a public key is.
 //! [`general_ciphering`] and [`general_signing`] protect between any two parties, behind a [`header`] that names them.
 //!
+//! [`hls`] are the proofs of high level security, [`policy`] says what is sent and demanded, and [`shield`] holds an association to it.
+//!
 //! Absent on purpose: compression.
 
 mod agreement;
+mod authentication;
 mod certificate;
 mod cipher;
 mod control;
@@ -18,9 +21,12 @@ mod curve;
 mod envelope;
 mod general_ciphering;
 mod general_signing;
+mod global;
 mod header;
+mod hls;
 mod key_wrap;
 mod keys;
+mod policy;
 mod replay;
 mod shield;
 mod signature;
@@ -28,19 +34,23 @@ mod suite;
 mod tags;
 
 pub use agreement::{Parties, Purpose, Scheme, SharedSecret};
+pub use authentication::Authentication;
 pub use certificate::{Certificate, KeyUse};
 pub use cipher::{Cipher, PROOF_LENGTH, TAG_LENGTH};
 pub use control::SecurityControl;
 pub use counters::Counters;
 pub use curve::{PrivateKey, PublicKey};
-pub(crate) use envelope::GENERAL_GLOBAL;
 pub use envelope::{Envelope, Wrapping};
 pub use general_ciphering::{Content, GENERAL_CIPHERING, GeneralCiphering, KeyInfo};
 pub use general_signing::{GENERAL_SIGNING, GeneralSigning, sign};
+pub use global::GlobalKeys;
 pub use header::GeneralHeader;
+pub use hls::{Challenge, Dialogue, Hls};
 pub use keys::{Key, Password, SystemTitle};
+pub use policy::SecurityPolicy;
 pub use replay::ReplayWindow;
-pub(crate) use shield::{SealAs, Shield, seal};
+pub use shield::SealAs;
+pub(crate) use shield::{Manner, Shield, seal_first};
 pub use suite::Suite;
 pub use tags::{dedicated_tag, global_tag, plain_tag};
 

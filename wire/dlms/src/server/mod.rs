@@ -2,27 +2,28 @@
 //!
 //! One [`Session`] per connection and client SAP. [`Session::handle`] takes a request and appends
 //! the answer; the meter's data are behind [`Objects`]. `session` unwraps, dispatches and wraps,
-//! `opening` is AARQ, HLS proof and RLRQ, `services` finds the service and is GET, `set`, `action` and `access`
+//! `security` is what it demands, `opening` is AARQ, HLS proof and RLRQ, `services` finds the service and is GET, `set`, `action` and `access`
 //! are the others, `transfer` is a long value on its way out and `incoming` one on its way in (at
 //! most 64 KiB), `general` is general block transfer. Like the client it knows no time and no randomness.
 //!
-//! Absent on purpose: dedicated keys, short names.
+//! Absent on purpose: short names.
 
 mod access;
 mod action;
 mod general;
 mod incoming;
 mod opening;
+mod security;
 mod services;
 mod session;
 mod set;
 mod transfer;
 
+pub use security::{Ciphering, Security};
 pub use session::Session;
 
 use crate::axdr::Data;
 use crate::initiate::Conformance;
-use crate::security::{Counters, Key, Password, SystemTitle};
 use crate::selection::Selection;
 use crate::{ActionResult, AttributeDescriptor, DataAccessResult, MethodDescriptor};
 
@@ -56,37 +57,10 @@ pub trait Objects {
     ) -> Result<Option<Data>, ActionResult>;
 }
 
-/// How a client has to show who it is.
-#[derive(Debug)]
-pub enum Security {
-    /// Not at all.
-    None,
-    /// By a password (LLS).
-    Lls {
-        /// The password.
-        password: Password,
-    },
-    /// By HLS mechanism 5 (GMAC), everything authenticated and encrypted.
-    Gmac {
-        /// Our system title.
-        server_title: SystemTitle,
-        /// Global unicast encryption key.
-        encryption_key: Key,
-        /// Authentication key.
-        authentication_key: Key,
-        /// What the client has to prove its key on. Counted up for each association of the session.
-        challenge: [u8; 16],
-        /// Counters for our own APDUs.
-        counters: Counters,
-        /// The highest counter that the client has used so far, in any session; the next one must be higher.
-        last_client_counter: Option<u32>,
-    },
-}
-
 /// What a session demands and offers.
 #[derive(Debug)]
 pub struct Policy {
-    /// How a client has to show who it is.
+    /// How a client has to show who it is, and how messages are protected.
     pub security: Security,
     /// Longest APDU that we accept, in octets; 0 for no limit.
     pub max_pdu: u16,

@@ -1,12 +1,14 @@
 //! AARQ, the HLS proof and RLRQ.
 
+use super::Policy;
 use super::session::{Agreed, MALFORMED, NOT_POSSIBLE, Session, Stage};
-use super::{Policy, Security};
-use crate::acse::{Aare, Aarq, ApplicationContext, Mechanism, Release, ReleaseKind};
+use crate::acse::{Aare, Aarq, Mechanism, Release, ReleaseKind};
 use crate::apdu::{ActionRequest, ActionResponse, ActionReturn};
 use crate::axdr::Data;
 use crate::initiate::{DLMS_VERSION, InitiateRequest, InitiateResponse, VAA_NAME_LN};
-use crate::security::{CHALLENGE_MAX, CHALLENGE_MIN, Cipher, Envelope, SealAs, Shield, SystemTitle};
+use crate::security::{
+    Authentication, Challenge, Dialogue, Envelope, Hls, Key, Manner, SealAs, Shield, SystemTitle,
+};
 use crate::{
     ActionResult, AssociationResult, ConfirmedServiceError, Conformance, Diagnostic, ExceptionResponse, Obis,
 };
@@ -49,24 +51,24 @@ impl Session {
             self.stage = Stage::Closed;
         }
         let (result, diagnostic, information) = match judged {
-            Ok(()) => {
+            Ok(manner) => {
                 let hls = matches!(self.stage, Stage::Proving { .. });
                 let diagnostic = if hls { Diagnostic::AUTHENTICATION_REQUIRED } else { Diagnostic::NONE };
-                (AssociationResult::Accepted, diagnostic, Some(self.initiate_response()?))
+                (AssociationResult::Accepted, diagnostic, Some(self.initiate_response(manner)?))
             }
             Err(Refusal::Diagnostic(diagnostic)) => (AssociationResult::RejectedPermanent, diagnostic, None),
             Err(Refusal::Initiate(error)) => {
                 let mut plain = Vec::new();
                 ConfirmedServiceError { service: 1, class: 6, error }.encode(&mut plain);
-                let information = self.inform(plain)?;
+                let information = self.inform(Manner::global(SealAs::Service), plain)?;
                 (AssociationResult::RejectedPermanent, Diagnostic::NO_REASON, Some(information))
             }
             Err(Refusal::Exception(exception)) => return Err(exception),
         };
         let mut aare = self.policy.aare(result, diagnostic);
         aare.user_information = information.as_deref();
-        if let Stage::Proving { challenge, .. } = &self.stage {
-            aare.authentication = Some(challenge);
+        if let Stage::Proving { ours, .. } = &self.stage {
+            aare.authentication = Some(ours.octets());
         }
         aare.encode(out);
         Ok(())
@@ -77,15 +79,16 @@ impl Session {
         let request = Release::decode(ReleaseKind::Request, apdu).map_err(|_| MALFORMED)?;
         let mut response = Release { reason: Some(NORMAL), user_information: None };
         let mut information = None;
-        if self.shield.is_some() {
+        if self.is_ciphered() {
             let Some(proof) = request.user_information else {
                 response.reason = Some(NOT_FINISHED);
                 response.encode(ReleaseKind::Response, out);
                 return Ok(());
             };
             let mut proof = proof.to_vec();
-            InitiateRequest::decode(self.unprotect(&mut proof)?).map_err(|_| MALFORMED)?;
-            information = Some(self.initiate_response()?);
+            let (plain, manner) = self.unprotect(&mut proof)?;
+            InitiateRequest::decode(plain).map_err(|_| MALFORMED)?;
+            information = Some(self.initiate_response(manner)?);
         }
         self.close();
         response.user_information = information.as_deref();
@@ -100,28 +103,35 @@ impl Session {
         else {
             return Err(NOT_POSSIBLE);
         };
-        let (Some(shield), Security::Gmac { counters, .. }) = (&self.shield, &mut self.policy.security)
-        else {
-            return Err(NOT_POSSIBLE);
-        };
         if (method.class_id, method.instance, method.method) != ASSOCIATION {
             return Err(NOT_POSSIBLE);
         }
         // The shield stays for the answer, whatever it says.
-        let Stage::Proving { client_challenge, challenge } =
-            std::mem::replace(&mut self.stage, Stage::Closed)
+        let Stage::Proving { client, theirs, ours } = std::mem::replace(&mut self.stage, Stage::Closed)
         else {
             return Err(NOT_POSSIBLE);
         };
+        let security = &mut self.policy.security;
+        let Authentication::Hls { hls, .. } = &security.authentication else { return Err(NOT_POSSIBLE) };
+        let (client, server) = (client.as_ref(), security.title.as_ref());
+        let (theirs, ours) = (theirs.octets(), ours.octets());
+        let owed = Dialogue { prover: client, verifier: server, challenge: ours, countered: theirs };
+        let cipher = self.shield.as_ref().map(Shield::global);
         let proven = match Data::decode(parameters) {
-            Ok(Data::OctetString(proof)) => shield.verify(&proof, &challenge),
+            Ok(Data::OctetString(proof)) => hls.verify(&owed, &proof, cipher.map(|(cipher, _)| cipher)),
             _ => false,
         };
         let mut encoded = Vec::new();
         if proven {
-            let counter = counters.take().map_err(|_| NOT_POSSIBLE)?;
-            let proof = shield.prove(counter, &client_challenge).map_err(|_| NOT_POSSIBLE)?;
-            Data::OctetString(proof.to_vec()).encode(&mut encoded);
+            let gmac = match (hls, cipher, &mut security.ciphering) {
+                (Hls::Gmac, Some((cipher, suite)), Some(ciphering)) => {
+                    Some((cipher, suite, ciphering.counters.take().map_err(|_| NOT_POSSIBLE)?))
+                }
+                _ => None,
+            };
+            let dialogue = Dialogue { prover: server, verifier: client, challenge: theirs, countered: ours };
+            let proof = hls.prove(&dialogue, gmac).map_err(|_| NOT_POSSIBLE)?;
+            Data::OctetString(proof).encode(&mut encoded);
             self.stage = Stage::Open;
         }
         let returned = match proven {
@@ -132,58 +142,59 @@ impl Session {
         Ok(())
     }
 
-    /// Judges who the client is and, with HLS, sets up the ciphering.
+    /// Judges who the client is and, when there are keys, sets up the ciphering.
     fn authenticate(&mut self, aarq: &Aarq<'_>) -> Result<(), Refusal> {
-        if aarq.context != self.policy.context() {
+        let security = &mut self.policy.security;
+        if !aarq.knows_version_1() {
+            return Err(Refusal::Diagnostic(Diagnostic::NO_COMMON_VERSION));
+        }
+        if aarq.context != security.context() {
             return Err(Refusal::Diagnostic(Diagnostic::CONTEXT_NOT_SUPPORTED));
         }
         let asked = aarq.mechanism.unwrap_or(Mechanism::Lowest);
+        if asked != security.authentication.mechanism() {
+            return Err(Refusal::Diagnostic(match asked {
+                Mechanism::Lowest => Diagnostic::AUTHENTICATION_REQUIRED,
+                _ => Diagnostic::MECHANISM_NOT_RECOGNISED,
+            }));
+        }
+        let client = aarq.calling_title.and_then(|title| SystemTitle::try_from(title).ok());
+        let client = client.filter(|client| Some(*client) != security.title);
+        if client.is_none() && security.takes_titles() {
+            return Err(Refusal::Diagnostic(Diagnostic::TITLE_NOT_RECOGNISED));
+        }
+        let failed = || Refusal::Diagnostic(Diagnostic::AUTHENTICATION_FAILURE);
         let offered = aarq.authentication.unwrap_or_default();
-        match (&mut self.policy.security, asked) {
-            (Security::None, Mechanism::Lowest) => self.stage = Stage::Open,
-            (Security::Lls { password }, Mechanism::Low) => {
-                if !password.matches(offered) {
-                    return Err(Refusal::Diagnostic(Diagnostic::AUTHENTICATION_FAILURE));
+        self.stage = match &mut security.authentication {
+            Authentication::None => Stage::Open,
+            Authentication::Lls { password } if password.matches(offered) => Stage::Open,
+            Authentication::Lls { .. } => return Err(failed()),
+            Authentication::Hls { challenge, .. } => {
+                let theirs = Challenge::try_from(offered).map_err(|_| failed())?;
+                if theirs == *challenge {
+                    return Err(failed());
                 }
-                self.stage = Stage::Open;
+                let ours = challenge.clone();
+                challenge.step();
+                Stage::Proving { client, theirs, ours }
             }
-            (
-                Security::Gmac {
-                    server_title,
-                    encryption_key,
-                    authentication_key,
-                    challenge,
-                    last_client_counter,
-                    ..
-                },
-                Mechanism::Gmac,
-            ) => {
-                let title = aarq.calling_title.and_then(|title| SystemTitle::try_from(title).ok());
-                let title = title.filter(|title| title != server_title);
-                let title = title.ok_or(Refusal::Diagnostic(Diagnostic::TITLE_NOT_RECOGNISED))?;
-                let fits = (CHALLENGE_MIN..=CHALLENGE_MAX).contains(&offered.len());
-                if !fits || offered == challenge {
-                    return Err(Refusal::Diagnostic(Diagnostic::AUTHENTICATION_FAILURE));
-                }
-                let cipher = Cipher::new(encryption_key, authentication_key);
-                self.shield = Some(Shield::new(cipher, *server_title, title, *last_client_counter));
-                self.stage = Stage::Proving { client_challenge: offered.to_vec(), challenge: *challenge };
-                *challenge = u128::from_be_bytes(*challenge).wrapping_add(1).to_be_bytes();
-            }
-            (_, Mechanism::Lowest) => {
-                return Err(Refusal::Diagnostic(Diagnostic::AUTHENTICATION_REQUIRED));
-            }
-            _ => return Err(Refusal::Diagnostic(Diagnostic::MECHANISM_NOT_RECOGNISED)),
+        };
+        if let (Some(own), Some(client), Some(ciphering)) = (security.title, client, &security.ciphering) {
+            let policy = (ciphering.policy, ciphering.policy);
+            let last = ciphering.last_client_counter;
+            self.shield = Some(Shield::new(ciphering.keys.clone(), (own, client), policy, last));
         }
         Ok(())
     }
 
     /// Judges what the client proposes.
-    fn negotiate(&mut self, aarq: &Aarq<'_>) -> Result<(), Refusal> {
+    ///
+    /// Returns how the proposal was protected, as the answer will be.
+    fn negotiate(&mut self, aarq: &Aarq<'_>) -> Result<Manner, Refusal> {
         let mut information = aarq.user_information.to_vec();
-        let plain = match self.shield {
+        let (plain, manner) = match self.shield {
             Some(_) => self.unprotect(&mut information)?,
-            None => &information,
+            None => (&information[..], Manner::global(SealAs::Service)),
         };
         let request = InitiateRequest::decode(plain).map_err(|_| MALFORMED)?;
         if request.dlms_version < DLMS_VERSION {
@@ -193,17 +204,20 @@ impl Session {
         if conformance == Conformance::new([0; 3]) {
             return Err(Refusal::Initiate(INCOMPATIBLE_CONFORMANCE));
         }
-        let overhead = if self.shield.is_some() { Envelope::OVERHEAD } else { 0 };
+        let overhead = if self.is_ciphered() { Envelope::OVERHEAD } else { 0 };
         let max_pdu = request.max_receive_pdu;
         if max_pdu != 0 && usize::from(max_pdu) <= overhead + BLOCK_HEADER {
             return Err(Refusal::Initiate(PDU_TOO_SHORT));
         }
+        if let (Some(shield), Some(key)) = (&mut self.shield, &request.dedicated_key) {
+            shield.dedicate(&Key::try_from(key.as_slice()).map_err(|_| MALFORMED)?);
+        }
         self.agreed = Agreed { conformance, max_pdu };
-        Ok(())
+        Ok(manner)
     }
 
     /// The initiate response, protected when the association is.
-    fn initiate_response(&mut self) -> Result<Vec<u8>, ExceptionResponse> {
+    fn initiate_response(&mut self, manner: Manner) -> Result<Vec<u8>, ExceptionResponse> {
         let mut plain = Vec::new();
         let response = InitiateResponse {
             quality_of_service: None,
@@ -213,39 +227,31 @@ impl Session {
             vaa_name: VAA_NAME_LN,
         };
         response.encode(&mut plain);
-        self.inform(plain)
+        self.inform(manner, plain)
     }
 
-    fn inform(&mut self, plain: Vec<u8>) -> Result<Vec<u8>, ExceptionResponse> {
-        if self.shield.is_none() {
+    fn inform(&mut self, manner: Manner, plain: Vec<u8>) -> Result<Vec<u8>, ExceptionResponse> {
+        if !self.is_ciphered() {
             return Ok(plain);
         }
         let mut information = Vec::new();
-        self.protect(SealAs::Service, &plain, &mut information)?;
+        self.protect(manner, &plain, &mut information)?;
         Ok(information)
     }
 }
 
 impl Policy {
-    const fn context(&self) -> ApplicationContext {
-        match self.security {
-            Security::Gmac { .. } => ApplicationContext::LogicalNamesCiphered,
-            Security::None | Security::Lls { .. } => ApplicationContext::LogicalNames,
-        }
-    }
-
     /// An AARE without challenge and user information.
     fn aare(&self, result: AssociationResult, diagnostic: Diagnostic) -> Aare<'_> {
-        let (mechanism, responding_title) = match &self.security {
-            Security::None => (None, None),
-            Security::Lls { .. } => (Some(Mechanism::Low), None),
-            Security::Gmac { server_title, .. } => (Some(Mechanism::Gmac), Some(&server_title.octets()[..])),
-        };
+        let security = &self.security;
+        let mechanism = Some(security.authentication.mechanism()).filter(|named| *named != Mechanism::Lowest);
+        let title = security.title.as_ref().filter(|_| security.takes_titles());
         Aare {
-            context: self.context(),
+            context: security.context(),
             result,
             diagnostic,
-            responding_title,
+            responding_title: title.map(|title| &title.octets()[..]),
+            responding_qualifier: None,
             requirements: mechanism.is_some(),
             mechanism,
             authentication: None,

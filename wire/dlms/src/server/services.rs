@@ -62,7 +62,7 @@ impl Session {
         if self.is_general {
             return VALUE_MAX;
         }
-        let overhead = if self.shield.is_some() { Envelope::OVERHEAD } else { 0 };
+        let overhead = if self.is_ciphered() { Envelope::OVERHEAD } else { 0 };
         self.limit().saturating_sub(overhead)
     }
 

@@ -1,11 +1,11 @@
 use super::incoming::Incoming;
 use super::transfer::Transfer;
-use super::{Objects, Policy, Security};
+use super::{Objects, Policy};
 use crate::apdu::tag;
 use crate::gbt;
 use crate::initiate::Conformance;
-use crate::security::{Counters, Envelope, GENERAL_GLOBAL, SealAs, Shield};
-use crate::{Error, ExceptionResponse, ServiceError, StateError};
+use crate::security::{Challenge, Counters, Manner, Shield, SystemTitle};
+use crate::{Downgrade, Error, ExceptionResponse, ServiceError, StateError};
 
 const AARQ: u8 = 0x60;
 const RLRQ: u8 = 0x62;
@@ -15,8 +15,8 @@ const RLRQ: u8 = 0x62;
 pub(super) enum Stage {
     /// There is none.
     Closed,
-    /// HLS: the client still owes the answer to our challenge. Holds the client's and ours.
-    Proving { client_challenge: Vec<u8>, challenge: [u8; 16] },
+    /// HLS: the client still owes the answer to our challenge. Holds the client's title and challenge, and ours.
+    Proving { client: Option<SystemTitle>, theirs: Challenge, ours: Challenge },
     /// Open.
     Open,
 }
@@ -35,7 +35,7 @@ pub struct Session {
     pub(super) policy: Policy,
     pub(super) stage: Stage,
     pub(super) agreed: Agreed,
-    /// Present in a ciphered association.
+    /// Present when there are keys.
     pub(super) shield: Option<Shield>,
     /// What goes to the client in blocks.
     pub(super) transfer: Option<Transfer>,
@@ -100,18 +100,12 @@ impl Session {
 
     /// The highest invocation counter that the client has used; the policy of the next session wants it.
     pub fn last_client_counter(&self) -> Option<u32> {
-        match &self.policy.security {
-            Security::Gmac { last_client_counter, .. } => *last_client_counter,
-            _ => None,
-        }
+        self.policy.security.ciphering.as_ref().and_then(|ciphering| ciphering.last_client_counter)
     }
 
-    /// Our own counters that are left, when the policy is to cipher.
+    /// Our own counters that are left, when there are keys.
     pub fn counters(&self) -> Option<&Counters> {
-        match &self.policy.security {
-            Security::Gmac { counters, .. } => Some(counters),
-            _ => None,
-        }
+        self.policy.security.ciphering.as_ref().map(|ciphering| &ciphering.counters)
     }
 
     fn answer(
@@ -130,45 +124,48 @@ impl Session {
             AARQ => self.open(apdu, out),
             _ if matches!(self.stage, Stage::Closed) => Err(NOT_POSSIBLE),
             RLRQ => self.release(apdu, out),
-            _ if self.shield.is_none() => self.serve(apdu, objects, out),
-            // In a ciphered association nothing else travels in the clear.
-            _ if !Envelope::is_tag(tag) => Err(NOT_POSSIBLE),
+            _ if !self.is_ciphered() => self.serve(apdu, objects, out),
             _ => {
-                let wrap = if tag == GENERAL_GLOBAL { SealAs::General } else { SealAs::Service };
-                let request = self.unprotect(apdu)?;
+                let (request, manner) = self.unprotect(apdu)?;
                 let mut plain = std::mem::take(&mut self.plain);
                 plain.clear();
                 let served = self.serve(request, objects, &mut plain);
-                let sealed = served.and_then(|()| self.protect(wrap, &plain, out));
+                let sealed = served.and_then(|()| self.protect(manner, &plain, out));
                 self.plain = plain;
                 sealed
             }
         }
     }
 
-    /// Unprotects what the client sent and remembers its counter beyond this association.
-    pub(super) fn unprotect<'a>(&mut self, apdu: &'a mut [u8]) -> Result<&'a [u8], ExceptionResponse> {
-        let shield = self.shield.as_mut().ok_or(NOT_POSSIBLE)?;
-        let plain = shield.open(apdu).map_err(undecipherable)?;
-        if let Security::Gmac { last_client_counter, .. } = &mut self.policy.security {
-            *last_client_counter = shield.last();
-        }
-        Ok(plain)
+    /// Whether the present association is ciphered.
+    pub(super) fn is_ciphered(&self) -> bool {
+        self.shield.as_ref().is_some_and(Shield::is_ciphered)
     }
 
-    /// Appends `plain` under our next counter to `out`.
+    /// Unprotects what the client sent and remembers its counter beyond this association.
+    pub(super) fn unprotect<'a>(
+        &mut self,
+        apdu: &'a mut [u8],
+    ) -> Result<(&'a [u8], Manner), ExceptionResponse> {
+        let shield = self.shield.as_mut().ok_or(NOT_POSSIBLE)?;
+        let opened = shield.open(apdu).map_err(undecipherable)?;
+        if let Some(ciphering) = &mut self.policy.security.ciphering {
+            ciphering.last_client_counter = shield.last();
+        }
+        Ok(opened)
+    }
+
+    /// Appends `plain` to `out`, protected in the manner of the request.
     pub(super) fn protect(
         &mut self,
-        wrap: SealAs,
+        manner: Manner,
         plain: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), ExceptionResponse> {
-        let (Some(shield), Security::Gmac { counters, .. }) = (&self.shield, &mut self.policy.security)
-        else {
+        let (Some(shield), Some(ciphering)) = (&mut self.shield, &mut self.policy.security.ciphering) else {
             return Err(NOT_POSSIBLE);
         };
-        let counter = counters.take().map_err(|_| NOT_POSSIBLE)?;
-        shield.seal(wrap, counter, plain, out).map_err(|_| NOT_POSSIBLE)
+        shield.seal(manner, &mut ciphering.counters, plain, out).map_err(|_| NOT_POSSIBLE)
     }
 
     pub(super) fn close(&mut self) {
@@ -203,6 +200,8 @@ fn undecipherable(error: Error) -> ExceptionResponse {
             expected_counter: Some(last.saturating_add(1)),
         },
         Error::Unexpected { .. } => UNKNOWN,
+        // In a ciphered association nothing travels in the clear.
+        Error::Downgrade(Downgrade::Clear) => NOT_POSSIBLE,
         _ => refusal(StateError::ServiceNotAllowed, ServiceError::DecipheringError),
     }
 }

@@ -3,11 +3,14 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests stand outside the test functions")]
 
+pub(crate) mod hls;
+
 use std::collections::BTreeMap;
 
 use dlms::axdr::Data;
 use dlms::client::{
-    Association, Counters, Key, Opened, Opening, Parameters, Password, Reply, Security, SystemTitle,
+    Association, Counters, GlobalKeys, Key, Opened, Opening, Parameters, Password, Reply, Security,
+    SystemTitle,
 };
 use dlms::selection::Selection;
 use dlms::server::{self, Objects, Policy, Session};
@@ -78,16 +81,24 @@ pub(crate) fn key(octet: u8) -> Key {
 
 pub(crate) fn client_security(level: Level, counters: Counters) -> Security {
     match level {
-        Level::None => Security::None,
-        Level::Lls => Security::Lls { password: Password::new(PASSWORD) },
-        Level::Gmac => Security::Gmac {
-            client_title: CLIENT,
-            encryption_key: key(0xE1),
-            authentication_key: key(0xA1),
-            challenge: CHALLENGE,
-            counters,
-        },
+        Level::None => Security::none(),
+        Level::Lls => Security::lls(Password::new(PASSWORD)),
+        Level::Gmac => Security::gmac(CLIENT, keys(), CHALLENGE, counters),
     }
+}
+
+pub(crate) fn keys() -> GlobalKeys {
+    GlobalKeys::of_suite_0(key(0xE1), key(0xA1))
+}
+
+/// HLS with GMAC on the side of the meter.
+pub(crate) fn gmac_meter(
+    title: SystemTitle,
+    keys: GlobalKeys,
+    challenge: [u8; 16],
+    last_client_counter: Option<u32>,
+) -> server::Security {
+    server::Security::gmac(title, keys, challenge, Counters::new(1, 100_000), last_client_counter)
 }
 
 pub(crate) fn parameters(level: Level, max_receive_pdu: u16) -> Parameters {
@@ -97,16 +108,9 @@ pub(crate) fn parameters(level: Level, max_receive_pdu: u16) -> Parameters {
 
 pub(crate) fn policy(level: Level, max_pdu: u16, last_client_counter: Option<u32>) -> Policy {
     let security = match level {
-        Level::None => server::Security::None,
-        Level::Lls => server::Security::Lls { password: Password::new(PASSWORD) },
-        Level::Gmac => server::Security::Gmac {
-            server_title: METER,
-            encryption_key: key(0xE1),
-            authentication_key: key(0xA1),
-            challenge: METER_CHALLENGE,
-            counters: Counters::new(1, 100_000),
-            last_client_counter,
-        },
+        Level::None => server::Security::none(),
+        Level::Lls => server::Security::lls(Password::new(PASSWORD)),
+        Level::Gmac => gmac_meter(METER, keys(), METER_CHALLENGE, last_client_counter),
     };
     Policy { security, max_pdu, conformance: Conformance::CLIENT }
 }

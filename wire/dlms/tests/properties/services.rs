@@ -191,11 +191,13 @@ proptest! {
     #[test]
     fn association_requests(
         context in context(), title in option::of(octets()), requirements in any::<bool>(), mechanism in option::of(mechanism()),
-        authentication in option::of(octets()), user_information in octets(),
+        authentication in option::of(octets()), user_information in octets(), versions in option::of(octets()),
+        qualifier in option::of(octets()), calling_user in option::of(any::<u8>()),
     ) {
         check(&Apdu::Aarq(Aarq {
-            context, calling_title: title.as_deref(), requirements, mechanism,
-            authentication: authentication.as_deref(), user_information: &user_information,
+            protocol_version: versions.as_deref(), calling_title: title.as_deref(), calling_qualifier: qualifier.as_deref(),
+            calling_user, requirements, mechanism, authentication: authentication.as_deref(),
+            ..Aarq::new(context, &user_information)
         }))?;
     }
 
@@ -203,12 +205,12 @@ proptest! {
     fn association_responses(
         context in context(), result in any::<u8>(), provider in any::<bool>(), code in any::<u8>(), title in option::of(octets()),
         requirements in any::<bool>(), mechanism in option::of(mechanism()), authentication in option::of(octets()),
-        user_information in option::of(octets()),
+        user_information in option::of(octets()), qualifier in option::of(octets()),
     ) {
         check(&Apdu::Aare(Aare {
             context, result: result.into(),
             diagnostic: if provider { Diagnostic::Provider(code) } else { Diagnostic::User(code) },
-            responding_title: title.as_deref(), requirements, mechanism,
+            responding_title: title.as_deref(), responding_qualifier: qualifier.as_deref(), requirements, mechanism,
             authentication: authentication.as_deref(), user_information: user_information.as_deref(),
         }))?;
     }
@@ -229,7 +231,7 @@ proptest! {
         dlms_version in any::<u8>(), conformance in conformance(), max_receive_pdu in any::<u16>(), vaa_name in any::<u16>(),
     ) {
         check(&Apdu::InitiateRequest(InitiateRequest {
-            dedicated_key, response_allowed, quality_of_service, dlms_version, conformance, max_receive_pdu,
+            dedicated_key: dedicated_key.map(Into::into), response_allowed, quality_of_service, dlms_version, conformance, max_receive_pdu,
         }))?;
         check(&Apdu::InitiateResponse(InitiateResponse {
             quality_of_service, dlms_version, conformance, max_receive_pdu, vaa_name,

@@ -132,7 +132,7 @@ fn initiate_request(request: &InitiateRequest) -> Value {
         "conformance-bits": names(request.conformance),
         "client-max-receive-pdu-size": request.max_receive_pdu,
     });
-    insert(&mut fields, "dedicated-key", request.dedicated_key.as_deref().map(hex));
+    insert(&mut fields, "dedicated-key", request.dedicated_key.as_ref().map(|key| hex(key)));
     insert(&mut fields, "proposed-qos", request.quality_of_service);
     json!({ "initiate-request": fields })
 }

@@ -1,0 +1,116 @@
+use dlms::client::{
+    Authentication, Ciphering, Counters, GlobalKeys, Hls, Password, Security, SecurityPolicy, SystemTitle,
+};
+use models::AssociationSpec;
+
+use crate::Seed;
+
+/// How the head-end and a meter show each other who they are, and how messages are protected. No secret in it is ever formatted.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// How the head-end shows who it is.
+    pub level: Level,
+    /// System title under which the head-end speaks; needed with keys and with proofs that name it.
+    pub client_title: Option<SystemTitle>,
+    /// System title of the meter, if known, for a meter that does not tell it.
+    pub server_title: Option<SystemTitle>,
+    /// Keys, and what they protect; `None` when nothing is ciphered and no proof needs them.
+    pub protection: Option<Protection>,
+}
+
+/// How the head-end shows a meter who it is.
+#[derive(Debug, Clone)]
+pub enum Level {
+    /// Not at all (lowest level).
+    None,
+    /// Low level security.
+    Lls {
+        /// Sent to the meter as it is.
+        password: Password,
+    },
+    /// High level security: the meter has to prove itself, too.
+    Hls(Hls),
+}
+
+/// The keys of a meter and what they protect.
+#[derive(Debug, Clone)]
+pub struct Protection {
+    /// Suite, global unicast encryption key and authentication key.
+    pub keys: GlobalKeys,
+    /// How what is sent and what is answered has to be protected.
+    pub policy: SecurityPolicy,
+}
+
+impl Credentials {
+    /// No authentication.
+    pub const fn none() -> Self {
+        Self { level: Level::None, client_title: None, server_title: None, protection: None }
+    }
+
+    /// A password in the clear.
+    pub fn lls(password: Password) -> Self {
+        Self { level: Level::Lls { password }, ..Self::none() }
+    }
+
+    /// HLS with GMAC, everything authenticated and encrypted.
+    pub fn gmac(client_title: SystemTitle, keys: GlobalKeys) -> Self {
+        let protection = Protection { keys, policy: SecurityPolicy::AuthenticatedEncrypted };
+        Self {
+            level: Level::Hls(Hls::Gmac),
+            client_title: Some(client_title),
+            server_title: None,
+            protection: Some(protection),
+        }
+    }
+
+    /// Whether associations take invocation counters.
+    pub const fn takes_counters(&self) -> bool {
+        self.protection.is_some()
+    }
+
+    /// Whether messages are ciphered.
+    pub(crate) fn is_ciphered(&self) -> bool {
+        self.protection.as_ref().is_some_and(|protection| protection.policy.is_ciphered())
+    }
+
+    /// Whether the head-end is known by keys, and not by a secret that people choose.
+    pub(crate) const fn proves_by_key(&self) -> bool {
+        matches!(self.level, Level::Hls(Hls::Gmac | Hls::Ecdsa { .. }))
+    }
+
+    /// Whether an association that was opened with these serves those who have `other`. Secrets are not compared: the meter has accepted
+    /// those that the association was opened with, and new ones are used for the next one.
+    pub(crate) fn serve(&self, other: &Self) -> bool {
+        let ways = |one: &Self| {
+            let mechanism = match &one.level {
+                Level::None => None,
+                Level::Lls { .. } => Some(None),
+                Level::Hls(hls) => Some(Some(hls.mechanism())),
+            };
+            let protection = one.protection.as_ref();
+            let protection = protection.map(|protection| (protection.keys.suite, protection.policy));
+            (mechanism, one.client_title, protection)
+        };
+        ways(self) == ways(other)
+    }
+
+    /// The security of one association, with what the model knows of it; `counters` when keys take them.
+    pub(crate) fn security(
+        &self,
+        spec: &AssociationSpec,
+        seed: &Seed,
+        counters: Option<Counters>,
+    ) -> Security {
+        let _ = spec;
+        let authentication = match &self.level {
+            Level::None => Authentication::None,
+            Level::Lls { password } => Authentication::Lls { password: password.clone() },
+            Level::Hls(hls) => Authentication::Hls { hls: hls.clone(), challenge: seed.challenge().into() },
+        };
+        let ciphering = self.protection.as_ref().zip(counters).map(|(protection, counters)| {
+            let Protection { keys, policy } = protection.clone();
+            Ciphering { send: policy, demand: policy, ..Ciphering::new(keys, counters) }
+        });
+        Security { authentication, title: self.client_title, server_title: self.server_title, ciphering }
+    }
+}
