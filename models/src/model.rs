@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dlms::{DateTime, Obis, Unit, cosem::Form};
+use dlms::{DateTime, Obis, Unit, cosem::Form, hdlc::AddressSize};
 use serde::{Deserialize, Deserializer, de};
 
 use crate::tariff::form;
@@ -152,6 +152,10 @@ pub struct Quirks {
     /// How the limits of a range are written: `"octets"`, as the standard has it, or `"typed"`. Default `"octets"`.
     #[serde(deserialize_with = "form")]
     pub range_dates: Form,
+    /// Octets of the server address in HDLC frames, 1, 2 or 4, for meters that react to this size alone. One octet holds no device address. Default:
+    /// the least that hold the address.
+    #[serde(deserialize_with = "address_size")]
+    pub server_address_size: Option<AddressSize>,
     /// Most rows that one request may ask for; longer ranges are read in parts. Default 2976, at least 1.
     pub max_rows_per_read: u32,
 }
@@ -205,9 +209,14 @@ impl Default for Quirks {
             range_deviation: RangeDeviation::Send,
             deviation_sign: DeviationSign::Standard,
             range_dates: Form::Octets,
+            server_address_size: None,
             max_rows_per_read: 31 * 96,
         }
     }
+}
+
+fn address_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<AddressSize>, D::Error> {
+    AddressSize::try_from(u8::deserialize(deserializer)?).map(Some).map_err(de::Error::custom)
 }
 
 impl Model {

@@ -6,6 +6,7 @@ use std::fs;
 use std::time::Duration;
 
 use dlms::cosem::Form;
+use dlms::hdlc::AddressSize;
 use models::{Error, NullRule, RangeDeviation, SecondInitiate, Severity, Source, builtin, load_dir, parse};
 
 const SMALL: &str = r#"
@@ -119,6 +120,7 @@ fn defaults_are_the_standards() {
     );
     assert_eq!(model.quirks.null_rule, NullRule::Repeat);
     assert_eq!(model.quirks.range_deviation, RangeDeviation::Send);
+    assert_eq!(model.quirks.server_address_size, None);
     assert_eq!(model.profiles[0].columns[1].attribute, 2);
     assert_eq!(model.profiles[0].columns[1].unit.symbol(), "Wh");
     assert_eq!(model.profiles[0].read_every, Duration::from_secs(3600));
@@ -142,6 +144,14 @@ fn wrong_values_are_refused_with_their_line() {
     let unit = refusal("\"Wh\"", "\"kWh\"");
     assert!(unit.contains("`kWh` is no unit of the standard"), "{unit}");
     assert!(refusal("\"1h\"", "\"hourly\"").starts_with("small.toml, line 19: "));
+}
+
+#[test]
+fn an_address_has_one_two_or_four_octets() {
+    let size = |octets: &str| format!("quirks = {{ server_address_size = {octets} }}\n[identity]");
+    let model = parse("small.toml", &SMALL.replacen("[identity]", &size("4"), 1)).unwrap();
+    assert_eq!(model.quirks.server_address_size, Some(AddressSize::Four));
+    assert!(refusal("[identity]", &size("3")).contains("an address has 1, 2 or 4 octets, not 3"));
 }
 
 #[test]

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use dlms::{
     Error,
-    hdlc::{self, Address, Client, Event, LinkError, Settings},
+    hdlc::{self, Address, AddressError, AddressSize, Client, Event, LinkError, Settings},
 };
 
 use super::{
@@ -49,11 +49,12 @@ pub(super) struct Link {
 impl Link {
     /// A link that is not up yet.
     pub(super) fn new(station: &Station, speed: Option<u32>, limits: &Limits) -> Result<Self, LineError> {
-        let no_address = |error: hdlc::AddressError| LineError::NoRoute(error.to_string());
+        let no_address = |error: AddressError| LineError::NoRoute(error.to_string());
         // Above any octet it is above any address, and refused as that.
         let client =
             Address::client(u8::try_from(station.client_sap).unwrap_or(u8::MAX)).map_err(no_address)?;
-        let server = Address::server(station.server_sap, station.device_address).map_err(no_address)?;
+        let size = station.model.quirks.server_address_size;
+        let server = server(station.server_sap, station.device_address, size).map_err(no_address)?;
         Ok(Self {
             client: Client::new(client, server, speed.map_or(PROPOSAL, proposal)),
             ports: (station.client_sap, station.server_sap),
@@ -166,6 +167,14 @@ impl Link {
     }
 }
 
+/// Address of a logical device, in the size that its model insists on.
+fn server(logical: u16, device: Option<u16>, size: Option<AddressSize>) -> Result<Address, AddressError> {
+    match size {
+        None => Address::server(logical, device),
+        Some(size) => Address::sized(logical, device, size),
+    }
+}
+
 /// What is proposed on a line of so many bits per second.
 fn proposal(speed: u32) -> Settings {
     let octets = u16::try_from(speed * FRAME_SECONDS / CHARACTER_BITS).unwrap_or(u16::MAX);
@@ -184,5 +193,23 @@ fn line_error(error: Error) -> LineError {
         Error::Link(LinkError::Lost) => LineError::Cut,
         Error::Link(LinkError::Refused) => LineError::Refused,
         other => LineError::Damaged(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_may_insist_on_a_size_of_address() {
+        let octets = |device, size| {
+            let mut octets = Vec::new();
+            server(1, device, size).unwrap().encode(&mut octets);
+            octets
+        };
+        assert_eq!(octets(Some(17), None), [2, 0x23]);
+        assert_eq!(octets(Some(17), Some(AddressSize::Four)), [0, 2, 0, 0x23]);
+        assert_eq!(octets(None, None), [3]);
+        assert_eq!(server(1, Some(17), Some(AddressSize::One)), Err(AddressError::Size));
     }
 }

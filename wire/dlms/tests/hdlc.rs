@@ -256,6 +256,11 @@ fn numbers_that_are_no_address_are_refused() {
     assert_eq!(Address::sized(1, Some(200), AddressSize::Two), above(200, 127));
     assert_eq!(Address::sized(1, None, AddressSize::Four), Err(AddressError::Size));
     assert_eq!(Address::sized(1, Some(17), AddressSize::One), Err(AddressError::Size));
+    for octets in 0..=u8::MAX {
+        let size = AddressSize::try_from(octets).map(|size| size as u8);
+        let refused = Err(AddressError::Octets { got: octets });
+        assert_eq!(size, if matches!(octets, 1 | 2 | 4) { Ok(octets) } else { refused });
+    }
     let sizes = [(Some(17), AddressSize::Two), (Some(200), AddressSize::Four), (None, AddressSize::One)];
     for (physical, size) in sizes {
         assert_eq!(Address::server(1, physical).unwrap().size(), size);

@@ -20,6 +20,19 @@ pub enum AddressSize {
     Four = 4,
 }
 
+impl TryFrom<u8> for AddressSize {
+    type Error = AddressError;
+
+    fn try_from(octets: u8) -> Result<Self, AddressError> {
+        match octets {
+            1 => Ok(Self::One),
+            2 => Ok(Self::Two),
+            4 => Ok(Self::Four),
+            got => Err(AddressError::Octets { got }),
+        }
+    }
+}
+
 /// Address of a station (IEC 62056-46, 6.4.2.2): of a client, or of a logical device (upper address) in a physical device
 /// (lower address).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +52,12 @@ pub enum AddressError {
         got: u16,
         /// Greatest one.
         limit: u16,
+    },
+    /// An address has another number of octets.
+    #[error("an address has 1, 2 or 4 octets, not {got}")]
+    Octets {
+        /// The number.
+        got: u8,
     },
     /// One octet holds no physical address, two and four do not do without.
     #[error("a physical address takes an address of 2 or 4 octets, and these take one")]
