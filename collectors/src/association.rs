@@ -31,7 +31,11 @@ pub(crate) async fn open(
 ) -> Result<Association, Setback> {
     let refused = |error| Setback::Protocol(Stage::Opening, error);
     let max_receive_pdu = station.model.association.max_pdu;
-    let parameters = Parameters { security, conformance: Conformance::CLIENT, max_receive_pdu };
+    let window = station.model.association.general_block_window;
+    let streams = window > 0 && line.takes_streams();
+    let services = if streams { Conformance::GENERAL_BLOCK_TRANSFER } else { Conformance::new([0; 3]) };
+    let conformance = Conformance::CLIENT.union(services);
+    let parameters = Parameters { security, conformance, max_receive_pdu };
     scratch.request.clear();
     let mut opening = Opening::start(parameters, &mut scratch.request).map_err(refused)?;
     let mut subject = Subject::ASSOCIATE;
@@ -50,7 +54,12 @@ pub(crate) async fn open(
         exchange::record((&subject, &span), line, octets, failed);
         match outcome? {
             Opened::Send(next) => opening = next,
-            Opened::Established(association) => return Ok(association),
+            Opened::Established(mut association) => {
+                if streams {
+                    association.use_general_blocks(window);
+                }
+                return Ok(association);
+            }
         }
         subject = Subject::PROVE;
     }

@@ -59,6 +59,11 @@ impl Setback {
         Self::Final(Failure::new(Reason::MeterBrokeRules, detail))
     }
 
+    /// Whether the reserved invocation counters are used up.
+    pub(crate) const fn is_spent(&self) -> bool {
+        matches!(self, Self::Protocol(_, Error::CountersSpent))
+    }
+
     /// Whether the meter just does not have or show the object.
     pub(crate) const fn is_absence(&self) -> bool {
         use DataAccessResult as Result;

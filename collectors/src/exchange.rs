@@ -16,6 +16,7 @@ pub(crate) enum Service {
     Prove,
     Release,
     Get,
+    GetList,
     Set,
     Action,
     NextBlock,
@@ -23,8 +24,16 @@ pub(crate) enum Service {
 
 impl Service {
     /// Every service, in the order of the discriminants.
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Associate, Self::Prove, Self::Release, Self::Get, Self::Set, Self::Action, Self::NextBlock];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Associate,
+        Self::Prove,
+        Self::Release,
+        Self::Get,
+        Self::GetList,
+        Self::Set,
+        Self::Action,
+        Self::NextBlock,
+    ];
 
     /// The name in spans, counts and logs.
     pub(crate) const fn as_str(self) -> &'static str {
@@ -33,6 +42,7 @@ impl Service {
             Self::Prove => "prove",
             Self::Release => "release",
             Self::Get => "get",
+            Self::GetList => "get_list",
             Self::Set => "set",
             Self::Action => "action",
             Self::NextBlock => "next_block",
@@ -60,6 +70,11 @@ impl Subject {
     pub(crate) const fn get(attribute: &AttributeDescriptor) -> Self {
         let object = (attribute.class_id, attribute.instance, attribute.attribute);
         Self { service: Service::Get, object: Some(object) }
+    }
+
+    /// The read of several attributes at once, of which this is the first.
+    pub(crate) const fn get_list(first: &AttributeDescriptor) -> Self {
+        Self { service: Service::GetList, ..Self::get(first) }
     }
 
     /// The write of an attribute, or of its first block.

@@ -1,9 +1,16 @@
 //! One meter at the end of the line: the association is opened when it is needed, checked once, kept while it serves, and
 //! opened again when the line has failed.
 
+mod lists;
 mod rejection;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+pub(crate) use self::lists::LIST_MAX;
 
 use dlms::{
     AttributeDescriptor, Error, MethodDescriptor,
@@ -30,6 +37,8 @@ use crate::{
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Counters that opening an association can spend: initiate, proof, and the action around the proof.
 const OPENING_COUNTERS: u32 = 3;
+/// How often blocks of one window are sent again when no answer comes.
+const REPEATS_MAX: u32 = 3;
 /// Longest value that is put together from blocks, in octets. Buffers of profiles are never put together.
 const VALUE_MAX: usize = 64 * 1024;
 
@@ -43,6 +52,8 @@ pub(crate) struct Session {
     dialer: Dialer,
     open: Option<Open>,
     pools: BTreeMap<MeterId, CounterPool>,
+    /// Meters that refused a request with list, whatever they granted.
+    without_lists: BTreeSet<MeterId>,
     scratch: Scratch,
     answer: Vec<u8>,
     /// What was asked for last.
@@ -79,6 +90,27 @@ impl Open {
         let held = Held::association(line.instruments());
         Self { line, association, station, serial: None, _held: held }
     }
+
+    /// Sends the blocks that follow the one written last without an answer in between.
+    async fn stream(&mut self, limit: Duration) -> Result<(), LineError> {
+        let mut block = Vec::new();
+        while self.association.stream(&mut block) {
+            self.line.send(&block, limit).await?;
+            block.clear();
+        }
+        Ok(())
+    }
+
+    /// Sends again what may be lost because no answer came; false when nothing of the kind may be repeated.
+    async fn repeat(&mut self, limit: Duration) -> Result<bool, LineError> {
+        let mut block = Vec::new();
+        if !self.association.unanswered(&mut block) {
+            return Ok(false);
+        }
+        self.line.send(&block, limit).await?;
+        self.stream(limit).await?;
+        Ok(true)
+    }
 }
 
 impl Session {
@@ -91,6 +123,7 @@ impl Session {
             dialer,
             open: None,
             pools: BTreeMap::new(),
+            without_lists: BTreeSet::new(),
             scratch: Scratch::default(),
             answer: Vec::new(),
             subject: Subject::ASSOCIATE,
@@ -184,7 +217,12 @@ impl Session {
 
     /// Reads a whole attribute.
     pub(crate) async fn value(&mut self, descriptor: &AttributeDescriptor) -> Result<Vec<u8>, Setback> {
-        let mut piece = self.get(descriptor, None).await?;
+        let piece = self.get(descriptor, None).await?;
+        self.whole(piece).await
+    }
+
+    /// The whole of the value whose first piece came.
+    async fn whole(&mut self, mut piece: Piece) -> Result<Vec<u8>, Setback> {
         let mut whole = self.answer.clone();
         while piece == Piece::More {
             piece = self.next_block().await?;
@@ -284,25 +322,45 @@ impl Session {
         let asked = Instant::now();
         let limit = self.limits.response_timeout;
         open.line.send(request, limit).await.map_err(broken)?;
-        let deadline = Instant::now() + limit;
-        for _ in 0..=self.limits.stale_answers {
-            if open.line.receive(apdu, deadline).await.map_err(broken)? == Origin::Stranger {
+        open.stream(limit).await.map_err(broken)?;
+        let mut deadline = Instant::now() + limit;
+        let (mut stale, mut repeats) = (0, 0);
+        while stale <= self.limits.stale_answers {
+            let origin = match open.line.receive(apdu, deadline).await {
+                Err(silence @ (LineError::Silent | LineError::Noisy { .. })) => {
+                    if repeats >= REPEATS_MAX || !open.repeat(limit).await.map_err(broken)? {
+                        return Err(broken(silence));
+                    }
+                    repeats += 1;
+                    deadline = Instant::now() + limit;
+                    continue;
+                }
+                received => received.map_err(broken)?,
+            };
+            if origin == Origin::Stranger {
+                stale += 1;
                 continue;
             }
-            let reply = open.association.handle(apdu);
-            if reply == Ok(Reply::Stale) {
-                continue;
-            }
+            let found = match open.association.handle(apdu) {
+                Ok(Reply::Streamed) => {
+                    deadline = Instant::now() + limit;
+                    continue;
+                }
+                Ok(Reply::Stale | Reply::Released | Reply::Access(_)) => {
+                    stale += 1;
+                    continue;
+                }
+                Ok(Reply::Data(octets) | Reply::List(octets) | Reply::Action(Some(octets))) => {
+                    Ok((octets, Piece::Last))
+                }
+                Ok(Reply::Set | Reply::Action(None)) => Ok((&[][..], Piece::Last)),
+                Ok(Reply::Block(octets)) => Ok((octets, Piece::More)),
+                Ok(Reply::BlockTaken | Reply::Turn) => Ok((&[][..], Piece::More)),
+                Err(error) => Err(Setback::answer(error)),
+            };
             self.exchanges = self.exchanges.saturating_add(1);
             self.last_delay = asked.elapsed();
-            let (octets, piece) = match reply.map_err(Setback::answer)? {
-                Reply::Data(octets) | Reply::Action(Some(octets)) => (octets, Piece::Last),
-                Reply::Set | Reply::Action(None) => (&[][..], Piece::Last),
-                Reply::Block(octets) => (octets, Piece::More),
-                Reply::BlockTaken | Reply::Turn => (&[][..], Piece::More),
-                Reply::List(octets) => (octets, Piece::Last),
-                Reply::Access(_) | Reply::Streamed | Reply::Released | Reply::Stale => continue,
-            };
+            let (octets, piece) = found?;
             self.answer.clear();
             self.answer.extend_from_slice(octets);
             return Ok(piece);

@@ -11,7 +11,7 @@ use crate::{
     diagnosis::{Setback, Stage},
     inbox::Inbox,
     serve::{NobodyListens, Outlets, serve},
-    station::{Piece, Session},
+    station::{LIST_MAX, Piece, Session},
     task::Done,
 };
 
@@ -89,6 +89,65 @@ impl<'a> Turn<'a> {
                 Ok(octets) => {
                     self.progressed();
                     return Ok(octets);
+                }
+                Err(setback) => self.recover(setback).await?,
+            }
+        }
+    }
+
+    /// Reads whole attributes, again if need be, several in one request where the meter takes that, and leaves them encoded. What the
+    /// meter does not have or show is an error in its place.
+    pub(crate) async fn read_all(
+        &mut self,
+        descriptors: &[AttributeDescriptor],
+    ) -> Result<Vec<Result<Vec<u8>, Setback>>, Setback> {
+        let mut all = Vec::with_capacity(descriptors.len());
+        for some in descriptors.chunks(LIST_MAX) {
+            let found = self.list(some).await?;
+            for (descriptor, found) in some.iter().zip(found) {
+                let found = match found {
+                    Some(found) => found,
+                    None => self.read_octets(descriptor).await,
+                };
+                match found {
+                    Err(setback) if !setback.is_absence() => return Err(setback),
+                    found => all.push(found),
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// What one request with list brought; `None` in the place of what is to be asked for on its own.
+    async fn list(
+        &mut self,
+        descriptors: &[AttributeDescriptor],
+    ) -> Result<Vec<Option<Result<Vec<u8>, Setback>>>, Setback> {
+        let one_by_one = || descriptors.iter().map(|_| None).collect();
+        if descriptors.len() < 2 {
+            return Ok(one_by_one());
+        }
+        loop {
+            let read = match self.ensure().await {
+                Ok(()) if !self.session.takes_lists() => return Ok(one_by_one()),
+                Ok(()) => self.session.values(descriptors).await,
+                Err(setback) => Err(setback),
+            };
+            match read {
+                Ok(values) => {
+                    self.progressed();
+                    let each = values.into_iter().map(|value| match value.map_err(Error::Access) {
+                        Ok(octets) => Some(Ok(octets)),
+                        // What may pass is asked for again.
+                        Err(refusal) => Some(Setback::answer(refusal)).filter(Setback::is_absence).map(Err),
+                    });
+                    return Ok(each.collect());
+                }
+                Err(setback @ Setback::Protocol(Stage::Open, _)) if !setback.is_spent() => {
+                    self.session.renounce_lists();
+                    if !setback.keeps_association() {
+                        self.session.close().await;
+                    }
                 }
                 Err(setback) => self.recover(setback).await?,
             }
@@ -186,8 +245,7 @@ impl<'a> Turn<'a> {
 
     /// Makes ready for another attempt, after a pause, or gives the setback back when there is to be none.
     pub(crate) async fn recover(&mut self, setback: Setback) -> Result<(), Setback> {
-        let is_spent = matches!(setback, Setback::Protocol(_, Error::CountersSpent));
-        if is_spent {
+        if setback.is_spent() {
             // Every attempt uses up a range, so this ends.
             self.session.close().await;
             return if self.session.has_counters(self.work.station.meter) { Ok(()) } else { Err(setback) };

@@ -22,6 +22,8 @@ const DAY_S: u32 = 86_400;
 /// Ten years of minutes.
 const DEPTH_LIMIT: u32 = 10 * 366 * 1440;
 const READ_EVERY_MIN: Duration = Duration::from_secs(60);
+/// The window of a general block has six bits.
+const GENERAL_BLOCK_WINDOW_LIMIT: u8 = 63;
 const MAX_PDU_MIN: u16 = 64;
 const EVENTS_LIMIT: usize = 1024;
 const BITS_LIMIT: usize = 512;
@@ -44,6 +46,10 @@ const SETTLE_MAX: Duration = Duration::from_secs(16 * 60);
 pub(crate) fn check(file: &str, model: &Model) -> Result<(), Error> {
     let check = Check { file };
     check.names(model)?;
+    let window = model.association.general_block_window;
+    check.that(window <= GENERAL_BLOCK_WINDOW_LIMIT, "association.general_block_window", || {
+        format!("is {window}, 0 to {GENERAL_BLOCK_WINDOW_LIMIT} are allowed")
+    })?;
     check.that(model.association.max_pdu >= MAX_PDU_MIN, "association.max_pdu", || {
         format!("is {}, at least {MAX_PDU_MIN} octets are needed", model.association.max_pdu)
     })?;

@@ -70,6 +70,11 @@ pub struct AssociationSpec {
     /// Default 1024, at least 64.
     #[serde(default = "default_max_pdu")]
     pub max_pdu: u16,
+    /// Blocks that the meter may send in one go when an answer is longer than an APDU (general block transfer), 1 to 63:
+    /// for lines on which an answer is a long way off. Default 0: not proposed, each block is asked for. Without effect over
+    /// HDLC, whose frames have windows of their own.
+    #[serde(default)]
+    pub general_block_window: u8,
 }
 
 /// Data objects (class 1) that identify the meter.

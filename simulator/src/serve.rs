@@ -11,7 +11,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use crate::config::SecurityLevel;
+use crate::config::{Framing as Kind, SecurityLevel};
 use crate::fault::{Faults, Trouble};
 use crate::framing::{Asked, Framing};
 use crate::objects::{Access, ClientView};
@@ -62,7 +62,12 @@ pub(crate) async fn serve(mut stream: TcpStream, meters: Arc<[Arc<Meter>]>) -> i
             }
             match answer {
                 Answer::None => framing.answer(who, None, &mut out)?,
-                Answer::Send => framing.answer(who, Some(&talk.apdu), &mut out)?,
+                Answer::Send => {
+                    framing.answer(who, Some(&talk.apdu), &mut out)?;
+                    while talk.goes_on() {
+                        framing.answer(who, Some(&talk.apdu), &mut out)?;
+                    }
+                }
                 Answer::Drop => {
                     framing.answer(who, Some(&talk.apdu), &mut out)?;
                     out.clear();
@@ -124,6 +129,12 @@ impl<'a> Talk<'a> {
             (false, true) => Answer::None,
             (false, false) => self.fate(),
         }
+    }
+
+    /// Puts what follows the answer without a request in between into `apdu`; false when nothing does.
+    fn goes_on(&mut self) -> bool {
+        self.apdu.clear();
+        self.session.as_mut().is_some_and(|(_, session)| session.stream(&mut self.apdu))
     }
 
     /// What the faults of the meter make of its answer.
@@ -198,5 +209,9 @@ fn open(meter: &Meter, client_sap: u16) -> Option<Session> {
         }
         _ => return None,
     };
-    Some(Session::new(Policy { security, max_pdu: association.max_pdu, conformance: Conformance::CLIENT }))
+    // Over HDLC there is one answer to a request.
+    let streams = association.general_block_window > 0 && meter.fleet().config.framing == Kind::Wrapper;
+    let general = if streams { Conformance::GENERAL_BLOCK_TRANSFER } else { Conformance::new([0; 3]) };
+    let conformance = Conformance::CLIENT.union(general);
+    Some(Session::new(Policy { security, max_pdu: association.max_pdu, conformance }))
 }

@@ -137,6 +137,11 @@ pub(crate) struct Line {
 }
 
 impl Line {
+    /// Whether APDUs can go one behind the other, without an answer in between.
+    pub(crate) const fn takes_streams(&self) -> bool {
+        matches!(self.framing, Framing::Wrapper(_))
+    }
+
     /// Octets sent and received so far.
     pub(crate) const fn bytes(&self) -> u64 {
         self.bytes

@@ -1,4 +1,4 @@
-use dlms::Obis;
+use dlms::axdr::Data;
 
 use crate::{Event, diagnosis::Setback, turn::Turn, value};
 
@@ -7,16 +7,16 @@ use crate::{Event, diagnosis::Setback, turn::Turn, value};
 pub(super) async fn run(turn: &mut Turn<'_>) -> Result<(), Setback> {
     let identity = turn.station().model.identity.clone();
     let serial = turn.serial().await?;
-    let logical_device_name = optional_text(turn, identity.logical_device_name).await?;
-    let firmware = optional_text(turn, identity.firmware).await?;
+    let names = [identity.logical_device_name, identity.firmware].map(value::data);
+    let mut found = turn.read_all(&names).await?.into_iter().map(text);
+    let logical_device_name = found.next().transpose()?.flatten();
+    let firmware = found.next().transpose()?.flatten();
     let system_title = turn.server_title();
     turn.report(Event::Identity { serial, logical_device_name, firmware, system_title }).await
 }
 
-async fn optional_text(turn: &mut Turn<'_>, obis: Obis) -> Result<Option<String>, Setback> {
-    match turn.read(&value::data(obis)).await {
-        Ok(found) => Ok(value::text(&found)),
-        Err(setback) if setback.is_absence() => Ok(None),
-        Err(setback) => Err(setback),
-    }
+/// A text; `None` when the meter does not have or show it, or when it is none.
+fn text(found: Result<Vec<u8>, Setback>) -> Result<Option<String>, Setback> {
+    let Ok(octets) = found else { return Ok(None) };
+    Data::decode(&octets).map(|data| value::text(&data)).map_err(Setback::answer)
 }

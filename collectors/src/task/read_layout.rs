@@ -1,6 +1,6 @@
 use dlms::{
-    AttributeDescriptor, Obis, ScalerUnit, Unit,
-    profile::{Column, decode_list},
+    AttributeDescriptor, Obis, ScalerUnit,
+    profile::{CaptureObject, Column, decode_list},
 };
 
 use super::scaler_unit;
@@ -26,23 +26,26 @@ pub(super) async fn run(turn: &mut Turn<'_>, obis: Obis) -> Result<Layout, Setba
     let period_s = value::integer(&period)
         .and_then(|period| u32::try_from(period).ok())
         .ok_or_else(|| value::unexpected(&attribute(4), "a capture period in seconds"))?;
-    let mut columns = Vec::with_capacity(captures.len());
-    for capture in captures {
-        let column = Column::of(&capture);
-        let ScalerUnit { scaler, unit } = match column {
-            Column::Value => {
-                let value = AttributeDescriptor {
-                    class_id: capture.class_id,
-                    instance: capture.instance,
-                    attribute: capture.attribute,
-                };
-                scaler_unit::read(turn, &value).await?
-            }
-            _ => ScalerUnit { scaler: 0, unit: Unit::NONE },
-        };
-        columns.push(LayoutColumn { capture, column, scaler, unit });
-    }
+    let is_value = |capture: &CaptureObject| Column::of(capture) == Column::Value;
+    let values: Vec<AttributeDescriptor> =
+        captures.iter().filter(|capture| is_value(capture)).map(described).collect();
+    let mut scalers = scaler_unit::read_all(turn, &values).await?.into_iter();
+    let columns = captures
+        .into_iter()
+        .map(|capture| {
+            let column = Column::of(&capture);
+            let scaler_unit = if is_value(&capture) { scalers.next() } else { None };
+            let ScalerUnit { scaler, unit } = scaler_unit.unwrap_or(scaler_unit::NONE);
+            LayoutColumn { capture, column, scaler, unit }
+        })
+        .collect();
     storable(Layout { obis, period_s, columns })
+}
+
+/// The attribute that a column captures.
+fn described(capture: &CaptureObject) -> AttributeDescriptor {
+    let CaptureObject { class_id, instance, attribute, .. } = *capture;
+    AttributeDescriptor { class_id, instance, attribute }
 }
 
 fn storable(layout: Layout) -> Result<Layout, Setback> {

@@ -1,17 +1,32 @@
-use dlms::axdr::Data;
+use dlms::{AttributeDescriptor, ScalerUnit, axdr::Data};
+use jiff::Timestamp;
 
 use super::scaler_unit;
-use crate::{Event, Failure, Reason, RegisterRequest, RegisterValue, diagnosis::Setback, turn::Turn, value};
+use crate::{
+    Event, Failure, Reason, RegisterRequest, RegisterValue, diagnosis::Setback, station::LIST_MAX,
+    turn::Turn, value,
+};
 
-/// Reads the registers one by one with their scalers. What could be read is reported even when some were refused.
+/// Reads the registers and their scalers. What could be read is reported even when some were refused.
 pub(super) async fn run(turn: &mut Turn<'_>, requests: &[RegisterRequest]) -> Result<(), Setback> {
     let mut values = Vec::with_capacity(requests.len());
     let mut refused = None;
-    for request in requests {
-        match read(turn, request).await {
-            Ok(value) => values.push(value),
-            Err(setback) if setback.is_absence() => refused = refused.or(Some((request.obis, setback))),
-            Err(setback) => return Err(setback),
+    for some in requests.chunks(LIST_MAX) {
+        let descriptors: Vec<AttributeDescriptor> = some.iter().map(RegisterRequest::descriptor).collect();
+        let found = turn.read_all(&descriptors).await?;
+        let at = turn.now();
+        let mut present = Vec::with_capacity(some.len());
+        for (request, found) in some.iter().zip(found) {
+            match found {
+                Ok(octets) => present.push((request, octets)),
+                Err(setback) => refused = refused.or(Some((request.obis, setback))),
+            }
+        }
+        let descriptors: Vec<AttributeDescriptor> =
+            present.iter().map(|(request, _)| request.descriptor()).collect();
+        let scalers = scaler_unit::read_all(turn, &descriptors).await?;
+        for ((request, octets), scaler_unit) in present.iter().zip(scalers) {
+            values.push(register(request, octets, scaler_unit, at)?);
         }
     }
     let missing = requests.len() - values.len();
@@ -26,10 +41,14 @@ pub(super) async fn run(turn: &mut Turn<'_>, requests: &[RegisterRequest]) -> Re
     )))
 }
 
-async fn read(turn: &mut Turn<'_>, request: &RegisterRequest) -> Result<RegisterValue, Setback> {
-    let descriptor = request.descriptor();
-    let found = turn.read(&descriptor).await?;
-    let at = turn.now();
+/// What a register holds, as it was at the time.
+fn register(
+    request: &RegisterRequest,
+    octets: &[u8],
+    scaler_unit: ScalerUnit,
+    at: Timestamp,
+) -> Result<RegisterValue, Setback> {
+    let found = Data::decode(octets).map_err(Setback::answer)?;
     let value = match value::integer(&found) {
         Some(value) => value,
         None if matches!(found, Data::Float32(_) | Data::Float64(_)) => {
@@ -37,9 +56,8 @@ async fn read(turn: &mut Turn<'_>, request: &RegisterRequest) -> Result<Register
                 format!("{} holds a fraction; only whole numbers with a scaler are stored.", request.obis);
             return Err(Setback::Final(Failure::new(Reason::Unsupported, detail)));
         }
-        None => return Err(value::unexpected(&descriptor, "a number")),
+        None => return Err(value::unexpected(&request.descriptor(), "a number")),
     };
-    let scaler_unit = scaler_unit::read(turn, &descriptor).await?;
     Ok(RegisterValue {
         obis: request.obis,
         attribute: request.attribute,

@@ -1,7 +1,7 @@
 //! A meter of a few objects at the other end of a memory line.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
 };
 
@@ -40,6 +40,12 @@ pub(crate) enum Level {
     Gmac,
 }
 
+/// Tag and choice of a GET request with list.
+const GET_LIST: [u8; 2] = [0xC0, 3];
+/// An exception-response: service-unknown, service-not-supported.
+const NOT_SUPPORTED: [u8; 3] = [0xD8, 2, 2];
+const GENERAL_BLOCK: u8 = 0xE0;
+
 /// What the meter does wrong.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Mischief {
@@ -49,6 +55,12 @@ pub(crate) struct Mischief {
     pub(crate) silent_after: Option<u32>,
     /// Before each answer comes a frame for another client, and one with the invoke-id of an earlier request.
     pub(crate) chatty: bool,
+    /// Services that it grants instead of all that the client proposes.
+    pub(crate) services: Option<Conformance>,
+    /// Requests with list are answered with an exception, whatever was granted.
+    pub(crate) refuses_lists: bool,
+    /// General blocks that get lost on the way to the head-end, by number, counted over all answers.
+    pub(crate) lost_blocks: BTreeSet<u32>,
     /// Ranges are ignored, all rows are sent.
     pub(crate) ignores_range: bool,
     /// Times have no deviation and no status.
@@ -100,6 +112,8 @@ pub(crate) struct Seen {
     pub(crate) orders: Vec<(Obis, i8)>,
     /// Orders that arrived or should have.
     pub(crate) sent: usize,
+    /// General blocks that were sent, lost ones too.
+    pub(crate) blocks: u32,
 }
 
 pub(crate) struct Meter {
@@ -158,7 +172,9 @@ impl Meter {
                 self.last_client_counter,
             ),
         };
-        Session::new(Policy { security, max_pdu: 1024, conformance: Conformance::CLIENT })
+        let all = Conformance::CLIENT.union(Conformance::GENERAL_BLOCK_TRANSFER);
+        let conformance = self.mischief.services.unwrap_or(all);
+        Session::new(Policy { security, max_pdu: 1024, conformance })
     }
 
     fn buffer(&mut self, selection: Option<&Selection>, out: &mut Vec<u8>) {
@@ -273,6 +289,14 @@ pub(crate) async fn play(meter: Arc<Mutex<Meter>>, mut lines: mpsc::Receiver<Dup
     }
 }
 
+/// Whether the next general block gets lost.
+fn is_lost(meter: &Mutex<Meter>) -> bool {
+    let mut meter = meter.lock().unwrap();
+    meter.seen.blocks += 1;
+    let number = meter.seen.blocks;
+    meter.mischief.lost_blocks.contains(&number)
+}
+
 async fn serve(meter: &Mutex<Meter>, mut line: DuplexStream) {
     let (mut session, number) = {
         let mut meter = meter.lock().unwrap();
@@ -295,7 +319,11 @@ async fn serve(meter: &Mutex<Meter>, mut line: DuplexStream) {
                 if fate == Some(Fate::OrderLost) {
                     return;
                 }
-                session.handle(apdu, &mut *meter, &mut answer);
+                if meter.mischief.refuses_lists && apdu.starts_with(&GET_LIST) {
+                    answer.extend_from_slice(&NOT_SUPPORTED);
+                } else {
+                    session.handle(apdu, &mut *meter, &mut answer);
+                }
                 meter.last_client_counter = session.last_client_counter().or(meter.last_client_counter);
                 match fate {
                     Some(Fate::AnswerLost) => return,
@@ -316,7 +344,13 @@ async fn serve(meter: &Mutex<Meter>, mut line: DuplexStream) {
                 meter.mischief.cut_after.get(&number) == Some(&answers)
             };
             answers += 1;
-            wrapper::frame(header.destination, header.source, &answer, &mut frames).unwrap();
+            while !answer.is_empty() {
+                if answer[0] != GENERAL_BLOCK || !is_lost(meter) {
+                    wrapper::frame(header.destination, header.source, &answer, &mut frames).unwrap();
+                }
+                answer.clear();
+                session.stream(&mut answer);
+            }
             if is_cut {
                 frames.truncate(frames.len() / 2);
             }

@@ -28,7 +28,7 @@ impl Session {
         }
         let under_way = self.general.take().filter(|transfer| !transfer.is_left_behind_by(apdu));
         let limits = Limits { window: WINDOW, pdu: self.limit(), received: VALUE_MAX };
-        let mut transfer = under_way.unwrap_or_else(|| Transfer::answering(limits));
+        let mut transfer = under_way.unwrap_or_else(|| Box::new(Transfer::answering(limits)));
         match transfer.handle(apdu) {
             Ok(Progress::Wait) => {}
             Ok(Progress::Due) => {

@@ -42,7 +42,7 @@ pub struct Session {
     /// What comes from the client in blocks.
     pub(super) incoming: Option<Incoming>,
     /// What goes either way in general block transfer.
-    pub(super) general: Option<gbt::Transfer>,
+    pub(super) general: Option<Box<gbt::Transfer>>,
     /// Whether the present request came in it, so that its answer goes in it.
     pub(super) is_general: bool,
     /// Memory for the plain answer and for values, kept from request to request.
