@@ -94,20 +94,6 @@ impl Envelope {
         Ok((Self { wrapping, control, counter }, &mut apdu[body..]))
     }
 
-    /// Like [`read`](Self::read), and demands the global key and that everything is authenticated and encrypted (0x30).
-    pub(crate) fn read_demanding(apdu: &mut [u8]) -> Result<(Self, &mut [u8]), Error> {
-        let tag = *apdu.first().ok_or(Error::Truncated)?;
-        let (envelope, body) = Self::read(apdu)?;
-        if matches!(envelope.wrapping, Wrapping::Dedicated(_) | Wrapping::GeneralDedicated(_)) {
-            return Err(Error::Unexpected { tag });
-        }
-        let expected = SecurityControl::AUTHENTICATED_ENCRYPTED;
-        if envelope.control != expected {
-            return Err(Error::Protection { expected: expected.octet(), got: envelope.control.octet() });
-        }
-        Ok((envelope, body))
-    }
-
     /// Unprotects the octets that [`read`](Self::read) returned, sent by `sender`, in place.
     ///
     /// # Errors
