@@ -8,3 +8,4 @@ pub mod ciphered;
 pub mod decode;
 pub mod frames;
 pub mod sequences;
+pub mod stations;

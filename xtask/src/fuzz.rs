@@ -11,12 +11,14 @@ use serde_json::Value;
 /// Where the vectors are.
 const VECTORS: &str = "wire/dlms/tests/vectors/dlms.json";
 /// The targets, and the octets that each wants in front of an input: how a stream is cut, which bit is altered, how a server begins.
-const TARGETS: [(&str, &[u8]); 5] = [
+const TARGETS: [(&str, &[u8]); 6] = [
     ("frames", &[0xFF]),
     ("apdus", &[]),
     ("ciphered", &[0, 0]),
     ("decode", &[]),
     ("sequences", &[2, 0, 0xFF, 0xFF]),
+    // SNRM, and UA to it.
+    ("stations", &[6, 0, 5, 0x73, 0, 5, 0x93, 0]),
 ];
 /// What the compiler adds so that the fuzzer sees which way an input took. All of it is stable.
 const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
