@@ -14,6 +14,8 @@ const SERVICE_ERROR: u8 = 0x0E;
 pub const DLMS_VERSION: u8 = 6;
 /// `vaa-name` of logical name referencing.
 pub const VAA_NAME_LN: u16 = 0x0007;
+/// `vaa-name` of short name referencing: the short name of the association.
+pub const VAA_NAME_SN: u16 = 0xFA00;
 
 /// Services that a side offers: 24 bits, bit 0 the most significant (Green Book, 9.4.6.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +49,24 @@ impl Conformance {
         "event-notification",
         "action",
     ];
+    /// Read, with short names.
+    pub const READ: Self = Self::bit(3);
+    /// Write, with short names.
+    pub const WRITE: Self = Self::bit(4);
+    /// Write without an answer, with short names.
+    pub const UNCONFIRMED_WRITE: Self = Self::bit(5);
+    /// Parts of attributes, with short names.
+    pub const PARAMETERISED_ACCESS: Self = Self::bit(18);
+    /// What the client of this crate proposes to a meter with short names.
+    pub const CLIENT_SN: Self = Self(
+        Self::READ.0
+            | Self::WRITE.0
+            | Self::UNCONFIRMED_WRITE.0
+            | Self::BLOCK_GET.0
+            | Self::BLOCK_SET.0
+            | Self::MULTIPLE_REFERENCES.0
+            | Self::PARAMETERISED_ACCESS.0,
+    );
     /// GET.
     pub const GET: Self = Self::bit(19);
     /// SET.
@@ -100,6 +120,11 @@ impl Conformance {
     /// Whether every service of `other` is offered.
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// Whether these are services with short names; an association has one kind of names.
+    pub const fn has_short_names(self) -> bool {
+        self.0 & (Self::READ.0 | Self::WRITE.0 | Self::UNCONFIRMED_WRITE.0) != 0
     }
 
     /// The services that either offers.

@@ -4,18 +4,55 @@
 
 mod common;
 
-use common::{Level, Pair};
+use common::{Level, parameters};
+use dlms::acse::{Aare, Aarq, ApplicationContext};
 use dlms::apdu::short_name::{read_results, write_results};
 use dlms::apdu::{ReadResult, Variable, WriteResult};
 use dlms::axdr::Data;
-use dlms::client::{Association, Reply};
-use dlms::{ConfirmedServiceError, DataAccessResult, Error};
+use dlms::client::{Association, Opened, Opening, Parameters, Reply};
+use dlms::initiate::{InitiateRequest, InitiateResponse};
+use dlms::{AssociationResult, ConfirmedServiceError, Conformance, DataAccessResult, Diagnostic, Error};
 
 const NAME: Variable<'_> = Variable::Name(0xFA08);
 
+/// An association with a meter that accepts APDUs of this length and calls its association so.
+fn opened(max_receive_pdu: u16, vaa_name: u16) -> Result<Association, Error> {
+    let mut request = Vec::new();
+    let asked = Parameters { conformance: Conformance::CLIENT_SN, ..parameters(Level::Lls, 1024) };
+    let opening = Opening::start(asked, &mut request).unwrap();
+    let aarq = Aarq::decode(&request).unwrap();
+    assert_eq!(aarq.context, ApplicationContext::ShortNames);
+    let conformance = InitiateRequest::decode(aarq.user_information).unwrap().conformance;
+    let (mut information, mut answer) = (Vec::new(), Vec::new());
+    let granted = InitiateResponse {
+        quality_of_service: None,
+        dlms_version: 6,
+        conformance,
+        max_receive_pdu,
+        vaa_name,
+    };
+    granted.encode(&mut information);
+    let aare = Aare {
+        context: ApplicationContext::ShortNames,
+        result: AssociationResult::Accepted,
+        diagnostic: Diagnostic::NONE,
+        responding_title: None,
+        responding_qualifier: None,
+        requirements: false,
+        mechanism: None,
+        authentication: None,
+        user_information: Some(&information),
+    };
+    aare.encode(&mut answer);
+    match opening.handle(&mut answer, &mut Vec::new())? {
+        Opened::Established(association) => Ok(association),
+        Opened::Send(_) => panic!("nothing is left to be proved"),
+    }
+}
+
 /// A client that has asked for two variables, one of them in part.
 fn reading() -> (Association, Vec<u8>) {
-    let mut client = Pair::new(Level::None, 1024, 1024).client;
+    let mut client = opened(1024, 0xFA00).unwrap();
     let part = Variable::Parameterised { name: 0x0108, selector: 2, parameters: &[17, 5] };
     let mut request = Vec::new();
     client.read(&[NAME, part], &mut request).unwrap();
@@ -80,6 +117,41 @@ fn variables_are_written_with_an_answer_or_without() {
     client.write_unconfirmed(&[(NAME, &Data::Unsigned(10))], &mut request).unwrap();
     assert_eq!(request, [0x16, 1, 2, 0xFA, 8, 1, 17, 10]);
     assert_eq!(client.handle(&mut [0x0D, 1, 0]), Ok(Reply::Stale), "nothing is awaited");
+}
+
+#[test]
+fn a_long_write_goes_in_blocks() {
+    let mut client = opened(64, 0xFA00).unwrap();
+    let value = Data::OctetString(vec![7; 100]);
+    let mut request = Vec::new();
+    client.write(&[(NAME, &value)], &mut request).unwrap();
+    let mut content = Vec::new();
+    for number in 1..=2_u8 {
+        assert_eq!(request[..3], [6, 1, 7]);
+        assert!(request.len() <= 64);
+        assert_eq!(request[3..6], [u8::from(number == 2), 0, number]);
+        // A count of one, and an octet-string.
+        assert_eq!(request[6..8], [1, 9]);
+        assert_eq!(usize::from(request[8]), request.len() - 9);
+        content.extend_from_slice(&request[9..]);
+        if number == 1 {
+            request.clear();
+            assert_eq!(client.handle(&mut [0x0D, 1, 2, 0, 1]), Ok(Reply::BlockTaken));
+            client.next_block(&mut request).unwrap();
+        }
+    }
+    let whole = [&[1, 2, 0xFA, 8, 1, 9, 100][..], &[7; 100]].concat();
+    assert_eq!(content, whole);
+    let mut answer = [0x0D, 1, 0];
+    let Ok(Reply::List(list)) = client.handle(&mut answer) else { panic!("no list") };
+    assert_eq!(write_results(list), Ok(vec![WriteResult::Written]));
+}
+
+#[test]
+fn a_meter_that_answers_with_logical_names_is_refused() {
+    assert_eq!(opened(1024, 7).map(drop), Err(Error::Value { what: "VAA name", got: 7 }));
+    let asked = Parameters { conformance: Conformance::CLIENT_SN, ..parameters(Level::Gmac, 1024) };
+    assert!(matches!(Opening::start(asked, &mut Vec::new()), Err(Error::Misuse(_))));
 }
 
 #[test]

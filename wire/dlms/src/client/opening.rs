@@ -8,7 +8,9 @@ use super::{Reply, SystemTitle};
 use crate::acse::{Aare, Aarq, ApplicationContext, Mechanism};
 use crate::apdu::tag::EXCEPTION_RESPONSE;
 use crate::axdr::Data;
-use crate::initiate::{Conformance, DLMS_VERSION, InitiateRequest, InitiateResponse, VAA_NAME_LN};
+use crate::initiate::{
+    Conformance, DLMS_VERSION, InitiateRequest, InitiateResponse, VAA_NAME_LN, VAA_NAME_SN,
+};
 use crate::security::{
     Authentication, Challenge, Dialogue, Envelope, Hls, Manner, Shield, Wrapping, seal_first,
 };
@@ -23,7 +25,7 @@ const REPLY_TO_HLS: MethodDescriptor =
 pub struct Parameters {
     /// What it shows, sends and demands.
     pub security: Security,
-    /// Services that it proposes.
+    /// Services that it proposes: [`Conformance::CLIENT`], or [`Conformance::CLIENT_SN`] to a meter with short names.
     pub conformance: Conformance,
     /// Longest APDU that it accepts, in octets; 0 for no limit.
     pub max_receive_pdu: u16,
@@ -69,6 +71,9 @@ impl Opening {
     pub fn start(parameters: Parameters, out: &mut Vec<u8>) -> Result<Self, Error> {
         let Parameters { security, conformance, max_receive_pdu } = parameters;
         let mut security = Box::new(security);
+        if conformance.has_short_names() && matches!(security.authentication, Authentication::Hls { .. }) {
+            return Err(Error::Misuse("to a meter with short names nobody shows more than a password"));
+        }
         let dedicated_key = security.dedicated_key()?;
         let initiate = InitiateRequest {
             dedicated_key,
@@ -79,7 +84,7 @@ impl Opening {
             max_receive_pdu,
         };
         let information = security.information(&initiate)?;
-        let mut aarq = Aarq::new(security.context(), &information);
+        let mut aarq = Aarq::new(security.context(conformance), &information);
         aarq.calling_title = security.title.as_ref().map(|title| &title.octets()[..]);
         let mechanism = security.authentication.mechanism();
         if mechanism != Mechanism::Lowest {
@@ -116,10 +121,12 @@ impl Security {
         self.ciphering.as_ref().is_some_and(|ciphering| ciphering.send.is_ciphered())
     }
 
-    fn context(&self) -> ApplicationContext {
-        match self.is_ciphered() {
-            true => ApplicationContext::LogicalNamesCiphered,
-            false => ApplicationContext::LogicalNames,
+    fn context(&self, services: Conformance) -> ApplicationContext {
+        match (services.has_short_names(), self.is_ciphered()) {
+            (false, false) => ApplicationContext::LogicalNames,
+            (false, true) => ApplicationContext::LogicalNamesCiphered,
+            (true, false) => ApplicationContext::ShortNames,
+            (true, true) => ApplicationContext::ShortNamesCiphered,
         }
     }
 
@@ -208,7 +215,7 @@ fn answered(
     if aare.result != AssociationResult::Accepted {
         return Err(rejected(&aare, security, &mut information));
     }
-    let theirs = not_weaker(&aare, &security)?;
+    let theirs = not_weaker(&aare, &security, initiate.conformance)?;
     let titles = [security.title, security.title_of(&aare, &mut information)?];
     let Security { authentication, ciphering, .. } = security;
     let dedicated = ciphering.as_ref().and_then(|ciphering| ciphering.dedicated_key.clone());
@@ -218,7 +225,7 @@ fn answered(
         Some(protection) => protection.shield.open(&mut information)?.0,
         None => &information,
     };
-    let negotiated = negotiated(InitiateResponse::decode(plain)?, titles[1])?;
+    let negotiated = negotiated(&initiate, InitiateResponse::decode(plain)?, titles[1])?;
     if let (Some(protection), Some(key)) = (&mut protection, &dedicated) {
         protection.shield.dedicate(key);
     }
@@ -313,8 +320,12 @@ fn rejected(aare: &Aare<'_>, security: Security, information: &mut [u8]) -> Erro
 }
 
 /// The meter's challenge, when one is due, unless it has accepted a weaker association than the one that was asked for.
-fn not_weaker(aare: &Aare<'_>, security: &Security) -> Result<Option<Challenge>, Error> {
-    if security.is_ciphered() && aare.context != ApplicationContext::LogicalNamesCiphered {
+fn not_weaker(
+    aare: &Aare<'_>,
+    security: &Security,
+    services: Conformance,
+) -> Result<Option<Challenge>, Error> {
+    if security.is_ciphered() && aare.context != security.context(services) {
         return Err(Error::Downgrade(Downgrade::Context(aare.context)));
     }
     let asked = security.authentication.mechanism();
@@ -342,11 +353,16 @@ fn not_weaker(aare: &Aare<'_>, security: &Security) -> Result<Option<Challenge>,
     Challenge::try_from(theirs).map(Some)
 }
 
-fn negotiated(response: InitiateResponse, server_title: Option<SystemTitle>) -> Result<Negotiated, Error> {
+fn negotiated(
+    initiate: &InitiateRequest,
+    response: InitiateResponse,
+    server_title: Option<SystemTitle>,
+) -> Result<Negotiated, Error> {
     if response.dlms_version != DLMS_VERSION {
         return Err(Error::Value { what: "DLMS version", got: u32::from(response.dlms_version) });
     }
-    if response.vaa_name != VAA_NAME_LN {
+    let expected = if initiate.conformance.has_short_names() { VAA_NAME_SN } else { VAA_NAME_LN };
+    if response.vaa_name != expected {
         return Err(Error::Value { what: "VAA name", got: u32::from(response.vaa_name) });
     }
     let (max_send_pdu, conformance) = (response.max_receive_pdu, response.conformance);

@@ -2,9 +2,11 @@
 
 use super::association::Association;
 use super::dialogue::{Awaiting, Dialogue, Reply, Service, in_turn};
-use crate::Error;
-use crate::apdu::{ReadRequest, ReadResponse, ReadResult, Variable, WriteRequest, WriteResponse, tag};
+use crate::apdu::{
+    DataBlock, ReadRequest, ReadResponse, ReadResult, Variable, WriteRequest, WriteResponse, WriteResult, tag,
+};
 use crate::axdr::Data;
+use crate::{Conformance, Error};
 
 impl Association {
     /// Asks for variables. The answer is a [`Reply::List`].
@@ -18,12 +20,22 @@ impl Association {
         })
     }
 
-    /// Writes variables. The answer is a [`Reply::List`].
+    /// Writes variables, in blocks when they do not fit into one APDU and the meter takes blocks: until they are sent, answers are
+    /// [`Reply::BlockTaken`]. The answer is a [`Reply::List`].
     ///
     /// # Errors
-    /// [`Error::CountersSpent`]; [`Error::TooLong`] when the meter would not accept the request.
+    /// [`Error::CountersSpent`]; [`Error::TooLong`] when the meter accepts neither the whole request nor blocks.
     pub fn write(&mut self, values: &[(Variable<'_>, &Data)], out: &mut Vec<u8>) -> Result<(), Error> {
-        self.write_request(true, values, out)
+        let whole = written(true, values);
+        if self.fits(whole.len()) || !self.offers(Conformance::BLOCK_SET) {
+            return self.request(Awaiting::Answer(Service::Write), out, |_, plain| {
+                plain.extend_from_slice(&whole);
+            });
+        }
+        let content = whole[1..].to_vec();
+        self.upload((Service::Write, content), BLOCK_HEADER, out, |_, block, plain| {
+            write_block(&block, plain);
+        })
     }
 
     /// Writes variables without being told what came of it.
@@ -35,30 +47,40 @@ impl Association {
         values: &[(Variable<'_>, &Data)],
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        self.write_request(false, values, out)
+        let whole = written(false, values);
+        self.request(Awaiting::Nothing, out, |_, plain| plain.extend_from_slice(&whole))
     }
+}
 
-    fn write_request(
-        &mut self,
-        confirmed: bool,
-        values: &[(Variable<'_>, &Data)],
-        out: &mut Vec<u8>,
-    ) -> Result<(), Error> {
-        let variables = values.iter().map(|(variable, _)| *variable).collect();
-        let encoded: Vec<Vec<u8>> = values
-            .iter()
-            .map(|(_, value)| {
-                let mut encoded = Vec::new();
-                value.encode(&mut encoded);
-                encoded
-            })
-            .collect();
-        let data = encoded.iter().map(Vec::as_slice).collect();
-        let awaiting = if confirmed { Awaiting::Answer(Service::Write) } else { Awaiting::Nothing };
-        self.request(awaiting, out, |_, plain| {
-            WriteRequest { confirmed, variables, data }.encode(plain);
+/// Octets of a request with a piece of another one around the last flag, the number, the length and the piece: tag, count and choice of
+/// the variable, count and type of the data; but for the two by which the number is shorter than with logical names.
+pub(super) const BLOCK_HEADER: usize = 5 - 2;
+
+/// The whole request.
+fn written(confirmed: bool, values: &[(Variable<'_>, &Data)]) -> Vec<u8> {
+    let variables = values.iter().map(|(variable, _)| *variable).collect();
+    let encoded: Vec<Vec<u8>> = values
+        .iter()
+        .map(|(_, value)| {
+            let mut encoded = Vec::new();
+            value.encode(&mut encoded);
+            encoded
         })
-    }
+        .collect();
+    let data = encoded.iter().map(Vec::as_slice).collect();
+    let mut whole = Vec::new();
+    WriteRequest { confirmed, variables, data }.encode(&mut whole);
+    whole
+}
+
+/// A request that carries a piece of a long one.
+pub(super) fn write_block(block: &DataBlock<'_>, plain: &mut Vec<u8>) {
+    // A value of 64 KiB in blocks of the shortest APDU has fewer.
+    let number = u16::try_from(block.number).unwrap_or(u16::MAX);
+    let mut piece = Vec::new();
+    Data::OctetString(block.octets.to_vec()).encode(&mut piece);
+    let variables = vec![Variable::WriteBlock { last: block.last, number }];
+    WriteRequest { confirmed: true, variables, data: vec![&piece] }.encode(plain);
 }
 
 impl Dialogue {
@@ -90,10 +112,18 @@ impl Dialogue {
     }
 
     pub(super) fn write_done<'a>(&mut self, plain: &'a [u8]) -> Result<Reply<'a>, Error> {
-        WriteResponse::decode(plain)?;
-        match self.take_awaiting() {
-            Awaiting::Answer(Service::Write) => Ok(Reply::List(&plain[1..])),
-            Awaiting::Nothing => Ok(Reply::Stale),
+        let response = WriteResponse::decode(plain)?;
+        if self.is_ours() {
+            return Ok(Reply::Stale);
+        }
+        match (self.take_awaiting(), response.results.as_slice()) {
+            (Awaiting::Taken(Service::Write), [WriteResult::Taken(number)]) => {
+                self.taken(Service::Write, u32::from(*number))
+            }
+            (Awaiting::Taken(Service::Write), [WriteResult::Error(refusal)]) => Err(Error::Access(*refusal)),
+            (Awaiting::Answer(Service::Write) | Awaiting::LastTaken(Service::Write, _), _) => {
+                Ok(Reply::List(&plain[1..]))
+            }
             _ => Err(Error::Unexpected { tag: tag::WRITE_RESPONSE }),
         }
     }

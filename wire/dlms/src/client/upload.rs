@@ -2,6 +2,7 @@ use std::fmt;
 
 use super::association::Association;
 use super::dialogue::{Awaiting, Service};
+use super::short_names;
 use crate::Error;
 use crate::apdu::{ActionRequest, DataBlock, InvokeId, SetRequest};
 
@@ -63,7 +64,8 @@ impl Association {
 
     /// Sends the block that is due.
     pub(super) fn send_block(&mut self, service: Service, out: &mut Vec<u8>) -> Result<(), Error> {
-        let (invoke, room) = (self.dialogue.invoke, self.room().saturating_sub(BLOCK_HEADER));
+        let header = if service == Service::Write { short_names::BLOCK_HEADER } else { BLOCK_HEADER };
+        let (invoke, room) = (self.dialogue.invoke, self.room().saturating_sub(header));
         let Some(upload) = &self.dialogue.upload else { return Err(Error::Misuse("nothing is being sent")) };
         let block = upload.due(room);
         let (length, last, number) = (block.octets.len(), block.last, block.number);
@@ -71,6 +73,7 @@ impl Association {
             Service::Action | Service::ActionList => {
                 ActionRequest::Block { invoke, block }.encode(&mut self.scratch);
             }
+            Service::Write => short_names::write_block(&block, &mut self.scratch),
             _ => SetRequest::Block { invoke, block }.encode(&mut self.scratch),
         }
         self.send(out)?;
