@@ -26,6 +26,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`Error::Truncated`].
+    #[inline]
     pub fn peek(&self) -> Result<u8, Error> {
         self.rest.first().copied().ok_or(Error::Truncated)
     }
@@ -34,6 +35,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`Error::Truncated`].
+    #[inline]
     pub fn take(&mut self, count: usize) -> Result<&'a [u8], Error> {
         let (taken, rest) = self.rest.split_at_checked(count).ok_or(Error::Truncated)?;
         self.rest = rest;
@@ -44,6 +46,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`Error::Truncated`].
+    #[inline]
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
         let (taken, rest) = self.rest.split_first_chunk().ok_or(Error::Truncated)?;
         self.rest = rest;
@@ -54,6 +57,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`Error::Truncated`].
+    #[inline]
     pub fn u8(&mut self) -> Result<u8, Error> {
         self.array::<1>().map(|[octet]| octet)
     }
@@ -62,6 +66,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`Error::Truncated`].
+    #[inline]
     pub fn u16(&mut self) -> Result<u16, Error> {
         self.array().map(u16::from_be_bytes)
     }
@@ -70,6 +75,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`Error::Truncated`].
+    #[inline]
     pub fn u32(&mut self) -> Result<u32, Error> {
         self.array().map(u32::from_be_bytes)
     }
@@ -78,6 +84,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`Error::Truncated`].
+    #[inline]
     pub fn u64(&mut self) -> Result<u64, Error> {
         self.array().map(u64::from_be_bytes)
     }
@@ -87,6 +94,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`Error::Truncated`]; [`Error::TooLong`] above 2³² − 1 and for the reserved form 0x80.
+    #[inline]
     pub fn length(&mut self) -> Result<usize, Error> {
         let first = self.u8()?;
         if first < 0x80 {
@@ -103,6 +111,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// Those of [`length`](Self::length) and [`take`](Self::take).
+    #[inline]
     pub fn octets(&mut self) -> Result<&'a [u8], Error> {
         let length = self.length()?;
         self.take(length)

@@ -5,6 +5,7 @@ use crate::axdr::{Reader, TypeDescription, tag};
 use crate::{DateTime, Error};
 
 /// A time: octet-string of 12 octets or typed date-time; `None` for null-data.
+#[inline]
 pub(super) fn clock(
     reader: &mut Reader<'_>,
     typed: Option<&TypeDescription>,
@@ -25,6 +26,7 @@ pub(super) fn clock(
 }
 
 /// A status word: bit-string of up to 32 bits or a number; `None` for null-data.
+#[inline]
 pub(super) fn status(
     reader: &mut Reader<'_>,
     typed: Option<&TypeDescription>,
@@ -40,6 +42,7 @@ pub(super) fn status(
 }
 
 /// A number as the meter counts it; `None` for null-data. `last` is what a delta adds to.
+#[inline]
 pub(super) fn value(
     reader: &mut Reader<'_>,
     typed: Option<&TypeDescription>,
@@ -53,6 +56,7 @@ pub(super) fn value(
 }
 
 /// The type of an element: the next octet, unless the header had it.
+#[inline]
 fn data_type(reader: &mut Reader<'_>, typed: Option<&TypeDescription>) -> Result<u8, Error> {
     match typed {
         None => reader.u8(),
@@ -62,6 +66,7 @@ fn data_type(reader: &mut Reader<'_>, typed: Option<&TypeDescription>) -> Result
     }
 }
 
+#[inline]
 fn integer(reader: &mut Reader<'_>, data_type: u8, column: usize, last: Option<i64>) -> Result<i64, Error> {
     let plain = match data_type {
         tag::BOOLEAN => i64::from(reader.u8()? != 0),
