@@ -1,6 +1,7 @@
 //! Benchmarks: figures that are measured side by side in one run, so that a ratio means something on a noisy machine.
 
 mod alarms;
+mod codec;
 mod fleet;
 mod machine;
 mod process;
@@ -14,6 +15,8 @@ use clap::Subcommand;
 pub(crate) enum Bench {
     /// Reads load profiles of a simulated fleet into the store and compares with a raw `COPY BINARY` of the same rows.
     Read(read::Arguments),
+    /// Decodes a day of a load profile, plain, ciphered and from HDLC frames, and compares with a client in Python.
+    Codec(codec::Arguments),
     /// Pushes a storm of last gasps at the head-end and measures when they reach subscribers.
     Alarms(alarms::Arguments),
     /// Disconnects and reconnects meters, idle and while a fleet is read, and measures when the outcome is known.
@@ -24,6 +27,7 @@ pub(crate) enum Bench {
 pub(crate) fn run(root: &std::path::Path, bench: &Bench) -> anyhow::Result<()> {
     match bench {
         Bench::Read(arguments) => read::run(root, arguments),
+        Bench::Codec(arguments) => codec::run(root, arguments),
         Bench::Alarms(arguments) => alarms::run(root, arguments),
         Bench::Switch(arguments) => switch::run(root, arguments),
     }

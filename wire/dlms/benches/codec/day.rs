@@ -72,6 +72,11 @@ impl Wrapped {
         Self { client, octets }
     }
 
+    /// What TCP brings.
+    pub(crate) fn octets(&self) -> &[u8] {
+        &self.octets
+    }
+
     pub(crate) fn read(&mut self, rows: &mut Rows) {
         let mut splitter = wrapper::Splitter::new(u16::MAX);
         splitter.push(&self.octets);

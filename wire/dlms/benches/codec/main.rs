@@ -12,6 +12,9 @@ mod day;
 mod processor;
 mod session;
 
+use std::fs;
+use std::path::PathBuf;
+
 use common::Level;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use day::{Hdlc, Wrapped, decode};
@@ -67,15 +70,28 @@ fn buffer(criterion: &mut Criterion<ProcessorTime>) {
     });
 }
 
-/// Connect, AARQ, HLS with GMAC, the day in blocks of 512 octets, RLRQ: what the client costs, system calls included.
+/// Connect, AARQ, HLS with GMAC, the day in blocks of 512 octets, RLRQ: what the client costs, system calls included; and beside it what these
+/// system calls cost when nothing is done with the octets.
 fn whole_session(criterion: &mut Criterion<ProcessorTime>) {
-    let meter = session::Meter::start();
-    criterion.bench_function("session", |bench| bench.iter(|| day::check(&session::read(meter.address))));
+    let (meter, echo) = (session::Meter::start(), session::echo());
+    day::check(&session::read(meter.address));
+    criterion.bench_function("session", |bench| bench.iter(|| session::read(meter.address)));
+    criterion.bench_function("round_trips", |bench| bench.iter(|| session::round_trips(echo)));
+}
+
+/// Writes the two answers of a day into the folder that `CODEC_OCTETS` names, for programs that this project did not write.
+fn answers(_: &mut Criterion<ProcessorTime>) {
+    let Some(folder) = std::env::var_os("CODEC_OCTETS").map(PathBuf::from) else { return };
+    for (name, level) in [("plain", Level::None), ("ciphered", Level::Gmac)] {
+        let digits: String =
+            Wrapped::new(level).octets().iter().map(|octet| format!("{octet:02X}")).collect();
+        fs::write(folder.join(name), digits).unwrap();
+    }
 }
 
 criterion_group! {
     name = codec;
     config = Criterion::default().with_measurement(ProcessorTime).without_plots();
-    targets = buffer, wrapper, hdlc, whole_session
+    targets = answers, buffer, wrapper, hdlc, whole_session
 }
 criterion_main!(codec);

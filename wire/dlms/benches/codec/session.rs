@@ -29,6 +29,39 @@ impl Meter {
     }
 }
 
+/// Exchanges of a session: AARQ, proof, eight blocks, RLRQ.
+const EXCHANGES: usize = 11;
+/// Octets of a ciphered request for a block, with its wrapper.
+const REQUEST: usize = 35;
+
+/// A peer that answers every request with a block of octets that mean nothing.
+pub(crate) fn echo() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            stream.set_nodelay(true).unwrap();
+            let mut request = [0; REQUEST];
+            while stream.read_exact(&mut request).is_ok() {
+                stream.write_all(&[0; PDU as usize]).unwrap();
+            }
+        }
+    });
+    address
+}
+
+/// As many exchanges as a session has, of the same length, from the connection to its end.
+pub(crate) fn round_trips(address: SocketAddr) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_nodelay(true).unwrap();
+    let mut answer = [0; PDU as usize];
+    for _ in 0..EXCHANGES {
+        stream.write_all(&[0; REQUEST]).unwrap();
+        stream.read_exact(&mut answer).unwrap();
+    }
+}
+
 fn serve(stream: TcpStream) {
     let mut line = Line::new(stream);
     let mut session = Session::new(policy(Level::Gmac, PDU, None));
