@@ -24,13 +24,13 @@ const SECRETS: [&str; 8] = [
     "4845530000000001",
 ];
 
-/// A benchmark of `wire/dlms/benches/codec`: its name, what it is, its goal in microseconds, and whether the peer can do it, too.
-const LINES: [(&str, &str, Option<f64>, bool); 6] = [
+/// A benchmark of `wire/dlms/benches/codec`: its name, what it is, its goal in microseconds and whether the peer can do it, too.
+const LINES: [(&str, &str, Option<u64>, bool); 6] = [
     ("buffer", "rows from the buffer alone", None, false),
-    ("plain", "rows from wrapper PDUs, plain", Some(8.0), true),
-    ("ciphered", "rows from wrapper PDUs, suite 0", Some(15.0), true),
-    ("hdlc", "rows from HDLC frames of 128 octets, suite 0", Some(20.0), false),
-    ("session", "whole session over loopback TCP, HLS with GMAC", Some(110.0), false),
+    ("plain", "rows from wrapper PDUs, plain", Some(8), true),
+    ("ciphered", "rows from wrapper PDUs, suite 0", Some(15), true),
+    ("hdlc", "rows from HDLC frames of 128 octets, suite 0", Some(20), false),
+    ("session", "whole session over loopback TCP, HLS with GMAC", Some(110), false),
     ("round_trips", "the system calls of that session alone", None, false),
 ];
 
@@ -55,8 +55,8 @@ pub(super) fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     if python.is_none() {
         println!("INTEROP_PYTHON is not set: nothing to compare with");
     }
-    let mut ours: Vec<Vec<f64>> = vec![Vec::new(); LINES.len()];
-    let mut peers: Vec<Vec<f64>> = vec![Vec::new(); LINES.len()];
+    let mut ours: Vec<Vec<u64>> = vec![Vec::new(); LINES.len()];
+    let mut peers: Vec<Vec<u64>> = vec![Vec::new(); LINES.len()];
     for _ in 0..arguments.rounds {
         measure(root, &octets, arguments.seconds)?;
         for (at, (name, _, _, comparable)) in LINES.iter().enumerate() {
@@ -72,16 +72,17 @@ pub(super) fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     );
     for (at, (_, title, goal, _)) in LINES.iter().enumerate() {
         let (median, least, most) = spread(&mut ours[at]);
-        let goal = goal.map_or(String::new(), |goal| format!("{goal:.0}"));
+        let goal = goal.map_or(String::new(), |goal| goal.to_string());
         let (peer, ratio) = match peers[at].is_empty() {
             true => (String::new(), String::new()),
             false => {
                 let peer = spread(&mut peers[at]).0;
-                (format!("{peer:.0}"), format!("{:.0}", peer / median))
+                (microseconds(peer), (peer / median.max(1)).to_string())
             }
         };
-        let range = format!("{least:.1} – {most:.1}");
-        println!("{title:48} {median:8.1} {range:>17} {goal:>6} {peer:>12} {ratio:>7}");
+        let range = format!("{} – {}", microseconds(least), microseconds(most));
+        let median = microseconds(median);
+        println!("{title:48} {median:>8} {range:>17} {goal:>6} {peer:>12} {ratio:>7}");
     }
     Ok(())
 }
@@ -100,17 +101,17 @@ fn measure(root: &Path, octets: &Path, seconds: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What criterion noted down last, in microseconds.
-fn median_of(root: &Path, name: &str) -> anyhow::Result<f64> {
+/// What criterion noted down last, in nanoseconds.
+fn median_of(root: &Path, name: &str) -> anyhow::Result<u64> {
     let path = root.join("target/criterion").join(name).join("new/estimates.json");
     let noted = fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
     let noted: Value = serde_json::from_str(&noted)?;
     let nanoseconds = noted["median"]["point_estimate"].as_f64().context("criterion noted no median")?;
-    Ok(nanoseconds / 1000.0)
+    Ok(nanoseconds as u64)
 }
 
-/// What the client in Python takes for the same octets, in microseconds.
-fn peer(root: &Path, python: &Path, octets: &Path, ciphered: bool) -> anyhow::Result<f64> {
+/// What the client in Python takes for the same octets, in nanoseconds.
+fn peer(root: &Path, python: &Path, octets: &Path, ciphered: bool) -> anyhow::Result<u64> {
     let ran = Command::new(python)
         .arg(root.join(PEER))
         .args(SECRETS.iter().filter(|_| ciphered))
@@ -120,13 +121,18 @@ fn peer(root: &Path, python: &Path, octets: &Path, ciphered: bool) -> anyhow::Re
     ensure!(ran.status.success(), "{PEER}: {}", String::from_utf8_lossy(&ran.stderr));
     // The package writes remarks of its own in front.
     let told = String::from_utf8_lossy(&ran.stdout);
-    let nanoseconds: f64 = told.lines().last().unwrap_or_default().trim().parse()?;
-    Ok(nanoseconds / 1000.0)
+    Ok(told.lines().last().unwrap_or_default().trim().parse()?)
 }
 
 /// The median, the least and the most.
-fn spread(figures: &mut [f64]) -> (f64, f64, f64) {
-    figures.sort_by(f64::total_cmp);
-    let median = figures.get(figures.len() / 2).copied().unwrap_or_default();
-    (median, figures.first().copied().unwrap_or_default(), figures.last().copied().unwrap_or_default())
+fn spread(figures: &mut [u64]) -> (u64, u64, u64) {
+    figures.sort_unstable();
+    let at = |place: usize| figures.get(place).copied().unwrap_or_default();
+    (at(figures.len() / 2), at(0), at(figures.len().saturating_sub(1)))
+}
+
+/// Nanoseconds as microseconds with one digit behind the point.
+fn microseconds(nanoseconds: u64) -> String {
+    let tenths = (nanoseconds + 50) / 100;
+    format!("{}.{}", tenths / 10, tenths % 10)
 }
