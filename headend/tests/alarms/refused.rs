@@ -35,7 +35,7 @@ async fn is_closed(connection: &mut TcpStream) -> bool {
 }
 
 #[tokio::test]
-async fn another_key_another_title_and_a_used_counter_even_after_a_restart() {
+async fn c_14_another_key_another_title_and_a_used_counter_even_after_a_restart() {
     let hearing = Hearing::new().await;
     gmac_meter(&hearing, "G1");
     let general = Wrapping::GeneralGlobal(Some(TITLE));

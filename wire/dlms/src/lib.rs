@@ -1,4 +1,4 @@
-//! DLMS/COSEM (IEC 62056-5-3, -6-1, -6-2, -4-7), client and server, suite 0: octets in, octets out.
+//! DLMS/COSEM (IEC 62056-5-3, -6-1, -6-2, -4-7), client and server, security suites 0 to 2: octets in, octets out.
 //!
 //! No socket, no clock, no randomness, no task: times, challenges and invocation counters are arguments. From the wire upwards:
 //! [`wrapper`] frames APDUs on TCP and [`hdlc`] on lines, with [`llc`] in front of them; [`mode_e`] opens an optical port, [`gateway`] names a

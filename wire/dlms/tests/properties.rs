@@ -11,6 +11,8 @@ mod classes;
 mod more_services;
 #[path = "properties/octets.rs"]
 mod octets;
+#[path = "properties/protection.rs"]
+mod protection;
 #[path = "properties/services.rs"]
 mod services;
 #[allow(dead_code, reason = "shared with tests/vectors.rs, which uses the rest")]
