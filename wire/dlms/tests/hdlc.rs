@@ -261,9 +261,29 @@ fn numbers_that_are_no_address_are_refused() {
         let refused = Err(AddressError::Octets { got: octets });
         assert_eq!(size, if matches!(octets, 1 | 2 | 4) { Ok(octets) } else { refused });
     }
-    let sizes = [(Some(17), AddressSize::Two), (Some(200), AddressSize::Four), (None, AddressSize::One)];
+    let sizes = [
+        (Some(17), AddressSize::Two),
+        (Some(125), AddressSize::Two),
+        (Some(126), AddressSize::Four),
+        (Some(127), AddressSize::Four),
+        (Some(200), AddressSize::Four),
+        (None, AddressSize::One),
+    ];
     for (physical, size) in sizes {
         assert_eq!(Address::server(1, physical).unwrap().size(), size);
     }
     assert_eq!(Address::server(300, Some(17)).unwrap().to_string(), "300/17");
+    for (physical, size, is_calling, is_broadcast) in [
+        (126, AddressSize::Two, true, false),
+        (127, AddressSize::Two, false, true),
+        (126, AddressSize::Four, false, false),
+        (127, AddressSize::Four, false, false),
+        (0x3FFE, AddressSize::Four, true, false),
+        (0x3FFF, AddressSize::Four, false, true),
+    ] {
+        let address = Address::sized(1, Some(physical), size).unwrap();
+        assert_eq!((address.is_calling(), address.is_broadcast()), (is_calling, is_broadcast), "{address:?}");
+        let other = Address::server(1, Some(17)).unwrap();
+        assert_eq!(address.is_answered_by(other), is_calling || is_broadcast, "{address:?}");
+    }
 }

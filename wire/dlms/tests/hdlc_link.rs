@@ -514,7 +514,7 @@ fn a_station_may_answer_with_another_size_of_address() {
         assert_eq!(bench.poll().0, Got::Wait, "{stranger:?}");
         assert_eq!(bench.client.trouble().foreign, 1);
     }
-    assert!(server(1, Some(0x7E)).is_answered_by(server(1, Some(17))), "whoever is calling");
+    assert!(server(1, Some(0x3FFE)).is_answered_by(server(1, Some(17))), "whoever is calling");
     assert!(server(0x7F, None).is_answered_by(server(1, Some(17))), "any logical device");
 }
 

@@ -407,8 +407,8 @@ fn stations_of_a_bus_are_told_apart() {
         }
     }
     // Nobody feels addressed by these.
-    let all = Address::server(1, Some(0x7F)).unwrap();
-    let calling = Address::server(1, Some(0x7E)).unwrap();
+    let all = Address::sized(1, Some(0x7F), AddressSize::Two).unwrap();
+    let calling = Address::sized(1, Some(0x7E), AddressSize::Two).unwrap();
     let other = Address::server(1, Some(99)).unwrap();
     for nobody in
         [all, calling, other, Address::server(1, None).unwrap(), Address::server(2, Some(17)).unwrap()]
@@ -424,8 +424,11 @@ fn stations_of_a_bus_are_told_apart() {
 /// On a line of its own a station needs no physical address, and is the one that is calling.
 #[test]
 fn a_station_alone_answers_as_the_one_that_is_calling() {
-    for asked in [Address::server(1, None), Address::server(1, Some(0x7E)), Address::server(1, Some(0x3FFE))]
-    {
+    for asked in [
+        Address::server(1, None),
+        Address::sized(1, Some(0x7E), AddressSize::Two),
+        Address::server(1, Some(0x3FFE)),
+    ] {
         let mut server = Server::new(vec![meter()], Settings::default());
         let mut client = Client::new(client(), asked.unwrap(), Settings::default());
         let (mut out, mut back) = (Vec::new(), Vec::new());
@@ -455,7 +458,7 @@ fn without_a_link_a_station_says_so() {
 #[test]
 fn what_is_sent_to_everybody_is_heard_and_not_answered() {
     let mut server = Server::new(vec![meter()], Settings::default());
-    let everybody = Address::server(0x7F, Some(0x7F)).unwrap();
+    let everybody = Address::sized(0x7F, Some(0x7F), AddressSize::Two).unwrap();
     let (mut octets, mut out) = (Vec::new(), Vec::new());
     write_unasked(client(), everybody, 16, &[9; 40], &mut octets).unwrap();
     assert_eq!(frames(&octets).len(), 3);

@@ -1,13 +1,9 @@
 use std::fmt;
 
-/// Greatest value in one octet: seven bits.
-const MAX_SHORT: u16 = 0x7F;
-/// Greatest value in two octets: fourteen bits.
-const MAX_LONG: u16 = 0x3FFF;
-/// The station that is calling, in one and in two octets.
-const CALLING: [u16; 2] = [0x7E, 0x3FFE];
-/// All stations, in one and in two octets.
-const ALL: [u16; 2] = [MAX_SHORT, MAX_LONG];
+/// Greatest value in one octet, which has seven bits: all stations.
+const ALL_SHORT: u16 = 0x7F;
+/// Greatest value in two octets, which have fourteen bits: all stations.
+const ALL_LONG: u16 = 0x3FFF;
 
 /// Octets of an address on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,6 +14,16 @@ pub enum AddressSize {
     Two = 2,
     /// Two octets each.
     Four = 4,
+}
+
+impl AddressSize {
+    /// The address of all stations; the one below it is that of the station that is calling.
+    const fn all(self) -> u16 {
+        match self {
+            Self::One | Self::Two => ALL_SHORT,
+            Self::Four => ALL_LONG,
+        }
+    }
 }
 
 impl TryFrom<u8> for AddressSize {
@@ -74,14 +80,14 @@ impl Address {
     }
 
     /// Address of a logical device (1 is the management) in the least octets that hold it. `physical` tells apart the meters of a
-    /// line; on a line of its own a meter may go without.
+    /// line; on a line of its own a meter may go without. Since 126 and 127 mean others in one octet, they take two.
     ///
     /// # Errors
     /// [`AddressError::TooGreat`] above 127 without physical address, above 16,383 with one.
     pub fn server(logical: u16, physical: Option<u16>) -> Result<Self, AddressError> {
         let size = match physical {
             None => AddressSize::One,
-            Some(physical) if logical.max(physical) <= MAX_SHORT => AddressSize::Two,
+            Some(physical) if logical <= ALL_SHORT && physical < ALL_SHORT - 1 => AddressSize::Two,
             Some(_) => AddressSize::Four,
         };
         Self::sized(logical, physical, size)
@@ -95,7 +101,7 @@ impl Address {
         if physical.is_some() != (size != AddressSize::One) {
             return Err(AddressError::Size);
         }
-        let limit = if size == AddressSize::Four { MAX_LONG } else { MAX_SHORT };
+        let limit = size.all();
         let got = logical.max(physical.unwrap_or(0));
         if got > limit {
             return Err(AddressError::TooGreat { got, limit });
@@ -120,20 +126,20 @@ impl Address {
 
     /// Whether more than one physical device is meant: nobody may answer.
     pub fn is_broadcast(self) -> bool {
-        ALL.contains(&self.physical.unwrap_or(self.logical))
+        self.physical.unwrap_or(self.logical) == self.size.all()
     }
 
     /// Whether the physical device is meant that is calling, whatever its number.
     pub fn is_calling(self) -> bool {
-        self.physical.is_some_and(|physical| CALLING.contains(&physical))
+        self.physical == Some(self.size.all() - 1)
     }
 
     /// Whether a frame from `source` may be the answer of whom this address asked. A station may answer with an address of another
     /// size, leave its physical address out, and has one of its own when it was asked as the one that is calling.
     pub fn is_answered_by(self, source: Self) -> bool {
-        let logical = ALL.contains(&self.logical) || self.logical == source.logical;
+        let logical = self.logical == source.logical || self.logical == self.size.all();
         let physical = match (self.physical, source.physical) {
-            (Some(asked), Some(got)) => asked == got || CALLING.contains(&asked) || ALL.contains(&asked),
+            (Some(asked), Some(got)) => asked == got || self.is_calling() || self.is_broadcast(),
             _ => true,
         };
         logical && physical
