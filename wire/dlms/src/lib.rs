@@ -2,7 +2,7 @@
 //!
 //! No socket, no clock, no randomness, no task: times, challenges and invocation counters are arguments. From the wire upwards:
 //! [`wrapper`] frames APDUs on TCP and [`hdlc`] on lines, with [`llc`] in front of them; [`mode_e`] opens an optical port, [`gateway`] names a
-//! device behind another one, [`mbus`] carries pushes, [`ciase`] finds meters on a power line; [`axdr`] is the encoding of values; [`acse`] and
+//! device behind another one, [`mbus`] carries pushes; [`axdr`] is the encoding of values; [`acse`] and
 //! [`initiate`] open and release an association;
 //! [`security`] protects APDUs; [`apdu`] are the services GET, SET and ACTION and the notifications, which [`push`] takes in; [`selection`] asks for a part of a profile and [`profile`] turns
 //! its buffer into columns; [`cosem`] gives the attributes and methods of single classes their meaning; [`client`] and [`server`] put all of it together; [`decode`] shows
@@ -11,7 +11,6 @@
 pub mod acse;
 pub mod apdu;
 pub mod axdr;
-pub mod ciase;
 pub mod client;
 pub mod cosem;
 mod datetime;

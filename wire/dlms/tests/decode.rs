@@ -158,3 +158,24 @@ fn secrets(vector: &Vector) -> Secrets {
         signer: octets("signer-public-key").map(|octets| PublicKey::try_from(octets.as_slice()).unwrap()),
     }
 }
+
+/// Where HDLC is spoken, the titles of a power line have eight octets instead of six; nothing but the length says so.
+#[test]
+fn system_titles_of_a_power_line_have_six_octets_or_eight() {
+    let meter = ["4B464D100001", "4B464D1000010203"];
+    for title in meter {
+        let (ping, register) = (format!("1A{title}"), format!("1C{title}02{title}0010{title}0011"));
+        let (found, complaining) = (format!("1E01{title}00"), format!("1E02{title}{title}0105"));
+        let said = |digits: &str| {
+            let decoded = decode(&store::octets(digits), &Secrets::default());
+            assert_eq!(decoded.stop, None, "{digits}");
+            serde_json::to_value(&decoded).unwrap()
+        };
+        assert_eq!(said(&ping)["ping-response"]["system-title-server"], *title);
+        assert_eq!(said(&register)["register"]["list"][1]["new-system-title"], *title);
+        for (report, meters) in [(found, 1), (complaining, 2)] {
+            let told = said(&report)["discover-report"].to_string();
+            assert_eq!(told.matches(title).count(), meters, "{report}");
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! The small links: the gateway's prefix, M-Bus, the power line. Each against byte vectors, cut, and against octets of any kind.
+//! The small links: the gateway's prefix, M-Bus, the header of the power line. Each against byte vectors, cut, and against octets of any kind.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests stand outside the test functions")]
 
@@ -7,7 +7,6 @@
 mod store;
 
 use dlms::Error;
-use dlms::ciase::{Ciase, Discovered, TitleLength};
 use dlms::gateway::{Direction, Prefix};
 use dlms::llc::PlcHeader;
 use dlms::mbus::{Receiver, Segment};
@@ -65,76 +64,6 @@ fn gateway() {
         long.encode(&mut Vec::new()),
         Err(Error::TooLong { what: "address behind the gateway", limit: 255 })
     );
-}
-
-#[test]
-fn power_line() {
-    for vector in group("sfsk") {
-        let id = &vector.id;
-        assert_eq!(vector.context["system-title-length"], 6, "{id}");
-        let message = Ciase::decode(&vector.octets, TitleLength::Six).unwrap();
-        assert_eq!(render(&message), vector.expected, "{id}");
-        let mut again = Vec::new();
-        message.encode(&mut again).unwrap();
-        assert_eq!(hex(&again), hex(&vector.octets), "{id}");
-        for end in 0..vector.octets.len() {
-            let cut = Ciase::decode(&vector.octets[..end], TitleLength::Six);
-            assert_eq!(cut, Err(Error::Truncated), "{id} cut at {end}");
-        }
-        let longer = [vector.octets.as_slice(), &[0]].concat();
-        assert_eq!(Ciase::decode(&longer, TitleLength::Six), Err(Error::Trailing { left: 1 }), "{id}");
-    }
-    // One meter that has something to complain about and one that has not.
-    let report = octets("1E024B464D10000101054B464D10000200");
-    let Ok(Ciase::DiscoverReport { meters }) = Ciase::decode(&report, TitleLength::Six) else {
-        panic!("no report")
-    };
-    let (first, second) = (octets("4B464D100001"), octets("4B464D100002"));
-    let found = [
-        Discovered { title: first.as_slice(), alarm: Some(5) },
-        Discovered { title: second.as_slice(), alarm: None },
-    ];
-    assert_eq!(meters, found);
-    let longer = octets("1A4B464D1000010203");
-    let server = &longer[1..];
-    assert_eq!(Ciase::decode(&longer, TitleLength::Eight), Ok(Ciase::PingResponse { server }));
-    assert_eq!(Ciase::decode(&[0x1B], TitleLength::Six), Err(Error::Unexpected { tag: 0x1B }));
-}
-
-fn render(message: &Ciase<'_>) -> Value {
-    match message {
-        Ciase::PingRequest { server } => json!({ "ping-request": { "system-title-server": hex(server) } }),
-        Ciase::PingResponse { server } => json!({ "ping-response": { "system-title-server": hex(server) } }),
-        Ciase::Register { initiator, meters } => {
-            let list: Vec<Value> = meters
-                .iter()
-                .map(|meter| json!({ "new-system-title": hex(meter.title), "mac-address": meter.address }))
-                .collect();
-            json!({ "register": { "active-initiator": hex(initiator), "list": list } })
-        }
-        Ciase::Discover { response_probability, allowed_time_slots, initial_credit, ic_equal_credit } => {
-            json!({ "discover-request": {
-                "response-probability": response_probability,
-                "allowed-time-slots": allowed_time_slots,
-                "discover-report-initial-credit": initial_credit,
-                "ic-equal-credit": ic_equal_credit,
-            }})
-        }
-        Ciase::DiscoverReport { meters } => {
-            let list: Vec<Value> = meters
-                .iter()
-                .map(|meter| json!({ "system-title": hex(meter.title), "alarm-descriptor": meter.alarm }))
-                .collect();
-            json!({ "discover-report": list })
-        }
-        Ciase::RepeaterCall { max_address, slots_for_new, reception_threshold } => {
-            json!({ "repeater-call": {
-                "max-adr-mac": max_address,
-                "nb-tslot-for-new": slots_for_new,
-                "reception-threshold": reception_threshold,
-            }})
-        }
-    }
 }
 
 #[test]
@@ -237,13 +166,6 @@ proptest! {
     #[test]
     fn no_octets_break_a_link(octets in vec(any::<u8>(), 0..300)) {
         let _ = (Prefix::read(&octets), PlcHeader::split(&octets), Segment::decode(&octets));
-        for titles in [TitleLength::Six, TitleLength::Eight] {
-            if let Ok(message) = Ciase::decode(&octets, titles) {
-                let mut again = Vec::new();
-                message.encode(&mut again).unwrap();
-                prop_assert_eq!(&again, &octets);
-            }
-        }
         let mut receiver = Receiver::new();
         receiver.push(&octets);
         while receiver.next_apdu().is_some() {}

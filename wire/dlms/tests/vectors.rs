@@ -70,7 +70,7 @@ const PASSED_OVER: [(&str, &str); 14] = [
     ("mbus-transport", "frames, see tests/links.rs"),
     ("mode-e", "no APDUs, see tests/mode_e.rs"),
     ("push-ciphered", "ciphered, see tests/push.rs"),
-    ("sfsk", "no APDUs, see tests/links.rs"),
+    ("sfsk", "no services, see tests/decode.rs"),
 ];
 
 /// Vectors of checked groups that are refused or only decoded in part, and why.
