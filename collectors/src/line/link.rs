@@ -44,6 +44,9 @@ pub(super) struct Link {
     asked: bool,
     /// An APDU was sent that asks for one.
     due: bool,
+    /// How long the station may have no answer yet, and how long it had none.
+    wait_max: Duration,
+    waited: Duration,
 }
 
 impl Link {
@@ -63,6 +66,8 @@ impl Link {
             sent: 0,
             asked: false,
             due: false,
+            wait_max: limits.response_timeout,
+            waited: Duration::ZERO,
         })
     }
 
@@ -84,6 +89,7 @@ impl Link {
     /// Appends the frames of an APDU that asks for one, as far as the window allows.
     pub(super) fn send(&mut self, apdu: &[u8], out: &mut Vec<u8>) -> Result<(), LineError> {
         self.due = true;
+        self.waited = Duration::ZERO;
         self.asking(out, |client, out| client.send(apdu, out))
     }
 
@@ -135,7 +141,10 @@ impl Link {
     pub(super) fn silence(&mut self, out: &mut Vec<u8>) -> Result<(), LineError> {
         if self.asked {
             self.asking(out, |client, out| client.unanswered(out))
+        } else if self.due && self.waited >= self.wait_max {
+            Err(LineError::Silent)
         } else {
+            self.waited += READY_PAUSE;
             self.asking(out, |client, out| client.keep_alive(out))
         }
     }
@@ -198,7 +207,48 @@ fn line_error(error: Error) -> LineError {
 
 #[cfg(test)]
 mod tests {
+    use dlms::hdlc::{Arrival, Server};
+
     use super::*;
+
+    /// It says again and again that it is there, and never answers.
+    #[test]
+    fn a_station_that_only_says_that_it_is_there_is_given_up() {
+        let (own, station) = (Address::client(16).unwrap(), Address::server(1, Some(17)).unwrap());
+        let mut link = Link {
+            client: Client::new(own, station, PROPOSAL),
+            ports: (16, 1),
+            patience: Duration::from_secs(1),
+            speed: None,
+            sent: 0,
+            asked: false,
+            due: false,
+            wait_max: Duration::from_secs(3),
+            waited: Duration::ZERO,
+        };
+        let mut server = Server::new(vec![station], PROPOSAL);
+        let (mut apdu, mut out, mut back) = (Vec::new(), Vec::new(), Vec::new());
+        let mut exchange = |link: &mut Link, out: &mut Vec<u8>| {
+            server.push(out);
+            out.clear();
+            if let Arrival::Apdu(id, _) = server.poll(&mut back).unwrap() {
+                server.answer(id, None, &mut back).unwrap();
+            }
+            link.push(&back);
+            back.clear();
+            link.step(&mut apdu, out)
+        };
+        link.connect(&mut out).unwrap();
+        assert_eq!(exchange(&mut link, &mut out), Ok(Step::Connected));
+        for _ in 0..2 {
+            link.send(&[0xC0], &mut out).unwrap();
+            let asked = (0..100).find(|_| {
+                assert_eq!(exchange(&mut link, &mut out), Ok(Step::Wait));
+                link.silence(&mut out).is_err()
+            });
+            assert_eq!(asked, Some(15), "a fifth of a second each time");
+        }
+    }
 
     #[test]
     fn a_model_may_insist_on_a_size_of_address() {
