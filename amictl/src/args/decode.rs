@@ -22,6 +22,9 @@ pub(crate) struct DecodeArgs {
     /// The key of authentication. Without it, what is encrypted is deciphered and its tag is not checked.
     #[arg(long, value_name = "HEX|FILE")]
     pub(crate) auth_key: Option<PathBuf>,
+    /// The master key, by which a general-ciphering is opened that brings its key.
+    #[arg(long, value_name = "HEX|FILE")]
+    pub(crate) kek: Option<PathBuf>,
     /// The dedicated key, for an association whose opening is not among the octets.
     #[arg(long, value_name = "HEX|FILE")]
     pub(crate) dedicated_key: Option<PathBuf>,

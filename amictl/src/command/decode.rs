@@ -81,6 +81,7 @@ fn secrets(args: &DecodeArgs) -> Result<Secrets, Error> {
     Ok(Secrets {
         encryption_key: key("--key", args.key.as_deref())?,
         authentication_key: key("--auth-key", args.auth_key.as_deref())?,
+        key_encryption_key: key("--kek", args.kek.as_deref())?,
         dedicated_key: key("--dedicated-key", args.dedicated_key.as_deref())?,
         system_title: title.transpose()?,
         signer: public.transpose()?,

@@ -11,7 +11,11 @@ use crate::Error;
 pub(super) fn apdu(walk: &mut Walk<'_>, context: &mut Context<'_>) -> Result<(), Stop> {
     let Some(&tag) = walk.rest().first() else { return Err(walk.stop("apdu", Error::Truncated)) };
     match tag {
-        0x01 => initiate::request(walk),
+        0x01 => {
+            initiate::request(walk)?;
+            context.learn_key(walk.last());
+            Ok(())
+        }
         0x08 => initiate::response(walk),
         0x05 => short_name::read_request(walk),
         0x06 => short_name::write_request(walk, "write-request"),

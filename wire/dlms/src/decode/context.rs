@@ -1,4 +1,4 @@
-use super::node::Node;
+use super::node::{Node, Value};
 use crate::security::{Key, PublicKey, SystemTitle};
 
 /// What is known besides the octets: with keys, ciphered APDUs are opened.
@@ -8,6 +8,8 @@ pub struct Secrets {
     pub encryption_key: Option<Key>,
     /// The key of authentication. Without it, what is encrypted is deciphered and its tag is not checked.
     pub authentication_key: Option<Key>,
+    /// The master key, in which a general-ciphering may bring another one.
+    pub key_encryption_key: Option<Key>,
     /// The key of the association. An initiate-request that is opened tells it, too.
     pub dedicated_key: Option<Key>,
     /// The system title of the sender, where the octets do not tell it.
@@ -42,6 +44,15 @@ impl<'a> Context<'a> {
             plaintext: "plaintext",
             after: Vec::new(),
             depth: 0,
+        }
+    }
+
+    /// Learns the dedicated key out of an initiate-request.
+    pub(super) fn learn_key(&mut self, initiate: Option<&Node>) {
+        if let Some(Value::Octets(octets)) =
+            initiate.and_then(|node| node.child("dedicated-key")).map(|node| &node.value)
+        {
+            self.dedicated_key = Key::try_from(octets.as_slice()).ok().or(self.dedicated_key.take());
         }
     }
 }

@@ -24,6 +24,8 @@ struct Sealed<'a> {
     sender: Option<SystemTitle>,
     /// Fields in front of it that its tag covers, too.
     fields: &'a [u8],
+    /// The key that came with it.
+    key: Option<Key>,
     /// Whether it is ciphered with the key of the association.
     dedicated: bool,
     /// The tag that the APDU inside has to have, when the one outside says so.
@@ -74,18 +76,21 @@ pub(super) fn general(
 /// Reads a `general-ciphering`.
 pub(super) fn general_ciphering(walk: &mut Walk<'_>, context: &mut Context<'_>) -> Result<(), Stop> {
     let known = context.secrets.system_title;
+    let key_encryption_key = context.secrets.key_encryption_key.clone();
     protected(walk, context, "general-ciphering", |walk| {
         walk.read("general-ciphering", |reader| reader.u8())?;
         let before = walk.rest();
         let originator = header(walk)?;
         let fields = &before[..before.len() - walk.rest().len()];
-        key_info(walk)?;
+        let wrapped = key_info(walk)?;
         let mut sealed = None;
         walk.group("ciphered-content", |walk| {
             sealed = content(walk, SystemTitle::try_from(originator).ok().or(known), false, None)?;
             Ok(())
         })?;
-        Ok(sealed.map(|sealed| Sealed { fields, ..sealed }))
+        let key =
+            key_encryption_key.as_ref().zip(wrapped).and_then(|(key, wrapped)| key.unwrap(wrapped).ok());
+        Ok(sealed.map(|sealed| Sealed { fields, key, ..sealed }))
     })
 }
 
@@ -203,7 +208,8 @@ fn content<'a>(
         let body = &there[length.min(there.len()) - left..length.min(there.len())];
         walk.add("body", from, body);
         if length <= there.len() {
-            sealed = Some(Sealed { control, counter, body, sender, fields: &[], dedicated, plain_tag });
+            sealed =
+                Some(Sealed { control, counter, body, sender, fields: &[], key: None, dedicated, plain_tag });
         }
         Ok(())
     })?;
@@ -240,25 +246,28 @@ fn header<'a>(walk: &mut Walk<'a>) -> Result<&'a [u8], Stop> {
     Ok(originator)
 }
 
-/// Reads which key a general-ciphering was made with.
-fn key_info(walk: &mut Walk<'_>) -> Result<(), Stop> {
+/// Reads which key a general-ciphering was made with; returns one that is in it, wrapped.
+fn key_info<'a>(walk: &mut Walk<'a>) -> Result<Option<&'a [u8]>, Stop> {
     let from = walk.at();
     if !walk.read("key-info", |reader| reader.flag())? {
         walk.add("key-info", from, None::<bool>);
-        return Ok(());
+        return Ok(None);
     }
+    let mut wrapped = None;
     walk.group("key-info", |walk| match walk.read("key-info", |reader| reader.u8())? {
         0 => walk.keep("identified-key", |reader| reader.u8()).map(drop),
         1 => walk.group("wrapped-key", |walk| {
             walk.keep("kek-id", |reader| reader.u8())?;
-            octets(walk, "key-ciphered-data").map(drop)
+            wrapped = Some(octets(walk, "key-ciphered-data")?);
+            Ok(())
         }),
         2 => walk.group("agreed-key", |walk| {
             octets(walk, "key-parameters")?;
             octets(walk, "key-ciphered-data").map(drop)
         }),
         other => Err(super::parts::no_choice(walk, "choice of key-info", other)),
-    })
+    })?;
+    Ok(wrapped)
 }
 
 impl Sealed<'_> {
@@ -266,7 +275,8 @@ impl Sealed<'_> {
     fn open(&self, context: &Context<'_>) -> Opened {
         let secrets = context.secrets;
         let dedicated = secrets.dedicated_key.as_ref().or(context.dedicated_key.as_ref());
-        let key = if self.dedicated { dedicated } else { secrets.encryption_key.as_ref() };
+        let given = if self.dedicated { dedicated } else { secrets.encryption_key.as_ref() };
+        let key = self.key.as_ref().or(given);
         let cipher = match (key, self.sender) {
             (None, _) => Err(NO_KEY),
             (_, None) => Err("not opened: the system title of the sender is not known"),

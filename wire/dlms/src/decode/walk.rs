@@ -80,6 +80,11 @@ impl<'a> Walk<'a> {
     }
 
     /// The element that was kept last.
+    pub(super) fn last(&self) -> Option<&Node> {
+        self.nodes.last()
+    }
+
+    /// The element that was kept last, to complete it.
     pub(super) fn last_mut(&mut self) -> Option<&mut Node> {
         self.nodes.last_mut()
     }
