@@ -259,7 +259,7 @@ fn a_frame_lost_in_the_middle_of_a_window_of_seven() {
 }
 
 #[test]
-fn c06_a_duplicated_i_frame_is_taken_once() {
+fn c_06_a_duplicated_i_frame_is_taken_once() {
     let mut bench = Bench::connected(wide(128, 1), wide(128, 1));
     bench.send(REQUEST);
     for _ in 0..2 {
@@ -276,7 +276,7 @@ fn c06_a_duplicated_i_frame_is_taken_once() {
 }
 
 #[test]
-fn c06_a_lost_request_is_sent_again_with_the_same_number() {
+fn c_06_a_lost_request_is_sent_again_with_the_same_number() {
     let mut bench = Bench::connected(wide(128, 1), wide(128, 1));
     assert_eq!(bench.send(REQUEST), request(0, 0));
     assert_eq!(bench.unanswered(), Ok(rr(0)));
@@ -287,7 +287,7 @@ fn c06_a_lost_request_is_sent_again_with_the_same_number() {
 }
 
 #[test]
-fn c06_a_lost_answer_comes_when_it_is_asked_for() {
+fn c_06_a_lost_answer_comes_when_it_is_asked_for() {
     let mut bench = Bench::connected(wide(128, 1), wide(128, 1));
     bench.send(REQUEST);
     assert_eq!(bench.unanswered(), Ok(rr(0)));
@@ -297,7 +297,7 @@ fn c06_a_lost_answer_comes_when_it_is_asked_for() {
 }
 
 #[test]
-fn c06_a_lost_rr_is_sent_again() {
+fn c_06_a_lost_rr_is_sent_again() {
     let mut bench = Bench::connected(wide(128, 1), wide(128, 1));
     bench.send(REQUEST);
     bench.information(0, 1, true, true, &response(&[1]));
@@ -406,7 +406,7 @@ fn rejected_frames_are_sent_again_from_there_on() {
 }
 
 #[test]
-fn c06_an_acknowledgement_of_what_was_never_sent_ends_the_link() {
+fn c_06_an_acknowledgement_of_what_was_never_sent_ends_the_link() {
     let mut bench = Bench::connected(wide(128, 1), wide(128, 1));
     bench.send(REQUEST);
     bench.ready(3);
@@ -421,7 +421,7 @@ fn c06_an_acknowledgement_of_what_was_never_sent_ends_the_link() {
 }
 
 #[test]
-fn c06_unexpected_dm_disc_and_frmr_end_the_link() {
+fn c_06_unexpected_dm_disc_and_frmr_end_the_link() {
     for (function, error) in [
         (Function::DisconnectedMode, LinkError::Lost),
         (Function::Disconnect, LinkError::Lost),
@@ -436,7 +436,7 @@ fn c06_unexpected_dm_disc_and_frmr_end_the_link() {
 }
 
 #[test]
-fn c06_a_station_that_holds_an_old_link_is_freed_of_it() {
+fn c_06_a_station_that_holds_an_old_link_is_freed_of_it() {
     for refusal in [Function::DisconnectedMode, Function::FrameReject] {
         let mut bench = Bench::new(Settings::default());
         bench.client.connect(&mut Vec::new()).unwrap();
@@ -450,7 +450,7 @@ fn c06_a_station_that_holds_an_old_link_is_freed_of_it() {
 }
 
 #[test]
-fn c06_absurd_sizes_are_clamped() {
+fn c_06_absurd_sizes_are_clamped() {
     let absurd = |octets, frames| Settings {
         max_info_transmit: octets,
         max_info_receive: octets,
@@ -520,7 +520,7 @@ fn a_station_may_answer_with_another_size_of_address() {
 
 /// What an adapter brings back is no answer.
 #[test]
-fn c04_an_echo_is_dropped() {
+fn c_04_an_echo_is_dropped() {
     let mut bench = Bench::new(Settings::default());
     let mut out = Vec::new();
     bench.client.connect(&mut out).unwrap();
@@ -538,7 +538,7 @@ fn c04_an_echo_is_dropped() {
 
 /// Client 1 and logical device 1: the frames of both look alike.
 #[test]
-fn c04_an_echo_is_told_where_both_ends_have_the_same_address() {
+fn c_04_an_echo_is_told_where_both_ends_have_the_same_address() {
     let both = Address::client(1).unwrap();
     let answer = |function, information: &[u8]| {
         let control = Control { function, poll: true };

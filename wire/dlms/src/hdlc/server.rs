@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::address::Address;
 use super::assembly::Assembly;
@@ -138,21 +139,21 @@ fn hear(
     frame: &Frame<'_>,
     out: &mut Vec<u8>,
 ) -> Result<Outcome, Error> {
+    // A station answers in the size of address in which it is asked.
+    let (own, peer) = (answering(id.station, frame.destination), frame.source);
     let is_new = frame.control.function == Function::SetNormalResponseMode && links.len() < MAX_LINKS;
-    if let Some(link) = links.get_mut(&id) {
-        return secondary::take(link, limits, frame, out);
-    }
-    let own = answering(id.station, frame.destination);
-    let mut link = Link::new(own, frame.source);
-    if is_new {
-        let outcome = secondary::take(&mut link, limits, frame, out);
-        links.insert(id, link);
-        return outcome;
-    }
-    if frame.control.poll {
-        link.write(Function::DisconnectedMode, &[], out)?;
-    }
-    Ok(Outcome::Nothing)
+    let link = match links.entry(id) {
+        Entry::Occupied(link) => link.into_mut(),
+        Entry::Vacant(place) if is_new => place.insert(Link::new(own, peer)),
+        Entry::Vacant(_) => {
+            if frame.control.poll {
+                Link::new(own, peer).write(Function::DisconnectedMode, &[], out)?;
+            }
+            return Ok(Outcome::Nothing);
+        }
+    };
+    (link.own, link.peer) = (own, peer);
+    secondary::take(link, limits, frame, out)
 }
 
 /// Which station has to answer. One that is alone on its line needs no physical address, and is the one that is calling.
