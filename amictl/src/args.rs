@@ -26,7 +26,7 @@ pub(crate) use self::{
     commands::{Commands, CommandsArgs, WatchCommandsArgs},
     decode::DecodeArgs,
     firmware::{Firmware, InstallArgs, StatusArgs, UploadArgs},
-    meters::{AddArgs, ListArgs, Meters},
+    meters::{AddArgs, DiscoverArgs, ListArgs, Meters},
     readings::{ReadArgs, ReadingsArgs, WatchArgs},
     server::Server,
     switch::{ReleaseArgs, SwitchArgs},
@@ -105,7 +105,7 @@ pub(crate) struct JobsArgs {
     /// Only in this state (due, running, done, failed, cancelled); may be repeated.
     #[arg(long, value_name = "STATE", value_parser = word::<JobState>)]
     pub(crate) state: Vec<JobState>,
-    /// Only of this kind (identify, read_clock, read_registers, read_profile, command, read_tariff); may be repeated.
+    /// Only of this kind (identify, read_clock, read_registers, read_profile, command, read_tariff, discover); may be repeated.
     #[arg(long, value_name = "KIND", value_parser = word::<JobKind>)]
     pub(crate) kind: Vec<JobKind>,
     /// Only of this meter.

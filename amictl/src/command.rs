@@ -4,6 +4,7 @@ mod alarms;
 mod commands;
 mod completions;
 mod decode;
+mod discover;
 mod firmware;
 mod follow;
 mod import;

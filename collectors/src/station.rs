@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::Instrument as _;
 
 use crate::{
-    Clock, Dialer, Failure, Limits, MeterId, Reason, Station, Work,
+    Clock, Dialer, Failure, Limits, MeterId, Reason, Station, Task, Work,
     association::{self, Scratch},
     counters::CounterPool,
     diagnosis::{Setback, Stage},
@@ -177,7 +177,9 @@ impl Session {
             self.release().await;
             self.connect(work).await?;
         }
-        let Some(expected) = &work.station.serial else { return Ok(()) };
+        // Which object of an unknown meter holds the serial number is what is to be found out.
+        let expected = work.station.serial.as_ref().filter(|_| work.task != Task::Discover);
+        let Some(expected) = expected else { return Ok(()) };
         let found = self.serial(&work.station).await?;
         if found == expected.trim() {
             return Ok(());

@@ -72,6 +72,8 @@ pub enum Task {
     ReadRegisters(Vec<RegisterRequest>),
     /// Read the captures of a profile.
     ReadProfile(ProfileRange),
+    /// Find out what the meter has and write it down as a draft of its model. The serial number is not compared before.
+    Discover,
     /// Read both calendars of the tariff, the time of activation and the special days.
     ReadTariff,
     /// Bring a tariff into the meter and into force.
@@ -92,6 +94,7 @@ impl Task {
             Self::ReadClock => "read_clock",
             Self::ReadRegisters(_) => "read_registers",
             Self::ReadProfile(_) => "read_profile",
+            Self::Discover => "discover",
             Self::ReadTariff => "read_tariff",
             Self::PushTariff(_) => "push_tariff",
             Self::Switch(_) => "switch",
@@ -111,6 +114,7 @@ impl Task {
             | Self::ReadClock
             | Self::ReadRegisters(_)
             | Self::ReadProfile(_)
+            | Self::Discover
             | Self::ReadTariff => None,
         }
     }
@@ -191,6 +195,8 @@ pub enum Event {
     Layout(Arc<Layout>),
     /// Captures of a profile, as they arrive.
     Captures(Captures),
+    /// A draft of the meter's model: a file without its first line, which is the model's name.
+    ModelDraft(String),
     /// The objects of the tariff.
     Tariff(TariffObjects),
     /// What an attempt to carry out an order found out or did.

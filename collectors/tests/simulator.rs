@@ -363,3 +363,36 @@ async fn a_closed_port_is_a_refusal() {
     let reports = collect(vec![work(3, &nowhere, Task::ReadClock)]).await;
     assert_eq!(reason(&reports, 3), Reason::NoRoute);
 }
+
+#[tokio::test]
+async fn what_a_meter_has_becomes_a_draft_of_its_model() {
+    let fleet = fleet(Security::Gmac, 1, &[]).await;
+    let known = model();
+    // All that is known of the meter is how to speak with it, and that under a wrong serial number.
+    let generic = Arc::clone(&models::builtin().unwrap()["generic-dlms"]);
+    let station = Station { model: generic, serial: Some("4711".into()), ..station(&fleet, 0) };
+    let reports = collect(vec![work(1, &Arc::new(station), Task::Discover)]).await;
+    assert!(ended(&reports, 1).is_ok(), "{reports:?}");
+    let draft = reports.iter().find_map(|report| match &report.event {
+        Event::ModelDraft(draft) => Some(draft),
+        _ => None,
+    });
+    let file = models::with_name("found", draft.unwrap());
+    let found = models::parse("found.toml", &file).unwrap();
+    assert_eq!(found.manufacturer, "SIM");
+    assert!(file.contains("No object holds the serial number of the inventory"), "{file}");
+    for profile in &known.profiles {
+        let same = found.profiles.iter().find(|other| other.obis == profile.obis).unwrap();
+        assert_eq!((same.period_s, same.depth), (profile.period_s, profile.depth), "{}", profile.name);
+        assert_eq!(same.columns, profile.columns, "{}", profile.name);
+    }
+    assert_eq!(found.profiles.len(), known.profiles.len());
+    assert_eq!(
+        found.switch.as_ref().map(|switch| switch.obis),
+        known.switch.as_ref().map(|switch| switch.obis)
+    );
+    let schedule = |model: &Model| model.firmware.as_ref().unwrap().activation_schedule;
+    assert_eq!(schedule(&found), schedule(&known));
+    assert_eq!(found.identity, known.identity);
+    assert_eq!(found.quirks, known.quirks);
+}

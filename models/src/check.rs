@@ -89,6 +89,12 @@ pub(crate) fn check(file: &str, model: &Model) -> Result<(), Error> {
     check.alarms(&model.alarms)
 }
 
+/// Whether a text may be the name of a model: lower-case letters, digits and hyphens, at most 32.
+pub fn is_name(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    !text.is_empty() && text.len() <= NAME_LIMIT && text.chars().all(plain)
+}
+
 type Unique = BTreeSet<String>;
 
 struct Check<'a> {
@@ -98,8 +104,7 @@ struct Check<'a> {
 impl Check<'_> {
     fn names(&self, model: &Model) -> Result<(), Error> {
         let name = &model.name;
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        self.that(!name.is_empty() && name.len() <= NAME_LIMIT && name.chars().all(plain), "name", || {
+        self.that(is_name(name), "name", || {
             format!("`{name}` must be 1 to {NAME_LIMIT} lower-case letters, digits and hyphens")
         })?;
         let stem = Path::new(self.file).file_stem().map(|stem| stem.to_string_lossy().into_owned());

@@ -1,11 +1,11 @@
 use std::time::Duration;
 
 use dlms::Obis;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// How the meter takes new firmware (image transfer, class 18). A model without this section cannot be updated.
 /// Which version runs is shown by [`Identity::firmware`](crate::Identity::firmware).
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Firmware {
     /// The image transfer object (class 18); normally `0.0.44.0.0.255`.
@@ -31,7 +31,7 @@ pub struct Firmware {
 }
 
 /// What a meter does when the transfer of the image that it is receiving is initiated again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SecondInitiate {
     /// It begins anew: every block has to be sent again.

@@ -10,6 +10,7 @@
 //! - [`Alarms`] (`alarm.rs`) turns the codes and bits of the meter into the keys that all meters share;
 //! - a capability that not every meter has is a section with a file of its own (`firmware.rs`, `tariff.rs`);
 //! - `check.rs` refuses what the types alone cannot (a profile twice, a first column that is no clock, …);
+//! - `draft.rs` writes a model down that was made from what a meter shows;
 //! - [`Error`] names the file and the key or line, so that whoever wrote the file can mend it.
 //!
 //! The files that come with the program lie beside this crate: `sed302.toml` (from the manufacturer's datasheet; what
@@ -18,14 +19,18 @@
 
 mod alarm;
 mod check;
+mod draft;
 mod error;
 mod firmware;
+mod form;
 mod model;
 mod source;
 mod switch;
 mod tariff;
 
 pub use alarm::{AlarmBit, AlarmObject, Alarms, EventCode, KEYS, Meaning, Severity, Source, TEST_KEY};
+pub use check::is_name;
+pub use draft::{draft, with_name};
 pub use error::Error;
 pub use firmware::{Firmware, SecondInitiate};
 pub use model::{

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use dlms::{DateTime, Obis, Unit, cosem::Form, hdlc::AddressSize};
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::tariff::form;
 use crate::{Alarms, Firmware, Switch, Tariff};
 
 /// What a type of meter can do.
@@ -51,7 +50,7 @@ pub struct Model {
 }
 
 /// Addresses and sizes of the associations that the meter offers.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AssociationSpec {
     /// Client address of the association without security. Default 16, the public client of the standard.
@@ -78,7 +77,7 @@ pub struct AssociationSpec {
 }
 
 /// Data objects (class 1) that identify the meter.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Identity {
     /// Serial number as printed on the meter; compared with the inventory once per association.
@@ -145,7 +144,7 @@ pub struct Register {
 }
 
 /// Habits in which meters of this model differ from the standard. Everything has the standard's default.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Quirks {
     /// What null-data means in a value column of a buffer. Default `"repeat"`.
@@ -155,18 +154,22 @@ pub struct Quirks {
     /// How the sign of a deviation is meant, in what the meter sends and in what it is sent. Default `"standard"`.
     pub deviation_sign: DeviationSign,
     /// How the limits of a range are written: `"octets"`, as the standard has it, or `"typed"`. Default `"octets"`.
-    #[serde(deserialize_with = "form")]
+    #[serde(with = "crate::form")]
     pub range_dates: Form,
     /// Octets of the server address in HDLC frames, 1, 2 or 4, for meters that react to this size alone. One octet holds no device address. Default:
     /// the least that hold the address.
-    #[serde(deserialize_with = "address_size")]
+    #[serde(
+        deserialize_with = "address_size",
+        serialize_with = "octets_of_address",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub server_address_size: Option<AddressSize>,
     /// Most rows that one request may ask for; longer ranges are read in parts. Default 2976, at least 1.
     pub max_rows_per_read: u32,
 }
 
 /// What null-data means in a value column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NullRule {
     /// The same value as in the row before (IEC 62056-6-2, class 7).
@@ -176,7 +179,7 @@ pub enum NullRule {
 }
 
 /// What stands in the deviation field of the limits of a range.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RangeDeviation {
     /// The offset of the meter's zone at that time.
@@ -186,7 +189,7 @@ pub enum RangeDeviation {
 }
 
 /// What the sign of a deviation means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeviationSign {
     /// UTC is local time plus the deviation (IEC 62056-6-2, 4.1.6.1): UTC+1 is -60.
@@ -222,6 +225,10 @@ impl Default for Quirks {
 
 fn address_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<AddressSize>, D::Error> {
     AddressSize::try_from(u8::deserialize(deserializer)?).map(Some).map_err(de::Error::custom)
+}
+
+fn octets_of_address<S: Serializer>(size: &Option<AddressSize>, serializer: S) -> Result<S::Ok, S::Error> {
+    size.map(|size| size as u8).serialize(serializer)
 }
 
 impl Model {

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use dlms::Obis;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The load switch (disconnect control, class 70).
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Switch {
     /// Logical name of the disconnect control; normally `0.0.96.3.10.255`.

@@ -1,8 +1,8 @@
 use dlms::{Obis, cosem::Form};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Serialize};
 
 /// How the meter takes a tariff (activity calendar, class 20; special days, class 11). A model without this section takes none.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tariff {
     /// The activity calendar (class 20); normally `0.0.13.0.0.255`.
@@ -28,22 +28,6 @@ pub struct Tariff {
     /// Octets of the longest name of a calendar, season or week, 1 to 64.
     pub name_octets: u16,
     /// How dates and times are written where the meter holds none to show it. Default `"octets"`, as the standard has it.
-    #[serde(default, deserialize_with = "form")]
+    #[serde(default, with = "crate::form")]
     pub dates: Form,
-}
-
-/// The names of a [`Form`].
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Dates {
-    Octets,
-    Typed,
-}
-
-/// Reads a [`Form`] by its name.
-pub(crate) fn form<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Form, D::Error> {
-    Dates::deserialize(deserializer).map(|dates| match dates {
-        Dates::Octets => Form::Octets,
-        Dates::Typed => Form::Typed,
-    })
 }

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use dlms::cosem::Form;
 use dlms::hdlc::AddressSize;
-use models::{Error, NullRule, RangeDeviation, SecondInitiate, Severity, Source, builtin, load_dir, parse};
+use models::{
+    Alarms, Error, Model, NullRule, RangeDeviation, SecondInitiate, Severity, Source, builtin, draft,
+    is_name, load_dir, parse, with_name,
+};
 
 const SMALL: &str = r#"
 name = "small"
@@ -321,4 +324,27 @@ fn a_meaning_that_no_alarm_can_have_is_refused_with_its_key() {
             .to_string()
             .contains("unknown variant `grave`")
     );
+}
+
+#[test]
+fn a_draft_is_a_model_again() {
+    for (name, model) in builtin().unwrap() {
+        let mut model = (*model).clone();
+        model.quirks.server_address_size = Some(AddressSize::Four);
+        let notes = ["What is open.\n[profiles] is no section here".to_owned()];
+        let draft = draft(&model, &notes).unwrap();
+        let again = parse(&format!("{name}.toml"), &with_name(&name, &draft)).unwrap();
+        // What events mean is not told by a meter, so it is in no draft.
+        assert_eq!(again, Model { alarms: Alarms::default(), ..model }, "{draft}");
+        assert!(draft.starts_with("# What is open.\n# [profiles] is no section here\nmanufacturer = "));
+        assert!(draft.contains("obis = \"1.0.99.1.0.255\" # load profile 1\n"), "{draft}");
+    }
+}
+
+#[test]
+fn what_would_be_no_model_makes_no_draft() {
+    let model = Model { profiles: Vec::new(), ..(*builtin().unwrap()["generic-dlms"]).clone() };
+    let error = draft(&model, &[]).unwrap_err().to_string();
+    assert!(error.starts_with("draft.toml: profiles: has 0 entries"), "{error}");
+    assert!(is_name("mx-1") && !is_name("") && !is_name("MX") && !is_name(&"m".repeat(33)));
 }

@@ -38,7 +38,7 @@ words! {
     JobState { Due = "due", Running = "running", Done = "done", Failed = "failed", Cancelled = "cancelled" }
     JobKind {
         Identify = "identify", ReadClock = "read_clock", ReadRegisters = "read_registers", ReadProfile = "read_profile",
-        Command = "command", ReadTariff = "read_tariff",
+        Command = "command", ReadTariff = "read_tariff", Discover = "discover",
     }
     CommandKind {
         Disconnect = "disconnect", Reconnect = "reconnect", ReleaseTamperLock = "release_tamper_lock",

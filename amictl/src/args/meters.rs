@@ -1,6 +1,6 @@
 //! `meters`: the inventory on the command line.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use ami_proto::v1::MeterState;
 use clap::{Args, Subcommand};
@@ -20,6 +20,11 @@ pub(crate) enum Meters {
         /// The file; - is standard input.
         file: PathBuf,
     },
+    /// Find out what a meter of an unknown type has, and write it down as a draft of a model.
+    ///
+    /// The meter may have any model whose way of speaking fits, such as generic-dlms. The draft is accepted as it is in models.dir of the
+    /// head-end; what a meter does not tell of itself is to be completed by hand.
+    Discover(DiscoverArgs),
     /// List meters in the order of their serial numbers.
     List(ListArgs),
     /// Show one meter and how far its profiles have been read.
@@ -32,6 +37,22 @@ pub(crate) enum Meters {
         /// Serial number.
         serial: String,
     },
+}
+
+/// `meters discover`.
+#[derive(Debug, Args)]
+pub(crate) struct DiscoverArgs {
+    /// Serial number.
+    pub(crate) serial: String,
+    /// Name of the new model: lower-case letters, digits and hyphens; without it that of the file, or "draft".
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Write the draft into this new file, NAME.toml; without it to standard output.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Wait at most this long, 1s to 5m: every profile is looked at.
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = humantime::parse_duration)]
+    pub(crate) wait: Duration,
 }
 
 /// `meters add`. Secrets come from files, so that they stay out of the list of processes and the history of the shell.

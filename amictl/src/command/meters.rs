@@ -1,4 +1,4 @@
-//! `meters`: add, list, show, retire. The import has a file of its own.
+//! `meters`: add, list, show, retire. The import and the discovery have files of their own.
 
 use std::{fs, io::Write, path::Path};
 
@@ -9,7 +9,7 @@ use ami_proto::v1::{
 };
 use tonic::transport::Channel;
 
-use super::import;
+use super::{discover, import};
 use crate::{
     args::{AddArgs, ListArgs, Meters},
     connection::request,
@@ -28,8 +28,9 @@ pub(crate) async fn run<W: Write>(
     command: Meters,
     output: &mut Output<W>,
 ) -> Result<(), Error> {
-    let mut client = InventoryServiceClient::new(channel);
+    let mut client = InventoryServiceClient::new(channel.clone());
     match command {
+        Meters::Discover(args) => discover::run(channel, args, output).await,
         Meters::Add(args) => {
             let meter = client.create_meter(request(creation(args)?)).await?.into_inner().meter;
             output.page(meter.map(MeterRow::from).as_slice())

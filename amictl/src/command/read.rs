@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// How much longer than the server the client waits, so that the server's own answer arrives.
-const GRACE: Duration = Duration::from_secs(10);
+pub(super) const GRACE: Duration = Duration::from_secs(10);
 
 /// Reads and writes what came of it.
 pub(crate) async fn run<W: Write>(
@@ -85,7 +85,9 @@ fn tell<W: Write>(answer: ReadNowResponse, output: &mut Output<W>) -> Result<(),
                 ("firmware", outcome.firmware),
             ]),
         },
-        None => Err(Error::Failed("the head-end is newer than this amictl: use one of its version".into())),
+        Some(Outcome::Model(_)) | None => {
+            Err(Error::Failed("the head-end is newer than this amictl: use one of its version".into()))
+        }
     }
 }
 

@@ -13,6 +13,7 @@
 mod alarms;
 mod bench;
 mod commands;
+mod discover;
 mod firmware;
 mod orders;
 mod tariff;

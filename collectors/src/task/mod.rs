@@ -1,5 +1,6 @@
 //! What can be asked of a meter: one file per task, and what several of them need.
 
+mod discover;
 mod identify;
 mod install_firmware;
 mod ordered;
@@ -47,6 +48,7 @@ pub(crate) async fn run(turn: &mut Turn<'_>, task: &Task) -> Result<Done, Setbac
         Task::ReadProfile(range) => {
             read_profile::run(turn, range).await.map(|range| Done { range: Some(range), outcome: None })
         }
+        Task::Discover => discover::run(turn).await.map(Done::from),
         Task::ReadTariff => read_tariff::run(turn).await.map(Done::from),
         Task::PushTariff(push) => push_tariff::run(turn, push).await.map(Done::from),
         Task::Switch(order) => switch::run(turn, order).await.map(Done::from),

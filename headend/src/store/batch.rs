@@ -1,6 +1,6 @@
 //! A batch: what many meters answered, in one transaction over all tables that it touches.
 //!
-//! Order inside of it: which ends are ours, marks, captures, registers, clocks, identities, tariffs, marks moved on, jobs, counters,
+//! Order inside of it: which ends are ours, marks, captures, registers, clocks, identities, tariffs, drafts of models, marks moved on, jobs, counters,
 //! leases given back, log, notifications. Whoever is told of a capture can read it, because both happen with the commit.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +18,7 @@ use super::log::Changes;
 use super::profiles::{Advance, Mark, ProfileKey};
 use super::tally::Tally;
 use super::{Error, JOB_CHANNEL, JobKind, JobState, READING_CHANNEL, Store};
-use super::{captures, commands, counters, failed, log, profiles, registers, tariffs};
+use super::{captures, commands, counters, failed, log, model_drafts, profiles, registers, tariffs};
 use crate::plan::grid_s;
 
 /// Microseconds of a day.
@@ -139,6 +139,7 @@ async fn write_all(
     registers::insert_clocks(connection, &digest.clocks).await?;
     registers::identify(connection, &digest.identities).await?;
     tariffs::insert(connection, &digest.tariffs).await?;
+    model_drafts::insert(connection, &digest.drafts).await?;
     let mut advances = digest.advances.clone();
     for end in &ends {
         conclude(&mut advances, digest, &marks, end);

@@ -22,6 +22,7 @@ mod lease;
 mod log;
 pub mod meters;
 pub mod migrate;
+mod model_drafts;
 pub mod planned;
 pub mod profiles;
 pub mod protocol_log;

@@ -28,6 +28,8 @@ pub enum JobKind {
     ReadRegisters,
     /// Read captures of a profile.
     ReadProfile,
+    /// Find out what it has, as a draft of its model.
+    Discover,
     /// Read both calendars and the special days.
     ReadTariff,
     /// Carry out a command.
@@ -42,6 +44,7 @@ impl JobKind {
             Self::ReadClock => "read_clock",
             Self::ReadRegisters => "read_registers",
             Self::ReadProfile => "read_profile",
+            Self::Discover => "discover",
             Self::ReadTariff => "read_tariff",
             Self::Command => "command",
         }

@@ -51,6 +51,21 @@ impl Head {
         Self::run(folder).await
     }
 
+    /// The same, knowing one more model from this file.
+    pub(crate) async fn knowing(name: &str, model: &str) -> Self {
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let folder =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("pymeter-{}-{number}", std::process::id()));
+        let models = folder.join("models");
+        std::fs::create_dir_all(&models).unwrap();
+        std::fs::write(models.join(format!("{name}.toml")), model).unwrap();
+        Self::configure(&folder, "2s");
+        let file = folder.join("headend.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, format!("{text}[models]\ndir = {models:?}\n")).unwrap();
+        Self::run(folder).await
+    }
+
     fn configure(folder: &Path, patience: &str) {
         let text = format!(
             "[database]\ndata_dir = {:?}\n[api]\nlisten = \"127.0.0.1:0\"\nplaintext_role = \"engineer\"\n[roles]\nplanner = false\n\

@@ -15,6 +15,7 @@
 
 mod alarms;
 mod bad_input;
+mod discover;
 mod firmware;
 mod hdlc;
 mod head;

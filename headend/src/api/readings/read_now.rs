@@ -1,8 +1,8 @@
 //! `ReadNow`: orders a job ahead of planned work and waits for what comes of it.
 
 use ami_proto::v1::{
-    ClockOutcome, IdentityOutcome, ProfileTarget, ReadNowRequest, ReadNowResponse, ReadingsOutcome,
-    RegistersTarget, read_now_request::Target, read_now_response::Outcome,
+    ClockOutcome, IdentityOutcome, ModelOutcome, ModelTarget, ProfileTarget, ReadNowRequest, ReadNowResponse,
+    ReadingsOutcome, RegistersTarget, read_now_request::Target, read_now_response::Outcome,
 };
 use dlms::Obis;
 use jiff::{SignedDuration, Timestamp};
@@ -37,7 +37,7 @@ impl Readings {
         let meter = meter.ok_or_else(|| Refusal::MeterNotFound { serial: serial.clone() })?;
         let order = self.order(&meter, &target, id)?;
         let job = self.on_demand.run(&serial, &order, wait).await?;
-        self.outcome(&meter, &order, job).await
+        self.outcome(&meter, &target, &order, job).await
     }
 
     fn order(&self, meter: &Meter, target: &Target, id: RequestId) -> Result<Order, Refusal> {
@@ -53,6 +53,11 @@ impl Readings {
             }
             Target::Clock(_) => (JobKind::ReadClock, None, None),
             Target::Identity(_) => (JobKind::Identify, None, None),
+            Target::Model(ModelTarget { name }) if models::is_name(name) => (JobKind::Discover, None, None),
+            Target::Model(_) => {
+                let expected = "1 to 32 lower-case letters, digits and hyphens are expected";
+                return Err(Refusal::field("model.name", expected));
+            }
         };
         Ok(Order {
             meter: meter.id,
@@ -80,7 +85,18 @@ impl Readings {
         })
     }
 
-    async fn outcome(&self, meter: &Meter, order: &Order, job: Job) -> Result<ReadNowResponse, Refusal> {
+    async fn outcome(
+        &self,
+        meter: &Meter,
+        target: &Target,
+        order: &Order,
+        job: Job,
+    ) -> Result<ReadNowResponse, Refusal> {
+        if let Target::Model(ModelTarget { name }) = target {
+            let draft = self.store.model_draft_of_job(meter.id, job.id).await?.ok_or(Refusal::Internal)?;
+            let outcome = Outcome::Model(ModelOutcome { file: models::with_name(name, &draft) });
+            return Ok(ReadNowResponse { job: Some(convert::job(job)?), outcome: Some(outcome) });
+        }
         let outcome = match (order.kind, order.obis, order.range) {
             (JobKind::ReadProfile, Some(obis), Some(range)) => {
                 let (readings, truncated) = self.range(meter.id, obis, range, MAX_READINGS).await?;
