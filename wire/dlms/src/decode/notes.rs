@@ -35,6 +35,7 @@ pub(super) fn elements(list: &mut Node) {
         if let Some(node) = elements[at].only_child_mut() {
             node.note = match unit {
                 (scaler, Unit::NONE) => format!("×10^{scaler}"),
+                (0, unit) => format!("×1 {unit}"),
                 (scaler, unit) => format!("×10^{scaler} {unit}"),
             };
         }
