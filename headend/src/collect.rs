@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use ami_proto::v1::ImageHeader;
 use collectors::{Channel, Dialer, ImageOctets, Instruments, Limits, Report, SystemClock, Work};
+use dlms::security::Wear;
 use models::Model;
 use sqlx::postgres::PgListener;
 use tokio::sync::{Notify, mpsc};
@@ -175,6 +176,11 @@ impl Collector {
     /// Sends the jobs of a meter to its channel; those that cannot even be tried end at once.
     async fn dispatch(&mut self, leased: Leased) {
         debug!(meter = leased.meter, jobs = leased.jobs.len(), address = %leased.address, "leased");
+        for (first, end) in leased.jobs.iter().filter_map(|job| job.counters) {
+            if let Some(wear) = Wear::reached(first.saturating_sub(1), end) {
+                warn!(serial = leased.serial, %wear, end, "invocation counters are used up under the meter's key: give it a new one");
+            }
+        }
         let octets = |image: &ImageHeader| {
             let (name, sha256) = (image.name.clone(), image.sha256.clone());
             ImageOctets::new(StoredImage::new(self.store.clone(), name, sha256))

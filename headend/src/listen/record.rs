@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use dlms::security::Wear;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -13,7 +14,7 @@ use super::arrival::Arrival;
 use super::judge::{Answer, judge};
 use crate::api::Models;
 use crate::config;
-use crate::store::pushes::{Claim, Kept, Tally};
+use crate::store::pushes::{Claim, Found, Kept, Tally, Verdict};
 use crate::store::{Error, PushFate, Store};
 use crate::telemetry::metrics;
 
@@ -105,10 +106,25 @@ impl Recorder {
         }
         let kept = Kept { entries: self.config.quarantine_entries, octets: self.config.quarantine_octets };
         let tally = recording.keep(&verdict, kept).await?;
+        note_wear(&found, &verdict);
         if turned_away > 0 {
             self.turned_away.fetch_sub(turned_away, Ordering::Relaxed);
             warn!(turned_away, "pushes were not taken, because the queue was full");
         }
         Ok((tally, answers))
+    }
+}
+
+/// Says which meters have used up many of the counters that their key allows.
+fn note_wear(found: &[Found], verdict: &Verdict) {
+    for (meter, used) in &verdict.counters {
+        let sender = found.iter().find_map(|found| match found {
+            Found::One(sender) if sender.meter == *meter => Some(sender),
+            _ => None,
+        });
+        let before = sender.and_then(|sender| sender.used).map_or(0, |used| used.last);
+        if let Some(wear) = Wear::reached(before, used.last) {
+            warn!(meter, %wear, "the meter's invocation counters are used up under its key: give it a new one");
+        }
     }
 }

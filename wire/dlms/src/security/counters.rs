@@ -48,9 +48,56 @@ impl fmt::Debug for Counters {
     }
 }
 
+/// How far the counters under one key are used up. After the last one nothing can be sent under that key any more, so a new one has
+/// to be there in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Wear {
+    /// Two thousand million are used, about half.
+    Half,
+    /// Nine in ten are used.
+    Nearly,
+}
+
+impl Wear {
+    const HALF: u32 = 2_000_000_000;
+    const NEARLY: u32 = u32::MAX / 10 * 9;
+
+    /// What is reached on the way from the counter `from` to the counter `to`; each stage is reached once.
+    pub fn reached(from: u32, to: u32) -> Option<Self> {
+        let stages = [(Self::NEARLY, Self::Nearly), (Self::HALF, Self::Half)];
+        stages.into_iter().find(|(stage, _)| from < *stage && to >= *stage).map(|(_, wear)| wear)
+    }
+}
+
+impl fmt::Display for Wear {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Half => "about half",
+            Self::Nearly => "nine in ten",
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn c_15_wear_is_told_once_at_half_and_at_nine_tenths() {
+        for (from, to, expected) in [
+            (0, 1_999_999_999, None),
+            (1_999_999_999, 2_000_000_000, Some(Wear::Half)),
+            (2_000_000_000, 2_000_000_001, None),
+            (5, 3_000_000_000, Some(Wear::Half)),
+            (3_000_000_000, 3_865_470_560, None),
+            (3_000_000_000, 3_865_470_561, Some(Wear::Nearly)),
+            (5, u32::MAX, Some(Wear::Nearly)),
+            (3_865_470_561, u32::MAX, None),
+            (u32::MAX, 5, None),
+        ] {
+            assert_eq!(Wear::reached(from, to), expected, "{from} to {to}");
+        }
+    }
 
     #[test]
     fn each_counter_is_taken_once() {

@@ -38,7 +38,7 @@ pub use authentication::Authentication;
 pub use certificate::{Certificate, KeyUse};
 pub use cipher::{Cipher, PROOF_LENGTH, TAG_LENGTH};
 pub use control::SecurityControl;
-pub use counters::Counters;
+pub use counters::{Counters, Wear};
 pub use curve::{PrivateKey, PublicKey};
 pub use envelope::{Envelope, Wrapping};
 pub use general_ciphering::{Content, GENERAL_CIPHERING, GeneralCiphering, KeyInfo};
