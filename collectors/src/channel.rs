@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicUsize};
 
 use tokio::sync::mpsc;
 
@@ -18,6 +18,7 @@ use crate::{
 pub struct Channel {
     session: Session,
     outlets: Outlets,
+    backlog: Arc<AtomicUsize>,
 }
 
 impl Channel {
@@ -35,7 +36,7 @@ impl Channel {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let outlets = Outlets { reads: reports.clone(), orders: reports };
-        Self { session: Session::new(dialer, limits, clock), outlets }
+        Self { session: Session::new(dialer, limits, clock), outlets, backlog: Arc::default() }
     }
 
     /// Sends what becomes of orders to another place than what was read: nobody who ordered something waits behind a batch of readings.
@@ -52,6 +53,11 @@ impl Channel {
         self
     }
 
+    /// How many works wait in the channel, apart from those that it has not received yet; it goes on counting while the channel runs.
+    pub fn backlog(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.backlog)
+    }
+
     /// Runs until no work came for [`Limits::linger`] or the meter hung up meanwhile, until the senders of `work` are gone
     /// and everything received is done, or until nobody takes reports any more. A sender that then gets its work back makes a
     /// new channel for the address; what was sent before that is still done.
@@ -59,8 +65,8 @@ impl Channel {
     /// Every work received ends with exactly one [`Event::Ended`](crate::Event::Ended), unless the future is dropped or the receiver of
     /// the reports is.
     pub async fn run(self, work: mpsc::Receiver<Work>) {
-        let Self { mut session, outlets } = self;
-        let mut inbox = Inbox::new(work, session.limits.queue);
+        let Self { mut session, outlets, backlog } = self;
+        let mut inbox = Inbox::new(work, session.limits.queue, backlog);
         loop {
             inbox.gather(&mut session);
             match inbox.next() {

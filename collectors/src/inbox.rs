@@ -1,6 +1,13 @@
 //! Works that wait for their turn on the line.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::{
+    cmp::Reverse,
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use tokio::sync::mpsc;
 
@@ -13,11 +20,13 @@ pub(crate) struct Inbox {
     waiting: BTreeMap<(Reverse<i16>, u64), Work>,
     arrived: u64,
     limit: usize,
+    /// How many wait, for whoever looks on.
+    backlog: Arc<AtomicUsize>,
 }
 
 impl Inbox {
-    pub(crate) fn new(arrivals: mpsc::Receiver<Work>, limit: usize) -> Self {
-        Self { arrivals, waiting: BTreeMap::new(), arrived: 0, limit: limit.max(1) }
+    pub(crate) fn new(arrivals: mpsc::Receiver<Work>, limit: usize, backlog: Arc<AtomicUsize>) -> Self {
+        Self { arrivals, waiting: BTreeMap::new(), arrived: 0, limit: limit.max(1), backlog }
     }
 
     /// Takes in what has arrived, and its invocation counters into the session.
@@ -31,13 +40,17 @@ impl Inbox {
 
     /// The work whose turn it is.
     pub(crate) fn next(&mut self) -> Option<Work> {
-        self.waiting.pop_first().map(|(_, work)| work)
+        let (_, work) = self.waiting.pop_first()?;
+        self.show();
+        Some(work)
     }
 
     /// The work whose turn it is when it is more urgent than `priority`.
     pub(crate) fn next_above(&mut self, priority: i16) -> Option<Work> {
         let first = self.waiting.first_entry()?;
-        (first.key().0.0 > priority).then(|| first.remove())
+        let urgent = (first.key().0.0 > priority).then(|| first.remove());
+        self.show();
+        urgent
     }
 
     /// Waits for work and keeps the association meanwhile; after the linger time it releases it and takes no more. False:
@@ -62,5 +75,10 @@ impl Inbox {
         }
         self.arrived += 1;
         self.waiting.insert((Reverse(work.priority), self.arrived), work);
+        self.show();
+    }
+
+    fn show(&self) {
+        self.backlog.store(self.waiting.len(), Ordering::Relaxed);
     }
 }

@@ -5,6 +5,8 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use dlms::hdlc::BadFrames;
+
 use crate::{ProtocolLog, Reason, exchange::Service};
 
 /// Results of an exchange: an answer, or a [`Reason`] why there is none.
@@ -16,6 +18,9 @@ pub struct Instruments {
     exchanges: [[AtomicU64; RESULTS]; Service::ALL.len()],
     octets_sent: AtomicU64,
     octets_received: AtomicU64,
+    /// HDLC frames that were damaged in their header, in their body, or at their end.
+    bad_frames: [AtomicU64; 3],
+    noise_octets: AtomicU64,
     open_lines: AtomicU64,
     open_associations: AtomicU64,
     protocol_log: ProtocolLog,
@@ -41,6 +46,16 @@ impl Instruments {
         read(&self.octets_received)
     }
 
+    /// HDLC frames that arrived damaged: in what (`header`, `body`, or `flag` at the end), and how often.
+    pub fn bad_frames(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        ["header", "body", "flag"].into_iter().zip(self.bad_frames.iter().map(read))
+    }
+
+    /// Octets that arrived on HDLC lines outside of whole frames.
+    pub fn noise_octets(&self) -> u64 {
+        read(&self.noise_octets)
+    }
+
     /// Lines that are open now.
     pub fn open_lines(&self) -> u64 {
         read(&self.open_lines)
@@ -59,6 +74,15 @@ impl Instruments {
     pub(crate) fn count(&self, service: Service, failed: Option<Reason>) {
         let result = failed.map_or(0, |reason| 1 + reason as usize);
         self.exchanges[service as usize][result].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts what was damaged on a line since it stood `before`.
+    pub(crate) fn damaged(&self, before: BadFrames, now: BadFrames) {
+        let counts = |bad: BadFrames| [bad.header, bad.frame, bad.flag];
+        for ((count, before), now) in self.bad_frames.iter().zip(counts(before)).zip(counts(now)) {
+            count.fetch_add(now - before, Ordering::Relaxed);
+        }
+        self.noise_octets.fetch_add(now.noise_octets - before.noise_octets, Ordering::Relaxed);
     }
 
     pub(crate) fn sent(&self, octets: usize) {

@@ -157,3 +157,41 @@ async fn no_password_and_no_key_appears_at_any_knob() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn hdlc_is_shown_frame_by_frame_and_no_password_also_when_the_line_brings_it_back() {
+    let (log, _guard) = Log::start();
+    let mut bus = Bus::new(vec![Meter::new(Level::Lls).share()]);
+    bus.wire.echoes = true;
+    let (dialer, lines) = MemoryDialer::new();
+    tokio::spawn(bus.play(lines));
+    let (works, receiver) = mpsc::channel(4);
+    let (sender, mut reports) = mpsc::channel(64);
+    let instruments = Arc::new(Instruments::default());
+    instruments.protocol_log().turn(Knobs { meters: [(7, EVERYTHING)].into(), ..Knobs::default() });
+    let channel = Channel::with(limits(), sender, Dialer::Memory(dialer), Arc::new(FixedClock));
+    tokio::spawn(channel.seen_through(instruments).run(receiver));
+    let station = collectors::Station {
+        address: "hdlc://gateway:1".parse().unwrap(),
+        device_address: Some(FIRST_DEVICE),
+        ..station(Level::Lls)
+    };
+    works.send(work(1, &Arc::new(station), Task::ReadProfile(whole_day()))).await.unwrap();
+    while !matches!(reports.recv().await.unwrap().event, Event::Ended(Ok(_))) {}
+    let text = log.text();
+    for part in [
+        "direction=\"sent\" source=16 destination=1/17 octets=35 hdlc=SNRM P",
+        "direction=\"received\" source=1/17 destination=16 octets=",
+        "hdlc=UA P",
+        "hdlc=I s0 r0 P",
+        "apdu=aarq",
+        "apdu=get-response",
+    ] {
+        assert!(text.contains(part), "{part} in\n{text}");
+    }
+    let hex: String = PASSWORD.bytes().map(|octet| format!("{octet:02X}")).collect();
+    // Pieces of it, because it may be cut by a segment.
+    for secret in [PASSWORD, &hex[..8], &hex[8..]] {
+        assert!(!text.contains(secret), "{secret} in\n{text}");
+    }
+}

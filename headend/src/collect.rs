@@ -10,6 +10,7 @@ mod work;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ami_proto::v1::ImageHeader;
@@ -25,7 +26,7 @@ use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 use crate::config;
-use crate::store::jobs::{Leased, Wanted};
+use crate::store::jobs::{self, Leased, Wanted};
 use crate::store::{JOB_CHANNEL, Store};
 use crate::telemetry::metrics;
 use image::StoredImage;
@@ -39,11 +40,15 @@ const GATHER: Duration = Duration::from_millis(3);
 /// Meters that one statement leases at most, so that its transaction stays short.
 const MOST_AT_ONCE: usize = 32;
 
-/// The least priority of what may use the reserve of sessions: orders to switch have 50.
-const URGENT: i16 = 40;
+/// The least priority of what may use the reserve of sessions and goes to busy channels: orders to switch have 50.
+const URGENT: i16 = jobs::URGENT;
 
-/// Works that wait in one channel before the lease loop waits for it.
-const LANE_QUEUE: usize = 64;
+/// Works that one channel takes at most. It is never reached: a channel gets the works of one lease beyond [`LANE_BACKLOG`], and what comes
+/// with urgent work, which is at most what all meters of a bus have.
+const LANE_QUEUE: usize = 16_384;
+
+/// Works that wait in one channel, that of a bus with many meters, before no more reads are leased for its address.
+const LANE_BACKLOG: usize = 64;
 
 /// How long work that is on the wire may go on after the program was told to stop.
 const STOP_GRACE: Duration = Duration::from_secs(5);
@@ -88,7 +93,18 @@ enum Found {
 #[derive(Debug)]
 struct Lane {
     works: mpsc::Sender<Work>,
+    /// Works that the channel has received and that wait.
+    backlog: Arc<AtomicUsize>,
     task: JoinHandle<()>,
+}
+
+impl Lane {
+    /// Whether so much waits already that reads for other meters of the same line had better wait in the database, where whoever is free
+    /// finds other work.
+    fn is_busy(&self) -> bool {
+        let received = self.backlog.load(Ordering::Relaxed);
+        received + self.works.max_capacity() - self.works.capacity() >= LANE_BACKLOG
+    }
 }
 
 impl Collector {
@@ -164,12 +180,18 @@ impl Collector {
     fn room(&self) -> Wanted {
         let free = |places: u32| (places as usize).saturating_sub(self.lanes.len()).min(MOST_AT_ONCE);
         let meters = |free: usize| u32::try_from(free).unwrap_or(u32::MAX);
+        let busy = self
+            .lanes
+            .iter()
+            .filter(|(_, lane)| lane.is_busy())
+            .map(|(address, _)| address.clone())
+            .collect();
         match free(self.config.max_sessions) {
             0 => {
                 let all = self.config.max_sessions.saturating_add(self.config.urgent_sessions);
-                Wanted { meters: meters(free(all)), least_priority: URGENT }
+                Wanted { meters: meters(free(all)), least_priority: URGENT, busy: Vec::new() }
             }
-            free => Wanted::any(meters(free)),
+            free => Wanted { busy, ..Wanted::any(meters(free)) },
         }
     }
 
@@ -216,6 +238,7 @@ impl Collector {
             response_timeout: self.config.response_timeout,
             linger: self.config.linger,
             line_retries: self.config.line_retries,
+            queue: LANE_QUEUE,
             ..Limits::default()
         };
         let (works, queue) = mpsc::channel(LANE_QUEUE);
@@ -225,7 +248,7 @@ impl Collector {
             Channel::with(limits, self.writer(address).clone(), Dialer::System, Arc::new(SystemClock))
                 .orders_to(self.writers.orders.clone())
                 .seen_through(Arc::clone(&self.instruments));
-        let ended = Arc::clone(&self.ended);
+        let (backlog, ended) = (channel.backlog(), Arc::clone(&self.ended));
         let task = tokio::spawn(async move {
             if let Some(before) = before {
                 // Its outcome was reported; only that it is over counts here.
@@ -234,7 +257,7 @@ impl Collector {
             channel.run(queue).await;
             ended.notify_one();
         });
-        Lane { works, task }
+        Lane { works, backlog, task }
     }
 
     /// The queue of the writer that stores what this address answers.

@@ -308,3 +308,24 @@ fn no_counter_is_given_twice_and_none_is_ever_lowered() {
         }
     });
 }
+
+#[tokio::test]
+async fn for_a_busy_line_only_what_is_urgent_is_leased() {
+    let database = Database::new().await;
+    database.sql(
+        "INSERT INTO meter (serial, model, address, device_address, server_sap, client_sap, zone, security)
+         SELECT 'S' || n, 'generic-dlms', 'hdlc://bus:1', n, 1, 16, 'UTC', 'none' FROM generate_series(1, 3) AS n;
+         INSERT INTO meter (serial, model, address, server_sap, client_sap, zone, security)
+         VALUES ('T', 'generic-dlms', 'h:1', 1, 16, 'UTC', 'none');
+         INSERT INTO job (meter_id, kind, priority) SELECT id, 'read_clock', CASE serial WHEN 'S2' THEN 50 ELSE 0 END FROM meter",
+    );
+    let wanted = Wanted { busy: vec!["hdlc://bus:1".into()], ..Wanted::any(10) };
+    let owner = Uuid::new_v4();
+    let leased = database.store.lease(owner, wanted, MINUTE, 10).await.unwrap();
+    let who = |leased: &[Leased]| {
+        leased.iter().map(|meter| (meter.serial.clone(), meter.device_address)).collect::<Vec<_>>()
+    };
+    assert_eq!(who(&leased), [("S2".into(), Some(2)), ("T".into(), None)]);
+    let rest = database.store.lease(owner, Wanted::any(10), MINUTE, 10).await.unwrap();
+    assert_eq!(who(&rest), [("S1".into(), Some(1)), ("S3".into(), Some(3))]);
+}

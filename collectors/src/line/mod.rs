@@ -210,8 +210,11 @@ impl Line {
     async fn advance(&mut self, apdu: &mut Vec<u8>, mut deadline: Instant) -> Result<Step, LineError> {
         loop {
             timeout_at(deadline, self.flush()).await.map_err(|_| self.nothing())??;
-            let frames = self.framing.frames();
+            let (frames, bad) = (self.framing.frames(), self.framing.bad_frames());
             let step = self.framing.step(apdu, &mut self.out)?;
+            if self.framing.bad_frames() != bad {
+                self.held.instruments().damaged(bad, self.framing.bad_frames());
+            }
             if self.framing.frames() > frames {
                 deadline = deadline.max(Instant::now() + self.answer_time);
             }

@@ -160,7 +160,7 @@ impl Meter {
         Arc::new(Mutex::new(self))
     }
 
-    fn session(&self) -> Session {
+    pub(crate) fn session(&self) -> Session {
         let security = match self.level {
             Level::None => server::Security::none(),
             Level::Lls => server::Security::lls(Password::new(self.password.as_bytes())),

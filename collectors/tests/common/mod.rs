@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unused_imports, reason = "each test file uses a part of it")]
 
+mod bus;
 mod meter;
 
 use std::sync::{Arc, Mutex};
@@ -14,6 +15,7 @@ use dlms::client::{Counters, GlobalKeys, Key, Password, SystemTitle};
 use jiff::{Timestamp, tz::TimeZone};
 use tokio::sync::mpsc;
 
+pub(crate) use bus::*;
 pub(crate) use meter::*;
 
 const TITLE: SystemTitle = SystemTitle::new(*b"HES\0\0\0\0\x01");

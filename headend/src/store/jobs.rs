@@ -14,6 +14,9 @@ use uuid::Uuid;
 
 use super::{CommandKind, Error, JobKind, Store, failed};
 
+/// The least priority of work that does not wait behind planned reads.
+pub const URGENT: i16 = 40;
+
 /// Attempts that a job may have beyond its own limit, because collectors died while they worked on it.
 pub const DEATHS: i32 = 10;
 
@@ -89,18 +92,20 @@ pub struct LeasedCommand {
 }
 
 /// What a collector has room for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
     /// Meters at most.
     pub meters: u32,
     /// Only work that is at least so urgent.
     pub least_priority: i16,
+    /// Addresses of lines for which only work from [`URGENT`] on is wanted.
+    pub busy: Vec<String>,
 }
 
 impl Wanted {
     /// Any work of so many meters.
     pub const fn any(meters: u32) -> Self {
-        Self { meters, least_priority: i16::MIN }
+        Self { meters, least_priority: i16::MIN, busy: Vec::new() }
     }
 }
 

@@ -10,7 +10,7 @@ use jiff_sqlx::Timestamp as SqlTimestamp;
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::jobs::{Leased, LeasedCommand, LeasedJob, Wanted, interval};
+use super::jobs::{Leased, LeasedCommand, LeasedJob, URGENT, Wanted, interval};
 use super::layouts::{obis, small};
 use super::{CommandKind, Error, JobKind, Security, Store, failed};
 
@@ -26,6 +26,7 @@ WITH picked AS (
     SELECT m.id FROM job j JOIN meter m ON m.id = j.meter_id
     WHERE j.state = 'due' AND j.due_at <= now() AND j.priority >= $7
         AND m.state = 'active' AND (m.lease_owner IS NULL OR m.lease_owner = $1)
+        AND (j.priority >= $9 OR m.address <> ALL ($8))
     ORDER BY j.priority DESC, j.due_at LIMIT $2 FOR UPDATE OF m SKIP LOCKED),
 waiting AS (
     SELECT j.id, row_number() OVER (PARTITION BY j.meter_id ORDER BY j.priority DESC, j.due_at, j.id) AS place
@@ -117,6 +118,8 @@ pub(super) async fn lease(
         .bind(i64::from(counters))
         .bind(ids)
         .bind(wanted.least_priority)
+        .bind(wanted.busy)
+        .bind(URGENT)
         .fetch_all(&store.pool)
         .await
         .map_err(failed("store::jobs::lease"))?;

@@ -229,6 +229,23 @@ pub fn observe(instruments: Arc<Instruments>, queue: impl Fn() -> u64 + Send + S
             observer.observe(all.octets_received(), &[KeyValue::new("direction", "received")]);
         })
         .build();
+    let all = Arc::clone(&instruments);
+    meter
+        .u64_observable_counter("headend.bad_frames")
+        .with_description("HDLC frames that arrived damaged.")
+        .with_callback(move |observer| {
+            for (place, count) in all.bad_frames() {
+                observer.observe(count, &[KeyValue::new("place", place)]);
+            }
+        })
+        .build();
+    let all = Arc::clone(&instruments);
+    meter
+        .u64_observable_counter("headend.noise")
+        .with_unit("By")
+        .with_description("Octets that arrived on HDLC lines outside of whole frames.")
+        .with_callback(move |observer| observer.observe(all.noise_octets(), &[]))
+        .build();
     let gauge = |name, help, read: Box<dyn Fn() -> u64 + Send + Sync>| {
         let builder = meter.u64_observable_gauge(name).with_description(help);
         builder.with_callback(move |observer| observer.observe(read(), &[])).build();

@@ -124,3 +124,84 @@ impl fmt::Display for Kind<'_> {
         f.write_str(if self.0.control.poll { " P" } else { "" })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use dlms::hdlc::{Address, Client, Server, Settings};
+
+    use super::*;
+
+    const CANARY: &[u8] = b"canary-canary";
+
+    /// What is shown of the frames: `*` for what is hidden.
+    fn shown(frames: &mut Frames, octets: &[u8]) -> Vec<String> {
+        let mut all = Vec::new();
+        frames.sent(octets, |seen| {
+            let masked = seen.octets.iter().enumerate();
+            let masked = masked.map(|(at, octet)| if seen.hidden.contains(&at) { b'*' } else { *octet });
+            all.push(String::from_utf8_lossy(&masked.collect::<Vec<_>>()).into_owned());
+        });
+        all
+    }
+
+    /// A link on which segments have eight octets, three at a time, and the request to set it up is done.
+    fn link() -> (Client, Server) {
+        let limits =
+            Settings { max_info_transmit: 16, max_info_receive: 16, window_transmit: 3, window_receive: 3 };
+        let station = Address::server(1, Some(17)).unwrap();
+        let mut client = Client::new(Address::client(16).unwrap(), station, limits);
+        let mut server = Server::new(vec![station], limits);
+        let (mut there, mut back) = (Vec::new(), Vec::new());
+        client.connect(&mut there).unwrap();
+        server.push(&there);
+        server.poll(&mut back).unwrap();
+        client.push(&back);
+        client.poll(&mut there).unwrap();
+        assert!(client.is_connected());
+        (client, server)
+    }
+
+    #[test]
+    fn a_secret_is_hidden_in_every_segment_that_has_a_part_of_it_also_when_it_is_sent_again() {
+        let apdu = [&[0x2D; 20], CANARY, &[0x2D; 40]].concat();
+        let (mut client, _) = link();
+        let mut frames = Frames::new(16);
+        frames.begin(Some(20..20 + CANARY.len()));
+        let mut out = Vec::new();
+        client.send(&apdu, &mut out).unwrap();
+        let first = shown(&mut frames, &out);
+        assert_eq!(first.len(), 3);
+        assert_eq!(first.iter().map(|frame| frame.matches('*').count()).sum::<usize>(), CANARY.len());
+        assert!(first.iter().all(|frame| !frame.contains("ca") && !frame.contains("ry")), "{first:?}");
+        assert!(first[0].contains("---"), "{first:?}");
+        for _ in 0..2 {
+            out.clear();
+            client.unanswered(&mut out).unwrap();
+            let again = shown(&mut frames, &out);
+            assert!(again.len() == 1 || again == first, "{again:?}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_looked_at_and_what_is_not_for_us_is_hidden() {
+        let (mut client, mut server) = link();
+        let mut frames = Frames::new(16);
+        let mut out = Vec::new();
+        client.send(CANARY, &mut out).unwrap();
+        assert!(shown(&mut frames, &out).iter().all(|frame| !frame.contains("can")));
+        let seen = |frames: &mut Frames, octets: &[u8]| {
+            let mut hidden = Vec::new();
+            let noise = frames.arrived(octets, |seen| hidden.push(seen.hidden.len()));
+            (hidden, noise)
+        };
+        assert_eq!(seen(&mut frames, &out), (vec![llc::LENGTH + CANARY.len()], 0), "an echo");
+        server.push(&out);
+        out.clear();
+        let dlms::hdlc::Arrival::Apdu(id, _) = server.poll(&mut out).unwrap() else { panic!("an APDU") };
+        server.answer(id, Some(b"answer"), &mut out).unwrap();
+        let (noise, rest) = (b"\x13\x37", &out[..out.len() - 4]);
+        let (hidden, dropped) = seen(&mut frames, &[&noise[..], rest].concat());
+        assert_eq!((hidden, dropped), (vec![], 2), "a frame that is not whole");
+        assert_eq!(seen(&mut frames, &out[rest.len()..]).0, [0]);
+    }
+}
