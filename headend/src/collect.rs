@@ -26,7 +26,7 @@ use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 use crate::config;
-use crate::store::jobs::{self, Leased, Wanted};
+use crate::store::jobs::{Leased, URGENT, Wanted};
 use crate::store::{JOB_CHANNEL, Store};
 use crate::telemetry::metrics;
 use image::StoredImage;
@@ -39,9 +39,6 @@ const GATHER: Duration = Duration::from_millis(3);
 
 /// Meters that one statement leases at most, so that its transaction stays short.
 const MOST_AT_ONCE: usize = 32;
-
-/// The least priority of what may use the reserve of sessions and goes to busy channels: orders to switch have 50.
-const URGENT: i16 = jobs::URGENT;
 
 /// Works that one channel takes at most. It is never reached: a channel gets the works of one lease beyond [`LANE_BACKLOG`], and what comes
 /// with urgent work, which is at most what all meters of a bus have.

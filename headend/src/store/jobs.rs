@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{CommandKind, Error, JobKind, Store, failed};
 
-/// The least priority of work that does not wait behind planned reads.
+/// The least priority of what may use the reserve of sessions and does not wait for busy lines: orders to switch have 50.
 pub const URGENT: i16 = 40;
 
 /// Attempts that a job may have beyond its own limit, because collectors died while they worked on it.
