@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dlms::wrapper::{Header, Splitter};
+use dlms::push::Pieces;
+use dlms::wrapper::{self, Header, Splitter};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -83,6 +84,8 @@ struct Connection {
     connected: Connected,
     intake: Arc<Intake>,
     splitter: Splitter,
+    /// What comes in general block transfer.
+    pieces: Pieces,
     /// Pushes that are on the way, in their order.
     waiting: VecDeque<(Header, oneshot::Receiver<Answer>)>,
     /// When the frame that is expected has to be there.
@@ -92,8 +95,9 @@ struct Connection {
 impl Connection {
     fn new(stream: TcpStream, peer: SocketAddr, connected: Connected, intake: Arc<Intake>) -> Self {
         let splitter = Splitter::new(intake.config.max_frame);
+        let pieces = Pieces::new(intake.config.max_frame.into());
         let due = Instant::now() + intake.config.frame_timeout;
-        Self { stream, peer, connected, intake, splitter, waiting: VecDeque::new(), due }
+        Self { stream, peer, connected, intake, splitter, pieces, waiting: VecDeque::new(), due }
     }
 
     /// Takes in frames until the end, and answers those that were taken.
@@ -142,10 +146,20 @@ impl Connection {
     async fn take_frames(&mut self) -> Result<(), End> {
         while self.waiting.len() < PIPELINE {
             let Some((header, apdu)) = self.splitter.next_frame()? else { break };
-            let (form, octets) = (Form::of(apdu), apdu.to_vec());
-            let source = self.connected.source();
-            let answer = self.intake.take(source, self.peer, form, octets).await?;
-            self.waiting.push_back((header, answer));
+            let mut word = Vec::new();
+            let push = match self.pieces.take(apdu, &mut word) {
+                Ok(None) => None,
+                Ok(Some(push)) => Some((Form::of(push), push.to_vec())),
+                Err(error) => Some((Form::Obscure(error.to_string()), apdu.to_vec())),
+            };
+            if !word.is_empty() {
+                self.write(header, &word).await?;
+            }
+            if let Some((form, octets)) = push {
+                let source = self.connected.source();
+                let answer = self.intake.take(source, self.peer, form, octets).await?;
+                self.waiting.push_back((header, answer));
+            }
             let limit = match self.splitter.pending() {
                 0 => self.intake.config.idle_timeout,
                 _ => self.intake.config.frame_timeout,
@@ -175,6 +189,14 @@ impl Connection {
     async fn answer(&mut self, to: Header, answer: Answer) -> io::Result<()> {
         let Some(frame) = frame(answer, to) else { return Ok(()) };
         timeout(WRITE_LIMIT, self.stream.write_all(&frame)).await?
+    }
+
+    /// Sends an APDU in answer to a frame with this header.
+    async fn write(&mut self, to: Header, apdu: &[u8]) -> Result<(), End> {
+        let mut frame = Vec::new();
+        wrapper::frame(to.destination, to.source, apdu, &mut frame)?;
+        timeout(WRITE_LIMIT, self.stream.write_all(&frame)).await.map_err(io::Error::from)??;
+        Ok(())
     }
 
     /// Hands in what is left of a stream that ended within a frame or out of step.

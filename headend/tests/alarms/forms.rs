@@ -1,7 +1,7 @@
 //! Every form in which meters push, over both transports.
 
 use ami_proto::v1::{Alarm, AlarmSeverity, AlarmSource, ImportMetersRequest, SubscribeAlarmsRequest};
-use dlms::apdu::DataNotificationConfirm;
+use dlms::apdu::{DataNotificationConfirm, GeneralBlock};
 use dlms::security::Wrapping;
 use simulator::{Fleet, FleetConfig, PushOptions, Pusher, Security, Transport, inventory};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -185,6 +185,42 @@ async fn ciphered_ones_are_believed_and_plain_ones_marked() {
         assert!(matches!(alarm.raw[0], 0x0F | 0xC2), "{:02X?}", alarm.raw);
     }
     assert_eq!(hearing.sql("SELECT last FROM meter_push_counter"), "2");
+    hearing.stop().await;
+}
+
+/// Octets of a push in one block, and of the frame around the block.
+const PIECE: usize = 8;
+const PIECE_FRAMED: usize = 8 + 7 + PIECE;
+
+/// A push in general blocks, none of which is to be answered, each in a frame of its own.
+fn in_blocks(apdu: &[u8]) -> Vec<u8> {
+    let count = apdu.chunks(PIECE).count();
+    let blocks = apdu.chunks(PIECE).zip(1..).map(|(octets, number)| {
+        let (last, mut block) = (usize::from(number) == count, Vec::new());
+        GeneralBlock { last, streaming: true, window: 0, number, acknowledged: 0, octets }.encode(&mut block);
+        framed(&block)
+    });
+    blocks.collect::<Vec<_>>().concat()
+}
+
+#[tokio::test]
+async fn long_ones_come_in_blocks_and_a_gap_loses_one() {
+    let hearing = Hearing::new().await;
+    gmac_meter(&hearing, "G1");
+    let mut subscriber = hearing.subscribe(SubscribeAlarmsRequest::default()).await;
+    let general = sealed(Wrapping::GeneralGlobal(Some(TITLE)), &cipher(), 1);
+    let plain = in_blocks(&entry("G1", 99, 0, false));
+    // Without its second block.
+    let mut gap = plain.clone();
+    gap.drain(PIECE_FRAMED..2 * PIECE_FRAMED);
+    let connection = hearing.connect(&[gap, in_blocks(&general), plain].concat(), 7).await;
+    for authenticated in [true, false] {
+        let alarm = subscriber.next(1).await.remove(0);
+        assert_eq!((alarm.key.as_str(), alarm.authenticated), ("power.last_gasp", authenticated));
+        assert_eq!(alarm.meter_serial, "G1");
+    }
+    hearing.until("SELECT count(*) FROM push_quarantine", "1").await;
+    drop(connection);
     hearing.stop().await;
 }
 

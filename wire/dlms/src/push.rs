@@ -1,11 +1,12 @@
 //! Pushes: what a meter sends unasked, in the clear or ciphered (Green Book, 9.3.9, 9.3.10 and 9.2.7.2), and the short text of
-//! meters that can send no more (`text.rs`).
+//! meters that can send no more (`text.rs`). A long one may come in general block transfer (`pieces.rs`).
 //!
 //! Whoever receives one reads its first octet: [`Push::decode`] takes the plain ones. Of a ciphered one,
 //! [`title`] tells the sender, when it says so in a general envelope, which leads to the keys of the meter, and
 //! [`open`] unprotects it; [`Envelope::seal`] makes one out of what [`Push::encode`] wrote. A push has no association that remembers counters, so [`Opened::counter`] is for the caller to hold
 //! against those that the same meter has used so far, see [`ReplayWindow`](crate::security::ReplayWindow).
 
+mod pieces;
 mod text;
 
 use crate::Error;
@@ -14,6 +15,7 @@ use crate::security::{
     Cipher, Envelope, GENERAL_CIPHERING, GeneralCiphering, KeyInfo, SystemTitle, Wrapping,
 };
 
+pub use pieces::Pieces;
 pub use text::{TextContent, TextPush};
 
 /// A push.

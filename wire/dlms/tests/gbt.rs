@@ -5,6 +5,7 @@
 use dlms::Error;
 use dlms::apdu::GeneralBlock;
 use dlms::gbt::{Limits, Progress, Transfer};
+use dlms::push::Pieces;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -310,4 +311,57 @@ fn c_08_a_block_cut_anywhere_is_truncated() {
         assert_eq!(client.handle(&whole[..end]), Err(Error::Truncated), "cut at {end}");
         assert_eq!(client.received(), [0_u8; 0]);
     }
+}
+
+/// What comes of each APDU: the push, and what is sent back.
+fn pushed(pieces: &mut Pieces, apdus: &[Vec<u8>]) -> Vec<(Option<Vec<u8>>, Vec<u8>)> {
+    let each = apdus.iter().map(|apdu| {
+        let mut out = Vec::new();
+        let push = pieces.take(apdu, &mut out).unwrap().map(<[u8]>::to_vec);
+        (push, out)
+    });
+    each.collect()
+}
+
+#[test]
+fn a_push_in_blocks_is_put_together_and_one_that_is_whole_passes() {
+    let mut pieces = Pieces::new(64);
+    let none = |count| vec![(None, Vec::new()); count];
+    let blocks = [(false, 1, b"pu"), (false, 2, b"sh"), (true, 3, b"ed")]
+        .map(|(last, number, octets)| block(last, true, 0, number, 0, octets));
+    // Twice the same, and another one in between that nobody finishes.
+    for _ in 0..2 {
+        let got = pushed(&mut pieces, &blocks);
+        assert_eq!(got, [none(2), vec![(Some(b"pushed".to_vec()), Vec::new())]].concat());
+        assert_eq!(pushed(&mut pieces, &[block(false, true, 0, 1, 0, b"lost")]), none(1));
+        assert_eq!(
+            pushed(&mut pieces, &[b"\x0Fwhole".to_vec()]),
+            [(Some(b"\x0Fwhole".to_vec()), Vec::new())]
+        );
+    }
+}
+
+#[test]
+fn a_push_whose_sender_waits_is_confirmed_to_its_end() {
+    let mut pieces = Pieces::new(64);
+    let first = block(false, false, 1, 1, 0, b"pu");
+    let last = block(true, false, 1, 2, 1, b"sh");
+    let confirmed = |number, acknowledged| block(false, false, 8, number, acknowledged, &[]);
+    assert_eq!(pushed(&mut pieces, &[first]), [(None, confirmed(1, 1))]);
+    assert_eq!(pushed(&mut pieces, &[last]), [(Some(b"push".to_vec()), confirmed(2, 2))]);
+}
+
+#[test]
+fn a_push_with_a_gap_or_too_long_is_lost_and_the_next_one_is_not() {
+    let mut pieces = Pieces::new(4);
+    let mut take =
+        |octets: Vec<u8>| pieces.take(&octets, &mut Vec::new()).map(|push| push.map(<[u8]>::to_vec));
+    assert_eq!(take(block(false, true, 0, 1, 0, b"pu")), Ok(None));
+    let gap = Error::BlockNumber { expected: 2, got: 3 };
+    assert_eq!(take(block(false, true, 0, 3, 0, b"sh")), Err(gap));
+    assert_eq!(take(block(true, true, 0, 4, 0, b"ed")), Ok(None), "it is lost once");
+    assert_eq!(take(block(false, true, 0, 1, 0, b"much")), Ok(None));
+    let long = Error::TooLong { what: "APDU in blocks", limit: 4 };
+    assert_eq!(take(block(true, true, 0, 2, 0, b"!")), Err(long));
+    assert_eq!(take(block(true, true, 0, 1, 0, b"next")), Ok(Some(b"next".to_vec())));
 }

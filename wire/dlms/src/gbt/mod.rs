@@ -170,6 +170,17 @@ impl Transfer {
         self.receiving.octets()
     }
 
+    /// Whether the peer's APDU is whole.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.receiving.is_whole()
+    }
+
+    /// Appends the block that says what has come, when nothing else is sent that would.
+    pub(crate) fn confirm(&mut self, out: &mut Vec<u8>) {
+        self.sending.grant(1);
+        self.poll(out);
+    }
+
     /// Whether the peer has begun another exchange than this one with this block.
     pub(crate) fn is_left_behind_by(&self, apdu: &[u8]) -> bool {
         GeneralBlock::decode(apdu)
