@@ -347,6 +347,34 @@ fn c_02_damaged_frames_are_counted_and_never_taken() {
     }
 }
 
+/// C-04: what comes when two stations speak at once is damaged, is counted as that, and is asked for again.
+#[test]
+fn c_04_a_collision_is_a_damaged_frame_and_asked_for_again() {
+    let mut line = Line::new(Settings::default(), Settings::default(), std::iter::empty());
+    line.connect().unwrap();
+    let other: Vec<u8> = chance(4).take(400).map(|chance| chance as u8).collect();
+    for request in 0..20_u8 {
+        line.client.send(&[request; 40], &mut line.to_server).unwrap();
+        line.server.push(&std::mem::take(&mut line.to_server));
+        let Ok(Arrival::Apdu(id, asked)) = line.server.poll(&mut Vec::new()) else { panic!("no request") };
+        assert_eq!(asked, [request; 40]);
+        let answer = much(asked);
+        let mut octets = Vec::new();
+        line.server.answer(id, Some(&answer), &mut octets).unwrap();
+        // Another station begins a little later; on the line a zero wins.
+        let begin = usize::from(request);
+        octets.iter_mut().skip(begin).zip(&other).for_each(|(octet, other)| *octet &= other);
+        line.client.push(&octets);
+        let bad = line.client.trouble().bad;
+        assert_eq!(line.client.poll(&mut Vec::new()), Ok(Event::Wait));
+        let now = line.client.trouble().bad;
+        assert!(now.header + now.frame + now.flag + now.noise_octets > bad.header + bad.frame + bad.flag + bad.noise_octets);
+        line.client.unanswered(&mut line.to_server).unwrap();
+        assert_eq!(line.until(), Ok(Outcome::Apdu(answer)), "request {request}");
+    }
+    assert_eq!(line.asked, [[0_u8; 0]; 0], "nothing was asked twice");
+}
+
 /// C-05: garbage without end is not kept, and the first frame behind it is found.
 #[test]
 fn c_05_endless_garbage_is_not_kept() {

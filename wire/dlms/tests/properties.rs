@@ -7,6 +7,8 @@
 mod apdu;
 #[path = "properties/classes.rs"]
 mod classes;
+#[path = "common/decoders.rs"]
+mod decoders;
 #[path = "properties/more_services.rs"]
 mod more_services;
 #[path = "properties/octets.rs"]

@@ -150,7 +150,9 @@ impl<'a> Walk<'a> {
         let from = self.at();
         let before = mem::take(&mut self.nodes);
         let done = read(self);
-        let inside = mem::replace(&mut self.nodes, before);
+        let mut inside = mem::replace(&mut self.nodes, before);
+        // Most nodes have one child, and a vector makes room for four.
+        inside.shrink_to_fit();
         self.add(name, from, value(inside));
         done
     }
