@@ -11,7 +11,7 @@ mod common;
 
 use std::sync::Arc;
 
-use collectors::{Event, MAX_VALUES, ProfileRange, Reason, Task};
+use collectors::{Event, MAX_VALUES, ProfileRange, Reason, Station, Task};
 use common::*;
 use dlms::{
     axdr::Data,
@@ -106,6 +106,48 @@ async fn a_silent_meter_times_out_and_says_so() {
     assert_eq!(began.elapsed().as_secs(), waits.as_secs());
 }
 
+/// C-01: a meter that stops in the middle of a value is given up after the time for one answer, and the value goes on where it stopped.
+#[tokio::test(start_paused = true)]
+async fn c_01_a_meter_that_stops_mid_block_is_read_on() {
+    for level in [Level::None, Level::Gmac] {
+        let range = warm_range(level).await;
+        let meter = Meter::new(level).share();
+        meter.lock().unwrap().mischief.silent_in = [(1, 6), (2, 6), (3, 6)].into();
+        let station = Arc::new(station(level));
+        let began = Instant::now();
+        let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(range))]).await;
+        assert_eq!(captured(&reports), expected(&meter), "{level:?}: nothing twice, nothing missing");
+        let covered = ended(&reports, 1).unwrap();
+        assert_eq!(covered.range, Some((whole_day().from, whole_day().to)));
+        // Progress starts the count of setbacks anew, and with it the pauses.
+        let waits = (limits().response_timeout + limits().retry_pause) * 3;
+        assert_eq!(began.elapsed().as_secs(), waits.as_secs());
+        assert_eq!(meter.lock().unwrap().seen.connections, 4);
+    }
+}
+
+/// C-01: a meter that never comes back fails by that name. What it had sent is kept, and nothing says that it was all.
+#[tokio::test(start_paused = true)]
+async fn c_01_blocks_of_a_meter_that_never_comes_back_are_no_whole_day() {
+    let range = warm_range(Level::None).await;
+    let meter = Meter::new(Level::None).share();
+    meter.lock().unwrap().mischief.silent_in = [(1, 6), (2, 2), (3, 2), (4, 2)].into();
+    let station = Arc::new(station(Level::None));
+    let began = Instant::now();
+    let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(range.clone()))]).await;
+    assert_eq!(reason(&reports, 1), Reason::Timeout);
+    let waits = limits().response_timeout * 3 + limits().retry_pause * 3;
+    assert_eq!(began.elapsed().as_secs(), waits.as_secs());
+    let (kept, all) = (captured(&reports), expected(&meter));
+    assert!(kept.len() > 10 && kept.len() < 60, "{} captures", kept.len());
+    assert_eq!(kept, all[..kept.len()]);
+    // The next job goes on from there.
+    meter.lock().unwrap().mischief.silent_in.clear();
+    let rest = ProfileRange { from: all[kept.len()].0, ..range };
+    let reports = collect(&meter, vec![work(2, &station, Task::ReadProfile(rest))]).await;
+    assert_eq!([kept, captured(&reports)].concat(), all);
+}
+
 #[tokio::test(start_paused = true)]
 async fn late_answers_and_frames_for_others_are_ignored() {
     let meter = Meter::new(Level::None).share();
@@ -132,16 +174,19 @@ async fn rows_outside_the_range_are_dropped() {
 #[tokio::test(start_paused = true)]
 async fn long_ranges_are_asked_for_in_parts_of_what_the_meter_can_answer() {
     let meter = Meter::new(Level::None).share();
-    let mut small = station(Level::None);
-    let mut model = (*small.model).clone();
-    model.quirks.max_rows_per_read = 40;
-    small.model = Arc::new(model);
-    let station = Arc::new(small);
+    let station = Arc::new(with_short_parts(station(Level::None)));
     let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(whole_day()))]).await;
     assert_eq!(captured(&reports), expected(&meter));
     let ranges = meter.lock().unwrap().seen.ranges.clone();
     assert_eq!(ranges.len(), 3);
     assert!(ranges.iter().all(|(from, to)| to.unwrap() - from.unwrap() <= 39 * QUARTER), "{ranges:?}");
+}
+
+/// The same station, which answers 40 rows at once.
+fn with_short_parts(station: Station) -> Station {
+    let mut model = (*station.model).clone();
+    model.quirks.max_rows_per_read = 40;
+    Station { model: Arc::new(model), ..station }
 }
 
 #[tokio::test(start_paused = true)]
@@ -179,6 +224,20 @@ async fn another_layout_is_reported_and_the_next_attempt_uses_it() {
     let again = ProfileRange { layout: Some(new), ..whole_day() };
     let reports = collect(&meter, vec![work(2, &station, Task::ReadProfile(again))]).await;
     assert_eq!(captured(&reports).len(), 96);
+}
+
+/// C-10: columns that change between two parts of a read end it by that name; every value is under the column that it had.
+#[tokio::test(start_paused = true)]
+async fn c_10_a_layout_that_changes_mid_read_is_noticed() {
+    let meter = Meter::new(Level::None).share();
+    let station = Arc::new(with_short_parts(station(Level::None)));
+    let fewer = meter.lock().unwrap().captures[..2].to_vec();
+    meter.lock().unwrap().mischief.captures_after = Some((1, fewer.clone()));
+    let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(whole_day()))]).await;
+    assert_eq!(reason(&reports, 1), Reason::LayoutChanged);
+    assert_eq!(captured(&reports), expected(&meter)[..40]);
+    let columns: Vec<_> = layout(&reports).columns.iter().map(|column| column.capture).collect();
+    assert_eq!(columns, fewer);
 }
 
 #[tokio::test(start_paused = true)]

@@ -53,6 +53,10 @@ pub(crate) struct Mischief {
     pub(crate) cut_after: BTreeMap<u32, u32>,
     /// Each connection from that number on falls silent after so many answers.
     pub(crate) silent_after: Option<u32>,
+    /// Each connection, by number, falls silent after so many answers.
+    pub(crate) silent_in: BTreeMap<u32, u32>,
+    /// After so many reads of the buffer, it has these columns.
+    pub(crate) captures_after: Option<(usize, Vec<CaptureObject>)>,
     /// Before each answer comes a frame for another client, and one with the invoke-id of an earlier request.
     pub(crate) chatty: bool,
     /// Services that it grants instead of all that the client proposes.
@@ -179,6 +183,11 @@ impl Meter {
 
     fn buffer(&mut self, selection: Option<&Selection>, out: &mut Vec<u8>) {
         let Some(Selection::Range(range)) = selection else { panic!("the whole buffer was asked for") };
+        if let Some((_, captures)) =
+            self.mischief.captures_after.take_if(|(reads, _)| self.seen.ranges.len() >= *reads)
+        {
+            self.captures = captures;
+        }
         let bounds = (range.from.unix_seconds(), range.to.unix_seconds());
         self.seen.ranges.push(bounds);
         let (from, to) = (bounds.0.unwrap_or(i64::MIN), bounds.1.unwrap_or(i64::MAX));
@@ -330,7 +339,8 @@ async fn serve(meter: &Mutex<Meter>, mut line: DuplexStream) {
                     Some(Fate::SilentAfter) => meter.mischief.silent_after = Some(0),
                     _ => {}
                 }
-                if meter.mischief.silent_after.is_some_and(|limit| answers >= limit) {
+                let limit = meter.mischief.silent_in.get(&number).copied().or(meter.mischief.silent_after);
+                if limit.is_some_and(|limit| answers >= limit) {
                     continue;
                 }
                 if meter.mischief.chatty {
