@@ -226,6 +226,23 @@ async fn another_layout_is_reported_and_the_next_attempt_uses_it() {
     assert_eq!(captured(&reports).len(), 96);
 }
 
+/// C-09: an answer whose last block never comes is given up after so many blocks, and nothing of it is taken for a day.
+#[tokio::test(start_paused = true)]
+async fn c_09_an_answer_without_end_is_given_up() {
+    let range = warm_range(Level::None).await;
+    let meter = Meter::new(Level::None).share();
+    meter.lock().unwrap().mischief.endless = true;
+    let station = Arc::new(station(Level::None));
+    let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(range))]).await;
+    assert_eq!(reason(&reports, 1), Reason::MeterBrokeRules);
+    assert!(captured(&reports).is_empty());
+    let requests = meter.lock().unwrap().seen.requests;
+    assert!(
+        requests <= (limits().blocks_per_answer + 5) * (1 + limits().line_retries),
+        "{requests} requests"
+    );
+}
+
 /// C-10: columns that change between two parts of a read end it by that name; every value is under the column that it had.
 #[tokio::test(start_paused = true)]
 async fn c_10_a_layout_that_changes_mid_read_is_noticed() {
@@ -240,6 +257,7 @@ async fn c_10_a_layout_that_changes_mid_read_is_noticed() {
     assert_eq!(columns, fewer);
 }
 
+/// C-10: rows with a column less than the meter says.
 #[tokio::test(start_paused = true)]
 async fn rows_that_contradict_the_meters_own_layout_break_the_rules() {
     let meter = Meter::new(Level::None).share();
@@ -289,6 +307,7 @@ async fn a_scaler_that_is_not_shown_counts_as_none() {
     assert_eq!(captured(&reports).len(), 96);
 }
 
+/// C-10: values and times of other kinds than the columns.
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_stored_exactly_or_placed_in_time_is_named() {
     let station = Arc::new(station(Level::None));

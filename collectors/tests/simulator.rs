@@ -271,6 +271,7 @@ async fn a_line_that_is_cut_between_blocks_is_healed_as_long_as_it_brings_someth
     assert_eq!(outcome(Security::Gmac, Fault::Cut { after: 1 }).await.unwrap_err().reason, Reason::LineCut);
 }
 
+/// C-13: nothing of an answer with a wrong tag is reported.
 #[tokio::test]
 async fn answers_that_do_not_authenticate_are_never_used() {
     // None is intact: not even the association can be proved. One is: the meter has the keys, and still nothing holds.

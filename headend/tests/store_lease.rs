@@ -236,6 +236,7 @@ async fn a_broken_line_is_tried_again_later_and_a_wrong_key_is_not() {
     assert!(database.store.lease(owner, Wanted::any(5), MINUTE, 10).await.unwrap().is_empty(), "not due yet");
 }
 
+/// C-17: a counter that is a little higher is believed.
 #[tokio::test]
 async fn what_a_meter_expects_raises_its_counter_for_the_next_attempt() {
     let database = Database::new().await;
@@ -249,6 +250,7 @@ async fn what_a_meter_expects_raises_its_counter_for_the_next_attempt() {
     assert_eq!(leased[0].jobs[0].counters, Some((5_000, 5_010)));
 }
 
+/// C-15 and C-17: a counter near the end is not believed, and none comes behind the last one.
 #[tokio::test]
 async fn a_forged_counter_does_not_spend_the_key_and_a_spent_one_is_not_reused() {
     let database = Database::new().await;
@@ -276,6 +278,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(prop_oneof![lease, raise], 1..25)
 }
 
+/// C-16: ranges of counters, however often they are taken and raised.
 #[test]
 fn no_counter_is_given_twice_and_none_is_ever_lowered() {
     let runtime = tokio::runtime::Runtime::new().unwrap();

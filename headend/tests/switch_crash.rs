@@ -73,7 +73,7 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// The command ends as confirmed, and the relay moved once.
+/// C-16: the command ends as confirmed, and the relay moved once.
 async fn ends_well(program: &Program, fleet: &Fleet, id: i64) {
     let command = end_of(program, id).await;
     assert_eq!(

@@ -5,6 +5,7 @@ use std::path::Path;
 
 mod budget;
 mod documentation;
+mod faults;
 mod floats;
 mod quick_start;
 mod references;
@@ -63,7 +64,7 @@ impl fmt::Display for Violation {
 /// When a file cannot be read; a broken rule is not an error but a [`Violation`].
 pub(crate) fn run(root: &Path) -> anyhow::Result<Findings> {
     let tree = Tree::read(root)?;
-    let checks: [fn(&Tree) -> Vec<Violation>; 9] = [
+    let checks: [fn(&Tree) -> Vec<Violation>; 10] = [
         rooms::check,
         budget::check,
         documentation::check,
@@ -73,6 +74,7 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<Findings> {
         wire::check,
         quick_start::check,
         references::check,
+        faults::check,
     ];
     let mut violations: Vec<Violation> = checks.iter().flat_map(|check| check(&tree)).collect();
     violations.extend(wire::dependencies(root, &tree)?);

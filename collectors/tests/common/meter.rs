@@ -8,6 +8,7 @@ use std::{
 use dlms::{
     ActionResult, AttributeDescriptor, Conformance, DataAccessResult, DateTime, MethodDescriptor, Obis,
     ScalerUnit, Unit,
+    apdu::{GetResponse, InvokeId},
     axdr::Data,
     client::{Counters, GlobalKeys, Key, Password, SystemTitle},
     profile::{CaptureObject, encode_list},
@@ -57,6 +58,8 @@ pub(crate) struct Mischief {
     pub(crate) silent_in: BTreeMap<u32, u32>,
     /// After so many reads of the buffer, it has these columns.
     pub(crate) captures_after: Option<(usize, Vec<CaptureObject>)>,
+    /// The buffer is sent in blocks of which none is the last.
+    pub(crate) endless: bool,
     /// Before each answer comes a frame for another client, and one with the invoke-id of an earlier request.
     pub(crate) chatty: bool,
     /// Services that it grants instead of all that the client proposes.
@@ -291,6 +294,29 @@ impl Objects for Meter {
     }
 }
 
+/// One more block of a buffer that has no end, when that is what the request is about.
+fn endless_block(request: &[u8]) -> Option<Vec<u8>> {
+    let (number, value) = match request {
+        [0xC0, 1, _, 0, 7, ..] => (1, vec![1, 0x84, 0xFF, 0xFF, 0xFF, 0xFF]),
+        [0xC0, 2, _, number @ ..] => {
+            let time = DateTime::from_unix(at("2026-01-01T00:00:00Z").as_second(), Some(0), 0);
+            let cells = [
+                Data::OctetString(time.octets().to_vec()),
+                Data::DoubleLongUnsigned(1),
+                Data::LongUnsigned(1),
+            ];
+            let mut row = Vec::new();
+            Data::Structure(cells.to_vec()).encode(&mut row);
+            (u32::from_be_bytes(number.try_into().unwrap()) + 1, row)
+        }
+        _ => return None,
+    };
+    let mut block = Vec::new();
+    let invoke = InvokeId::new(request[2]);
+    GetResponse::Block { invoke, last: false, number, result: Ok(&value) }.encode(&mut block);
+    Some(block)
+}
+
 /// Plays the meter on every line that is opened, one after the other.
 pub(crate) async fn play(meter: Arc<Mutex<Meter>>, mut lines: mpsc::Receiver<DuplexStream>) {
     while let Some(line) = lines.recv().await {
@@ -331,7 +357,10 @@ async fn serve(meter: &Mutex<Meter>, mut line: DuplexStream) {
                 if meter.mischief.refuses_lists && apdu.starts_with(&GET_LIST) {
                     answer.extend_from_slice(&NOT_SUPPORTED);
                 } else {
-                    session.handle(apdu, &mut *meter, &mut answer);
+                    match meter.mischief.endless.then(|| endless_block(apdu)).flatten() {
+                        Some(block) => answer = block,
+                        None => session.handle(apdu, &mut *meter, &mut answer),
+                    }
                 }
                 meter.last_client_counter = session.last_client_counter().or(meter.last_client_counter);
                 match fate {

@@ -72,6 +72,7 @@ async fn c_14_another_key_another_title_and_a_used_counter_even_after_a_restart(
     hearing.stop().await;
 }
 
+/// C-15: a counter that nobody authenticated is not believed.
 #[tokio::test]
 async fn what_is_only_encrypted_may_come_from_anybody_and_moves_no_counter() {
     let hearing = Hearing::new().await;
@@ -110,6 +111,7 @@ async fn nobody_and_more_than_one_are_unknown_and_retired_meters_too() {
     hearing.stop().await;
 }
 
+/// C-05: octets without sense are kept for people to look at, and do not stop the others.
 #[tokio::test]
 async fn garbage_is_kept_as_it_came_and_a_stream_out_of_step_is_closed() {
     let hearing = Hearing::new().await;
@@ -143,6 +145,7 @@ async fn garbage_is_kept_as_it_came_and_a_stream_out_of_step_is_closed() {
     hearing.stop().await;
 }
 
+/// C-11 and C-12: connections that bring nothing, and too many of one peer.
 #[tokio::test]
 async fn who_is_slow_or_too_many_is_closed_and_the_others_are_heard() {
     let limits = config::Listener {

@@ -49,7 +49,7 @@ async fn wrong_keys() {
     }
 }
 
-/// The meter has seen higher counters: the job says so, the counter is raised, and the next attempt succeeds.
+/// C-17: the meter has seen higher counters: the job says so, the counter is raised, and the next attempt succeeds.
 #[tokio::test]
 #[ignore = "needs pymeter.py: see PYMETER"]
 async fn a_stale_invocation_counter() {
@@ -99,6 +99,7 @@ async fn a_meter_with_another_serial_number() {
     assert!(detail.contains(&meter.text("serial")), "{detail}");
 }
 
+/// C-10: the columns are others than those that were read before.
 #[tokio::test]
 #[ignore = "needs pymeter.py: see PYMETER"]
 async fn a_layout_that_changed() {

@@ -92,6 +92,7 @@ async fn frames_of_any_size_and_windows() {
     }
 }
 
+/// C-01: one that never answers does not keep the others of its bus from being read.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs pymeter.py: PYMETER and INTEROP_PYTHON"]
 async fn the_meters_of_a_bus_are_read_one_after_the_other_past_a_dead_one() {

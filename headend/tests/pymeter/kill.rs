@@ -10,6 +10,7 @@ use crate::meter::Meter;
 const FROM: &str = "2026-01-29T12:15:00Z";
 const TO: &str = "2026-03-30T12:00:00Z";
 
+/// C-16: no counter is used again after a kill.
 #[tokio::test]
 #[ignore = "needs pymeter.py: see PYMETER"]
 async fn a_read_survives_the_death_of_the_program() {

@@ -9,11 +9,11 @@ mod decoders;
 
 use std::alloc::System;
 
+use decoders::Decoder;
 use dlms::Error;
 use dlms::axdr::Data;
 use dlms::decode::{Node, Secrets, decode};
 use dlms::wrapper::{self, Splitter};
-use decoders::Decoder;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]

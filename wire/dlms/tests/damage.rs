@@ -55,7 +55,10 @@ fn c_08_a_profile_cut_anywhere_is_not_taken() {
             for pdu in PDUS {
                 let answers = answers(level, pdu, &buffer);
                 let whole = read(level, pdu, &answers).unwrap();
-                assert_eq!((whole.value, whole.rows.len(), whole.answers), (buffer.clone(), 2, answers.len()));
+                assert_eq!(
+                    (whole.value, whole.rows.len(), whole.answers),
+                    (buffer.clone(), 2, answers.len())
+                );
                 for (number, answer) in answers.iter().enumerate() {
                     for end in 0..answer.len() {
                         let mut cut = answers[..number].to_vec();

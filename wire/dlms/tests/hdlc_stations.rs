@@ -368,7 +368,10 @@ fn c_04_a_collision_is_a_damaged_frame_and_asked_for_again() {
         let bad = line.client.trouble().bad;
         assert_eq!(line.client.poll(&mut Vec::new()), Ok(Event::Wait));
         let now = line.client.trouble().bad;
-        assert!(now.header + now.frame + now.flag + now.noise_octets > bad.header + bad.frame + bad.flag + bad.noise_octets);
+        assert!(
+            now.header + now.frame + now.flag + now.noise_octets
+                > bad.header + bad.frame + bad.flag + bad.noise_octets
+        );
         line.client.unanswered(&mut line.to_server).unwrap();
         assert_eq!(line.until(), Ok(Outcome::Apdu(answer)), "request {request}");
     }

@@ -152,6 +152,7 @@ fn set_taken(number: u32) -> [u8; 7] {
     [0xC5, 2, 0xC0, a, b, c, d]
 }
 
+/// C-09: blocks that are skipped or repeated.
 #[test]
 fn a_set_answered_out_of_turn_is_refused() {
     let wrong = |expected, got| Err(Error::BlockNumber { expected, got });
@@ -348,6 +349,7 @@ fn the_server_refuses_a_service_request_above_its_limit_and_no_other() {
     assert_eq!(pair.answer(&[0xC9; 64]), [0xD8, 1, 5], "not ciphered");
 }
 
+/// C-09: a value whose last block never comes ends at the limit.
 #[test]
 fn the_server_does_not_collect_without_end() {
     let mut pair = pair(Level::None, 1024, 0);

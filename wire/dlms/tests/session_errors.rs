@@ -77,6 +77,7 @@ fn wrong_keys_are_a_deciphering_error() {
     }
 }
 
+/// C-17: the meter says which counter it expects, and whoever asks decides whether to believe it.
 #[test]
 fn a_stale_counter_is_refused_with_the_one_expected() {
     for (next, refused) in [(49, true), (50, true), (51, false)] {
@@ -106,6 +107,7 @@ fn counters_may_not_go_back_within_and_across_sessions() {
     assert_eq!(result, Err(exception(ServiceError::InvocationCounterError, Some(104))));
 }
 
+/// C-15: no counter comes behind the last one.
 #[test]
 fn spent_counters_are_named_and_leave_the_request_empty() {
     let spent = |left: u32| opened(Level::Gmac, gmac(0xE1, 0xA1, CHALLENGE, Counters::new(100, 100 + left)));
@@ -273,6 +275,7 @@ fn requests_in_general_envelopes_are_answered_in_general_envelopes() {
     assert!(answer.len() <= 64, "{} octets", answer.len());
 }
 
+/// C-14: what was recorded is not taken again.
 #[test]
 fn a_replayed_answer_of_the_meter_is_refused() {
     let mut pair = Pair::new(Level::Gmac, 1024, 1024);

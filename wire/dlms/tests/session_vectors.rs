@@ -258,6 +258,7 @@ fn block(last: u8, number: u8) -> [u8; 11] {
     [0xC4, 2, 0xC0, last, 0, 0, 0, number, 0, 1, 0xAA]
 }
 
+/// C-09: blocks that are skipped or repeated.
 #[test]
 fn blocks_are_counted_from_1_or_from_0() {
     for first in [0, 1] {
@@ -271,6 +272,7 @@ fn blocks_are_counted_from_1_or_from_0() {
     }
 }
 
+/// C-09: blocks that bring nothing.
 #[test]
 fn a_transfer_that_does_not_get_on_is_refused() {
     let mut empty = [0xC4, 2, 0xC0, 0, 0, 0, 0, 1, 0, 0];

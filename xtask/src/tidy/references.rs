@@ -29,7 +29,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Violation> {
 }
 
 /// Every text between an opening and the next closing mark, without overlap.
-fn between<'a>(line: &'a str, open: &'a str, close: &'a str) -> impl Iterator<Item = &'a str> {
+pub(super) fn between<'a>(line: &'a str, open: &'a str, close: &'a str) -> impl Iterator<Item = &'a str> {
     let mut rest = line;
     std::iter::from_fn(move || {
         let start = rest.find(open)? + open.len();
@@ -41,7 +41,7 @@ fn between<'a>(line: &'a str, open: &'a str, close: &'a str) -> impl Iterator<It
 }
 
 /// A path with a folder and a known ending, without blanks and placeholders.
-fn names_a_file(text: &str) -> bool {
+pub(super) fn names_a_file(text: &str) -> bool {
     let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "._-/".contains(c));
     plain && text.contains('/') && !text.starts_with('/') && FILES.iter().any(|ending| text.ends_with(ending))
 }

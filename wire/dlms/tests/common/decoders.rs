@@ -2,9 +2,9 @@
 
 use dlms::acse::{Aare, Aarq, Release, ReleaseKind};
 use dlms::apdu::{
-    self, AccessRequest, AccessResponse, ActionRequest, ActionResponse, DataNotification, DataNotificationConfirm,
-    EventNotification, GeneralBlock, GetRequest, GetResponse, InformationReport, ReadRequest, ReadResponse,
-    SetRequest, SetResponse, WriteRequest, WriteResponse,
+    self, AccessRequest, AccessResponse, ActionRequest, ActionResponse, DataNotification,
+    DataNotificationConfirm, EventNotification, GeneralBlock, GetRequest, GetResponse, InformationReport,
+    ReadRequest, ReadResponse, SetRequest, SetResponse, WriteRequest, WriteResponse,
 };
 use dlms::axdr::{Data, Reader, skip};
 use dlms::cosem::association;
