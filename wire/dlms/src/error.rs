@@ -12,6 +12,7 @@ pub use codes::{
 };
 pub use downgrade::Downgrade;
 
+use crate::decode;
 use crate::hdlc::LinkError;
 use crate::security::SystemTitle;
 
@@ -36,6 +37,16 @@ pub enum Error {
     /// The octets end in the middle of an element.
     #[error("the message ends too early")]
     Truncated,
+    /// A whole message is not built as the standard says, at a place that is known.
+    #[error("{cause} (octet {offset}, {field})")]
+    Malformed {
+        /// Octet of the message, deciphered, at which the element starts that makes no sense; the first one is 0.
+        offset: usize,
+        /// The element.
+        field: &'static str,
+        /// What is wrong.
+        cause: Box<Error>,
+    },
     /// Octets are left behind the last element.
     #[error("{left} octets are left behind the end of the message")]
     Trailing {
@@ -243,9 +254,21 @@ pub enum Error {
 }
 
 impl Error {
+    /// The same error with its place in `message`, where that is what is wrong.
+    pub(crate) fn placed(self, message: &[u8]) -> Self {
+        if !matches!(self.fault(), Fault::PeerBroke | Fault::Limit) {
+            return self;
+        }
+        match decode::place(message) {
+            Some((offset, field)) => Self::Malformed { offset, field, cause: Box::new(self) },
+            None => self,
+        }
+    }
+
     /// Who is at fault.
     pub fn fault(&self) -> Fault {
         match self {
+            Self::Malformed { cause, .. } => cause.fault(),
             Self::Truncated
             | Self::Trailing { .. }
             | Self::Unexpected { .. }

@@ -62,7 +62,7 @@ fn c_08_an_answer_cut_anywhere_is_never_taken_as_complete() {
                     let is_named = match level {
                         // The end of a ciphered APDU is part of its tag.
                         Level::Gmac => matches!(got, Err(Error::Truncated | Error::TagMismatch)),
-                        _ => got == Err(Error::Truncated),
+                        _ => got == Err(Error::Truncated) || ends_early_inside(&got, end),
                     };
                     assert!(is_named, "{what}, {level:?}, cut at {end}: {got:?}");
                 }
@@ -72,6 +72,29 @@ fn c_08_an_answer_cut_anywhere_is_never_taken_as_complete() {
             }
         }
     }
+}
+
+/// Whether it is named as an end in the middle of an element that began before it.
+fn ends_early_inside(got: &Result<(), Error>, end: usize) -> bool {
+    matches!(got, Err(Error::Malformed { offset, cause, .. }) if *offset <= end && **cause == Error::Truncated)
+}
+
+#[test]
+fn what_is_wrong_with_an_answer_is_told_with_its_place() {
+    let told = |answer: &[u8]| {
+        let mut client = pair(Level::None, 1024).client;
+        client.get(&name(), None, &mut Vec::new()).unwrap();
+        client.handle(&mut answer.to_vec()).map(drop).map_err(|error| error.to_string())
+    };
+    // An octet-string of four octets that has two.
+    let early = "the message ends too early (octet 5, octet-string)";
+    assert_eq!(told(&[0xC4, 1, 0xC1, 0, 9, 4, 1, 2]), Err(early.to_owned()));
+    // A choice that is none, behind tag, choice and invoke-id.
+    let choice = "choice of a result cannot be 0x7 (octet 3, choice of a result)";
+    assert_eq!(told(&[0xC4, 1, 0xC1, 7]), Err(choice.to_owned()));
+    // A whole answer and one octet more.
+    let behind = "1 octets are left behind the end of the message (octet 5, end of the message)";
+    assert_eq!(told(&[0xC4, 1, 0xC1, 0, 0, 0]), Err(behind.to_owned()));
 }
 
 #[test]

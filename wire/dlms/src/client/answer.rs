@@ -23,7 +23,7 @@ impl Association {
     /// [`Error::Confirmed`]. Protection that does not hold: [`Error::TagMismatch`],
     /// [`Error::CounterReplayed`], [`Error::Protection`], [`Error::WrongTitle`], and
     /// [`Error::Downgrade`] for an answer with less of it than agreed. Rules that the meter
-    /// broke: [`Error::BlockNumber`] and those of the codec. What [`gbt::Transfer::handle`](crate::gbt::Transfer::handle) says of a block.
+    /// broke: [`Error::BlockNumber`], [`Error::Malformed`] and those of the codec. What [`gbt::Transfer::handle`](crate::gbt::Transfer::handle) says of a block.
     pub fn handle<'a>(&'a mut self, apdu: &'a mut [u8]) -> Result<Reply<'a>, Error> {
         if apdu.first() == Some(&tag::GENERAL_BLOCK_TRANSFER) {
             return self.general_block(apdu);
@@ -39,30 +39,14 @@ pub(super) fn take<'a>(
     apdu: &'a mut [u8],
 ) -> Result<Reply<'a>, Error> {
     let outside = *apdu.first().ok_or(Error::Truncated)?;
-    match outside {
-        tag::EXCEPTION_RESPONSE => return dialogue.refused(apdu),
-        RLRE => return released(protection, dialogue, apdu),
-        _ => {}
+    if outside == RLRE {
+        return released(protection, dialogue, apdu).map_err(|error| error.placed(apdu));
     }
     let plain: &'a [u8] = match protection {
-        None => apdu,
-        Some(protection) => protection.shield.open(apdu)?.0,
+        Some(protection) if outside != tag::EXCEPTION_RESPONSE => protection.shield.open(apdu)?.0,
+        _ => apdu,
     };
-    match *plain.first().ok_or(Error::Truncated)? {
-        tag::GET_RESPONSE => dialogue.value(plain),
-        tag::SET_RESPONSE => dialogue.set_done(plain),
-        tag::ACTION_RESPONSE => dialogue.action_done(plain),
-        tag::ACCESS_RESPONSE => dialogue.access_done(plain),
-        tag::READ_RESPONSE => dialogue.read_done(plain),
-        tag::WRITE_RESPONSE => dialogue.write_done(plain),
-        tag::EXCEPTION_RESPONSE => dialogue.refused(plain),
-        tag::EVENT_NOTIFICATION | tag::DATA_NOTIFICATION | tag::INFORMATION_REPORT => Ok(Reply::Stale),
-        tag::CONFIRMED_SERVICE_ERROR => {
-            dialogue.awaiting = Awaiting::Nothing;
-            InitiateResponse::decode(plain).and(Err(Error::Unexpected { tag: tag::CONFIRMED_SERVICE_ERROR }))
-        }
-        tag => Err(Error::Unexpected { tag }),
-    }
+    dialogue.answered(plain).map_err(|error| error.placed(plain))
 }
 
 fn released<'a>(
@@ -87,6 +71,25 @@ fn released<'a>(
 }
 
 impl Dialogue {
+    fn answered<'a>(&mut self, plain: &'a [u8]) -> Result<Reply<'a>, Error> {
+        match *plain.first().ok_or(Error::Truncated)? {
+            tag::GET_RESPONSE => self.value(plain),
+            tag::SET_RESPONSE => self.set_done(plain),
+            tag::ACTION_RESPONSE => self.action_done(plain),
+            tag::ACCESS_RESPONSE => self.access_done(plain),
+            tag::READ_RESPONSE => self.read_done(plain),
+            tag::WRITE_RESPONSE => self.write_done(plain),
+            tag::EXCEPTION_RESPONSE => self.refused(plain),
+            tag::EVENT_NOTIFICATION | tag::DATA_NOTIFICATION | tag::INFORMATION_REPORT => Ok(Reply::Stale),
+            tag::CONFIRMED_SERVICE_ERROR => {
+                self.awaiting = Awaiting::Nothing;
+                InitiateResponse::decode(plain)
+                    .and(Err(Error::Unexpected { tag: tag::CONFIRMED_SERVICE_ERROR }))
+            }
+            tag => Err(Error::Unexpected { tag }),
+        }
+    }
+
     fn refused<'a>(&mut self, apdu: &[u8]) -> Result<Reply<'a>, Error> {
         let exception = ExceptionResponse::decode(apdu)?;
         self.awaiting = Awaiting::Nothing;

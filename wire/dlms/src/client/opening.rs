@@ -107,10 +107,12 @@ impl Opening {
     /// proposal without one; [`Error::Exception`] when it could not decipher the AARQ or did not
     /// accept its counter; [`Error::Downgrade`] when it accepts less security than was asked for;
     /// [`Error::TagMismatch`] when its answer does not fit our keys;
-    /// [`Error::ServerProof`] when it cannot prove its own; [`Error::CountersSpent`]; those of the codec.
+    /// [`Error::ServerProof`] when it cannot prove its own; [`Error::CountersSpent`]; [`Error::Malformed`] and those of the codec.
     pub fn handle(self, apdu: &mut [u8], out: &mut Vec<u8>) -> Result<Opened, Error> {
         match self.0 {
-            Step::Answer { initiate, security } => answered(initiate, *security, apdu, out),
+            Step::Answer { initiate, security } => {
+                answered(initiate, *security, apdu, out).map_err(|error| error.placed(apdu))
+            }
             Step::Proof { association, owed } => proved(association, &owed, apdu),
         }
     }

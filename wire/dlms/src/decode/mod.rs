@@ -35,6 +35,7 @@ pub use walk::Stop;
 
 use crate::Error;
 use context::Context;
+use walk::Walk;
 
 /// Most octets that are looked at. A tree takes many times the room of what it describes.
 pub const OCTETS_MAX: usize = 256 * 1024;
@@ -58,6 +59,17 @@ pub fn decode(octets: &[u8], secrets: &Secrets) -> Decoded {
     let mut context = Context::new(secrets);
     let (nodes, stop) = link::read(octets, 0, &mut context);
     Decoded { nodes, stop }
+}
+
+/// Where one plain APDU, at most [`OCTETS_MAX`] long, stops making sense, and the name of the element there; `None` when it makes sense as a whole.
+pub(crate) fn place(message: &[u8]) -> Option<(usize, &'static str)> {
+    let secrets = Secrets::default();
+    let mut walk = Walk::new(message.get(..OCTETS_MAX).unwrap_or(message), 0);
+    match apdu::apdu(&mut walk, &mut Context::new(&secrets)) {
+        Err(stop) => Some((stop.offset, stop.field)),
+        Ok(()) if walk.rest().is_empty() => None,
+        Ok(()) => Some((walk.at(), "end of the message")),
+    }
 }
 
 impl Serialize for Decoded {
