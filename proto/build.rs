@@ -18,8 +18,7 @@ const FILES: [&str; 10] = [
 ];
 
 /// Messages that hold secrets; `src/secret.rs` writes their `Debug`.
-const SECRET: [&str; 3] =
-    ["ami.v1.PasswordCredentials", "ami.v1.GmacCredentials", "ami.v1.ImportMetersRequest"];
+const SECRET: [&str; 2] = ["ami.v1.Credentials", "ami.v1.ImportMetersRequest"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(FILES, ["."])?;

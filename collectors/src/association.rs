@@ -2,6 +2,7 @@ use dlms::{
     Conformance,
     client::{Association, Opened, Opening, Parameters, Security},
 };
+use models::Wrapping;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
@@ -34,6 +35,12 @@ pub(crate) async fn open(
     let window = station.model.association.general_block_window;
     let streams = window > 0 && line.takes_streams();
     let services = if streams { Conformance::GENERAL_BLOCK_TRANSFER } else { Conformance::new([0; 3]) };
+    let services = match station.model.association.ciphering {
+        Wrapping::General | Wrapping::GeneralUntitled if station.credentials.is_ciphered() => {
+            services.union(Conformance::GENERAL_PROTECTION)
+        }
+        _ => services,
+    };
     let conformance = Conformance::CLIENT.union(services);
     let parameters = Parameters { security, conformance, max_receive_pdu };
     scratch.request.clear();

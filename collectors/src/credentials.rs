@@ -1,7 +1,8 @@
 use dlms::client::{
-    Authentication, Ciphering, Counters, GlobalKeys, Hls, Password, Security, SecurityPolicy, SystemTitle,
+    Authentication, Ciphering, Counters, GlobalKeys, Hls, Password, ProofCounter, SealAs, Security,
+    SecurityPolicy, SystemTitle,
 };
-use models::AssociationSpec;
+use models::{Answers, Model, Wrapping};
 
 use crate::Seed;
 
@@ -94,23 +95,43 @@ impl Credentials {
         ways(self) == ways(other)
     }
 
-    /// The security of one association, with what the model knows of it; `counters` when keys take them.
-    pub(crate) fn security(
-        &self,
-        spec: &AssociationSpec,
-        seed: &Seed,
-        counters: Option<Counters>,
-    ) -> Security {
-        let _ = spec;
+    /// The security of one association with a meter of this model; `counters` when keys take them.
+    pub(crate) fn security(&self, model: &Model, seed: &Seed, counters: Option<Counters>) -> Security {
         let authentication = match &self.level {
             Level::None => Authentication::None,
             Level::Lls { password } => Authentication::Lls { password: password.clone() },
             Level::Hls(hls) => Authentication::Hls { hls: hls.clone(), challenge: seed.challenge().into() },
         };
-        let ciphering = self.protection.as_ref().zip(counters).map(|(protection, counters)| {
-            let Protection { keys, policy } = protection.clone();
-            Ciphering { send: policy, demand: policy, ..Ciphering::new(keys, counters) }
-        });
+        let ciphering = self.protection.as_ref().zip(counters);
+        let ciphering = ciphering.map(|(protection, counters)| protection.ciphering(model, seed, counters));
         Security { authentication, title: self.client_title, server_title: self.server_title, ciphering }
+    }
+}
+
+impl Protection {
+    fn ciphering(&self, model: &Model, seed: &Seed, counters: Counters) -> Ciphering {
+        let Self { keys, policy } = self.clone();
+        let is_dedicated = model.association.dedicated_key && policy.is_ciphered();
+        Ciphering {
+            send: policy,
+            demand: match model.quirks.answers {
+                _ if !policy.is_ciphered() => policy,
+                None => policy,
+                Some(Answers::Clear) => SecurityPolicy::None,
+                Some(Answers::Authenticated) => SecurityPolicy::Authenticated,
+                Some(Answers::Encrypted) => SecurityPolicy::Encrypted,
+            },
+            dedicated_key: is_dedicated.then(|| seed.key(keys.suite)),
+            wrap: match model.association.ciphering {
+                Wrapping::Service => SealAs::Service,
+                Wrapping::General => SealAs::General,
+                Wrapping::GeneralUntitled => SealAs::Nameless,
+            },
+            proof_counter: match model.quirks.proof_counter {
+                models::ProofCounter::Lower => ProofCounter::Lower,
+                models::ProofCounter::Higher => ProofCounter::Higher,
+            },
+            ..Ciphering::new(keys, counters)
+        }
     }
 }

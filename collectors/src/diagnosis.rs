@@ -93,7 +93,7 @@ impl Setback {
             Self::Protocol(_, Error::Rejected { result, .. }) => {
                 *result == AssociationResult::RejectedTransient
             }
-            Self::Protocol(_, Error::TagMismatch | Error::ServerProof) => false,
+            Self::Protocol(_, Error::TagMismatch | Error::ServerProof | Error::Downgrade(_)) => false,
             Self::Protocol(_, other) => other.fault() == Fault::PeerBroke,
             Self::Shape(_) | Self::NoCounters | Self::Final(_) | Self::InDoubt(_) | Self::NobodyListens => {
                 false
@@ -302,6 +302,13 @@ fn opening(error: &Error, station: &Station) -> Failure {
 }
 
 fn common(error: &Error) -> Failure {
+    if let Error::Downgrade(weaker) = error {
+        let detail = format!(
+            "The meter offers less security than the inventory demands ({weaker}); look whether something is between it and the head-end, or \
+             whether it was set up anew."
+        );
+        return Failure::new(Reason::Downgrade, detail);
+    }
     match error.fault() {
         Fault::PeerBroke => Failure::new(
             Reason::MeterBrokeRules,

@@ -14,7 +14,7 @@ pub enum Reason {
     Timeout,
     /// The connection was closed in the middle of the conversation.
     LineCut,
-    /// The meter refused the password of low level security.
+    /// The meter refused the password of low level security, or the secret of high level security is another one.
     WrongPassword,
     /// The meter and the head-end do not hold the same keys.
     WrongKey,
@@ -40,11 +40,13 @@ pub enum Reason {
     DeadlinePassed,
     /// The meter holds another firmware image than the one that was ordered.
     ImageMismatch,
+    /// The meter offers less security than was asked for, or answers with less protection than was agreed.
+    Downgrade,
 }
 
 impl Reason {
     /// Every reason with its text.
-    pub const ALL: [(Self, &'static str); 17] = [
+    pub const ALL: [(Self, &'static str); 18] = [
         (Self::NoRoute, "no_route"),
         (Self::Refused, "refused"),
         (Self::Timeout, "timeout"),
@@ -62,6 +64,7 @@ impl Reason {
         (Self::NotEffective, "not_effective"),
         (Self::DeadlinePassed, "deadline_passed"),
         (Self::ImageMismatch, "image_mismatch"),
+        (Self::Downgrade, "downgrade"),
     ];
 
     /// The text of the reason, such as `no_route`.
@@ -90,7 +93,8 @@ impl Reason {
             | Self::Cancelled
             | Self::NotEffective
             | Self::DeadlinePassed
-            | Self::ImageMismatch => false,
+            | Self::ImageMismatch
+            | Self::Downgrade => false,
         }
     }
 }
@@ -147,7 +151,7 @@ mod tests {
             assert_eq!(reason.to_string(), text);
             assert_eq!(text.parse(), Ok(reason));
         }
-        assert_eq!(Reason::ImageMismatch as usize, Reason::ALL.len() - 1);
+        assert_eq!(Reason::Downgrade as usize, Reason::ALL.len() - 1);
     }
 
     #[test]
@@ -155,7 +159,7 @@ mod tests {
         let texts: Vec<_> = Reason::ALL.iter().map(|(_, text)| *text).collect();
         let sql = "no_route refused timeout line_cut wrong_password wrong_key counter_rejected counters_spent \
                    wrong_meter layout_changed meter_refused meter_broke_rules unsupported cancelled not_effective deadline_passed \
-                   image_mismatch";
+                   image_mismatch downgrade";
         assert_eq!(texts.join(" "), sql);
         assert_eq!("No_Route".parse::<Reason>(), Err(UnknownReason("No_Route".into())));
     }

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use dlms::client::{Key, Suite};
 use sha2::{Digest as _, Sha256};
 
 /// Unpredictable octets, fresh for one work, of which everything random in its associations is made: challenges and dedicated keys.
@@ -20,6 +21,19 @@ impl Seed {
     /// What the meter has to prove itself on.
     pub(crate) fn challenge(&self) -> [u8; 32] {
         self.made_for(b"challenge", &[]).0
+    }
+
+    /// A key for this association only.
+    pub(crate) fn key(&self, suite: Suite) -> Key {
+        let octets = self.made_for(b"dedicated key", &[]).0;
+        match suite {
+            Suite::Zero | Suite::One => {
+                let mut short = [0; 16];
+                short.copy_from_slice(&octets[..16]);
+                Key::new(short)
+            }
+            Suite::Two => Key::new(octets),
+        }
     }
 
     fn made_for(&self, purpose: &[u8], number: &[u8]) -> Self {

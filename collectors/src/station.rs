@@ -383,7 +383,7 @@ impl Session {
         let used = counters.as_ref().map(Counters::next);
         self.associations += 1;
         let seed = work.seed.of_association(self.associations);
-        let security = station.credentials.security(&station.model.association, &seed, counters);
+        let security = station.credentials.security(&station.model, &seed, counters);
         let counts = (&mut self.scratch, &mut self.exchanges);
         match association::open(&mut line, station, security, &self.limits, counts).await {
             Ok(association) => {

@@ -68,7 +68,7 @@ fn station(fleet: &Fleet, number: usize) -> Station {
                     Key::new(secrets.authentication_key),
                 ),
             );
-            (model.association.client_sap_gmac, credentials)
+            (model.association.client_sap_hls, credentials)
         }
     };
     Station {

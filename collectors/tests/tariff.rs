@@ -109,7 +109,7 @@ impl Bench {
             address: self.fleet.addresses()[0].to_string().parse().unwrap(),
             device_address: None,
             server_sap: model.association.server_sap,
-            client_sap: model.association.client_sap_gmac,
+            client_sap: model.association.client_sap_hls,
             credentials: Credentials::gmac(
                 SystemTitle::new(*b"HEAD\0\0\0\x01"),
                 GlobalKeys::of_suite_0(

@@ -6,9 +6,9 @@ mod common;
 mod served;
 
 use ami_proto::v1::{
-    CreateMeterRequest, ErrorReason, GetJobRequest, GetMeterRequest, GmacCredentials, ImportMetersRequest,
-    ImportMetersResponse, JobState, ListJobsRequest, ListMetersRequest, MeterState, PasswordCredentials,
-    RetireMeterRequest, SecurityLevel, credentials::Level,
+    CreateMeterRequest, Credentials, ErrorReason, GetJobRequest, GetMeterRequest, ImportMetersRequest,
+    ImportMetersResponse, JobState, ListJobsRequest, ListMetersRequest, MeterState, RetireMeterRequest,
+    SecurityLevel,
 };
 use headend::api::Limits;
 use prost::Message;
@@ -24,12 +24,14 @@ fn hex(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02X}")).collect()
 }
 
-fn gmac() -> Level {
-    Level::Gmac(GmacCredentials {
+fn gmac() -> Credentials {
+    Credentials {
+        security: SecurityLevel::Gmac.into(),
         client_title: b"HEADEND1".to_vec(),
         encryption_key: ENCRYPTION.to_vec(),
         authentication_key: AUTHENTICATION.to_vec(),
-    })
+        ..Credentials::default()
+    }
 }
 
 /// A file with one good meter of each level of security.
@@ -68,7 +70,7 @@ async fn a_meter_is_created_once_and_shown_as_it_was_given() {
     );
     assert_eq!((made.security(), made.state()), (SecurityLevel::Gmac, MeterState::Active));
     let spec = &models::builtin().unwrap()["generic-dlms"].association;
-    assert_eq!((made.server_sap, made.client_sap), (spec.server_sap.into(), spec.client_sap_gmac.into()));
+    assert_eq!((made.server_sap, made.client_sap), (spec.server_sap.into(), spec.client_sap_hls.into()));
     let shown =
         served.inventory().get_meter(GetMeterRequest { serial: "M1".into() }).await.unwrap().into_inner();
     assert_eq!((shown.meter, shown.profiles), (Some(made), vec![]));
@@ -84,18 +86,20 @@ async fn a_meter_is_created_once_and_shown_as_it_was_given() {
 #[tokio::test]
 async fn a_wrong_field_is_named_and_nothing_is_stored() {
     let served = Served::new().await;
-    let short = Level::Gmac(GmacCredentials {
+    let short = Credentials {
+        security: SecurityLevel::Gmac.into(),
         encryption_key: vec![1; 15],
         client_title: vec![0; 8],
         authentication_key: vec![0; 16],
-    });
+        ..Credentials::default()
+    };
     let cases: [(CreateMeterRequest, &str); 6] = [
         (new_meter("", None), "serial"),
         (CreateMeterRequest { model: "unheard-of".into(), ..new_meter("W", None) }, "model"),
         (CreateMeterRequest { address: "no-port".into(), ..new_meter("W", None) }, "address"),
         (CreateMeterRequest { zone: "Asia/Atlantis".into(), ..new_meter("W", None) }, "zone"),
         (CreateMeterRequest { client_sap: 65_536, ..new_meter("W", None) }, "client_sap"),
-        (new_meter("W", Some(short)), "credentials.gmac.encryption_key"),
+        (new_meter("W", Some(short)), "credentials.encryption_key"),
     ];
     for (request, field) in cases {
         let refused = served.inventory().create_meter(request).await.unwrap_err();
@@ -117,7 +121,7 @@ async fn a_good_file_is_imported_wherever_its_parts_are_cut() {
             "SELECT serial, client_sap, security, encode(password, 'escape'), octet_length(encryption_key), next
              FROM meter LEFT JOIN meter_secret s ON s.meter_id = id LEFT JOIN meter_counter c ON c.meter_id = id ORDER BY serial",
         );
-        let gmac_sap = models::builtin().unwrap()["sed302"].association.client_sap_gmac;
+        let gmac_sap = models::builtin().unwrap()["sed302"].association.client_sap_hls;
         assert_eq!(stored, format!("I1|16|none|||\nI2|17|lls|{PASSWORD}||\nI3|{gmac_sap}|gmac||16|1"));
     }
 }
@@ -279,7 +283,11 @@ async fn whoever_changes_the_inventory_or_tries_to_is_in_the_audit() {
 async fn no_secret_ever_comes_out() {
     let served = Served::new().await;
     let (mut inventory, mut seen) = (served.inventory(), Seen::default());
-    let password = || Level::Password(PasswordCredentials { password: PASSWORD.into() });
+    let password = || Credentials {
+        security: SecurityLevel::Lls.into(),
+        password: PASSWORD.into(),
+        ..Credentials::default()
+    };
     for (serial, level) in [("K1", password()), ("K2", gmac()), ("K2", gmac()), ("", gmac())] {
         seen.take(inventory.create_meter(new_meter(serial, Some(level))).await);
     }

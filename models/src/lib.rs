@@ -34,8 +34,8 @@ pub use draft::{draft, with_name};
 pub use error::Error;
 pub use firmware::{Firmware, SecondInitiate};
 pub use model::{
-    AssociationSpec, ColumnSpec, DeviationSign, Identity, Model, NullRule, Profile, Quirks, RangeDeviation,
-    Register,
+    Answers, AssociationSpec, ColumnSpec, DeviationSign, Identity, Model, NullRule, Profile, ProofCounter,
+    Quirks, RangeDeviation, Register, Wrapping,
 };
 pub use source::{builtin, load_dir, parse};
 pub use switch::Switch;

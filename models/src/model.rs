@@ -59,9 +59,9 @@ pub struct AssociationSpec {
     /// Client address of the association with a password (LLS). Default 32.
     #[serde(default = "default_client_sap_lls")]
     pub client_sap_lls: u16,
-    /// Client address of the association with GMAC (HLS mechanism 5) and ciphering. Default 1.
-    #[serde(default = "default_client_sap_gmac")]
-    pub client_sap_gmac: u16,
+    /// Client address of the association with high level security. Default 1.
+    #[serde(default = "default_client_sap_hls")]
+    pub client_sap_hls: u16,
     /// Address of the logical device inside the meter. Default 1, the management logical device.
     #[serde(default = "default_server_sap")]
     pub server_sap: u16,
@@ -74,6 +74,26 @@ pub struct AssociationSpec {
     /// HDLC, whose frames have windows of their own.
     #[serde(default)]
     pub general_block_window: u8,
+    /// Whether each ciphered association has a key of its own (dedicated key), which spares the global one and its invocation
+    /// counters. Default false.
+    #[serde(default)]
+    pub dedicated_key: bool,
+    /// How ciphered messages are wrapped. Default `"service"`.
+    #[serde(default)]
+    pub ciphering: Wrapping,
+}
+
+/// How ciphered messages are wrapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wrapping {
+    /// In the ciphered message of their own service (`glo-`, `ded-`).
+    #[default]
+    Service,
+    /// In a general one with the head-end's system title (`general-glo-`, `general-ded-ciphering`).
+    General,
+    /// In a general one whose title is empty, as meters in Italy have it.
+    GeneralUntitled,
 }
 
 /// Data objects (class 1) that identify the meter.
@@ -164,8 +184,36 @@ pub struct Quirks {
         skip_serializing_if = "Option::is_none"
     )]
     pub server_address_size: Option<AddressSize>,
+    /// Which of two invocation counters goes into the proof of GMAC, and which protects the message around it. Default `"lower"`.
+    pub proof_counter: ProofCounter,
+    /// Least protection of the meter's answers, when it is less than that of the requests. Default: as the requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answers: Option<Answers>,
     /// Most rows that one request may ask for; longer ranges are read in parts. Default 2976, at least 1.
     pub max_rows_per_read: u32,
+}
+
+/// Which of two invocation counters goes into the proof of GMAC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProofCounter {
+    /// The lower one: the proof is made before the message around it.
+    #[default]
+    Lower,
+    /// The higher one: for meters that count the message first, and refuse a proof below it.
+    Higher,
+}
+
+/// Least protection of a meter's answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answers {
+    /// They may come in the clear.
+    Clear,
+    /// They carry an authentication tag.
+    Authenticated,
+    /// They are encrypted.
+    Encrypted,
 }
 
 /// What null-data means in a value column.
@@ -218,6 +266,8 @@ impl Default for Quirks {
             deviation_sign: DeviationSign::Standard,
             range_dates: Form::Octets,
             server_address_size: None,
+            proof_counter: ProofCounter::Lower,
+            answers: None,
             max_rows_per_read: 31 * 96,
         }
     }
@@ -246,7 +296,7 @@ fn default_client_sap_lls() -> u16 {
     32
 }
 
-fn default_client_sap_gmac() -> u16 {
+fn default_client_sap_hls() -> u16 {
     1
 }
 

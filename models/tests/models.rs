@@ -116,7 +116,7 @@ fn defaults_are_the_standards() {
         (
             association.client_sap_none,
             association.client_sap_lls,
-            association.client_sap_gmac,
+            association.client_sap_hls,
             association.server_sap
         ),
         (16, 32, 1, 1)

@@ -2,7 +2,7 @@
 
 use crate::v1::{
     AlarmSeverity, AlarmSource, CommandKind, CommandOutcome, CommandState, FailureReason, JobKind, JobState,
-    MeterState, PushFate, ReadingKind, SecurityLevel,
+    MeterState, PushFate, ReadingKind, SecurityLevel, SecurityPolicy,
 };
 
 /// An enum of the contract whose values have short words.
@@ -59,9 +59,16 @@ words! {
         CountersSpent = "counters_spent", WrongMeter = "wrong_meter", LayoutChanged = "layout_changed",
         MeterRefused = "meter_refused", MeterBrokeRules = "meter_broke_rules", Unsupported = "unsupported",
         Cancelled = "cancelled", NotEffective = "not_effective", DeadlinePassed = "deadline_passed",
-        ImageMismatch = "image_mismatch",
+        ImageMismatch = "image_mismatch", Downgrade = "downgrade",
     }
-    SecurityLevel { None = "none", Lls = "lls", Gmac = "gmac" }
+    SecurityLevel {
+        None = "none", Lls = "lls", Gmac = "gmac", Manufacturer = "manufacturer", Md5 = "md5", Sha1 = "sha1",
+        Sha256 = "sha256", Ecdsa = "ecdsa",
+    }
+    SecurityPolicy {
+        None = "none", Authenticated = "authenticated", Encrypted = "encrypted",
+        AuthenticatedEncrypted = "authenticated_encrypted",
+    }
     MeterState { Active = "active", Retired = "retired" }
     ReadingKind { Profile = "profile", Register = "register" }
     AlarmSeverity { Info = "info", Warning = "warning", Critical = "critical" }
@@ -78,7 +85,7 @@ mod tests {
     use super::Word;
     use crate::v1::{
         AlarmSeverity, AlarmSource, CommandKind, CommandOutcome, CommandState, FailureReason, JobKind,
-        JobState, MeterState, PushFate, ReadingKind, SecurityLevel,
+        JobState, MeterState, PushFate, ReadingKind, SecurityLevel, SecurityPolicy,
     };
 
     /// A word is the name in the contract without its prefix, so a slip in the table above is found.
@@ -97,11 +104,12 @@ mod tests {
         follows_the_contract("command_outcome", |v: CommandOutcome| v.as_str_name());
         follows_the_contract("failure_reason", |v: FailureReason| v.as_str_name());
         follows_the_contract("security_level", |v: SecurityLevel| v.as_str_name());
+        follows_the_contract("security_policy", |v: SecurityPolicy| v.as_str_name());
         follows_the_contract("meter_state", |v: MeterState| v.as_str_name());
         follows_the_contract("reading_kind", |v: ReadingKind| v.as_str_name());
         follows_the_contract("alarm_severity", |v: AlarmSeverity| v.as_str_name());
         follows_the_contract("alarm_source", |v: AlarmSource| v.as_str_name());
         follows_the_contract("push_fate", |v: PushFate| v.as_str_name());
-        assert_eq!(FailureReason::ALL.len(), 17);
+        assert_eq!(FailureReason::ALL.len(), 18);
     }
 }

@@ -28,7 +28,7 @@ fn line(meter: &Meter, address: &str) -> String {
         SecurityLevel::None => (association.client_sap_none, none(), none(), none(), none()),
         SecurityLevel::Lls => (association.client_sap_lls, secrets.password, none(), none(), none()),
         SecurityLevel::Gmac => (
-            association.client_sap_gmac,
+            association.client_sap_hls,
             none(),
             hex(&config.client_title),
             hex(&secrets.encryption_key),

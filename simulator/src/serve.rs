@@ -190,7 +190,7 @@ fn open(meter: &Meter, client_sap: u16) -> Option<Session> {
         SecurityLevel::Lls if client_sap == association.client_sap_lls => {
             Security::lls(Password::new(secrets.password))
         }
-        SecurityLevel::Gmac if client_sap == association.client_sap_gmac => {
+        SecurityLevel::Gmac if client_sap == association.client_sap_hls => {
             let (first, end, last_client_counter) = meter.act(|state, _| {
                 let first = state.own_counter;
                 state.own_counter = first.saturating_add(COUNTERS_PER_SESSION);

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use ami_proto::v1::MeterState;
+use ami_proto::v1::{MeterState, SecurityLevel, SecurityPolicy};
 use clap::{Args, Subcommand};
 
 use super::word;
@@ -14,8 +14,10 @@ pub(crate) enum Meters {
     Add(AddArgs),
     /// Add the meters of a CSV file, all or none.
     ///
-    /// Columns: serial, model, address, server_sap, client_sap, zone, security (none, lls, gmac), password, client_title,
-    /// encryption_key, authentication_key, system_title (the last four in hexadecimal digits), equipment_id, device_address.
+    /// Columns: serial, model, address, device_address, server_sap, client_sap, zone, security (none, lls, manufacturer, md5, sha1, gmac,
+    /// sha256, ecdsa), password, password_hex, client_title, encryption_key, authentication_key, suite, policy (none, authenticated,
+    /// encrypted, authenticated_encrypted), signing_key, meter_public_key, system_title, equipment_id. Keys and titles are hexadecimal
+    /// digits.
     Import {
         /// The file; - is standard input.
         file: PathBuf,
@@ -79,18 +81,35 @@ pub(crate) struct AddArgs {
     /// Client service access point; 0 = the model's.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) client_sap: u32,
-    /// File with the password for low level security.
-    #[arg(long, value_name = "FILE", conflicts_with = "client_title")]
+    /// How the head-end shows who it is (none, lls, manufacturer, md5, sha1, gmac, sha256, ecdsa); left out, it is lls with a password
+    /// file, gmac with an encryption key, none otherwise.
+    #[arg(long, value_name = "WORD", value_parser = word::<SecurityLevel>)]
+    pub(crate) security: Option<SecurityLevel>,
+    /// File with the password (lls) or the secret (manufacturer, md5, sha1, sha256).
+    #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
-    /// System title of the client for high level security (GMAC), 16 hexadecimal digits.
-    #[arg(long, value_name = "HEX", requires_all = ["encryption_key_file", "authentication_key_file"])]
+    /// System title of the client, 16 hexadecimal digits; needed with keys, gmac, sha256 and ecdsa.
+    #[arg(long, value_name = "HEX")]
     pub(crate) client_title: Option<String>,
-    /// File with the encryption key, 32 hexadecimal digits.
-    #[arg(long, value_name = "FILE", requires = "client_title")]
+    /// File with the encryption key in hexadecimal digits.
+    #[arg(long, value_name = "FILE", requires = "authentication_key_file")]
     pub(crate) encryption_key_file: Option<PathBuf>,
-    /// File with the authentication key, 32 hexadecimal digits.
-    #[arg(long, value_name = "FILE", requires = "client_title")]
+    /// File with the authentication key in hexadecimal digits.
+    #[arg(long, value_name = "FILE", requires = "encryption_key_file")]
     pub(crate) authentication_key_file: Option<PathBuf>,
+    /// Security suite, 0 to 2.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) suite: u32,
+    /// How messages are protected (none, authenticated, encrypted, authenticated_encrypted); left out, it is authenticated_encrypted with
+    /// keys, none otherwise.
+    #[arg(long, value_name = "WORD", value_parser = word::<SecurityPolicy>)]
+    pub(crate) policy: Option<SecurityPolicy>,
+    /// File with the private key for signatures (ecdsa) in hexadecimal digits.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) signing_key_file: Option<PathBuf>,
+    /// The meter's public key for signatures (ecdsa), both coordinates in hexadecimal digits.
+    #[arg(long, value_name = "HEX")]
+    pub(crate) meter_public_key: Option<String>,
 }
 
 /// `meters list`.

@@ -3,8 +3,7 @@
 use std::{fs, io::Write, path::Path};
 
 use ami_proto::v1::{
-    CreateMeterRequest, Credentials, GetMeterRequest, GmacCredentials, ListMetersRequest,
-    PasswordCredentials, RetireMeterRequest, credentials::Level,
+    CreateMeterRequest, Credentials, GetMeterRequest, ListMetersRequest, RetireMeterRequest, SecurityLevel,
     inventory_service_client::InventoryServiceClient,
 };
 use tonic::transport::Channel;
@@ -99,17 +98,7 @@ async fn show<W: Write>(
 }
 
 fn creation(args: AddArgs) -> Result<CreateMeterRequest, Error> {
-    let level = match (&args.password_file, &args.client_title) {
-        (Some(file), _) => {
-            Some(Level::Password(PasswordCredentials { password: secret(file)?.into_bytes() }))
-        }
-        (None, Some(title)) => Some(Level::Gmac(GmacCredentials {
-            client_title: octets("--client-title", title)?,
-            encryption_key: key("--encryption-key-file", args.encryption_key_file.as_deref())?,
-            authentication_key: key("--authentication-key-file", args.authentication_key_file.as_deref())?,
-        })),
-        (None, None) => None,
-    };
+    let credentials = credentials(&args)?;
     Ok(CreateMeterRequest {
         serial: args.serial,
         model: args.model,
@@ -118,15 +107,39 @@ fn creation(args: AddArgs) -> Result<CreateMeterRequest, Error> {
         server_sap: args.server_sap,
         client_sap: args.client_sap,
         zone: args.zone,
-        credentials: level.map(|level| Credentials { level: Some(level) }),
+        credentials: Some(credentials),
         ..CreateMeterRequest::default()
     })
 }
 
+fn credentials(args: &AddArgs) -> Result<Credentials, Error> {
+    let usual = match (&args.password_file, &args.encryption_key_file) {
+        (Some(_), _) => SecurityLevel::Lls,
+        (None, Some(_)) => SecurityLevel::Gmac,
+        (None, None) => SecurityLevel::None,
+    };
+    let password = args.password_file.as_deref().map(secret).transpose()?.unwrap_or_default();
+    Ok(Credentials {
+        security: args.security.unwrap_or(usual).into(),
+        password: password.into_bytes(),
+        client_title: given("--client-title", args.client_title.as_deref())?,
+        encryption_key: key("--encryption-key-file", args.encryption_key_file.as_deref())?,
+        authentication_key: key("--authentication-key-file", args.authentication_key_file.as_deref())?,
+        suite: args.suite,
+        policy: args.policy.unwrap_or_default().into(),
+        signing_key: key("--signing-key-file", args.signing_key_file.as_deref())?,
+        meter_public_key: given("--meter-public-key", args.meter_public_key.as_deref())?,
+    })
+}
+
+/// The octets of an option; none when it is left out.
+fn given(option: &str, text: Option<&str>) -> Result<Vec<u8>, Error> {
+    text.map_or(Ok(Vec::new()), |text| octets(option, text))
+}
+
+/// The octets in the file of an option; none when it is left out.
 fn key(option: &str, file: Option<&Path>) -> Result<Vec<u8>, Error> {
-    let file = file
-        .ok_or_else(|| Error::Usage(format!("{option} is missing: high level security needs both keys")))?;
-    octets(option, &secret(file)?)
+    file.map_or(Ok(Vec::new()), |file| octets(option, &secret(file)?))
 }
 
 /// The first line of a file.

@@ -1,6 +1,6 @@
 //! A meter and the state of its profiles as rows.
 
-use ami_proto::v1::{Meter, MeterState, ProfileState, SecurityLevel};
+use ami_proto::v1::{Meter, MeterState, ProfileState, SecurityLevel, SecurityPolicy};
 use serde::Serialize;
 
 use super::{cell, given, word};
@@ -17,6 +17,8 @@ pub(crate) struct MeterRow {
     client_sap: u32,
     zone: String,
     security: String,
+    suite: u32,
+    policy: String,
     state: String,
     created_at: String,
     retired_at: Option<String>,
@@ -30,6 +32,8 @@ impl MeterRow {
     pub(crate) fn fields(&self) -> Vec<(&'static str, String)> {
         let rest = [
             ("device_address", cell(&self.device_address)),
+            ("suite", self.suite.to_string()),
+            ("policy", self.policy.clone()),
             ("server_sap", self.server_sap.to_string()),
             ("client_sap", self.client_sap.to_string()),
             ("created_at", self.created_at.clone()),
@@ -45,6 +49,8 @@ impl From<Meter> for MeterRow {
     fn from(meter: Meter) -> Self {
         Self {
             security: word!(SecurityLevel, meter.security),
+            suite: meter.suite,
+            policy: word!(SecurityPolicy, meter.policy),
             state: word!(MeterState, meter.state),
             created_at: time::text(meter.created_at.as_ref()),
             retired_at: given(time::text(meter.retired_at.as_ref())),
@@ -122,7 +128,7 @@ mod tests {
             ..Default::default()
         };
         let fields = MeterRow::from(meter).fields();
-        assert_eq!(fields.len(), 14);
+        assert_eq!(fields.len(), 16);
         assert!(
             fields.contains(&("security", "gmac".into())) && fields.contains(&("client_sap", "16".into()))
         );

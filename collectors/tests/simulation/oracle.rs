@@ -224,7 +224,7 @@ fn explained(
         }
         Reason::LayoutChanged => order.is_stale,
         Reason::MeterRefused => damaged || asks_for_absent(&order.task),
-        Reason::WrongKey | Reason::CounterRejected | Reason::Unsupported => damaged,
+        Reason::WrongKey | Reason::CounterRejected | Reason::Unsupported | Reason::Downgrade => damaged,
         Reason::Refused
         | Reason::WrongPassword
         | Reason::WrongMeter

@@ -1,26 +1,27 @@
 //! The rules of what comes in. A problem never quotes what it is about: in a shifted column that could be a key.
 
+mod secrets;
+
 use collectors::{Address, AddressError};
 use dlms::Obis;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use zeroize::Zeroizing;
 
+pub(crate) use self::secrets::DraftSecrets;
 use super::Models;
 use super::status::Refusal;
 use crate::store::Security;
-use crate::store::meters::{NewMeter, Secret, Secrets};
+use crate::store::meters::{NewMeter, Secret};
 
 /// The longest serial number.
 const MAX_SERIAL: usize = 64;
-/// The longest password.
+/// The longest password or secret.
 const MAX_PASSWORD: usize = 64;
 /// The highest part of an HDLC address that is no group of stations (IEC 62056-46, 6.4.2.3).
 const MAX_HDLC: u16 = 0x3FFD;
 /// The highest HDLC address of one octet that is no group of stations.
 const MAX_HDLC_OCTET: u16 = 0x7E;
-/// Octets of a suite 0 key (IEC 62056-5-3).
-const KEY: usize = 16;
 /// Octets of a system title (IEC 62056-5-3).
 const TITLE: usize = 8;
 /// Meters or jobs in a page when the client does not care.
@@ -45,13 +46,6 @@ pub(crate) struct Draft {
     pub(crate) equipment_id: String,
     /// 0 = none.
     pub(crate) device_address: u32,
-}
-
-/// Secrets as a client gives them, before they are checked.
-pub(crate) enum DraftSecrets {
-    None,
-    Lls { password: Secret },
-    Gmac { client_title: Vec<u8>, encryption_key: Secret, authentication_key: Secret },
 }
 
 /// A field that breaks its rule.
@@ -91,7 +85,7 @@ pub(crate) fn meter(draft: Draft, models: &Models) -> Result<NewMeter, Vec<Probl
     rule(server.is_ok(), "server_sap", "1 to 65535 is expected, or 0 for the model's");
     rule(client.is_ok(), "client_sap", "1 to 65535 is expected, or 0 for the model's");
     let model = models.get(&draft.model);
-    let secrets = secrets(draft.secrets, &mut problems);
+    let secrets = draft.secrets.check(&mut problems);
     if model.is_none() {
         let known: Vec<_> = models.keys().map(String::as_str).collect();
         problems.push(Problem { field: "model", problem: format!("known models are {}", known.join(", ")) });
@@ -99,10 +93,10 @@ pub(crate) fn meter(draft: Draft, models: &Models) -> Result<NewMeter, Vec<Probl
     match (model, secrets, server, client, address) {
         (Some(model), Some(secrets), Ok(server), Ok(client), Ok(address)) if problems.is_empty() => {
             let spec = &model.association;
-            let client_sap = match secrets.security() {
+            let client_sap = match secrets.security {
                 Security::None => spec.client_sap_none,
                 Security::Lls => spec.client_sap_lls,
-                Security::Gmac => spec.client_sap_gmac,
+                _ => spec.client_sap_hls,
             };
             let server_sap = if server == 0 { spec.server_sap } else { server };
             let client_sap = if client == 0 { client_sap } else { client };
@@ -157,30 +151,6 @@ fn device_address(
         rule(device_address == 0, "device_address", "only a line with HDLC has device addresses".into());
     }
     if problems.is_empty() { Ok(device) } else { Err(problems) }
-}
-
-fn secrets(draft: DraftSecrets, problems: &mut Vec<Problem>) -> Option<Secrets> {
-    let before = problems.len();
-    let mut rule = |holds: bool, field, problem: &str| {
-        if !holds {
-            problems.push(Problem { field, problem: problem.to_owned() });
-        }
-    };
-    let secrets = match draft {
-        DraftSecrets::None => Some(Secrets::None),
-        DraftSecrets::Lls { password } => {
-            rule((1..=MAX_PASSWORD).contains(&password.len()), "password", "1 to 64 octets are expected");
-            Some(Secrets::Lls { password })
-        }
-        DraftSecrets::Gmac { client_title, encryption_key, authentication_key } => {
-            rule(client_title.len() == TITLE, "client_title", "8 octets are expected");
-            rule(encryption_key.len() == KEY, "encryption_key", "16 octets are expected");
-            rule(authentication_key.len() == KEY, "authentication_key", "16 octets are expected");
-            let title: Option<[u8; TITLE]> = client_title.try_into().ok();
-            title.map(|client_title| Secrets::Gmac { client_title, encryption_key, authentication_key })
-        }
-    };
-    secrets.filter(|_| problems.len() == before)
 }
 
 /// A serial number in a question: whatever no meter can have is not looked for.
@@ -277,7 +247,7 @@ mod tests {
             server_sap: 0,
             client_sap: 0,
             zone: "Asia/Dhaka".into(),
-            secrets: DraftSecrets::None,
+            secrets: DraftSecrets::of(Some(Security::None)),
             system_title: Vec::new(),
             equipment_id: String::new(),
             device_address: 0,
@@ -285,10 +255,11 @@ mod tests {
     }
 
     fn gmac(title: usize, encryption: usize, authentication: usize) -> DraftSecrets {
-        DraftSecrets::Gmac {
+        DraftSecrets {
             client_title: vec![1; title],
             encryption_key: secret(vec![2; encryption]),
             authentication_key: secret(vec![3; authentication]),
+            ..DraftSecrets::of(Some(Security::Gmac))
         }
     }
 
@@ -349,13 +320,13 @@ mod tests {
             "equipment_id",
             "server_sap",
             "client_sap",
-            "client_title",
             "encryption_key",
             "authentication_key",
+            "client_title",
             "model",
         ];
         assert_eq!(fields(wrong), expected);
-        let no_password = DraftSecrets::Lls { password: secret(vec![]) };
+        let no_password = DraftSecrets::of(Some(Security::Lls));
         assert_eq!(fields(Draft { secrets: no_password, ..draft() }), ["password"]);
     }
 
@@ -364,7 +335,7 @@ mod tests {
         let models = models::builtin().unwrap();
         let spec = &models["generic-dlms"].association;
         let made = meter(Draft { secrets: gmac(8, 16, 16), ..draft() }, &models).unwrap();
-        assert_eq!((made.server_sap, made.client_sap), (spec.server_sap, spec.client_sap_gmac));
+        assert_eq!((made.server_sap, made.client_sap), (spec.server_sap, spec.client_sap_hls));
         let made = meter(Draft { server_sap: 9, client_sap: 99, ..draft() }, &models).unwrap();
         assert_eq!((made.server_sap, made.client_sap), (9, 99));
     }

@@ -44,7 +44,9 @@ pub(super) fn meter(meter: Meter) -> v1::Meter {
         server_sap: meter.server_sap.unsigned_abs(),
         client_sap: meter.client_sap.unsigned_abs(),
         zone: meter.zone,
-        security: security(meter.security).into(),
+        security: v1::SecurityLevel::from_word(meter.security.as_str()).unwrap_or_default().into(),
+        suite: u32::try_from(meter.suite).unwrap_or_default(),
+        policy: v1::SecurityPolicy::from_word(meter.policy.as_str()).unwrap_or_default().into(),
         state: state.into(),
         created_at: Some(stored(meter.created_at)),
         retired_at: meter.retired_at.map(stored),
@@ -156,12 +158,30 @@ pub(super) fn reason(word: Option<&str>) -> v1::FailureReason {
     word.and_then(v1::FailureReason::from_word).unwrap_or_default()
 }
 
-fn security(security: store::Security) -> v1::SecurityLevel {
-    match security {
-        store::Security::None => v1::SecurityLevel::None,
-        store::Security::Lls => v1::SecurityLevel::Lls,
-        store::Security::Gmac => v1::SecurityLevel::Gmac,
-    }
+/// A security level as it is stored; `None` when none is named.
+pub(super) fn stored_security(level: v1::SecurityLevel) -> Option<store::Security> {
+    Some(match level {
+        v1::SecurityLevel::Unspecified => return None,
+        v1::SecurityLevel::None => store::Security::None,
+        v1::SecurityLevel::Lls => store::Security::Lls,
+        v1::SecurityLevel::Manufacturer => store::Security::Manufacturer,
+        v1::SecurityLevel::Md5 => store::Security::Md5,
+        v1::SecurityLevel::Sha1 => store::Security::Sha1,
+        v1::SecurityLevel::Gmac => store::Security::Gmac,
+        v1::SecurityLevel::Sha256 => store::Security::Sha256,
+        v1::SecurityLevel::Ecdsa => store::Security::Ecdsa,
+    })
+}
+
+/// A security policy as it is stored; `None` for the usual one.
+pub(super) fn stored_policy(policy: v1::SecurityPolicy) -> Option<store::Policy> {
+    Some(match policy {
+        v1::SecurityPolicy::Unspecified => return None,
+        v1::SecurityPolicy::None => store::Policy::None,
+        v1::SecurityPolicy::Authenticated => store::Policy::Authenticated,
+        v1::SecurityPolicy::Encrypted => store::Policy::Encrypted,
+        v1::SecurityPolicy::AuthenticatedEncrypted => store::Policy::AuthenticatedEncrypted,
+    })
 }
 
 fn kind(kind: store::JobKind) -> v1::JobKind {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ami_proto::v1::{
     CreateMeterRequest, CreateMeterResponse, GetMeterRequest, GetMeterResponse, ImportMetersRequest,
     ImportMetersResponse, ListMetersRequest, ListMetersResponse, MeterState, RetireMeterRequest,
-    RetireMeterResponse, credentials::Level, inventory_service_server::InventoryService,
+    RetireMeterResponse, inventory_service_server::InventoryService,
 };
 use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status, Streaming};
@@ -18,8 +18,8 @@ use super::check::{Draft, DraftSecrets};
 use super::orders::Asker;
 use super::status::Refusal;
 use super::{Limits, Models, Parts, check, convert, token};
-use crate::store::Store;
 use crate::store::meters::{Added, Meter, MeterFilter};
+use crate::store::{Security, Store};
 
 /// The service.
 #[derive(Debug)]
@@ -167,13 +167,18 @@ impl InventoryService for Inventory {
 }
 
 fn draft(request: CreateMeterRequest) -> Draft {
-    let secrets = match request.credentials.and_then(|credentials| credentials.level) {
-        None => DraftSecrets::None,
-        Some(Level::Password(given)) => DraftSecrets::Lls { password: check::secret(given.password) },
-        Some(Level::Gmac(given)) => DraftSecrets::Gmac {
+    let secrets = match request.credentials {
+        None => DraftSecrets::of(Some(Security::None)),
+        Some(given) => DraftSecrets {
+            security: convert::stored_security(given.security()),
+            policy: convert::stored_policy(given.policy()),
+            password: check::secret(given.password),
             client_title: given.client_title,
             encryption_key: check::secret(given.encryption_key),
             authentication_key: check::secret(given.authentication_key),
+            suite: given.suite,
+            signing_key: check::secret(given.signing_key),
+            meter_public_key: given.meter_public_key,
         },
     };
     Draft {
@@ -193,8 +198,8 @@ fn draft(request: CreateMeterRequest) -> Draft {
 /// Where a field stands in the request.
 fn path(field: &str) -> String {
     match field {
-        "password" => "credentials.password.password".into(),
-        "client_title" | "encryption_key" | "authentication_key" => format!("credentials.gmac.{field}"),
+        "security" | "password" | "client_title" | "encryption_key" | "authentication_key" | "suite"
+        | "policy" | "signing_key" | "meter_public_key" => format!("credentials.{field}"),
         _ => field.into(),
     }
 }

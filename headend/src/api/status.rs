@@ -197,6 +197,7 @@ fn read_failed(reason: FailureReason) -> Code {
         FailureReason::Unspecified
         | FailureReason::WrongPassword
         | FailureReason::WrongKey
+        | FailureReason::Downgrade
         | FailureReason::WrongMeter
         | FailureReason::MeterRefused
         | FailureReason::MeterBrokeRules

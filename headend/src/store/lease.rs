@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use collectors::{Credentials, Layout};
-use dlms::client::{GlobalKeys, Key, Password, SystemTitle};
+use collectors::{Credentials, Layout, Level, Protection};
+use dlms::client::{GlobalKeys, Hls, Password, SecurityPolicy, Suite};
 use jiff_sqlx::Timestamp as SqlTimestamp;
 use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::jobs::{Leased, LeasedCommand, LeasedJob, URGENT, Wanted, interval};
 use super::layouts::{obis, small};
-use super::{CommandKind, Error, JobKind, Security, Store, failed};
+use super::{CommandKind, Error, JobKind, Policy, Security, Store, failed};
 
 /// Most jobs of one meter that one statement takes.
 const JOBS_PER_METER: i64 = 32;
@@ -43,14 +43,14 @@ leased AS (
     WHERE m.id IN (SELECT meter_id FROM taken) RETURNING m.*),
 wanted AS (
     SELECT l.id, count(*) * $5 AS size FROM leased l JOIN taken t ON t.meter_id = l.id
-    WHERE l.security = 'gmac' GROUP BY l.id),
+    WHERE EXISTS (SELECT FROM meter_secret s WHERE s.meter_id = l.id AND s.encryption_key IS NOT NULL) GROUP BY l.id),
 reserved AS (
     INSERT INTO meter_counter AS c (meter_id, next) SELECT id, 1 + size FROM wanted
     ON CONFLICT (meter_id) DO UPDATE SET next = c.next + EXCLUDED.next - 1
         WHERE c.next + EXCLUDED.next - 1 <= 4294967295
     RETURNING c.meter_id, c.next)
 SELECT l.id AS meter, l.serial, l.model, l.address, l.device_address, l.server_sap, l.client_sap, l.zone, l.security, l.client_title,
-    s.password, s.encryption_key, s.authentication_key, r.next AS counters_end,
+    l.suite, l.policy, l.meter_public_key, l.system_title, s.password, s.encryption_key, s.authentication_key, s.signing_key, r.next AS counters_end,
     t.id AS job, t.kind, t.obis, t.from_ts, t.to_ts, t.priority, t.attempts, t.request_id, t.trace_parent,
     p.last_ts, p.layout_id,
     a.id AS command, a.kind AS command_kind, a.deadline, a.in_doubt, a.progress_total, o.arguments,
@@ -76,9 +76,14 @@ struct Row {
     zone: String,
     security: Security,
     client_title: Option<Vec<u8>>,
+    suite: i16,
+    policy: Policy,
+    meter_public_key: Option<Vec<u8>>,
+    system_title: Option<Vec<u8>>,
     password: Option<Vec<u8>>,
     encryption_key: Option<Vec<u8>>,
     authentication_key: Option<Vec<u8>>,
+    signing_key: Option<Vec<u8>>,
     counters_end: Option<i64>,
     job: i64,
     kind: JobKind,
@@ -213,27 +218,48 @@ fn command(row: &Row) -> Option<LeasedCommand> {
 fn credentials(row: &Row) -> Result<Credentials, Error> {
     let absent =
         |what: &'static str| Error::Unreadable { what, detail: format!("none for meter {}", row.serial) };
-    let title =
-        || octets(row.client_title.as_deref()).map(SystemTitle::new).ok_or_else(|| absent("client title"));
-    let key = |what, octets: Option<&[u8]>| {
-        octets.and_then(|octets| Key::try_from(octets).ok()).ok_or_else(|| absent(what))
+    let password = || row.password.clone().map(Password::new).ok_or_else(|| absent("password"));
+    let level = match row.security {
+        Security::None => Level::None,
+        Security::Lls => Level::Lls { password: password()? },
+        Security::Manufacturer => Level::Hls(Hls::Manufacturer { secret: password()? }),
+        Security::Md5 => Level::Hls(Hls::Md5 { secret: password()? }),
+        Security::Sha1 => Level::Hls(Hls::Sha1 { secret: password()? }),
+        Security::Gmac => Level::Hls(Hls::Gmac),
+        Security::Sha256 => Level::Hls(Hls::Sha256 { secret: password()? }),
+        Security::Ecdsa => Level::Hls(Hls::Ecdsa {
+            signing: made(row.signing_key.as_deref()).ok_or_else(|| absent("signing key"))?,
+            verifying: made(row.meter_public_key.as_deref()).ok_or_else(|| absent("public key"))?,
+        }),
     };
-    Ok(match row.security {
-        Security::None => Credentials::none(),
-        Security::Lls => {
-            let password = row.password.clone().ok_or_else(|| absent("password"))?;
-            Credentials::lls(Password::new(password))
-        }
-        Security::Gmac => {
-            let encryption = key("encryption key", row.encryption_key.as_deref())?;
-            let authentication = key("authentication key", row.authentication_key.as_deref())?;
-            Credentials::gmac(title()?, GlobalKeys::of_suite_0(encryption, authentication))
-        }
-    })
+    let protection = match &row.encryption_key {
+        None => None,
+        Some(encryption) => Some(Protection {
+            keys: GlobalKeys {
+                suite: u8::try_from(row.suite)
+                    .ok()
+                    .and_then(|number| Suite::try_from(number).ok())
+                    .ok_or_else(|| absent("suite"))?,
+                encryption: made(Some(encryption)).ok_or_else(|| absent("encryption key"))?,
+                authentication: made(row.authentication_key.as_deref())
+                    .ok_or_else(|| absent("authentication key"))?,
+            },
+            policy: match row.policy {
+                Policy::None => SecurityPolicy::None,
+                Policy::Authenticated => SecurityPolicy::Authenticated,
+                Policy::Encrypted => SecurityPolicy::Encrypted,
+                Policy::AuthenticatedEncrypted => SecurityPolicy::AuthenticatedEncrypted,
+            },
+        }),
+    };
+    let title = |octets: &Option<Vec<u8>>| made(octets.as_deref());
+    let (client_title, server_title) = (title(&row.client_title), title(&row.system_title));
+    Ok(Credentials { level, client_title, server_title, protection })
 }
 
-fn octets<const N: usize>(stored: Option<&[u8]>) -> Option<[u8; N]> {
-    stored?.try_into().ok()
+/// What is stored, when it can be read.
+fn made<'a, T: TryFrom<&'a [u8]>>(stored: Option<&'a [u8]>) -> Option<T> {
+    T::try_from(stored?).ok()
 }
 
 impl Drop for Row {
@@ -242,5 +268,6 @@ impl Drop for Row {
         self.password.zeroize();
         self.encryption_key.zeroize();
         self.authentication_key.zeroize();
+        self.signing_key.zeroize();
     }
 }

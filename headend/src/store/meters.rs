@@ -9,7 +9,7 @@ use sqlx::{PgConnection, PgTransaction};
 use zeroize::Zeroizing;
 
 use super::audit::{self, Entry};
-use super::{Error, Security, Store, failed};
+use super::{Error, Policy, Security, Store, failed};
 
 /// Rows that go to the server in one statement.
 const CHUNK: usize = 5_000;
@@ -33,8 +33,12 @@ pub struct Meter {
     pub client_sap: i32,
     /// IANA time zone.
     pub zone: String,
-    /// Level of security.
+    /// How the head-end shows who it is.
     pub security: Security,
+    /// Security suite.
+    pub suite: i16,
+    /// How messages are protected.
+    pub policy: Policy,
     /// When it was added.
     pub created_at: Timestamp,
     /// When it was taken out of service; `None` while it is active.
@@ -54,64 +58,50 @@ pub struct Meter {
 /// Octets that are wiped when they are dropped.
 pub type Secret = Zeroizing<Vec<u8>>;
 
-/// Secrets of a meter to be added, by level of security.
+/// How a meter to be added is spoken to. Everything was checked before.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Secrets {
-    /// No authentication.
-    None,
-    /// Low level security.
-    Lls {
-        /// The password, 1 to 64 octets.
-        password: Secret,
-    },
-    /// High level security with ciphering.
-    Gmac {
-        /// System title of the client, 8 octets. No secret.
-        client_title: [u8; 8],
-        /// Global unicast encryption key, 16 octets.
-        encryption_key: Secret,
-        /// Authentication key, 16 octets.
-        authentication_key: Secret,
-    },
+pub struct Secrets {
+    /// How the head-end shows who it is.
+    pub security: Security,
+    /// Security suite.
+    pub suite: u8,
+    /// How messages are protected.
+    pub policy: Policy,
+    /// System title of the client. No secret.
+    pub client_title: Option<[u8; 8]>,
+    /// Password or secret.
+    pub password: Option<Secret>,
+    /// Global unicast encryption key and authentication key.
+    pub keys: Option<[Secret; 2]>,
+    /// Private key for signatures.
+    pub signing_key: Option<Secret>,
+    /// The meter's public key for signatures. No secret.
+    pub meter_public_key: Option<Vec<u8>>,
 }
 
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}(***)", self.security())
+        write!(f, "{:?}(***)", self.security)
     }
 }
 
 impl Secrets {
-    /// The level that they belong to.
-    pub fn security(&self) -> Security {
-        match self {
-            Self::None => Security::None,
-            Self::Lls { .. } => Security::Lls,
-            Self::Gmac { .. } => Security::Gmac,
+    /// No authentication.
+    pub const fn none() -> Self {
+        Self {
+            security: Security::None,
+            suite: 0,
+            policy: Policy::None,
+            client_title: None,
+            password: None,
+            keys: None,
+            signing_key: None,
+            meter_public_key: None,
         }
     }
 
-    fn client_title(&self) -> Option<&[u8]> {
-        match self {
-            Self::Gmac { client_title, .. } => Some(client_title),
-            Self::None | Self::Lls { .. } => None,
-        }
-    }
-
-    fn password(&self) -> Option<&[u8]> {
-        match self {
-            Self::Lls { password } => Some(password),
-            Self::None | Self::Gmac { .. } => None,
-        }
-    }
-
-    fn keys(&self) -> (Option<&[u8]>, Option<&[u8]>) {
-        match self {
-            Self::Gmac { encryption_key, authentication_key, .. } => {
-                (Some(encryption_key), Some(authentication_key))
-            }
-            Self::None | Self::Lls { .. } => (None, None),
-        }
+    const fn is_empty(&self) -> bool {
+        self.password.is_none() && self.keys.is_none() && self.signing_key.is_none()
     }
 }
 
@@ -205,7 +195,7 @@ impl Store {
     /// Every [`Error`] of the server.
     pub async fn meter(&self, serial: &str) -> Result<Option<Meter>, Error> {
         let query = sqlx::query_as(
-            "/* store::meter */ SELECT id, serial, model, address, device_address, server_sap, client_sap, zone, security, created_at,
+            "/* store::meter */ SELECT id, serial, model, address, device_address, server_sap, client_sap, zone, security, suite, policy, created_at,
                  retired_at, logical_device_name, firmware, identified_at, system_title, equipment_id
              FROM meter WHERE serial = $1",
         );
@@ -223,7 +213,7 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<Meter>, Error> {
         let query = sqlx::query_as(
-            "/* store::list_meters */ SELECT id, serial, model, address, device_address, server_sap, client_sap, zone, security, created_at,
+            "/* store::list_meters */ SELECT id, serial, model, address, device_address, server_sap, client_sap, zone, security, suite, policy, created_at,
                  retired_at, logical_device_name, firmware, identified_at, system_title, equipment_id
              FROM meter
              WHERE ($1::text IS NULL OR model = $1) AND ($2::bool IS NULL OR (state = 'active') = $2)
@@ -312,12 +302,13 @@ async fn insert_meters(
     let query = sqlx::query_as::<_, (String, i32)>(
         "/* store::insert_meters */ INSERT INTO meter
              (serial, model, address, device_address, server_sap, client_sap, zone, security, client_title, system_title,
-              equipment_id)
+              equipment_id, suite, policy, meter_public_key)
          SELECT serial, model, address, device_address, server_sap, client_sap, zone, security::security_level, client_title,
-             system_title, equipment_id
+             system_title, equipment_id, suite, policy::security_policy, meter_public_key
          FROM unnest($1::text[], $2::text[], $3::text[], $4::int4[], $5::int4[], $6::text[], $7::text[], $8::bytea[],
-             $9::bytea[], $10::text[], $11::int4[]) AS new (serial, model, address, server_sap, client_sap, zone, security,
-             client_title, system_title, equipment_id, device_address)
+             $9::bytea[], $10::text[], $11::int4[], $12::int2[], $13::text[], $14::bytea[]) AS new (serial, model, address,
+             server_sap, client_sap, zone, security, client_title, system_title, equipment_id, device_address, suite, policy,
+             meter_public_key)
          ON CONFLICT DO NOTHING RETURNING serial, id",
     );
     let rows = query
@@ -327,11 +318,14 @@ async fn insert_meters(
         .bind(column(meters, |meter| i32::from(meter.server_sap)))
         .bind(column(meters, |meter| i32::from(meter.client_sap)))
         .bind(column(meters, |meter| meter.zone.as_str()))
-        .bind(column(meters, |meter| security_word(meter.secrets.security())))
-        .bind(column(meters, |meter| meter.secrets.client_title()))
+        .bind(column(meters, |meter| meter.secrets.security.as_str()))
+        .bind(column(meters, |meter| meter.secrets.client_title.as_ref().map(|title| &title[..])))
         .bind(column(meters, |meter| meter.system_title.as_ref().map(|title| &title[..])))
         .bind(column(meters, |meter| meter.equipment_id.as_deref()))
         .bind(column(meters, |meter| meter.device_address.map(i32::from)))
+        .bind(column(meters, |meter| i16::from(meter.secrets.suite)))
+        .bind(column(meters, |meter| meter.secrets.policy.as_str()))
+        .bind(column(meters, |meter| meter.secrets.meter_public_key.as_deref()))
         .fetch_all(connection);
     Ok(rows.await.map_err(failed("store::insert_meters"))?.into_iter().collect())
 }
@@ -342,33 +336,26 @@ async fn insert_secrets(
     meters: &[NewMeter],
     ids: &BTreeMap<String, i32>,
 ) -> Result<(), Error> {
-    let secured = meters.iter().filter(|meter| meter.secrets != Secrets::None);
-    let (mut owners, mut passwords, mut encryption, mut authentication) = (vec![], vec![], vec![], vec![]);
-    for meter in secured {
-        let (encryption_key, authentication_key) = meter.secrets.keys();
-        owners.push(ids.get(&meter.serial).copied());
-        passwords.push(meter.secrets.password());
-        encryption.push(encryption_key);
-        authentication.push(authentication_key);
-    }
+    let secured: Vec<_> = meters.iter().filter(|meter| !meter.secrets.is_empty()).collect();
+    let column = |cell: fn(&Secrets) -> Option<&Secret>| -> Vec<Option<&[u8]>> {
+        secured.iter().map(|meter| cell(&meter.secrets).map(|octets| octets.as_slice())).collect()
+    };
+    let owners: Vec<_> = secured.iter().map(|meter| ids.get(&meter.serial).copied()).collect();
     let connection: &mut PgConnection = transaction;
     let query = sqlx::query(
         "/* store::insert_secrets */ WITH secret AS (
-             INSERT INTO meter_secret (meter_id, password, encryption_key, authentication_key)
-             SELECT * FROM unnest($1::int4[], $2::bytea[], $3::bytea[], $4::bytea[])
+             INSERT INTO meter_secret (meter_id, password, encryption_key, authentication_key, signing_key)
+             SELECT * FROM unnest($1::int4[], $2::bytea[], $3::bytea[], $4::bytea[], $5::bytea[])
              RETURNING meter_id, encryption_key)
          INSERT INTO meter_counter (meter_id, next) SELECT meter_id, 1 FROM secret WHERE encryption_key IS NOT NULL",
     );
-    let done = query.bind(owners).bind(passwords).bind(encryption).bind(authentication).execute(connection);
-    done.await.map_err(failed("store::insert_secrets")).map(drop)
-}
-
-fn security_word(security: Security) -> &'static str {
-    match security {
-        Security::None => "none",
-        Security::Lls => "lls",
-        Security::Gmac => "gmac",
-    }
+    let query = query
+        .bind(owners)
+        .bind(column(|secrets| secrets.password.as_ref()))
+        .bind(column(|secrets| secrets.keys.as_ref().map(|[encryption, _]| encryption)))
+        .bind(column(|secrets| secrets.keys.as_ref().map(|[_, authentication]| authentication)))
+        .bind(column(|secrets| secrets.signing_key.as_ref()));
+    query.execute(connection).await.map_err(failed("store::insert_secrets")).map(drop)
 }
 
 #[cfg(test)]
@@ -378,10 +365,13 @@ mod tests {
     #[test]
     fn debug_of_a_new_meter_tells_no_secret() {
         let secret = || Zeroizing::new(vec![65; 16]);
-        let all = [
-            Secrets::Lls { password: secret() },
-            Secrets::Gmac { client_title: [66; 8], encryption_key: secret(), authentication_key: secret() },
-        ];
+        let all = [Secrets {
+            client_title: Some([66; 8]),
+            password: Some(secret()),
+            keys: Some([secret(), secret()]),
+            signing_key: Some(secret()),
+            ..Secrets::none()
+        }];
         for secrets in all {
             let text = format!("{secrets:?}");
             assert!(text.contains("***") && !text.contains("65") && !text.contains('A'), "{text}");

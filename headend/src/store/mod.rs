@@ -49,7 +49,7 @@ use tally::Tally;
 pub use error::Error;
 pub(crate) use error::failed;
 pub use words::{
-    AlarmSeverity, AlarmSource, CommandKind, CommandState, JobKind, JobState, PushFate, Security,
+    AlarmSeverity, AlarmSource, CommandKind, CommandState, JobKind, JobState, Policy, PushFate, Security,
 };
 
 /// How often a transaction is tried that others or the network disturbed.

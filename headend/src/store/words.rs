@@ -4,7 +4,7 @@ mod push;
 
 pub use push::{AlarmSeverity, AlarmSource, PushFate};
 
-/// Level of security of a meter's associations.
+/// How the head-end shows a meter who it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "security_level", rename_all = "snake_case")]
 pub enum Security {
@@ -12,8 +12,60 @@ pub enum Security {
     None,
     /// Password.
     Lls,
-    /// GMAC, ciphered.
+    /// HLS 2, the manufacturer's own.
+    Manufacturer,
+    /// HLS 3.
+    Md5,
+    /// HLS 4.
+    Sha1,
+    /// HLS 5.
     Gmac,
+    /// HLS 6.
+    Sha256,
+    /// HLS 7.
+    Ecdsa,
+}
+
+impl Security {
+    /// The text, as in SQL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Lls => "lls",
+            Self::Manufacturer => "manufacturer",
+            Self::Md5 => "md5",
+            Self::Sha1 => "sha1",
+            Self::Gmac => "gmac",
+            Self::Sha256 => "sha256",
+            Self::Ecdsa => "ecdsa",
+        }
+    }
+}
+
+/// How messages are protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
+#[sqlx(type_name = "security_policy", rename_all = "snake_case")]
+pub enum Policy {
+    /// Not at all.
+    None,
+    /// By a tag.
+    Authenticated,
+    /// Encrypted, without a tag.
+    Encrypted,
+    /// Encrypted, with a tag.
+    AuthenticatedEncrypted,
+}
+
+impl Policy {
+    /// The text, as in SQL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Authenticated => "authenticated",
+            Self::Encrypted => "encrypted",
+            Self::AuthenticatedEncrypted => "authenticated_encrypted",
+        }
+    }
 }
 
 /// What a job is to do.

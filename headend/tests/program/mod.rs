@@ -14,9 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use ami_proto::v1::inventory_service_client::InventoryServiceClient;
-use ami_proto::v1::{
-    CreateMeterRequest, Credentials, GmacCredentials, PasswordCredentials, credentials::Level,
-};
+use ami_proto::v1::{CreateMeterRequest, Credentials};
 use simulator::{Fleet, SecurityLevel};
 use tonic::transport::{Channel, Endpoint};
 
@@ -88,21 +86,25 @@ impl Program {
         let secrets = meter.secrets();
         let level = match meter.security() {
             SecurityLevel::None => None,
-            SecurityLevel::Lls => {
-                Some(Level::Password(PasswordCredentials { password: secrets.password.clone().into_bytes() }))
-            }
-            SecurityLevel::Gmac => Some(Level::Gmac(GmacCredentials {
+            SecurityLevel::Lls => Some(Credentials {
+                security: ami_proto::v1::SecurityLevel::Lls.into(),
+                password: secrets.password.clone().into_bytes(),
+                ..Credentials::default()
+            }),
+            SecurityLevel::Gmac => Some(Credentials {
+                security: ami_proto::v1::SecurityLevel::Gmac.into(),
                 client_title: b"HEADEND1".to_vec(),
                 encryption_key: secrets.encryption_key.to_vec(),
                 authentication_key: secrets.authentication_key.to_vec(),
-            })),
+                ..Credentials::default()
+            }),
         };
         let request = CreateMeterRequest {
             serial: meter.serial(),
             model: "sed302".into(),
             address: fleet.addresses()[number].to_string(),
             zone: "UTC".into(),
-            credentials: level.map(|level| Credentials { level: Some(level) }),
+            credentials: level,
             ..Default::default()
         };
         InventoryServiceClient::new(self.channel.clone()).create_meter(request).await.unwrap();

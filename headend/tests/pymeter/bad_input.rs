@@ -1,11 +1,9 @@
 //! Each way to fail has its own name, in the API and in the list of jobs, and is never "no data".
 
 use ami_proto::v1::read_now_request::Target;
-use ami_proto::v1::{
-    ClockTarget, FailureReason, IdentityTarget, JobState, PasswordCredentials, credentials::Level,
-};
+use ami_proto::v1::{ClockTarget, FailureReason, IdentityTarget, JobState};
 
-use crate::head::{Head, failure, gmac};
+use crate::head::{Head, failure, gmac, lls};
 use crate::meter::Meter;
 
 const FROM: &str = "2026-03-30T06:15:00Z";
@@ -28,7 +26,7 @@ async fn fails(head: &Head, serial: &str, reason: FailureReason) -> String {
 async fn a_wrong_password() {
     let meter = Meter::start(&[]);
     let head = Head::start().await;
-    let level = Level::Password(PasswordCredentials { password: b"87654321".to_vec() });
+    let level = lls(b"87654321".to_vec());
     head.create(&meter.text("serial"), &meter.address().to_string(), "UTC", Some(level)).await;
     let detail = fails(&head, &meter.text("serial"), FailureReason::WrongPassword).await;
     assert!(!detail.contains("87654321") && !head.log().contains("87654321"));
@@ -93,7 +91,7 @@ async fn an_address_where_nobody_listens() {
 async fn a_meter_with_another_serial_number() {
     let meter = Meter::start(&[]);
     let head = Head::start().await;
-    let level = Level::Password(PasswordCredentials { password: meter.text("password").into_bytes() });
+    let level = lls(meter.text("password").into_bytes());
     head.create("99999999", &meter.address().to_string(), "UTC", Some(level)).await;
     let detail = fails(&head, "99999999", FailureReason::WrongMeter).await;
     assert!(detail.contains(&meter.text("serial")), "{detail}");

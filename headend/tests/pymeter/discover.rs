@@ -3,7 +3,7 @@
 use ami_proto::v1::inventory_service_client::InventoryServiceClient;
 use ami_proto::v1::read_now_request::Target;
 use ami_proto::v1::read_now_response::Outcome;
-use ami_proto::v1::{CreateMeterRequest, Credentials, ModelTarget};
+use ami_proto::v1::{CreateMeterRequest, ModelTarget};
 use dlms::Obis;
 use models::{DeviationSign, Model, RangeDeviation};
 
@@ -62,7 +62,7 @@ async fn the_draft_reads_what_the_meter_holds() {
         model: NAME.into(),
         address: meter.address().to_string(),
         zone: "Europe/Berlin".into(),
-        credentials: Some(Credentials { level: Some(keys) }),
+        credentials: Some(keys),
         ..Default::default()
     };
     InventoryServiceClient::new(head.channel.clone()).create_meter(request).await.unwrap();

@@ -1,10 +1,9 @@
 //! Meters behind HDLC: over TCP, on a bus, behind mode E, on lines that lose and damage frames.
 
-use ami_proto::v1::credentials::Level;
-use ami_proto::v1::{JobState, PasswordCredentials};
+use ami_proto::v1::{Credentials, JobState};
 use serde_json::Value;
 
-use crate::head::{Head, gmac};
+use crate::head::{Head, gmac, lls};
 use crate::meter::Meter;
 
 const FROM: &str = "2026-03-29T00:15:00Z";
@@ -26,12 +25,10 @@ fn address(meter: &Value, scheme: &str) -> String {
     }
 }
 
-fn level(meter: &Value, security: &str) -> Option<Level> {
+fn level(meter: &Value, security: &str) -> Option<Credentials> {
     match security {
         "none" => None,
-        "lls" => {
-            Some(Level::Password(PasswordCredentials { password: text(meter, "password").into_bytes() }))
-        }
+        "lls" => Some(lls(text(meter, "password").into_bytes())),
         _ => Some(gmac(&text(meter, "encryption_key"), &text(meter, "authentication_key"))),
     }
 }

@@ -14,9 +14,8 @@ use ami_proto::v1::readings_service_client::ReadingsServiceClient;
 use ami_proto::v1::switch_service_client::SwitchServiceClient;
 use ami_proto::v1::{
     Command, CreateMeterRequest, Credentials, DisconnectRequest, ErrorDetail, FailureReason,
-    GetCommandRequest, GetJobRequest, GmacCredentials, Job, ListJobsRequest, OrderTerms, PasswordCredentials,
-    ProfileTarget, ReadNowRequest, ReadNowResponse, ReconnectRequest, WatchCommandsRequest,
-    credentials::Level,
+    GetCommandRequest, GetJobRequest, Job, ListJobsRequest, OrderTerms, ProfileTarget, ReadNowRequest,
+    ReadNowResponse, ReconnectRequest, SecurityLevel, WatchCommandsRequest,
 };
 use collectors::SwitchTo;
 use tonic::transport::Channel;
@@ -175,15 +174,13 @@ impl Head {
     pub(crate) async fn register(&self, meter: &Meter, security: &str, zone: &str) {
         let level = match security {
             "none" => None,
-            "lls" => {
-                Some(Level::Password(PasswordCredentials { password: meter.text("password").into_bytes() }))
-            }
+            "lls" => Some(lls(meter.text("password"))),
             _ => Some(gmac(&meter.text("encryption_key"), &meter.text("authentication_key"))),
         };
         self.create(&meter.text("serial"), &meter.address().to_string(), zone, level).await;
     }
 
-    pub(crate) async fn create(&self, serial: &str, address: &str, zone: &str, level: Option<Level>) {
+    pub(crate) async fn create(&self, serial: &str, address: &str, zone: &str, level: Option<Credentials>) {
         self.create_on_bus(serial, (address, 0), zone, level).await;
     }
 
@@ -193,7 +190,7 @@ impl Head {
         serial: &str,
         (address, device_address): (&str, u32),
         zone: &str,
-        level: Option<Level>,
+        level: Option<Credentials>,
     ) {
         let request = CreateMeterRequest {
             serial: serial.to_owned(),
@@ -201,7 +198,7 @@ impl Head {
             address: address.to_owned(),
             device_address,
             zone: zone.to_owned(),
-            credentials: level.map(|level| Credentials { level: Some(level) }),
+            credentials: level,
             ..Default::default()
         };
         InventoryServiceClient::new(self.channel.clone()).create_meter(request).await.unwrap();
@@ -293,14 +290,20 @@ fn terms(key: &str) -> OrderTerms {
     OrderTerms { idempotency_key: key.to_owned(), reason: "test".into(), ..OrderTerms::default() }
 }
 
-pub(crate) fn gmac(encryption_key: &str, authentication_key: &str) -> Level {
+pub(crate) fn lls(password: impl Into<Vec<u8>>) -> Credentials {
+    Credentials { security: SecurityLevel::Lls.into(), password: password.into(), ..Credentials::default() }
+}
+
+pub(crate) fn gmac(encryption_key: &str, authentication_key: &str) -> Credentials {
     let octets =
         |hex: &str| (0..16).map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap()).collect();
-    Level::Gmac(GmacCredentials {
+    Credentials {
+        security: SecurityLevel::Gmac.into(),
         client_title: b"HEADEND1".to_vec(),
         encryption_key: octets(encryption_key),
         authentication_key: octets(authentication_key),
-    })
+        ..Credentials::default()
+    }
 }
 
 /// The named reason of a read that failed, and what an operator is told.

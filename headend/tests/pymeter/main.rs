@@ -24,5 +24,6 @@ mod image;
 mod kill;
 mod meter;
 mod profiles;
+mod security;
 mod switch;
 mod tariff;

@@ -14,7 +14,7 @@ use ami_proto::v1::firmware_service_client::FirmwareServiceClient;
 use ami_proto::v1::inventory_service_client::InventoryServiceClient;
 use ami_proto::v1::jobs_service_client::JobsServiceClient;
 use ami_proto::v1::readings_service_client::ReadingsServiceClient;
-use ami_proto::v1::{CreateMeterRequest, Credentials, ErrorDetail, ErrorReason, credentials::Level};
+use ami_proto::v1::{CreateMeterRequest, Credentials, ErrorDetail, ErrorReason};
 use headend::api::access::Role;
 use headend::api::{self, Entrance, Limits, Parts};
 use tokio::net::TcpListener;
@@ -78,13 +78,13 @@ impl Served {
 }
 
 /// A meter that can be created.
-pub(crate) fn new_meter(serial: &str, level: Option<Level>) -> CreateMeterRequest {
+pub(crate) fn new_meter(serial: &str, level: Option<Credentials>) -> CreateMeterRequest {
     CreateMeterRequest {
         serial: serial.into(),
         model: "generic-dlms".into(),
         address: "127.0.0.1:4059".into(),
         zone: "Asia/Dhaka".into(),
-        credentials: level.map(|level| Credentials { level: Some(level) }),
+        credentials: level,
         ..Default::default()
     }
 }

@@ -49,6 +49,8 @@ impl Conformance {
         "event-notification",
         "action",
     ];
+    /// General ciphering APDUs.
+    pub const GENERAL_PROTECTION: Self = Self::bit(1);
     /// Read, with short names.
     pub const READ: Self = Self::bit(3);
     /// Write, with short names.

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+use ami_proto::words::Word;
 use csv::{ByteRecord, ReaderBuilder};
 
-use super::super::Models;
 use super::super::check::{self, Draft, DraftSecrets};
+use super::super::{Models, convert};
 use super::import::Problems;
 use crate::store::meters::{NewMeter, Secret};
 
 /// Every column, the required ones first.
-const COLUMNS: [&str; 14] = [
+const COLUMNS: [&str; 19] = [
     "serial",
     "model",
     "address",
@@ -20,9 +21,14 @@ const COLUMNS: [&str; 14] = [
     "server_sap",
     "client_sap",
     "password",
+    "password_hex",
     "client_title",
     "encryption_key",
     "authentication_key",
+    "suite",
+    "policy",
+    "signing_key",
+    "meter_public_key",
     "system_title",
     "equipment_id",
     "device_address",
@@ -155,11 +161,8 @@ impl Fields<'_> {
             server_sap: self.number("server_sap", &mut found),
             client_sap: self.number("client_sap", &mut found),
             zone: self.text("zone", &mut found),
-            secrets: secrets.unwrap_or(DraftSecrets::None),
-            system_title: match self.bytes("system_title") {
-                b"" => Vec::new(),
-                _ => self.hex("system_title", 8, &mut found).to_vec(),
-            },
+            secrets,
+            system_title: self.hex("system_title", &mut found).to_vec(),
             equipment_id: self.text("equipment_id", &mut found),
             device_address: self.number("device_address", &mut found),
         };
@@ -176,30 +179,32 @@ impl Fields<'_> {
         meter.ok().filter(|_| clean)
     }
 
-    fn secrets(&self, found: &mut Vec<(&'static str, String)>) -> Option<DraftSecrets> {
-        const PASSWORD: &[&str] = &["password"];
-        const KEYS: &[&str] = &["client_title", "encryption_key", "authentication_key"];
-        let (secrets, unused): (_, &[&[&'static str]]) = match self.bytes("security") {
-            b"none" => (Some(DraftSecrets::None), &[PASSWORD, KEYS]),
-            b"lls" => (
-                Some(DraftSecrets::Lls { password: check::secret(self.bytes("password").to_vec()) }),
-                &[KEYS],
-            ),
-            b"gmac" => {
-                let client_title = self.hex("client_title", 8, found).to_vec();
-                let encryption_key = self.hex("encryption_key", 16, found);
-                let authentication_key = self.hex("authentication_key", 16, found);
-                (Some(DraftSecrets::Gmac { client_title, encryption_key, authentication_key }), &[PASSWORD])
-            }
-            _ => {
-                found.push(("security", "none, lls or gmac is expected".into()));
-                (None, &[])
-            }
-        };
-        for column in unused.iter().copied().flatten().filter(|column| !self.bytes(column).is_empty()) {
-            found.push((column, "it is not used with this security level and has to be empty".into()));
+    fn secrets(&self, found: &mut Vec<(&'static str, String)>) -> DraftSecrets {
+        let policy = self.word("policy");
+        if policy.is_none() && !self.bytes("policy").is_empty() {
+            let known = "none, authenticated, encrypted, authenticated_encrypted or nothing is expected";
+            found.push(("policy", known.into()));
         }
-        secrets
+        let (text, hex) = (self.bytes("password"), self.hex("password_hex", found));
+        if !text.is_empty() && !hex.is_empty() {
+            found.push(("password_hex", "it has to be empty when there is a password".into()));
+        }
+        DraftSecrets {
+            password: if text.is_empty() { hex } else { check::secret(text.to_vec()) },
+            client_title: self.hex("client_title", found).to_vec(),
+            encryption_key: self.hex("encryption_key", found),
+            authentication_key: self.hex("authentication_key", found),
+            suite: self.number("suite", found),
+            policy: policy.and_then(convert::stored_policy),
+            signing_key: self.hex("signing_key", found),
+            meter_public_key: self.hex("meter_public_key", found).to_vec(),
+            ..DraftSecrets::of(self.word("security").and_then(convert::stored_security))
+        }
+    }
+
+    /// The value whose short word the column holds.
+    fn word<W: Word>(&self, column: &str) -> Option<W> {
+        str::from_utf8(self.bytes(column)).ok().and_then(W::from_word)
     }
 
     fn bytes(&self, column: &str) -> &[u8] {
@@ -230,15 +235,18 @@ impl Fields<'_> {
     }
 
     /// Hexadecimal digits as octets.
-    fn hex(&self, column: &'static str, octets: usize, found: &mut Vec<(&'static str, String)>) -> Secret {
+    fn hex(&self, column: &'static str, found: &mut Vec<(&'static str, String)>) -> Secret {
         let digit = |octet: &u8| char::from(*octet).to_digit(16).and_then(|value| u8::try_from(value).ok());
         let digits: Option<Vec<u8>> = self.bytes(column).iter().map(digit).collect();
-        let digits = check::secret(digits.unwrap_or_default());
-        if digits.len() != 2 * octets {
-            found.push((column, format!("{} hexadecimal digits are expected", 2 * octets)));
-            return check::secret(Vec::new());
+        match digits.map(check::secret).filter(|digits| digits.len().is_multiple_of(2)) {
+            Some(digits) => {
+                check::secret(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
+            }
+            None => {
+                found.push((column, "an even number of hexadecimal digits is expected".into()));
+                check::secret(Vec::new())
+            }
         }
-        check::secret(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
     }
 }
 
@@ -276,7 +284,7 @@ mod tests {
         ];
         let (rows, problems) = parsed(&lines);
         assert_eq!(problems, []);
-        let levels: Vec<_> = rows.iter().map(|row| (row.line, row.meter.secrets.security())).collect();
+        let levels: Vec<_> = rows.iter().map(|row| (row.line, row.meter.secrets.security)).collect();
         assert_eq!(levels, [(2, Security::None), (3, Security::Lls), (4, Security::Gmac)]);
         assert_eq!((rows[2].meter.server_sap, rows[2].meter.client_sap), (2, 3));
     }
@@ -305,9 +313,9 @@ mod tests {
             (3, "password"),
             (4, ""),
             (5, "security"),
-            (6, "client_title"),
-            (6, "encryption_key"),
             (6, "password"),
+            (6, "encryption_key"),
+            (6, "client_title"),
             (8, "serial"),
         ];
         assert_eq!(places, expected);
