@@ -32,6 +32,10 @@ pub(super) async fn run<W: Write>(
     output: &mut Output<W>,
 ) -> Result<(), Error> {
     let name = name(&args)?;
+    // The meter is not asked for what cannot be kept.
+    if let Some(path) = args.output.as_deref().filter(|path| path.exists()) {
+        return Err(exists(path));
+    }
     let wait = prost_types::Duration::try_from(args.wait)
         .map_err(|_| Error::Usage("--wait is too long: 1s to 5m".into()))?;
     let spinner = progress::waiting(format!("looking at {}", args.serial));
@@ -72,11 +76,13 @@ fn tell<W: Write>(name: &str, draft: &str, file: Option<&Path>, output: &mut Out
 fn create(path: &Path, text: &str) -> Result<(), Error> {
     let written = File::create_new(path).and_then(|mut file| file.write_all(text.as_bytes()));
     written.map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => {
-            Error::Local(format!("{} exists and is left as it is; name another file", path.display()))
-        }
+        ErrorKind::AlreadyExists => exists(path),
         _ => Error::Local(format!("{} cannot be written: {error}", path.display())),
     })
+}
+
+fn exists(path: &Path) -> Error {
+    Error::Local(format!("{} exists and is left as it is; name another file", path.display()))
 }
 
 /// The name of the model, which has to be that of its file.
