@@ -57,7 +57,7 @@ async fn units_are_those_of_the_protocol() {
     let database = Database::new().await;
     let symbols = database.sql("SELECT unit_symbol(n::int2) FROM generate_series(0, 255) AS n ORDER BY n");
     let expected: Vec<&str> = (0..=255).map(|code| Unit(code).symbol()).collect();
-    // psql drops the empty lines at the end, the codes above 72.
+    // psql drops the empty lines at the end, the codes behind the last symbol.
     let mut found: Vec<&str> = symbols.split('\n').collect();
     found.resize(expected.len(), "");
     let expected_from_first: Vec<&str> =
