@@ -14,7 +14,14 @@ from gurux_dlms.secure import GXDLMSSecureClient
 
 ANSWER_LIMIT_S = 10
 HDLC = "hdlc://"
-LEVELS = {"none": Authentication.NONE, "lls": Authentication.LOW, "gmac": Authentication.HIGH_GMAC}
+LEVELS = {
+    "none": Authentication.NONE,
+    "lls": Authentication.LOW,
+    "md5": Authentication.HIGH_MD5,
+    "sha1": Authentication.HIGH_SHA1,
+    "gmac": Authentication.HIGH_GMAC,
+    "sha256": Authentication.HIGH_SHA256,
+}
 
 
 class Association:
@@ -26,7 +33,7 @@ class Association:
         server = line.server_sap
         if is_hdlc and line.device_address is not None:
             server = GXDLMSSecureClient.getServerAddress(server, line.device_address)
-        password = secrets.password if level == "lls" else None
+        password = secrets.password if level not in ("none", "gmac") else None
         framing = InterfaceType.HDLC if is_hdlc else InterfaceType.WRAPPER
         self.client = GXDLMSSecureClient(True, client_sap, server, LEVELS[level], password, framing)
         if is_hdlc:
@@ -35,6 +42,8 @@ class Association:
             link.maxInfoTX = link.maxInfoRX = line.hdlc_max_info
         if level == "gmac":
             self.cipher_with(secrets)
+        elif level == "sha256":
+            self.client.ciphering.systemTitle = bytearray.fromhex(secrets.client_title)
         if secrets and secrets.max_pdu:
             self.client.maxReceivePDUSize = secrets.max_pdu
         self.level = level
@@ -55,7 +64,7 @@ class Association:
         if link:
             self.client.parseUAResponse(self.ask(link).data)
         self.client.parseAareResponse(self.ask(self.client.aarqRequest()).data)
-        if self.level == "gmac":
+        if self.level not in ("none", "lls"):
             proof = self.ask(self.client.getApplicationAssociationRequest())
             self.client.parseApplicationAssociationResponse(proof.data)
         return self

@@ -60,6 +60,7 @@ fn station(fleet: &Fleet, number: usize) -> Station {
             let password = Password::new(secrets.password.as_bytes());
             (model.association.client_sap_lls, Credentials::lls(password))
         }
+        SecurityLevel::Secret(kind) => panic!("{kind:?} is read by a foreign client"),
         SecurityLevel::Gmac => {
             let credentials = Credentials::gmac(
                 SystemTitle::new(*b"HEAD\0\0\0\x01"),

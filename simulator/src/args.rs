@@ -10,7 +10,9 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use models::{Model, SecondInitiate};
-use simulator::{Clock, FaultRule, FirmwareConfig, FleetConfig, Framing, Security, SwitchConfig, Transport};
+use simulator::{
+    Clock, FaultRule, FirmwareConfig, FleetConfig, Framing, SecretKind, Security, SwitchConfig, Transport,
+};
 
 /// What a fleet is made of; the same arguments give the same meters.
 #[derive(Debug, Args)]
@@ -113,6 +115,9 @@ enum SecurityArg {
     None,
     Lls,
     Gmac,
+    Md5,
+    Sha1,
+    Sha256,
     Mixed,
 }
 
@@ -160,6 +165,9 @@ impl From<SecurityArg> for Security {
             SecurityArg::None => Self::None,
             SecurityArg::Lls => Self::Lls,
             SecurityArg::Gmac => Self::Gmac,
+            SecurityArg::Md5 => Self::Secret(SecretKind::Md5),
+            SecurityArg::Sha1 => Self::Secret(SecretKind::Sha1),
+            SecurityArg::Sha256 => Self::Secret(SecretKind::Sha256),
             SecurityArg::Mixed => Self::Mixed,
         }
     }

@@ -88,6 +88,8 @@ pub enum Security {
     Lls,
     /// HLS with GMAC (mechanism 5), authenticated and encrypted.
     Gmac,
+    /// HLS by a secret, which is the password of the meter, in the clear.
+    Secret(SecretKind),
     /// Meters 0, 3, 6, … none, 1, 4, 7, … LLS, 2, 5, 8, … GMAC.
     Mixed,
 }
@@ -101,6 +103,19 @@ pub enum SecurityLevel {
     Lls,
     /// HLS with GMAC and ciphering.
     Gmac,
+    /// HLS by a secret, in the clear.
+    Secret(SecretKind),
+}
+
+/// A mechanism of high level security by a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecretKind {
+    /// Mechanism 3.
+    Md5,
+    /// Mechanism 4.
+    Sha1,
+    /// Mechanism 6.
+    Sha256,
 }
 
 impl FleetConfig {
@@ -168,18 +183,22 @@ impl Security {
         match (self, number % 3) {
             (Self::None, _) | (Self::Mixed, 0) => SecurityLevel::None,
             (Self::Lls, _) | (Self::Mixed, 1) => SecurityLevel::Lls,
+            (Self::Secret(kind), _) => SecurityLevel::Secret(kind),
             (Self::Gmac | Self::Mixed, _) => SecurityLevel::Gmac,
         }
     }
 }
 
 impl SecurityLevel {
-    /// The text of the inventory: `none`, `lls` or `gmac`.
+    /// The text of the inventory, such as `gmac`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::Lls => "lls",
             Self::Gmac => "gmac",
+            Self::Secret(SecretKind::Md5) => "md5",
+            Self::Secret(SecretKind::Sha1) => "sha1",
+            Self::Secret(SecretKind::Sha256) => "sha256",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::config::{Framing, SecurityLevel};
+use crate::config::{Framing, SecretKind, SecurityLevel};
 use crate::{Fleet, Meter};
 
 const HEADER: &str = "serial,model,address,server_sap,client_sap,zone,security,password,client_title,encryption_key,authentication_key,system_title,device_address";
@@ -27,6 +27,10 @@ fn line(meter: &Meter, address: &str) -> String {
     let (client_sap, password, title, encryption_key, authentication_key) = match meter.security() {
         SecurityLevel::None => (association.client_sap_none, none(), none(), none(), none()),
         SecurityLevel::Lls => (association.client_sap_lls, secrets.password, none(), none(), none()),
+        SecurityLevel::Secret(kind) => {
+            let title = if kind == SecretKind::Sha256 { hex(&config.client_title) } else { none() };
+            (association.client_sap_hls, secrets.password, title, none(), none())
+        }
         SecurityLevel::Gmac => (
             association.client_sap_hls,
             none(),

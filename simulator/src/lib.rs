@@ -42,8 +42,8 @@ mod switch;
 
 pub use clock::Clock;
 pub use config::{
-    CONNECTIONS_PER_METER, DEVICES_LIMIT, FIRST_DEVICE, FleetConfig, Framing, METERS_LIMIT, Security,
-    SecurityLevel,
+    CONNECTIONS_PER_METER, DEVICES_LIMIT, FIRST_DEVICE, FleetConfig, Framing, METERS_LIMIT, SecretKind,
+    Security, SecurityLevel,
 };
 pub use error::Error;
 pub use fault::{Affected, Fault, FaultRule, Often};

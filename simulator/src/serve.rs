@@ -4,14 +4,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dlms::client::{Counters, GlobalKeys, Key, Password, SystemTitle};
+use dlms::client::{Authentication, Counters, GlobalKeys, Hls, Key, Password, SystemTitle};
 use dlms::server::{Policy, Security, Session};
 use dlms::{Conformance, ExceptionResponse, ServiceError};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use crate::config::{Framing as Kind, SecurityLevel};
+use crate::config::{Framing as Kind, SecretKind, SecurityLevel};
 use crate::fault::{Faults, Trouble};
 use crate::framing::{Asked, Framing};
 use crate::objects::{Access, ClientView};
@@ -181,6 +181,16 @@ fn access(meter: &Meter, client_sap: u16) -> Access {
     }
 }
 
+/// Counters of the meter's own for one association, from the first up to the end, and the client's last one. No two associations
+/// have the same.
+fn counters(meter: &Meter) -> (u32, u32, Option<u32>) {
+    meter.act(|state, _| {
+        let first = state.own_counter;
+        state.own_counter = first.saturating_add(COUNTERS_PER_SESSION);
+        (first, state.own_counter, state.client_counter)
+    })
+}
+
 /// A session for a client address: the public client, or the one that the meter's security belongs to.
 fn open(meter: &Meter, client_sap: u16) -> Option<Session> {
     let association = &meter.fleet().plan.model.association;
@@ -190,12 +200,22 @@ fn open(meter: &Meter, client_sap: u16) -> Option<Session> {
         SecurityLevel::Lls if client_sap == association.client_sap_lls => {
             Security::lls(Password::new(secrets.password))
         }
+        SecurityLevel::Secret(kind) if client_sap == association.client_sap_hls => {
+            let secret = Password::new(secrets.password);
+            let hls = match kind {
+                SecretKind::Md5 => Hls::Md5 { secret },
+                SecretKind::Sha1 => Hls::Sha1 { secret },
+                SecretKind::Sha256 => Hls::Sha256 { secret },
+            };
+            let (first, ..) = counters(meter);
+            Security {
+                authentication: Authentication::Hls { hls, challenge: meter.challenge(first).into() },
+                title: Some(SystemTitle::new(meter.system_title())),
+                ciphering: None,
+            }
+        }
         SecurityLevel::Gmac if client_sap == association.client_sap_hls => {
-            let (first, end, last_client_counter) = meter.act(|state, _| {
-                let first = state.own_counter;
-                state.own_counter = first.saturating_add(COUNTERS_PER_SESSION);
-                (first, state.own_counter, state.client_counter)
-            });
+            let (first, end, last_client_counter) = counters(meter);
             Security::gmac(
                 SystemTitle::new(meter.system_title()),
                 GlobalKeys::of_suite_0(

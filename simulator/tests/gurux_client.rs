@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use simulator::{Clock, Fleet, FleetConfig, Framing, Security};
+use simulator::{Clock, Fleet, FleetConfig, Framing, SecretKind, Security};
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -42,6 +42,19 @@ async fn with_a_password_it_reads_a_day_with_a_change_of_clocks() {
 #[ignore = "needs a Python with gurux-dlms: ./test makes one and sets INTEROP_PYTHON"]
 async fn with_ciphering_it_reads_in_blocks_of_128_octets() {
     reads_what_is_expected(&fleet(Security::Gmac, "UTC").await, &["--max-pdu", "128"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a Python with gurux-dlms: ./test makes one and sets INTEROP_PYTHON"]
+async fn with_every_secret_it_reads_what_is_expected() {
+    for kind in [SecretKind::Md5, SecretKind::Sha1, SecretKind::Sha256] {
+        let fleet = fleet(Security::Secret(kind), "UTC").await;
+        reads_what_is_expected(&fleet, &[]).await;
+        let output = read(&fleet, &["--password", "another secret"]).await;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && output.stdout.is_empty(), "{kind:?}: {said}");
+        fleet.shutdown().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

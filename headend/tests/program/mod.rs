@@ -91,6 +91,7 @@ impl Program {
                 password: secrets.password.clone().into_bytes(),
                 ..Credentials::default()
             }),
+            SecurityLevel::Secret(kind) => panic!("{kind:?} is read by a foreign client"),
             SecurityLevel::Gmac => Some(Credentials {
                 security: ami_proto::v1::SecurityLevel::Gmac.into(),
                 client_title: b"HEADEND1".to_vec(),

@@ -62,6 +62,7 @@ pub(crate) fn security(meter: &Meter, first_counter: u32) -> (u16, Security) {
     match meter.security() {
         SecurityLevel::None => (16, Security::none()),
         SecurityLevel::Lls => (32, Security::lls(Password::new(secrets.password))),
+        SecurityLevel::Secret(kind) => panic!("{kind:?} is read by a foreign client"),
         SecurityLevel::Gmac => {
             let keys = GlobalKeys::of_suite_0(
                 Key::new(secrets.encryption_key),
