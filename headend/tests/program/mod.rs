@@ -85,13 +85,13 @@ impl Program {
         let meter = &fleet.meters()[number];
         let secrets = meter.secrets();
         let level = match meter.security() {
-            SecurityLevel::None => None,
+            // Those with a secret are read by a foreign client.
+            SecurityLevel::None | SecurityLevel::Secret(_) => None,
             SecurityLevel::Lls => Some(Credentials {
                 security: ami_proto::v1::SecurityLevel::Lls.into(),
                 password: secrets.password.clone().into_bytes(),
                 ..Credentials::default()
             }),
-            SecurityLevel::Secret(kind) => panic!("{kind:?} is read by a foreign client"),
             SecurityLevel::Gmac => Some(Credentials {
                 security: ami_proto::v1::SecurityLevel::Gmac.into(),
                 client_title: b"HEADEND1".to_vec(),
