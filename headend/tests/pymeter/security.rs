@@ -1,6 +1,7 @@
 //! Every mechanism of high level security and every policy, against a meter that demands exactly that.
 
-use ami_proto::v1::{Credentials, FailureReason, SecurityLevel, SecurityPolicy};
+use ami_proto::v1::inventory_service_client::InventoryServiceClient;
+use ami_proto::v1::{CreateMeterRequest, Credentials, FailureReason, SecurityLevel, SecurityPolicy};
 
 use crate::head::{Head, failure, gmac, lls};
 use crate::meter::Meter;
@@ -41,7 +42,6 @@ fn credentials(meter: &Meter, security: SecurityLevel, policy: SecurityPolicy) -
 /// Reads some hours and compares row by row.
 async fn is_read(head: &Head, meter: &Meter, credentials: Credentials) {
     let serial = meter.text("serial");
-    // Meters with secrets only have the client address of the model for high level security.
     head.create(&serial, &meter.address().to_string(), "UTC", Some(credentials)).await;
     head.read_profile(&serial, FROM, TO).await.unwrap_or_else(|status| panic!("{status:?}\n{}", head.log()));
     let stored = head.sql(&format!(
@@ -66,7 +66,7 @@ async fn gmac_with_every_policy() {
 async fn every_secret_with_and_without_ciphering() {
     let head = Head::start().await;
     for (number, (hls, security)) in BY_SECRET.into_iter().enumerate() {
-        for (step, (word, policy)) in [POLICIES[0], POLICIES[1], POLICIES[3]].into_iter().enumerate() {
+        for (step, (word, policy)) in POLICIES.into_iter().enumerate() {
             let base = format!("{}{step}00", number + 1);
             let meter = Meter::start(&["--hls", hls, "--policy", word, "--serial-base", &base]);
             is_read(&head, &meter, credentials(&meter, security, policy)).await;
@@ -126,4 +126,36 @@ async fn a_password_serves_beside_any_high_level_security() {
     let head = Head::start().await;
     let meter = Meter::start(&["--hls", "sha256", "--policy", "auth"]);
     is_read(&head, &meter, lls(meter.text("password"))).await;
+}
+
+/// What the model of a meter says of its associations is what the meter is sent, and it answers all of it.
+#[tokio::test]
+#[ignore = "needs pymeter.py: see PYMETER"]
+async fn dedicated_keys_and_general_ciphering_as_the_model_says() {
+    let variants = [
+        ("dedicated_key = true", ""),
+        ("ciphering = \"general\"", ""),
+        ("dedicated_key = true\nciphering = \"general\"", ""),
+        ("dedicated_key = true\nciphering = \"general_untitled\"", "proof_counter = \"higher\""),
+    ];
+    for (association, quirks) in variants {
+        let model = include_str!("../../../models/generic-dlms.toml")
+            .replace("name = \"generic-dlms\"", "name = \"variant\"")
+            .replace("max_pdu = 2048", &format!("max_pdu = 2048\n{association}"));
+        let head = Head::knowing("variant", &format!("{model}\n[quirks]\n{quirks}\n")).await;
+        let meter = Meter::start(&["--protected-release"]);
+        let serial = meter.text("serial");
+        let request = CreateMeterRequest {
+            serial: serial.clone(),
+            model: "variant".into(),
+            address: meter.address().to_string(),
+            zone: "UTC".into(),
+            credentials: Some(keys(&meter)),
+            ..Default::default()
+        };
+        InventoryServiceClient::new(head.channel.clone()).create_meter(request).await.unwrap();
+        let read = head.read_profile(&serial, FROM, TO).await;
+        read.unwrap_or_else(|status| panic!("{association}: {status:?}\n{}", head.log()));
+        assert_eq!(head.stored(8), meter.expected(FROM, TO), "{association}");
+    }
 }
