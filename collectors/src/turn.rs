@@ -128,12 +128,15 @@ impl<'a> Turn<'a> {
             return Ok(one_by_one());
         }
         loop {
-            let read = match self.ensure().await {
-                Ok(()) if !self.session.takes_lists() => return Ok(one_by_one()),
-                Ok(()) => self.session.values(descriptors).await,
-                Err(setback) => Err(setback),
-            };
-            match read {
+            // Only what comes of the request itself tells whether the meter takes lists.
+            if let Err(setback) = self.ensure().await {
+                self.recover(setback).await?;
+                continue;
+            }
+            if !self.session.takes_lists() {
+                return Ok(one_by_one());
+            }
+            match self.session.values(descriptors).await {
                 Ok(values) => {
                     self.progressed();
                     let each = values.into_iter().map(|value| match value.map_err(Error::Access) {

@@ -82,9 +82,10 @@ fn register(program: &Program, fleet: &Fleet) {
             "" => "NULL".to_owned(),
             text => format!("'{text}'::bytea"),
         };
+        let policy = if cells["encryption_key"].is_empty() { "none" } else { "authenticated_encrypted" };
         sql += &format!(
-            "WITH new AS (INSERT INTO meter (serial, model, address, server_sap, client_sap, zone, security, client_title)
-                 VALUES ('{}', '{}', '{}', {}, {}, '{}', '{}', {}) RETURNING id)
+            "WITH new AS (INSERT INTO meter (serial, model, address, server_sap, client_sap, zone, security, policy, client_title)
+                 VALUES ('{}', '{}', '{}', {}, {}, '{}', '{}', '{policy}', {}) RETURNING id)
              INSERT INTO meter_secret SELECT id, {password}, {}, {} FROM new;",
             cells["serial"],
             cells["model"],
@@ -126,17 +127,27 @@ async fn ended(program: &Program) {
 /// Invariants 9 and 10.
 fn every_job_has_ended_once_and_for_its_reason(program: &Program, fleet: &Fleet) {
     assert_eq!(
-        program.sql("SELECT count(*) FROM job WHERE finished_at IS NULL OR attempts > max_attempts"),
-        "0"
+        program.sql(
+            "SELECT meter_id, kind, state, attempts, max_attempts, reason, detail FROM job
+                 WHERE finished_at IS NULL OR attempts > max_attempts"
+        ),
+        ""
     );
     assert_eq!(program.sql("SELECT count(*) FROM meter WHERE lease_owner IS NOT NULL"), "0");
     for (number, meter) in (0..).zip(fleet.meters()) {
-        let query = format!(
-            "SELECT DISTINCT j.reason FROM job j JOIN meter m ON m.id = j.meter_id WHERE m.serial = '{}' AND j.state = 'failed'",
-            meter.serial()
-        );
+        let failed = |what: &str| {
+            program.sql(&format!(
+                "SELECT DISTINCT {what} FROM job j JOIN meter m ON m.id = j.meter_id WHERE m.serial = '{}' AND j.state = 'failed'",
+                meter.serial()
+            ))
+        };
         let expected = faults().get(&number).and_then(|(_, reason)| *reason).unwrap_or_default();
-        assert_eq!(program.sql(&query), expected, "meter {number}");
+        assert_eq!(
+            failed("j.reason"),
+            expected,
+            "meter {number}: {}",
+            failed("j.kind, j.attempts, j.detail")
+        );
     }
 }
 
