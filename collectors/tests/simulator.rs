@@ -286,6 +286,17 @@ async fn answers_that_do_not_authenticate_are_never_used() {
     assert!(outcome(Security::Gmac, Fault::WrongTag { after: 14 }).await.is_ok());
 }
 
+/// C-13: whatever is asked of such a meter, it is given up long before its counters are spent.
+#[tokio::test]
+async fn registers_that_do_not_authenticate_are_given_up_soon() {
+    let fleet = fleet(Security::Gmac, 1, &[Fault::WrongTag { after: 1 }]).await;
+    let register = |obis: &str| RegisterRequest { obis: obis.parse().unwrap(), class_id: 3, attribute: 2 };
+    let registers = vec![register("1.0.1.8.0.255"), register("1.0.2.8.0.255")];
+    let reports = collect(vec![work(1, &Arc::new(station(&fleet, 0)), Task::ReadRegisters(registers))]).await;
+    assert_eq!(ended(&reports, 1).unwrap_err().reason, Reason::WrongKey);
+    fleet.shutdown().await;
+}
+
 #[tokio::test]
 async fn the_wrong_meter_is_not_read() {
     let failure = outcome(Security::Gmac, Fault::WrongSerial).await.unwrap_err();
