@@ -7,8 +7,8 @@ use std::fmt;
 
 use crate::Error;
 
-const START: u8 = 0x68;
-const STOP: u8 = 0x16;
+pub(crate) const START: u8 = 0x68;
+pub(crate) const STOP: u8 = 0x16;
 /// Octets in front of what the length counts.
 const HEADER: usize = 4;
 /// Octets behind it: checksum and stop.
@@ -109,7 +109,8 @@ fn open(frame: &[u8]) -> Result<Segment<'_>, Error> {
     Ok(Segment { control, address, number, is_last, source, destination, octets })
 }
 
-fn sum(octets: &[u8]) -> u8 {
+/// The checksum of what the length counts.
+pub(crate) fn sum(octets: &[u8]) -> u8 {
     octets.iter().fold(0, |sum, octet| sum.wrapping_add(*octet))
 }
 

@@ -4,9 +4,8 @@ use super::messages::Message;
 use super::node::{Node, Value};
 use super::walk::{Stop, Walk};
 use crate::Error;
+use crate::mbus::{START, STOP, sum};
 
-const START: u8 = 0x68;
-const STOP: u8 = 0x16;
 /// Octets of a long frame beside those that its length counts: two starts, two lengths, checksum, stop.
 const AROUND: usize = 6;
 
@@ -65,7 +64,7 @@ fn frame<'a>(walk: &mut Walk<'a>, length: usize) -> Result<(bool, &'a [u8]), Sto
     let carried = walk.read("segment", |reader| reader.take(piece))?;
     let from = walk.at();
     let checksum = walk.read("checksum", |reader| reader.u8())?;
-    let owed = counted[..length.min(counted.len())].iter().fold(0u8, |sum, octet| sum.wrapping_add(*octet));
+    let owed = sum(&counted[..length.min(counted.len())]);
     walk.add("checksum", from, &[checksum][..]).note =
         if checksum == owed { "valid".to_owned() } else { format!("wrong, {owed:02X} would be right") };
     match walk.read("stop", |reader| reader.u8())? {

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::ops::Range;
 
 use aes::{Aes128, Aes256};
 use aes_gcm::aead::consts::U12;
@@ -8,9 +9,12 @@ use zeroize::Zeroizing;
 
 use super::{CHALLENGE_MAX, Key, SecurityControl, Suite, SystemTitle};
 use crate::Error;
+use crate::axdr::write_length;
 
 /// Length of an authentication tag, in octets; the same in all suites.
 pub const TAG_LENGTH: usize = 12;
+/// Octets in front of what is protected: control octet and invocation counter.
+pub(super) const FRONT: usize = 5;
 /// Length of an HLS-GMAC proof, in octets: security control, invocation counter, tag.
 pub const PROOF_LENGTH: usize = 1 + 4 + TAG_LENGTH;
 
@@ -83,6 +87,29 @@ impl Cipher {
             }
             (false, _) => self.gcm.encrypt(&nonce, &[], body).map(|_| None),
         }
+    }
+
+    /// Appends what every protected APDU ends with: length, control octet, counter, `plain` protected, and the tag when there is one.
+    /// `fields` is where in `out` stands what is authenticated, too. On an error, `out` is left as far as it came.
+    pub(super) fn append(
+        &self,
+        fields: Range<usize>,
+        title: &SystemTitle,
+        (control, counter): (SecurityControl, u32),
+        plain: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let tag_length = if control.is_authenticated() { TAG_LENGTH } else { 0 };
+        write_length(FRONT + plain.len() + tag_length, out);
+        out.push(control.octet());
+        out.extend_from_slice(&counter.to_be_bytes());
+        let body = out.len();
+        out.extend_from_slice(plain);
+        let (front, text) = out.split_at_mut(body);
+        if let Some(tag) = self.seal_behind(&front[fields], title, control, counter, text)? {
+            out.extend_from_slice(&tag);
+        }
+        Ok(())
     }
 
     /// Checks and unprotects in place what `title` sent under `counter`; `body` is ciphertext (or

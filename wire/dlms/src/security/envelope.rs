@@ -1,3 +1,4 @@
+use super::cipher::FRONT;
 use super::{Cipher, SecurityControl, SystemTitle, TAG_LENGTH, dedicated_tag, global_tag, plain_tag};
 use crate::Error;
 use crate::axdr::{self, Reader};
@@ -32,11 +33,11 @@ pub struct Envelope {
 
 impl Envelope {
     /// Octets that the general envelope of a named sender adds at most to an APDU of up to 65,535 octets.
-    pub const OVERHEAD: usize = 1 + 9 + 3 + 5 + TAG_LENGTH;
+    pub const OVERHEAD: usize = 1 + 9 + 3 + FRONT + TAG_LENGTH;
 
     /// Length of an APDU of `plain` octets in its own `glo-` APDU, authenticated and encrypted.
     pub const fn sealed_length(plain: usize) -> usize {
-        let inside = 5 + plain + TAG_LENGTH;
+        let inside = FRONT + plain + TAG_LENGTH;
         let length = match inside {
             0..0x80 => 1,
             0x80..0x100 => 2,
@@ -47,7 +48,7 @@ impl Envelope {
 
     /// Longest APDU whose own `glo-` APDU, authenticated and encrypted, has at most `limit` octets.
     pub const fn room(limit: usize) -> usize {
-        let bare = limit.saturating_sub(1 + 5 + TAG_LENGTH);
+        let bare = limit.saturating_sub(1 + FRONT + TAG_LENGTH);
         // From the shortest form of the length to the longest.
         let mut length = 1;
         while length < 3 && Self::sealed_length(bare.saturating_sub(length)) > limit {
@@ -152,16 +153,7 @@ impl Envelope {
             Wrapping::GeneralGlobal(title) => write_title(GENERAL_GLOBAL, title, out),
             Wrapping::GeneralDedicated(title) => write_title(GENERAL_DEDICATED, title, out),
         }
-        let tag_length = if self.control.is_authenticated() { TAG_LENGTH } else { 0 };
-        axdr::write_length(5 + plain.len() + tag_length, out);
-        out.push(self.control.octet());
-        out.extend_from_slice(&self.counter.to_be_bytes());
-        let body = out.len();
-        out.extend_from_slice(plain);
-        if let Some(tag) = cipher.seal(sender, self.control, self.counter, &mut out[body..])? {
-            out.extend_from_slice(&tag);
-        }
-        Ok(())
+        cipher.append(0..0, sender, (self.control, self.counter), plain, out)
     }
 }
 

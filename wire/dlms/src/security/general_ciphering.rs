@@ -1,18 +1,15 @@
 //! `general-ciphering` (Green Book, 9.2.7.2.3 and 9.5): an APDU that is protected between any two parties, with a key that its
 //! envelope names, brings along, or agrees on.
 
+use super::cipher::FRONT;
 use super::{
-    Cipher, GeneralHeader, Key, Parties, PrivateKey, PublicKey, Purpose, Scheme, SecurityControl,
-    SystemTitle, TAG_LENGTH,
+    Cipher, GeneralHeader, Key, Parties, PrivateKey, PublicKey, Purpose, Scheme, SecurityControl, SystemTitle,
 };
 use crate::Error;
-use crate::axdr::{Reader, write_length, write_octets};
+use crate::axdr::{Reader, write_octets};
 
 /// Tag of `general-ciphering`.
 pub const GENERAL_CIPHERING: u8 = 0xDD;
-
-/// Octets of security control and invocation counter.
-const FRONT: usize = 5;
 
 /// What is in front of a protected APDU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,23 +109,11 @@ impl<'a> GeneralCiphering<'a> {
         self.header.encode(out);
         let header = start + 1..out.len();
         KeyInfo::encode(self.key.as_ref(), out);
-        let tag_length = if self.control.is_authenticated() { TAG_LENGTH } else { 0 };
-        write_length(FRONT + plain.len() + tag_length, out);
-        out.push(self.control.octet());
-        out.extend_from_slice(&self.counter.to_be_bytes());
-        let body = out.len();
-        out.extend_from_slice(plain);
-        let (front, text) = out.split_at_mut(body);
-        match cipher.seal_behind(&front[header], sender, self.control, self.counter, text) {
-            Ok(tag) => {
-                out.extend_from_slice(tag.as_ref().map_or(&[][..], |tag| tag));
-                Ok(())
-            }
-            Err(error) => {
-                out.truncate(start);
-                Err(error)
-            }
+        let sealed = cipher.append(header, sender, (self.control, self.counter), plain, out);
+        if sealed.is_err() {
+            out.truncate(start);
         }
+        sealed
     }
 
     /// The key that an originator who signs with `signer` agrees on with us, whose static key is `own` ([`Scheme::OnePass`]). Without
