@@ -129,10 +129,7 @@ impl<'a> Turn<'a> {
         }
         loop {
             // Only what comes of the request itself tells whether the meter takes lists.
-            if let Err(setback) = self.ensure().await {
-                self.recover(setback).await?;
-                continue;
-            }
+            self.associate().await?;
             if !self.session.takes_lists() {
                 return Ok(one_by_one());
             }
@@ -210,6 +207,11 @@ impl<'a> Turn<'a> {
     /// Opens a fresh association, again if need be: an order that got lost on the one before can not be taken up any more.
     pub(crate) async fn renew(&mut self) -> Result<(), Setback> {
         self.session.close().await;
+        self.associate().await
+    }
+
+    /// Opens the association if it is not open, again if need be.
+    async fn associate(&mut self) -> Result<(), Setback> {
         loop {
             match self.ensure().await {
                 Ok(()) => return Ok(()),
