@@ -1,41 +1,64 @@
-use std::{fmt, net::Ipv6Addr, str::FromStr};
+mod parse;
+#[cfg(test)]
+mod tests;
 
-/// Longest address, in octets: a DNS name (RFC 1035), a scheme and a port fit.
-const LENGTH_MAX: usize = 255;
-/// Speeds of serial lines, in bits per second (IEC 62056-46, 6.2.1, and IEC 62056-21, 6.3.14).
-const SPEEDS: [u32; 10] = [300, 600, 1200, 2400, 4800, 9600, 19_200, 38_400, 57_600, 115_200];
-/// Speed of a line when its address names none.
-const SPEED: u32 = 9600;
-/// Speed at which an opening by mode E begins (IEC 62056-21, 6.3.1).
-const OPENING_SPEED: u32 = 300;
-/// Where devices are: nothing else is opened, whatever an address says.
-const DEVICES: &str = "/dev/";
+use std::fmt;
 
-/// Where a line ends and what is spoken on it. All meters of one bus have the same address.
+/// Where a line ends and what is spoken on it.
 ///
 /// | text | what it means |
 /// |---|---|
 /// | `host:port` | TCP with the wrapper of IEC 62056-47; an IPv6 address stands in brackets |
+/// | `udp://host:port` | UDP with the wrapper |
 /// | `hdlc://host:port` | TCP with HDLC (IEC 62056-46): a meter, or a gateway to a bus |
-/// | `serial:///dev/ttyS0?baud=9600&parity=none` | HDLC on a serial device of this machine; both options may be left out |
-/// | `optical:///dev/ttyUSB0?baud=300` | the same behind an opening by IEC 62056-21 mode E that begins at this speed, 300 when it is left out |
+/// | `serial:///dev/ttyS0?baud=9600&parity=none` | a serial device of this machine; DLMS meters speak HDLC there |
+/// | `serial://host:port?baud=9600&parity=none` | a serial port behind a TCP gateway that is set to this speed and parity |
+/// | `rfc2217://host:port?baud=9600&parity=none` | a serial port behind a gateway that is told speed and parity (RFC 2217) |
+/// | `optical:///dev/ttyUSB0?baud=300` | a device behind an opening by IEC 62056-21 that begins at this speed, 300 when it is left out |
+/// | `inbound://ID` | a connection that the meter, or its modem, opens and on which it calls itself so; with `?framing=hdlc` HDLC, else the wrapper |
+/// | `concentrator://SERIAL/NODE` | a node of the concentrator with this serial number |
 ///
 /// `baud` is 300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600 or 115200; `parity` is `none`, `even` or `odd`; there are always 8 data bits
-/// and 1 stop bit. It is read by [`FromStr`] and written by [`Display`](fmt::Display) with every option, so that one line has one text.
+/// and 1 stop bit. Serial ways take `echo=yes`, too, where the adapter sends back what it is sent. It is read by
+/// [`FromStr`](std::str::FromStr) and written by [`Display`](fmt::Display) with speed and parity, and with other options only where they
+/// are not the usual ones, so that one way has one text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Address(Line);
+pub struct Address(Way);
 
-/// The kinds of lines.
+/// The kinds of ways.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Line {
-    /// TCP with the wrapper, to `host:port`.
-    Wrapper(String),
-    /// TCP with HDLC, to `host:port`.
-    Hdlc(String),
-    /// A serial device with HDLC.
-    Serial { device: String, speed: u32, parity: Parity },
-    /// A serial device with HDLC behind an opening by mode E, which begins at `speed`.
+pub(crate) enum Way {
+    /// TCP to `host:port`.
+    Tcp { host: String, framing: FramingKind },
+    /// UDP to `host:port`, with the wrapper.
+    Udp(String),
+    /// A serial device.
+    Device { device: String, characters: Characters },
+    /// A serial port behind `host:port`; with `orders` that end takes those of RFC 2217.
+    Gateway { host: String, characters: Characters, orders: bool },
+    /// A serial device behind an opening by IEC 62056-21, which begins at `speed`.
     Optical { device: String, speed: u32 },
+    /// A connection of somebody who calls himself `id`.
+    Inbound { id: String, framing: FramingKind },
+    /// A node of a concentrator.
+    Concentrator { serial: String, node: String },
+}
+
+/// What stands between octets and APDUs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum FramingKind {
+    Wrapper,
+    Hdlc,
+}
+
+/// How characters go over a serial line; 8 data bits and 1 stop bit always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Characters {
+    /// Bits per second.
+    pub(crate) speed: u32,
+    pub(crate) parity: Parity,
+    /// What is sent comes back.
+    pub(crate) echo: bool,
 }
 
 /// The parity bit of a serial line.
@@ -62,10 +85,12 @@ impl Parity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
     /// It is too long.
-    #[error("at most {LENGTH_MAX} characters are expected")]
+    #[error("at most {} characters are expected", parse::LENGTH_MAX)]
     TooLong,
     /// It begins with another scheme than those that are known.
-    #[error("host:port, hdlc://host:port, serial:///dev/NAME or optical:///dev/NAME is expected")]
+    #[error(
+        "host:port is expected, or something that begins with udp://, hdlc://, serial://, rfc2217://, optical://, inbound:// or concentrator://"
+    )]
     Scheme,
     /// It is no host and port.
     #[error("host:port is expected, with an IPv6 address in brackets and a port from 1 to 65535")]
@@ -74,7 +99,9 @@ pub enum AddressError {
     #[error("a device below /dev/ is expected")]
     Device,
     /// An option is unknown for this kind of line, or is given twice.
-    #[error("the options of serial are baud and parity, that of optical is baud, each at most once")]
+    #[error(
+        "the options of serial and rfc2217 are baud, parity and echo, that of optical is baud, that of inbound is framing, each at most once"
+    )]
     Option,
     /// There is no such speed.
     #[error("baud is 300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600 or 115200")]
@@ -82,186 +109,95 @@ pub enum AddressError {
     /// There is no such parity.
     #[error("parity is none, even or odd")]
     Parity,
+    /// It is neither yes nor no.
+    #[error("echo is yes or no")]
+    Echo,
+    /// There is no such framing.
+    #[error("framing is wrapper or hdlc")]
+    Framing,
+    /// It names nobody who calls.
+    #[error("inbound://ID is expected, with up to {} visible characters but / ? and comma", parse::NAME_MAX)]
+    Caller,
+    /// It names no node of a concentrator.
+    #[error(
+        "concentrator://SERIAL/NODE is expected, with up to {} visible characters but / ? and comma each",
+        parse::NAME_MAX
+    )]
+    Node,
 }
 
 impl Address {
-    /// Whether HDLC is spoken there, which has addresses of its own: a client address of one octet, and device addresses.
+    /// Whether DLMS meters speak HDLC there, which has addresses of its own: a client address of one octet, and device addresses.
     pub const fn is_hdlc(&self) -> bool {
-        !matches!(self.0, Line::Wrapper(_))
+        match &self.0 {
+            Way::Tcp { framing, .. } | Way::Inbound { framing, .. } => matches!(framing, FramingKind::Hdlc),
+            Way::Device { .. } | Way::Gateway { .. } | Way::Optical { .. } => true,
+            Way::Udp(_) | Way::Concentrator { .. } => false,
+        }
+    }
+
+    /// The name of the line, which is the same for all stations that share it, whatever is spoken with each of them. One line is used by one
+    /// channel at a time.
+    pub fn line(&self) -> String {
+        match &self.0 {
+            Way::Tcp { host, .. } | Way::Udp(host) | Way::Gateway { host, .. } => host.clone(),
+            Way::Device { device, .. } | Way::Optical { device, .. } => device.clone(),
+            Way::Inbound { id, .. } => format!("inbound://{id}"),
+            Way::Concentrator { serial, .. } => Self::line_of_concentrator(serial),
+        }
+    }
+
+    /// The name of the line that a concentrator and its nodes share.
+    pub fn line_of_concentrator(serial: &str) -> String {
+        format!("concentrator://{serial}")
+    }
+
+    /// The serial number of the concentrator before the station, and the station's name there.
+    pub fn node(&self) -> Option<(&str, &str)> {
+        match &self.0 {
+            Way::Concentrator { serial, node } => Some((serial, node)),
+            _ => None,
+        }
+    }
+
+    /// What the caller has to call himself, when the meter opens the connection.
+    pub fn caller(&self) -> Option<&str> {
+        match &self.0 {
+            Way::Inbound { id, .. } => Some(id),
+            _ => None,
+        }
     }
 
     /// Whether the line is a device of this machine.
     pub(crate) const fn is_device(&self) -> bool {
-        matches!(self.0, Line::Serial { .. } | Line::Optical { .. })
+        matches!(self.0, Way::Device { .. } | Way::Optical { .. })
     }
 
-    pub(crate) const fn line(&self) -> &Line {
+    pub(crate) const fn way(&self) -> &Way {
         &self.0
     }
 }
 
-impl FromStr for Address {
-    type Err = AddressError;
-
-    fn from_str(text: &str) -> Result<Self, AddressError> {
-        if text.len() > LENGTH_MAX {
-            return Err(AddressError::TooLong);
-        }
-        let line = match text.split_once("://") {
-            None => Line::Wrapper(host(text)?),
-            Some(("hdlc", rest)) => Line::Hdlc(host(rest)?),
-            Some(("serial", rest)) => {
-                let (device, [speed, parity]) = device(rest, ["baud", "parity"])?;
-                let parity = parity.map_or(Ok(Parity::None), self::parity)?;
-                Line::Serial { device, speed: speed.map_or(Ok(SPEED), self::speed)?, parity }
-            }
-            Some(("optical", rest)) => {
-                let (device, [speed]) = device(rest, ["baud"])?;
-                Line::Optical { device, speed: speed.map_or(Ok(OPENING_SPEED), self::speed)? }
-            }
-            Some(_) => return Err(AddressError::Scheme),
-        };
-        Ok(Self(line))
+impl fmt::Display for Characters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let echo = if self.echo { "&echo=yes" } else { "" };
+        write!(f, "baud={}&parity={}{echo}", self.speed, self.parity.as_str())
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Line::Wrapper(host) => f.write_str(host),
-            Line::Hdlc(host) => write!(f, "hdlc://{host}"),
-            Line::Serial { device, speed, parity } => {
-                write!(f, "serial://{device}?baud={speed}&parity={}", parity.as_str())
-            }
-            Line::Optical { device, speed } => write!(f, "optical://{device}?baud={speed}"),
+            Way::Tcp { host, framing: FramingKind::Wrapper } => f.write_str(host),
+            Way::Tcp { host, framing: FramingKind::Hdlc } => write!(f, "hdlc://{host}"),
+            Way::Udp(host) => write!(f, "udp://{host}"),
+            Way::Device { device, characters } => write!(f, "serial://{device}?{characters}"),
+            Way::Gateway { host, characters, orders: false } => write!(f, "serial://{host}?{characters}"),
+            Way::Gateway { host, characters, orders: true } => write!(f, "rfc2217://{host}?{characters}"),
+            Way::Optical { device, speed } => write!(f, "optical://{device}?baud={speed}"),
+            Way::Inbound { id, framing: FramingKind::Wrapper } => write!(f, "inbound://{id}"),
+            Way::Inbound { id, framing: FramingKind::Hdlc } => write!(f, "inbound://{id}?framing=hdlc"),
+            Way::Concentrator { serial, node } => write!(f, "concentrator://{serial}/{node}"),
         }
-    }
-}
-
-fn host(text: &str) -> Result<String, AddressError> {
-    let (host, port) = text.rsplit_once(':').ok_or(AddressError::Host)?;
-    let is_name = |name: &str| {
-        !name.is_empty() && name.bytes().all(|octet| octet.is_ascii_alphanumeric() || b".-_".contains(&octet))
-    };
-    let host_fits = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        Some(inner) => inner.parse::<Ipv6Addr>().is_ok(),
-        None => is_name(host),
-    };
-    let digits = !port.is_empty() && port.bytes().all(|octet| octet.is_ascii_digit());
-    let fits = host_fits && digits && port.parse::<u16>().is_ok_and(|port| port > 0);
-    if fits { Ok(text.to_owned()) } else { Err(AddressError::Host) }
-}
-
-/// A device, and the values of its options in the order of their names.
-fn device<'a, const N: usize>(
-    text: &'a str,
-    names: [&str; N],
-) -> Result<(String, [Option<&'a str>; N]), AddressError> {
-    let (path, options) = match text.split_once('?') {
-        Some((path, options)) => (path, options.split('&').collect()),
-        None => (text, Vec::new()),
-    };
-    let name = path.strip_prefix(DEVICES).ok_or(AddressError::Device)?;
-    let is_part = |part: &str| {
-        !matches!(part, "" | "." | "..")
-            && part.bytes().all(|octet| octet.is_ascii_alphanumeric() || b".-_:+".contains(&octet))
-    };
-    if !name.split('/').all(is_part) {
-        return Err(AddressError::Device);
-    }
-    let mut values = [None; N];
-    for option in options {
-        let (name, value) = option.split_once('=').ok_or(AddressError::Option)?;
-        let place = names.iter().position(|known| *known == name).ok_or(AddressError::Option)?;
-        if values[place].replace(value).is_some() {
-            return Err(AddressError::Option);
-        }
-    }
-    Ok((path.to_owned(), values))
-}
-
-fn speed(text: &str) -> Result<u32, AddressError> {
-    SPEEDS.into_iter().find(|speed| speed.to_string() == text).ok_or(AddressError::Speed)
-}
-
-fn parity(text: &str) -> Result<Parity, AddressError> {
-    Parity::ALL.into_iter().find(|parity| parity.as_str() == text).ok_or(AddressError::Parity)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_line_has_one_text() {
-        for (given, kept) in [
-            ("10.1.2.3:4059", "10.1.2.3:4059"),
-            ("meter-17.example.com:1", "meter-17.example.com:1"),
-            ("[2001:db8::1]:65535", "[2001:db8::1]:65535"),
-            ("a_b:80", "a_b:80"),
-            ("hdlc://gateway.example:4001", "hdlc://gateway.example:4001"),
-            ("hdlc://[::1]:4001", "hdlc://[::1]:4001"),
-            ("serial:///dev/ttyS0", "serial:///dev/ttyS0?baud=9600&parity=none"),
-            ("serial:///dev/ttyS0?parity=even", "serial:///dev/ttyS0?baud=9600&parity=even"),
-            ("serial:///dev/pts/5?parity=odd&baud=300", "serial:///dev/pts/5?baud=300&parity=odd"),
-            (
-                "serial:///dev/serial/by-id/usb-FTDI_FT232R-if00-port0?baud=115200",
-                "serial:///dev/serial/by-id/usb-FTDI_FT232R-if00-port0?baud=115200&parity=none",
-            ),
-            ("optical:///dev/ttyUSB0", "optical:///dev/ttyUSB0?baud=300"),
-            ("optical:///dev/ttyUSB0?baud=9600", "optical:///dev/ttyUSB0?baud=9600"),
-        ] {
-            let address: Address = given.parse().unwrap();
-            assert_eq!(address.to_string(), kept);
-            assert_eq!(kept.parse(), Ok(address));
-        }
-    }
-
-    #[test]
-    fn everything_else_is_refused_by_name() {
-        use AddressError as Error;
-        let long = format!("{}:1", "a".repeat(254));
-        for (wrong, error) in [
-            ("", Error::Host),
-            ("host", Error::Host),
-            (":1", Error::Host),
-            ("host:", Error::Host),
-            ("host:0", Error::Host),
-            ("host:65536", Error::Host),
-            ("2001:db8::1:80", Error::Host),
-            ("[x]:1", Error::Host),
-            ("a b:1", Error::Host),
-            ("h:+1", Error::Host),
-            ("hdlc://host", Error::Host),
-            ("hdlc:///dev/ttyS0", Error::Host),
-            ("hdlc://host:1/", Error::Host),
-            ("hdlc://host:1?baud=300", Error::Host),
-            (&long, Error::TooLong),
-            ("tcp://host:1", Error::Scheme),
-            ("HDLC://host:1", Error::Scheme),
-            ("serial://ttyS0", Error::Device),
-            ("serial:///etc/passwd", Error::Device),
-            ("serial:///dev/", Error::Device),
-            ("serial:///dev/../etc/passwd", Error::Device),
-            ("serial:///dev//ttyS0", Error::Device),
-            ("serial:///dev/tty S0", Error::Device),
-            ("serial:///dev/ttyS0?", Error::Option),
-            ("serial:///dev/ttyS0?baud", Error::Option),
-            ("serial:///dev/ttyS0?stop=2", Error::Option),
-            ("serial:///dev/ttyS0?baud=300&baud=300", Error::Option),
-            ("serial:///dev/ttyS0?baud=9601", Error::Speed),
-            ("serial:///dev/ttyS0?baud=09600", Error::Speed),
-            ("serial:///dev/ttyS0?parity=mark", Error::Parity),
-            ("optical:///dev/ttyUSB0?parity=even", Error::Option),
-        ] {
-            assert_eq!(wrong.parse::<Address>(), Err(error), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn what_speaks_hdlc() {
-        let is_hdlc = |text: &str| text.parse::<Address>().unwrap().is_hdlc();
-        assert!(!is_hdlc("h:1"));
-        assert!(["hdlc://h:1", "serial:///dev/ttyS0", "optical:///dev/ttyS0"].into_iter().all(is_hdlc));
     }
 }

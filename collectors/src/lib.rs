@@ -64,5 +64,5 @@ pub use seed::Seed;
 pub use tariff::{Activation, HeldTariff, PushTariff, TariffObjects};
 pub use work::{
     Captures, Covered, Event, JobId, MeterId, ProfileRange, RegisterRequest, RegisterValue, Report, Station,
-    Task, Work,
+    Task, Via, Work,
 };

@@ -24,9 +24,14 @@ pub struct Station {
     pub meter: MeterId,
     /// Where its line ends and what is spoken on it.
     pub address: Address,
-    /// The meter on an HDLC line: the lower part of its address, 1 to 16381. `None` with the wrapper, and where the meter takes an address
-    /// without a lower part.
-    pub device_address: Option<u16>,
+    /// The meter on its line, as its language has it: with HDLC the lower part of the address, 1 to 16381. `None` with the wrapper, and where
+    /// the meter takes an address without a lower part.
+    pub device_address: Option<u64>,
+    /// Which sub-unit of the device is meant: a household of a multi-user meter, a channel of M-Bus; counted from 1. `None` for the device
+    /// itself.
+    pub subunit: Option<u8>,
+    /// The concentrator through which it is reached; there when the address names one.
+    pub via: Option<Arc<Via>>,
     /// The logical device inside the meter: wrapper port of the server, upper part of its HDLC address.
     pub server_sap: u16,
     /// Who the head-end is for the meter: wrapper port or HDLC address of the client.
@@ -39,6 +44,17 @@ pub struct Station {
     pub serial: Option<String>,
     /// The zone of the meter's clock, for times that it sends without a deviation.
     pub zone: TimeZone,
+}
+
+/// A concentrator that stands between the head-end and meters.
+#[derive(Debug, Clone)]
+pub struct Via {
+    /// The concentrator in the inventory.
+    pub meter: MeterId,
+    /// Where its own line ends.
+    pub address: Address,
+    /// What this type of concentrator can do.
+    pub model: Arc<Model>,
 }
 
 /// What a channel is asked to do: one task on one meter.

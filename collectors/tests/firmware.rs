@@ -67,6 +67,8 @@ fn station(fleet: &Fleet, model: Arc<Model>) -> Arc<Station> {
         meter: 1,
         address: fleet.addresses()[0].to_string().parse().unwrap(),
         device_address: None,
+        subunit: None,
+        via: None,
         server_sap: model.association.server_sap,
         client_sap: model.association.client_sap_hls,
         credentials: Credentials::gmac(

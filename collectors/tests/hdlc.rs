@@ -28,7 +28,9 @@ fn station(level: Level, place: u16) -> Arc<Station> {
     Arc::new(Station {
         meter: i32::from(place),
         address: "serial:///dev/bus?baud=9600".parse().unwrap(),
-        device_address: Some(FIRST_DEVICE + place),
+        device_address: Some(u64::from(FIRST_DEVICE + place)),
+        subunit: None,
+        via: None,
         ..common::station(level)
     })
 }

@@ -173,7 +173,9 @@ async fn hdlc_is_shown_frame_by_frame_and_no_password_also_when_the_line_brings_
     tokio::spawn(channel.seen_through(instruments).run(receiver));
     let station = collectors::Station {
         address: "hdlc://gateway:1".parse().unwrap(),
-        device_address: Some(FIRST_DEVICE),
+        device_address: Some(u64::from(FIRST_DEVICE)),
+        subunit: None,
+        via: None,
         ..station(Level::Lls)
     };
     works.send(work(1, &Arc::new(station), Task::ReadProfile(whole_day()))).await.unwrap();

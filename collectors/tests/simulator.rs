@@ -76,6 +76,8 @@ fn station(fleet: &Fleet, number: usize) -> Station {
         meter: i32::try_from(number).unwrap(),
         address: fleet.addresses()[number].to_string().parse().unwrap(),
         device_address: None,
+        subunit: None,
+        via: None,
         server_sap: model.association.server_sap,
         client_sap,
         credentials,

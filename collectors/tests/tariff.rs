@@ -108,6 +108,8 @@ impl Bench {
             meter: 1,
             address: self.fleet.addresses()[0].to_string().parse().unwrap(),
             device_address: None,
+            subunit: None,
+            via: None,
             server_sap: model.association.server_sap,
             client_sap: model.association.client_sap_hls,
             credentials: Credentials::gmac(

@@ -177,7 +177,9 @@ impl Link {
 }
 
 /// Address of a logical device, in the size that its model insists on.
-fn server(logical: u16, device: Option<u16>, size: Option<AddressSize>) -> Result<Address, AddressError> {
+fn server(logical: u16, device: Option<u64>, size: Option<AddressSize>) -> Result<Address, AddressError> {
+    // Above any device it is above any address, and refused as that.
+    let device = device.map(|device| u16::try_from(device).unwrap_or(u16::MAX));
     match size {
         None => Address::server(logical, device),
         Some(size) => Address::sized(logical, device, size),

@@ -1,14 +1,15 @@
 //! The physical way to meters: one file per kind of line and per framing, one kind of error for all.
 //!
-//! A [`Dialer`] opens lines; a `Line` sends and receives whole APDUs to and from one station and counts octets. From the outside in: `Line` here,
-//! `framing` between APDUs and octets (the wrapper, or in `link` the HDLC link), `socket` for the octets (`tcp`, `serial`, `memory`); `optical` wakes
-//! a meter up by mode E. The set of lines is closed, hence enums and no trait. `tap` writes the protocol log of any of them, `secret`
-//! knows what must not be in it.
+//! A [`Dialer`] opens ports and lines; a `Line` sends and receives whole APDUs to and from one station. From the outside in: `Line` here,
+//! `framing` between APDUs and octets (the wrapper, or in `link` the HDLC link), `port` for the octets, which it counts, over a `socket` (`tcp`,
+//! `serial`, `memory`); `optical` wakes a meter up by mode E. Languages without APDUs use a port. The set of lines is closed, hence enums and no
+//! trait. `tap` writes the protocol log of any of them, `secret` knows what must not be in it.
 
 mod framing;
 mod link;
 mod memory;
 mod optical;
+mod port;
 mod secret;
 mod serial;
 mod socket;
@@ -26,16 +27,15 @@ use self::{
     tap::Tap,
 };
 use crate::{
-    Limits, Reason, Station, address,
+    Limits, Reason, Station,
+    address::{Characters, Way},
     exchange::Subject,
-    instruments::{Held, Instruments},
+    instruments::Instruments,
 };
 
 pub(crate) use framing::Origin;
 pub use memory::MemoryDialer;
-
-/// Most octets taken from a line at once.
-const READ_MAX: usize = 4096;
+pub(crate) use port::Port;
 
 /// Opens lines.
 #[derive(Debug, Clone)]
@@ -54,39 +54,42 @@ impl Dialer {
         limits: &Limits,
         instruments: &Arc<Instruments>,
     ) -> Result<Line, LineError> {
+        let port = self.open(station, limits, instruments).await?;
+        Line::over(port, station, limits).await
+    }
+
+    /// Opens the way to a station for octets.
+    pub(crate) async fn open(
+        &self,
+        station: &Station,
+        limits: &Limits,
+        instruments: &Arc<Instruments>,
+    ) -> Result<Port, LineError> {
         let limit = limits.connect_timeout;
         let mut tap = Tap::of(station);
         let (socket, speed) = match self {
             Self::Memory(dialer) => (Socket::Memory(dialer.connect(limit).await?), None),
-            Self::System => match station.address.line() {
-                address::Line::Wrapper(host) | address::Line::Hdlc(host) => {
-                    (Socket::Tcp(tcp::connect(host, limit).await?), None)
+            Self::System => match station.address.way() {
+                Way::Tcp { host, .. } => (Socket::Tcp(tcp::connect(host, limit).await?), None),
+                Way::Gateway { host, characters: Characters { speed, .. }, orders: false } => {
+                    (Socket::Tcp(tcp::connect(host, limit).await?), Some(*speed))
                 }
-                address::Line::Serial { device, speed, parity } => {
-                    let characters = serial::Characters::eight(*speed, *parity);
-                    (Socket::Serial(serial::open(device, characters)?), Some(*speed))
+                Way::Device { device, characters } => {
+                    let port = serial::open(device, serial::Format::eight(*characters))?;
+                    (Socket::Serial(port), Some(characters.speed))
                 }
-                address::Line::Optical { device, speed } => {
+                Way::Optical { device, speed } => {
                     let (port, speed) =
                         optical::open(device, *speed, limits, (&mut tap, instruments.protocol_log())).await?;
                     (Socket::Serial(port), Some(speed))
                 }
+                Way::Gateway { .. } | Way::Udp(_) | Way::Inbound { .. } | Way::Concentrator { .. } => {
+                    let detail = "this collector does not serve such lines";
+                    return Err(LineError::NoRoute(detail.to_owned()));
+                }
             },
         };
-        let mut line = Line {
-            socket,
-            framing: Framing::of(station, speed, limits)?,
-            answer_time: limits.response_timeout,
-            out: Vec::new(),
-            written: 0,
-            last_sent: Instant::now(),
-            last_octets: Instant::now(),
-            bytes: 0,
-            held: Held::line(instruments),
-            tap,
-        };
-        line.set_up().await?;
-        Ok(line)
+        Ok(Port::new(socket, speed, tap, instruments))
     }
 }
 
@@ -121,22 +124,21 @@ pub(crate) enum LineError {
 /// An open line to one station.
 #[derive(Debug)]
 pub(crate) struct Line {
-    socket: Socket,
+    port: Port,
     framing: Framing,
     /// Longest time without a frame while an answer comes in several.
     answer_time: Duration,
-    /// Frames to be sent, and how many octets of them were. They outlive a wait that is dropped.
-    out: Vec<u8>,
-    written: usize,
-    /// When octets were sent last, and when some were sent or came.
-    last_sent: Instant,
-    last_octets: Instant,
-    bytes: u64,
-    held: Held,
-    tap: Tap,
 }
 
 impl Line {
+    /// A line over an open port, with a link where the framing has one.
+    pub(crate) async fn over(port: Port, station: &Station, limits: &Limits) -> Result<Self, LineError> {
+        let framing = Framing::of(station, port.speed, limits)?;
+        let mut line = Self { port, framing, answer_time: limits.response_timeout };
+        line.set_up().await?;
+        Ok(line)
+    }
+
     /// Whether APDUs can go one behind the other, without an answer in between.
     pub(crate) const fn takes_streams(&self) -> bool {
         matches!(self.framing, Framing::Wrapper(_))
@@ -144,27 +146,28 @@ impl Line {
 
     /// Octets sent and received so far.
     pub(crate) const fn bytes(&self) -> u64 {
-        self.bytes
+        self.port.bytes()
     }
 
     /// Where it is counted.
     pub(crate) const fn instruments(&self) -> &Arc<Instruments> {
-        self.held.instruments()
+        self.port.instruments()
     }
 
     /// Notes an exchange that is over: what it was about, the octets of its APDUs, and why it failed.
     pub(crate) fn note(&mut self, subject: &Subject, octets: (usize, usize), failed: Option<Reason>) {
-        let instruments = self.held.instruments();
+        let instruments = Arc::clone(self.port.instruments());
         instruments.count(subject.service, failed);
-        self.tap.exchanged(instruments.protocol_log(), subject, octets, failed);
+        self.port.tap.exchanged(instruments.protocol_log(), subject, octets, failed);
     }
 
     /// Sends one APDU, or as much of it as the station takes before it says something; [`receive`](Self::receive) sends the rest.
     pub(crate) async fn send(&mut self, apdu: &[u8], limit: Duration) -> Result<(), LineError> {
         let ports = self.framing.ports();
-        self.framing.send(apdu, &mut self.out)?;
-        self.tap.sending(self.held.instruments().protocol_log(), ports, apdu);
-        timeout(limit, self.flush()).await.map_err(|_| LineError::Silent)?
+        self.framing.send(apdu, &mut self.port.out)?;
+        let instruments = Arc::clone(self.port.instruments());
+        self.port.tap.sending(instruments.protocol_log(), ports, apdu);
+        timeout(limit, self.port.flush()).await.map_err(|_| LineError::Silent)?
     }
 
     /// Waits until the deadline for a whole APDU, puts it into `apdu` and says whose it is. While the station sends frame after frame
@@ -176,30 +179,29 @@ impl Line {
     ) -> Result<Origin, LineError> {
         loop {
             if let Step::Apdu(arrival) = self.advance(apdu, deadline).await? {
-                self.tap.received(self.held.instruments().protocol_log(), arrival, apdu);
+                let instruments = Arc::clone(self.port.instruments());
+                self.port.tap.received(instruments.protocol_log(), arrival, apdu);
                 return Ok(arrival.origin);
             }
         }
     }
 
-    /// Closes the line, and the link on it when there is one; what the other side thinks of it does not matter any more.
+    /// Closes the line, and the link on it when there is one.
     pub(crate) async fn close(mut self, limit: Duration) {
         if let Framing::Hdlc(link) = &mut self.framing
-            && link.disconnect(&mut self.out)
+            && link.disconnect(&mut self.port.out)
         {
             let deadline = Instant::now() + limit;
             let mut stray = Vec::new();
             while !matches!(self.advance(&mut stray, deadline).await, Ok(Step::Disconnected) | Err(_)) {}
         }
-        if !matches!(timeout(limit, self.socket.shutdown()).await, Ok(Ok(()))) {
-            tracing::trace!("line was already broken when it was closed");
-        }
+        self.port.close(limit).await;
     }
 
     /// Sets the link up, when the framing has one.
     async fn set_up(&mut self) -> Result<(), LineError> {
         let Framing::Hdlc(link) = &mut self.framing else { return Ok(()) };
-        link.connect(&mut self.out)?;
+        link.connect(&mut self.port.out)?;
         let deadline = Instant::now() + self.answer_time;
         let mut stray = Vec::new();
         while self.advance(&mut stray, deadline).await? != Step::Connected {}
@@ -209,11 +211,11 @@ impl Line {
     /// Goes on until something has come of it: never with [`Step::Wait`] or [`Step::Reply`].
     async fn advance(&mut self, apdu: &mut Vec<u8>, mut deadline: Instant) -> Result<Step, LineError> {
         loop {
-            timeout_at(deadline, self.flush()).await.map_err(|_| self.nothing())??;
+            timeout_at(deadline, self.port.flush()).await.map_err(|_| self.nothing())??;
             let (frames, bad) = (self.framing.frames(), self.framing.bad_frames());
-            let step = self.framing.step(apdu, &mut self.out)?;
+            let step = self.framing.step(apdu, &mut self.port.out)?;
             if self.framing.bad_frames() != bad {
-                self.held.instruments().damaged(bad, self.framing.bad_frames());
+                self.port.instruments().damaged(bad, self.framing.bad_frames());
             }
             if self.framing.frames() > frames {
                 deadline = deadline.max(Instant::now() + self.answer_time);
@@ -226,13 +228,14 @@ impl Line {
             let mut until = deadline;
             if let Some(patience) = self.framing.patience() {
                 // What was sent may still be on its way.
-                deadline = deadline.max(self.last_sent + patience);
-                until = deadline.min(self.last_octets + patience);
+                deadline = deadline.max(self.port.last_sent + patience);
+                until = deadline.min(self.port.last_octets + patience);
             }
-            match timeout_at(until, self.fill()).await {
+            let filled = timeout_at(until, self.port.fill(|octets| self.framing.push(octets))).await;
+            match filled {
                 Ok(filled) => filled?,
                 Err(_) if until < deadline => {
-                    self.framing.silence(&mut self.out).map_err(|error| match error {
+                    self.framing.silence(&mut self.port.out).map_err(|error| match error {
                         LineError::Silent => self.nothing(),
                         other => other,
                     })?
@@ -247,41 +250,5 @@ impl Line {
         let BadFrames { header, frame, flag, noise_octets: octets } = self.framing.bad_frames();
         let frames = header + frame + flag;
         if frames + octets == 0 { LineError::Silent } else { LineError::Noisy { frames, octets } }
-    }
-
-    /// Writes what is to be sent. May be dropped: the rest stays to be sent.
-    async fn flush(&mut self) -> Result<(), LineError> {
-        if self.out.is_empty() {
-            return Ok(());
-        }
-        while let Some(rest) = self.out.get(self.written..).filter(|rest| !rest.is_empty()) {
-            match self.socket.write(rest).await {
-                Ok(0) | Err(_) => return Err(LineError::Cut),
-                Ok(written) => self.written += written,
-            }
-        }
-        self.bytes += self.out.len() as u64;
-        self.held.instruments().sent(self.out.len());
-        self.tap.sent(self.held.instruments().protocol_log(), &self.out);
-        self.out.clear();
-        self.written = 0;
-        self.last_sent = Instant::now();
-        self.last_octets = self.last_sent;
-        Ok(())
-    }
-
-    async fn fill(&mut self) -> Result<(), LineError> {
-        let mut chunk = [0; READ_MAX];
-        match self.socket.read(&mut chunk).await {
-            Ok(0) | Err(_) => Err(LineError::Cut),
-            Ok(got) => {
-                self.bytes += got as u64;
-                self.held.instruments().received(got);
-                self.tap.arrived(self.held.instruments().protocol_log(), &chunk[..got]);
-                self.framing.push(&chunk[..got]);
-                self.last_octets = Instant::now();
-                Ok(())
-            }
-        }
     }
 }

@@ -9,7 +9,7 @@ use tokio_serial::{DataBits, SerialStream};
 
 use super::{
     LineError,
-    serial::{self, Characters},
+    serial::{self, Format},
     tap::{Direction, Tap},
 };
 use crate::{Limits, ProtocolLog, address::Parity};
@@ -27,7 +27,7 @@ pub(super) async fn open(
     limits: &Limits,
     (tap, log): (&mut Tap, &ProtocolLog),
 ) -> Result<(SerialStream, u32), LineError> {
-    let seven = Characters { speed, data_bits: DataBits::Seven, parity: Parity::Even };
+    let seven = Format { speed, data_bits: DataBits::Seven, parity: Parity::Even };
     let mut port = serial::open(device, seven)?;
     let mut agreed = Err(LineError::Silent);
     for _ in 0..TRIES {
@@ -39,7 +39,8 @@ pub(super) async fn open(
     }
     let agreed = agreed?.baud();
     sleep(CHANGE_PAUSE).await;
-    serial::change(&mut port, Characters::eight(agreed, Parity::None))?;
+    let eight = Format { speed: agreed, data_bits: DataBits::Eight, parity: Parity::None };
+    serial::change(&mut port, eight)?;
     tracing::debug!(speed = agreed, "the meter goes on with HDLC");
     Ok((port, agreed))
 }

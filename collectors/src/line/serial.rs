@@ -3,29 +3,30 @@ use std::io;
 use tokio_serial::{DataBits, ErrorKind, FlowControl, SerialPort, SerialPortBuilderExt, SerialStream};
 
 use super::LineError;
-use crate::address::Parity;
+use crate::address::{Characters, Parity};
 
 /// How characters are sent on a serial line; one stop bit always.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Characters {
+pub(super) struct Format {
     /// Bits per second.
     pub(super) speed: u32,
     pub(super) data_bits: DataBits,
     pub(super) parity: Parity,
 }
 
-impl Characters {
-    /// Eight data bits, as HDLC needs them.
-    pub(super) const fn eight(speed: u32, parity: Parity) -> Self {
+impl Format {
+    /// Eight data bits, as all languages but those of text need them.
+    pub(super) const fn eight(characters: Characters) -> Self {
+        let Characters { speed, parity, .. } = characters;
         Self { speed, data_bits: DataBits::Eight, parity }
     }
 }
 
 /// Opens a device, for us alone.
-pub(super) fn open(device: &str, characters: Characters) -> Result<SerialStream, LineError> {
-    let builder = tokio_serial::new(device, characters.speed)
-        .data_bits(characters.data_bits)
-        .parity(parity(characters.parity))
+pub(super) fn open(device: &str, format: Format) -> Result<SerialStream, LineError> {
+    let builder = tokio_serial::new(device, format.speed)
+        .data_bits(format.data_bits)
+        .parity(parity(format.parity))
         .flow_control(FlowControl::None);
     builder.open_native_async().map_err(|error| match error.kind() {
         ErrorKind::NoDevice
@@ -37,11 +38,11 @@ pub(super) fn open(device: &str, characters: Characters) -> Result<SerialStream,
 }
 
 /// Changes how characters are sent from now on.
-pub(super) fn change(port: &mut SerialStream, characters: Characters) -> Result<(), LineError> {
+pub(super) fn change(port: &mut SerialStream, format: Format) -> Result<(), LineError> {
     let changed = port
-        .set_baud_rate(characters.speed)
-        .and_then(|()| port.set_data_bits(characters.data_bits))
-        .and_then(|()| port.set_parity(parity(characters.parity)));
+        .set_baud_rate(format.speed)
+        .and_then(|()| port.set_data_bits(format.data_bits))
+        .and_then(|()| port.set_parity(parity(format.parity)));
     changed.map_err(|error| LineError::NoRoute(error.to_string()))
 }
 

@@ -55,6 +55,8 @@ pub(crate) fn station(level: Level) -> Station {
         meter: 7,
         address: "memory:1".parse().unwrap(),
         device_address: None,
+        subunit: None,
+        via: None,
         server_sap: 1,
         client_sap: 16,
         credentials: credentials(level),

@@ -275,6 +275,8 @@ pub(crate) fn station(plan: &Plan, meter: &Meter) -> Station {
         meter: 7,
         address: "memory:1".parse().unwrap(),
         device_address: None,
+        subunit: None,
+        via: None,
         server_sap: 1,
         client_sap: 16,
         credentials: match meter.level {

@@ -52,7 +52,9 @@ pub(super) fn from_lease(
     let station = Arc::new(Station {
         meter: leased.meter,
         address,
-        device_address: leased.device_address,
+        device_address: leased.device_address.map(u64::from),
+        subunit: None,
+        via: None,
         server_sap: leased.server_sap,
         client_sap: leased.client_sap,
         credentials: leased.credentials.clone(),
