@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use models::{Model, SecondInitiate};
 use simulator::{
-    Clock, FaultRule, FirmwareConfig, FleetConfig, Framing, SecretKind, Security, SwitchConfig, Transport,
+    BusConfig, Clock, FaultRule, FirmwareConfig, FleetConfig, Framing, SecretKind, Security, SwitchConfig,
+    Transport,
 };
 
 /// What a fleet is made of; the same arguments give the same meters.
@@ -73,6 +74,36 @@ impl From<LineArgs> for Framing {
     fn from(args: LineArgs) -> Self {
         let LineArgs { hdlc, hdlc_max_info: max_info, hdlc_window: window } = args;
         hdlc.map_or(Self::Wrapper, |meters_per_line| Self::Hdlc { meters_per_line, max_info, window })
+    }
+}
+
+/// RS485 buses instead of ports.
+#[derive(Debug, Args)]
+pub(crate) struct BusArgs {
+    /// Let each HDLC line be a serial device of this machine, and link the devices as bus0, bus1, … into this folder
+    #[arg(long, value_name = "FOLDER", requires = "hdlc")]
+    pub(crate) pty: Option<PathBuf>,
+    /// Bits per second on a bus
+    #[arg(long, default_value_t = 9600, requires = "pty")]
+    bus_speed: u32,
+    /// Milliseconds until a station of a bus begins to answer
+    #[arg(long, default_value_t = 20, requires = "pty")]
+    turnaround_ms: u64,
+    /// Let the adapter of a bus hear what it sends
+    #[arg(long, requires = "pty")]
+    echo: bool,
+    /// Octets in a million that a bus damages
+    #[arg(long, default_value_t = 0, requires = "pty")]
+    noise_ppm: u32,
+    /// Numbers of meters whose next one on the bus has the same device address
+    #[arg(long, value_delimiter = ',', requires = "pty")]
+    pub(crate) twins: Vec<u32>,
+}
+
+impl From<&BusArgs> for BusConfig {
+    fn from(args: &BusArgs) -> Self {
+        let turnaround = Duration::from_millis(args.turnaround_ms);
+        Self { speed: args.bus_speed, turnaround, echo: args.echo, noise_ppm: args.noise_ppm, seed: 1 }
     }
 }
 

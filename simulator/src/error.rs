@@ -39,6 +39,14 @@ pub enum Error {
         /// What the operating system answered.
         kind: ErrorKind,
     },
+    /// There is no serial device for a bus.
+    #[error(
+        "a pseudo terminal cannot be opened ({kind}); ask for fewer buses or look at /proc/sys/kernel/pty/max"
+    )]
+    Terminal {
+        /// What the operating system answered.
+        kind: ErrorKind,
+    },
     /// The file for the ledger cannot be opened.
     #[error("the ledger {path} cannot be written ({kind})", path = path.display())]
     Ledger {

@@ -1,19 +1,36 @@
 //! The list of meters as the head-end imports it.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::config::{Framing, SecretKind, SecurityLevel};
-use crate::{Fleet, Meter};
+use crate::{BusConfig, Buses, Fleet, Meter};
 
 const HEADER: &str = "serial,model,address,server_sap,client_sap,zone,security,password,client_title,encryption_key,authentication_key,system_title,device_address";
 
 /// The inventory of a fleet as CSV with a header. Keys and titles are hexadecimal; what a meter's security does not need
 /// is empty.
 pub fn inventory(fleet: &Fleet) -> String {
+    let address = |(meter, address): (&Arc<Meter>, &SocketAddr)| match meter.fleet().config.framing {
+        Framing::Wrapper => address.to_string(),
+        Framing::Hdlc { .. } => format!("hdlc://{address}"),
+    };
+    list(fleet.meters(), fleet.meters().iter().zip(fleet.addresses()).map(address))
+}
+
+/// The inventory of meters on buses, in the same form.
+pub fn inventory_of_buses(buses: &Buses) -> String {
+    let BusConfig { speed, .. } = buses.config();
+    let address = |device: &String| format!("serial://{device}?baud={speed}");
+    list(buses.meters(), buses.devices().iter().map(address))
+}
+
+fn list(meters: &[Arc<Meter>], addresses: impl Iterator<Item = String>) -> String {
     let mut csv = String::from(HEADER);
     csv.push('\n');
-    for (meter, address) in fleet.meters().iter().zip(fleet.addresses()) {
-        csv.push_str(&line(meter, &address.to_string()));
+    for (meter, address) in meters.iter().zip(addresses) {
+        csv.push_str(&line(meter, &address));
         csv.push('\n');
     }
     csv
@@ -39,15 +56,11 @@ fn line(meter: &Meter, address: &str) -> String {
             hex(&secrets.authentication_key),
         ),
     };
-    let address = match config.framing {
-        Framing::Wrapper => address.to_owned(),
-        Framing::Hdlc { .. } => format!("hdlc://{address}"),
-    };
     let device_address = meter.device_address().map(|device| device.to_string()).unwrap_or_default();
     [
         meter.serial().as_str(),
         config.model.name.as_str(),
-        address.as_str(),
+        address,
         association.server_sap.to_string().as_str(),
         client_sap.to_string().as_str(),
         config.zone.iana_name().unwrap_or("UTC"),

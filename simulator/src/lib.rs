@@ -1,4 +1,4 @@
-//! Meters that do not exist: a deterministic fleet of DLMS meters over TCP, with the wrapper or HDLC, and with scripted faults.
+//! Meters that do not exist: a deterministic fleet of DLMS meters over TCP, with the wrapper or HDLC, or on RS485 buses, and with scripted faults.
 //!
 //! What a meter has measured is a pure function of seed, serial number and time, in integers, computed when it is asked
 //! for. So thousands of meters fit into one process, a test can ask what a correct reader must have stored
@@ -12,12 +12,14 @@
 //!   `image.rs` its firmware, `calendar.rs` its tariff;
 //! - `buffer.rs` and `objects/` answer requests, a file for each group of objects;
 //! - [`Ledger`] is what really happened to a meter, whatever its answers said;
-//! - `serve.rs` is one connection, `framing.rs` what stands between its octets and APDUs, [`Fleet`] all of them; [`FaultRule`] says what is wrong with whom;
+//! - `talk.rs` is what is spoken with one meter, `serve.rs` one connection, `framing.rs` what stands between its octets and APDUs, [`Fleet`] all of them;
+//!   `bus/` is the same on RS485; [`FaultRule`] says what is wrong with whom;
 //! - [`inventory`] lists a fleet as the head-end imports it.
 //!
-//! Deliberately absent: serial devices, services with list, push, event logs. Meters forget when the program ends.
+//! Deliberately absent: services with list, push, event logs. Meters forget when the program ends.
 
 mod buffer;
+mod bus;
 mod calendar;
 mod clock;
 mod config;
@@ -39,7 +41,9 @@ mod quantity;
 mod schedule;
 mod serve;
 mod switch;
+mod talk;
 
+pub use bus::{Bus, BusConfig, Buses, Station, Terminal, Wire};
 pub use clock::Clock;
 pub use config::{
     CONNECTIONS_PER_METER, DEVICES_LIMIT, FIRST_DEVICE, FleetConfig, Framing, METERS_LIMIT, SecretKind,
@@ -49,7 +53,7 @@ pub use error::Error;
 pub use fault::{Affected, Fault, FaultRule, Often};
 pub use fleet::Fleet;
 pub use image::FirmwareConfig;
-pub use inventory::inventory;
+pub use inventory::{inventory, inventory_of_buses};
 pub use ledger::{Access, Counts, Event, LEDGER_RECORDS, Ledger, Record};
 pub use meter::{Capture, Meter, Secrets};
 pub use push::{PushOptions, Pusher, Transport, send};

@@ -6,17 +6,19 @@ mod args;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
 use jiff::Timestamp;
-use simulator::{Fleet, FleetConfig, Meter, PushOptions, Pusher, Transport, inventory};
+use simulator::{
+    Buses, Fleet, FleetConfig, Meter, PushOptions, Pusher, Transport, inventory, inventory_of_buses,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::args::{FleetArgs, TransportArg};
+use crate::args::{BusArgs, FleetArgs, TransportArg};
 
-/// Simulated DLMS meters over TCP (wrapper or HDLC), on 127.0.0.1 only.
+/// Simulated DLMS meters over TCP (wrapper or HDLC) on 127.0.0.1, or on pseudo terminals.
 #[derive(Debug, Parser)]
 #[command(version, about)]
 struct Cli {
@@ -31,6 +33,8 @@ enum Command {
     Serve {
         #[command(flatten)]
         fleet: FleetArgs,
+        #[command(flatten)]
+        bus: BusArgs,
         /// Port of the first line, the others follow; 0 takes any free ports
         #[arg(long, default_value_t = 20_000)]
         port: u16,
@@ -94,8 +98,12 @@ async fn main() -> anyhow::Result<()> {
         .with_writer(io::stderr)
         .init();
     match Cli::parse().command {
-        Command::Serve { fleet, port, inventory, ledger } => {
-            serve(FleetConfig { ledger, ..fleet.config(port)? }, inventory).await
+        Command::Serve { fleet, bus, port, inventory, ledger } => {
+            let config = FleetConfig { ledger, ..fleet.config(port)? };
+            match &bus.pty {
+                Some(folder) => serve_buses(config, &bus, folder, inventory).await,
+                None => serve(config, inventory).await,
+            }
         }
         Command::Push { fleet, meter, meters, key, to, over, plain, confirmed } => {
             let options = PushOptions { plain, confirmed };
@@ -110,25 +118,56 @@ async fn main() -> anyhow::Result<()> {
 
 async fn serve(config: FleetConfig, file: Option<PathBuf>) -> anyhow::Result<()> {
     let model = config.model.name.clone();
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let end = end()?;
     let fleet = Fleet::start(config).await?;
-    if let Some(file) = file {
-        std::fs::write(&file, inventory(&fleet))
-            .with_context(|| format!("{} cannot be written", file.display()))?;
-    }
+    write_inventory(file, || inventory(&fleet))?;
     let (Some(first), Some(last)) = (fleet.addresses().first(), fleet.addresses().last()) else {
         bail!("the fleet has no meters");
     };
     println!("{} meters of {model} from {first} to {last}", fleet.meters().len());
     io::stdout().flush()?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+    end.await;
     println!("{}", fleet.counts());
     fleet.shutdown().await;
     Ok(())
+}
+
+async fn serve_buses(
+    config: FleetConfig,
+    bus: &BusArgs,
+    folder: &Path,
+    file: Option<PathBuf>,
+) -> anyhow::Result<()> {
+    let model = config.model.name.clone();
+    let end = end()?;
+    let buses = Buses::start(config, bus.into(), &bus.twins.iter().copied().collect())?;
+    buses.link(folder).with_context(|| format!("{} takes no links", folder.display()))?;
+    write_inventory(file, || inventory_of_buses(&buses))?;
+    let mut devices = buses.devices().to_vec();
+    devices.dedup();
+    println!("{} meters of {model} on {}", buses.meters().len(), devices.join(" "));
+    io::stdout().flush()?;
+    end.await;
+    println!("{}", buses.counts());
+    buses.shutdown().await;
+    Ok(())
+}
+
+/// Waits for a signal to end. Signals that come before are not lost.
+fn end() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+fn write_inventory(file: Option<PathBuf>, list: impl FnOnce() -> String) -> anyhow::Result<()> {
+    let Some(file) = file else { return Ok(()) };
+    std::fs::write(&file, list()).with_context(|| format!("{} cannot be written", file.display()))
 }
 
 async fn push(
