@@ -21,8 +21,9 @@ pub fn inventory(fleet: &Fleet) -> String {
 
 /// The inventory of meters on buses, in the same form.
 pub fn inventory_of_buses(buses: &Buses) -> String {
-    let BusConfig { speed, .. } = buses.config();
-    let address = |device: &String| format!("serial://{device}?baud={speed}");
+    let BusConfig { speed, echo, .. } = buses.config();
+    let echo = if echo { "&echo=yes" } else { "" };
+    let address = |device: &String| format!("serial://{device}?baud={speed}{echo}");
     list(buses.meters(), buses.devices().iter().map(address))
 }
 
