@@ -1,6 +1,10 @@
-//! Logins and heartbeats in the wrapper, and their answers.
+//! Logins and heartbeats in the wrapper and of terminals, and their answers.
 
 use dlms::wrapper::Header;
+use gdw376::{
+    Address, Afn, Frame, USER_DATA_MAX,
+    link::{Confirmation, Test},
+};
 
 use crate::{Error, check::Check};
 
@@ -30,6 +34,19 @@ pub enum Dialect {
     Login,
     /// In the wrapper, heartbeats `DD` and no login.
     Plain,
+    /// Tests of the link of Q/GDW 376.1: login, heartbeat, logout.
+    Terminal,
+}
+
+impl Dialect {
+    /// Its name in a word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::Plain => "plain",
+            Self::Terminal => "gdw376",
+        }
+    }
 }
 
 /// What a caller wants.
@@ -39,6 +56,8 @@ pub enum Kind {
     Login,
     /// To stay known.
     Heartbeat,
+    /// To go.
+    Logout,
 }
 
 /// A login or a heartbeat.
@@ -83,6 +102,25 @@ impl Beat {
         Ok(Some(Self { dialect, kind, id, answer }))
     }
 
+    /// Looks at a frame of Q/GDW 376.1. `None` when it is something else.
+    ///
+    /// # Errors
+    /// [`Error::Terminal`]: a frame that is not to be answered.
+    pub fn read_terminal(octets: &[u8]) -> Result<Option<Self>, Error> {
+        let Some((frame, _)) = Frame::read(octets, USER_DATA_MAX)? else { return Err(Error::Length) };
+        if frame.afn != Afn::LINK || !frame.control.is_up() {
+            return Ok(None);
+        }
+        let kind = match Test::read(&frame)? {
+            Test::Login => Kind::Login,
+            Test::Heartbeat => Kind::Heartbeat,
+            Test::Logout => Kind::Logout,
+        };
+        let mut answer = Vec::new();
+        Confirmation::All.encode(&frame, &mut answer)?;
+        Ok(Some(Self { dialect: Dialect::Terminal, kind, id: frame.address.to_string(), answer }))
+    }
+
     /// The frame that answers it.
     pub fn answer(&self) -> &[u8] {
         &self.answer
@@ -92,7 +130,8 @@ impl Beat {
 /// Appends the frame with which a caller says who it is, for those who play one. A dialect without logins has heartbeats instead.
 ///
 /// # Errors
-/// [`Error::Id`] for a name that does not fit: of up to [`ID_MAX`] characters, and of exactly 12 or 4 without a login.
+/// [`Error::Id`] for a name that does not fit: up to [`ID_MAX`] characters, exactly 12 or 4 without a login, 8 hexadecimal digits for a
+/// terminal.
 pub fn write(dialect: Dialect, kind: Kind, id: &str, out: &mut Vec<u8>) -> Result<(), Error> {
     let mut apdu = Vec::new();
     let destination = match dialect {
@@ -113,6 +152,14 @@ pub fn write(dialect: Dialect, kind: Kind, id: &str, out: &mut Vec<u8>) -> Resul
             16
         }
         Dialect::Plain => return Err(Error::Id),
+        Dialect::Terminal => {
+            let test = match kind {
+                Kind::Login => Test::Login,
+                Kind::Heartbeat => Test::Heartbeat,
+                Kind::Logout => Test::Logout,
+            };
+            return Ok(test.encode(Address::parse(id).ok_or(Error::Id)?, 1, out)?);
+        }
     };
     dlms::wrapper::frame(1, destination, &apdu, out).map_err(|_| Error::Id)
 }

@@ -21,4 +21,7 @@ pub enum Error {
     /// What the caller calls itself is empty, too long, or holds other characters than letters, digits, `-`, `_` and `.`.
     #[error("a login or heartbeat without a usable number")]
     Id,
+    /// A test of the link by a terminal is damaged.
+    #[error("a test of the link: {0}")]
+    Terminal(#[from] gdw376::Error),
 }

@@ -74,6 +74,30 @@ fn sen_37_a_heartbeat_without_login_goes_back_the_way_it_came() {
 }
 
 #[test]
+fn sen_37_tests_of_the_link_by_a_terminal() {
+    let found = |hex: &str| Beat::read_terminal(&octets(hex)).unwrap();
+    let login = found(GDW376[0]).unwrap();
+    assert_eq!((login.dialect, login.kind, login.id.as_str()), (Dialect::Terminal, Kind::Login, "07550007"));
+    let beat = found(GDW376[1]).unwrap();
+    assert_eq!(
+        (beat.kind, beat.id.as_str(), beat.answer()),
+        (Kind::Heartbeat, "21200007", &octets(GDW376[4])[..])
+    );
+    // What master stations say is no test of a terminal.
+    assert_eq!(found(GDW376[3]), None);
+    let mut damaged = octets(GDW376[1]);
+    damaged[18] ^= 1;
+    assert!(matches!(Beat::read_terminal(&damaged), Err(Error::Terminal(_))));
+    for kind in [Kind::Login, Kind::Heartbeat, Kind::Logout] {
+        let mut out = Vec::new();
+        write(Dialect::Terminal, kind, "07550007", &mut out).unwrap();
+        let beat = Beat::read_terminal(&out).unwrap().unwrap();
+        assert_eq!((beat.kind, beat.id.as_str()), (kind, "07550007"));
+    }
+    assert_eq!(write(Dialect::Terminal, Kind::Login, ID, &mut Vec::new()), Err(Error::Id));
+}
+
+#[test]
 fn makers_differ_in_the_check_sequence_and_get_theirs_back() {
     // CRC-16/XMODEM, none; and a login that ends in another octet than zero.
     for (frame, answer) in [

@@ -9,7 +9,7 @@ use super::tree::Tree;
 
 /// Each room and the rooms that its programs may be built from. A name that ends in `/` stands for all crates below it.
 const MAY_USE: [(&str, &[&str]); 10] = [
-    ("wire/heartbeat", &["wire/dlms"]),
+    ("wire/heartbeat", &["wire/dlms", "wire/gdw376"]),
     ("wire/", &[]),
     ("models", &["wire/"]),
     ("collectors", &["wire/", "models"]),
