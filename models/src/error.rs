@@ -15,6 +15,14 @@ pub enum Error {
         /// What was expected and what was found; names the key.
         message: String,
     },
+    /// The base of the model is none, or with it a key is unknown or missing or a value has the wrong type.
+    #[error("{file}: {message}")]
+    Base {
+        /// Name of the file.
+        file: String,
+        /// What was expected and what was found.
+        message: String,
+    },
     /// The file reads well but says something that no meter can do.
     #[error("{file}: {key}: {message}")]
     Invalid {

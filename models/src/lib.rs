@@ -9,15 +9,16 @@
 //! - [`Model`] and its parts (`model.rs`) are the manual of the file: each field says meaning, unit and limits;
 //! - [`Alarms`] (`alarm.rs`) turns the codes and bits of the meter into the keys that all meters share;
 //! - a capability that not every meter has is a section with a file of its own (`firmware.rs`, `tariff.rs`);
+//! - `base.rs` lets a model be like another one but for some things;
 //! - `check.rs` refuses what the types alone cannot (a profile twice, a first column that is no clock, …);
 //! - `draft.rs` writes a model down that was made from what a meter shows;
 //! - [`Error`] names the file and the key or line, so that whoever wrote the file can mend it.
 //!
-//! The files that come with the program lie beside this crate: `sed302.toml` (from the manufacturer's datasheet; what
-//! the datasheet leaves open is marked as assumed) and `generic-dlms.toml` (the common minimum, for meters whose type
-//! is not known).
+//! The files that come with the program lie beside this crate: one for each type of meter, from the manufacturer's datasheet (what that leaves open is
+//! marked as assumed), and `generic-dlms.toml` (the common minimum, for meters whose type is not known).
 
 mod alarm;
+mod base;
 mod check;
 mod draft;
 mod error;

@@ -6,6 +6,9 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use toml::{Table, Value};
+
+use crate::base::{self, Library};
 use crate::check::check;
 use crate::{Error, Model};
 
@@ -14,9 +17,15 @@ const MODELS_LIMIT: usize = 256;
 /// Octets in one file at most.
 const FILE_LIMIT: usize = 256 * 1024;
 
-const BUILTIN: [(&str, &str); 2] = [
-    ("sed302.toml", include_str!("../sed302.toml")),
+const BUILTIN: [(&str, &str); 8] = [
+    ("ble-lls.toml", include_str!("../ble-lls.toml")),
     ("generic-dlms.toml", include_str!("../generic-dlms.toml")),
+    ("mt371.toml", include_str!("../mt371.toml")),
+    ("sed102.toml", include_str!("../sed102.toml")),
+    ("sed302.toml", include_str!("../sed302.toml")),
+    ("sm120b2.toml", include_str!("../sm120b2.toml")),
+    ("sm306.toml", include_str!("../sm306.toml")),
+    ("sm307.toml", include_str!("../sm307.toml")),
 ];
 
 /// The models that come with the program, by name.
@@ -24,15 +33,12 @@ const BUILTIN: [(&str, &str); 2] = [
 /// # Errors
 /// Never with the files as they were tested; the error is that of [`parse`].
 pub fn builtin() -> Result<BTreeMap<String, Arc<Model>>, Error> {
-    let mut models = BTreeMap::new();
-    for (file, text) in BUILTIN {
-        let model = parse(file, text)?;
-        models.insert(model.name.clone(), Arc::new(model));
-    }
-    Ok(models)
+    let files = BUILTIN.map(|(file, text)| (file.to_owned(), text.to_owned()));
+    all(&files, &Library::default())
 }
 
-/// The models of all `*.toml` files of a folder, by name. Other files are left alone.
+/// The models of all `*.toml` files of a folder, by name. Other files are left alone. The base of a model is another one of the folder, or one
+/// that comes with the program.
 ///
 /// # Errors
 /// The first file that cannot be read or used, in the order of their names.
@@ -50,31 +56,75 @@ pub fn load_dir(folder: impl AsRef<Path>) -> Result<BTreeMap<String, Arc<Model>>
         return Err(Error::Limit { file: folder.display().to_string(), what, limit: MODELS_LIMIT });
     }
     files.sort();
-    let mut models = BTreeMap::new();
+    let mut texts = Vec::with_capacity(files.len());
     for path in files {
         let text = fs::read_to_string(&path).map_err(|error| unreadable(&path, &error))?;
-        let model = parse(&path.display().to_string(), &text)?;
+        texts.push((path.display().to_string(), text));
+    }
+    all(&texts, &shipped()?)
+}
+
+/// One model from the text of its file. `file` is only used to name it in errors and to compare the model's name; its base, when it has one, is
+/// a model that comes with the program.
+///
+/// # Errors
+/// [`Error::Syntax`] with the line, [`Error::Base`], [`Error::Invalid`] with the key, or [`Error::Limit`].
+pub fn parse(file: &str, text: &str) -> Result<Model, Error> {
+    model(file, text, &shipped()?)
+}
+
+/// The models of these files; their bases are among them, or in the library.
+fn all(files: &[(String, String)], library: &Library) -> Result<BTreeMap<String, Arc<Model>>, Error> {
+    let mut library = library.clone();
+    for (file, text) in files {
+        library.insert(name_of(file), table(file, text)?);
+    }
+    let mut models = BTreeMap::new();
+    for (file, text) in files {
+        let model = model(file, text, &library)?;
         models.insert(model.name.clone(), Arc::new(model));
     }
     Ok(models)
 }
 
-/// One model from the text of its file. `file` is only used to name it in errors and to compare the model's name.
-///
-/// # Errors
-/// [`Error::Syntax`] with the line, [`Error::Invalid`] with the key, or [`Error::Limit`].
-pub fn parse(file: &str, text: &str) -> Result<Model, Error> {
+/// The tables of the files that come with the program.
+fn shipped() -> Result<Library, Error> {
+    BUILTIN.iter().map(|(file, text)| Ok((name_of(file), table(file, text)?))).collect()
+}
+
+fn model(file: &str, text: &str, library: &Library) -> Result<Model, Error> {
+    let own = table(file, text)?;
+    let model: Model = match own.get(base::BASE) {
+        // Without a base the error has the line.
+        None => toml::from_str(text).map_err(|error| syntax(file, text, &error))?,
+        Some(_) => Value::Table(base::complete(file, own, library)?).try_into().map_err(|error| {
+            let message = toml::de::Error::message(&error).to_owned();
+            Error::Base { file: file.to_owned(), message }
+        })?,
+    };
+    check(file, &model)?;
+    Ok(model)
+}
+
+fn table(file: &str, text: &str) -> Result<Table, Error> {
     if text.len() > FILE_LIMIT {
         let what = format!("a size of {} octets", text.len());
         return Err(Error::Limit { file: file.to_owned(), what, limit: FILE_LIMIT });
     }
-    let model: Model = toml::from_str(text).map_err(|error| Error::Syntax {
+    text.parse().map_err(|error| syntax(file, text, &error))
+}
+
+fn syntax(file: &str, text: &str, error: &toml::de::Error) -> Error {
+    Error::Syntax {
         file: file.to_owned(),
         line: line_of(text, error.span().map_or(0, |span| span.start)),
         message: error.message().to_owned(),
-    })?;
-    check(file, &model)?;
-    Ok(model)
+    }
+}
+
+/// The name of the model in a file of this name.
+fn name_of(file: &str) -> String {
+    Path::new(file).file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
 }
 
 fn line_of(text: &str, at: usize) -> usize {

@@ -63,7 +63,7 @@ fn key_of(from: &str, to: &str) -> String {
 fn every_builtin_model_loads_under_its_own_name() {
     let models = builtin().unwrap();
     let names: Vec<_> = models.keys().map(String::as_str).collect();
-    assert_eq!(names, ["generic-dlms", "sed302"]);
+    assert_eq!(names, ["ble-lls", "generic-dlms", "mt371", "sed102", "sed302", "sm120b2", "sm306", "sm307"]);
 }
 
 #[test]
@@ -225,7 +225,67 @@ fn a_tariff_is_a_capability_of_its_own() {
     assert_eq!(key("rates = 4", "special_days = 10\nrates = 4"), "tariff.special_days");
     let table = "special_days_table = \"0.0.11.0.0.255\"\nrates = 4";
     assert_eq!(key("rates = 4", table), "tariff.special_days");
-    assert!(builtin().unwrap().values().all(|model| model.tariff.is_some()));
+}
+
+#[test]
+fn calendars_are_as_large_as_the_datasheets_say() {
+    let models = builtin().unwrap();
+    let sizes = |name: &str| {
+        let tariff = models[name].tariff.as_ref()?;
+        Some((tariff.rates, tariff.seasons, tariff.weeks, tariff.switches_per_day, tariff.special_days))
+    };
+    for name in ["sm306", "sm307", "sm120b2"] {
+        assert_eq!(sizes(name), Some((4, 12, 12, 16, 100)), "{name}");
+    }
+    assert_eq!(
+        sizes("mt371").map(|(rates, seasons, weeks, switches, _)| (rates, seasons, weeks, switches)),
+        Some((4, 4, 4, 8))
+    );
+    assert_eq!(sizes("ble-lls"), None);
+}
+
+#[test]
+fn a_model_is_like_its_base_but_for_what_it_says() {
+    let models = builtin().unwrap();
+    let (sm306, sm307) = (&models["sm306"], &models["sm307"]);
+    assert_eq!(
+        (&sm307.profiles, &sm307.registers, &sm307.tariff),
+        (&sm306.profiles, &sm306.registers, &sm306.tariff)
+    );
+    assert_ne!(sm307.description, sm306.description);
+    let has_switch: Vec<_> =
+        models.values().filter(|model| model.switch.is_some()).map(|model| model.name.as_str()).collect();
+    assert_eq!(has_switch, ["generic-dlms", "sed102", "sed302", "sm120b2"]);
+    let lock = |name: &str| models[name].switch.as_ref().unwrap().tamper_lock;
+    assert_eq!((lock("sed102"), lock("generic-dlms")), (lock("sed302"), None));
+    assert!(models.values().all(|model| model.alarms.events == models["generic-dlms"].alarms.events));
+}
+
+#[test]
+fn a_base_may_be_a_builtin_or_one_of_the_folder() {
+    let folder = std::env::temp_dir().join(format!("models-{}-base", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("ours.toml"), "base = \"sm306\"\nname = \"ours\"\ndescription = \"ours\"").unwrap();
+    fs::write(folder.join("theirs.toml"), "base = \"ours\"\nname = \"theirs\"\nmanufacturer = \"them\"")
+        .unwrap();
+    let models = load_dir(&folder).unwrap();
+    assert_eq!(models["theirs"].manufacturer, "them");
+    assert_eq!(models["theirs"].description, "ours");
+    fs::write(folder.join("theirs.toml"), "base = \"ours\"\nname = \"theirs\"\nclok = 1").unwrap();
+    let error = load_dir(&folder).unwrap_err().to_string();
+    fs::remove_dir_all(&folder).unwrap();
+    assert!(error.contains("theirs.toml") && error.contains("unknown field `clok`"), "{error}");
+}
+
+/// A profile holds no more than the meter has room for: 3456 records of one value with time and status.
+#[test]
+fn mt371_overwrites_sixteen_values_after_two_days_and_a_quarter() {
+    let models = builtin().unwrap();
+    let profile = models["mt371"].profile("energy").unwrap();
+    let values = profile.columns.len() as u32 - 2;
+    assert_eq!((values, profile.depth), (16, 3456 / 16));
+    assert_eq!(profile.depth * profile.period_s, 2 * 86_400 + 86_400 / 4);
+    assert!(profile.read_every < Duration::from_secs(86_400));
 }
 
 #[test]
