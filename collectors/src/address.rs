@@ -2,7 +2,7 @@ mod parse;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 /// Where a line ends and what is spoken on it.
 ///
@@ -59,6 +59,19 @@ pub(crate) struct Characters {
     pub(crate) parity: Parity,
     /// What is sent comes back.
     pub(crate) echo: bool,
+}
+
+impl Characters {
+    /// Characters without a parity bit, of which none comes back.
+    pub(crate) const fn plain(speed: u32) -> Self {
+        Self { speed, parity: Parity::None, echo: false }
+    }
+
+    /// Time of one character: a start bit, eight data bits, the parity bit where there is one, a stop bit.
+    pub(crate) fn time(self) -> Duration {
+        let bits = if self.parity == Parity::None { 10 } else { 11 };
+        Duration::from_secs(bits) / self.speed.max(1)
+    }
 }
 
 /// The parity bit of a serial line.
@@ -165,6 +178,24 @@ impl Address {
         match &self.0 {
             Way::Inbound { id, .. } => Some(id),
             _ => None,
+        }
+    }
+
+    /// Whether several stations may share the line, of which one that does not answer must not keep the others waiting.
+    pub(crate) const fn is_shared(&self) -> bool {
+        match &self.0 {
+            Way::Tcp { framing, .. } => matches!(framing, FramingKind::Hdlc),
+            Way::Device { .. } | Way::Gateway { .. } | Way::Concentrator { .. } => true,
+            Way::Udp(_) | Way::Optical { .. } | Way::Inbound { .. } => false,
+        }
+    }
+
+    /// How characters go over the serial line, where that is known.
+    pub(crate) const fn characters(&self) -> Option<Characters> {
+        match &self.0 {
+            Way::Device { characters, .. } | Way::Gateway { characters, .. } => Some(*characters),
+            Way::Optical { speed, .. } => Some(Characters::plain(*speed)),
+            Way::Tcp { .. } | Way::Udp(_) | Way::Inbound { .. } | Way::Concentrator { .. } => None,
         }
     }
 

@@ -11,7 +11,8 @@ use crate::{
 
 /// The task that owns the line to one address.
 ///
-/// It works on one [`Work`] after the other, the highest priority first and the oldest among equals. A work with a higher priority than
+/// It works on one [`Work`] after the other, the highest priority first; among equals it goes on with the meter that it is at, for half a
+/// minute, and then with the one that waits longest for its turn. A work with a higher priority than
 /// the one that runs steps in where that one allows it: between two blocks of a profile, between two blocks of firmware. The line and
 /// the association stay open while work for the same meter is there, and for [`Limits::linger`] after it; then they are
 /// released and the channel ends. Nothing is spawned: [`run`](Self::run) is the whole channel.
@@ -82,6 +83,6 @@ impl Channel {
                 }
             }
         }
-        session.release().await;
+        session.leave().await;
     }
 }

@@ -10,8 +10,10 @@ use crate::{Failure, Level, Limits, Reason, Station, line::LineError, time::Time
 /// How far the conversation had come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// No line yet.
+    /// No way to the line yet.
     Connecting,
+    /// The way is open, the link to the station is not.
+    Linking,
     /// The line stands, the association does not.
     Opening,
     /// The meter has accepted the association.
@@ -176,7 +178,7 @@ fn line(stage: Stage, error: &LineError, station: &Station, limits: &Limits) -> 
         (Stage::Opening, _) => {
             " after the request to associate; check that nobody else is connected, then client and server address"
         }
-        (Stage::Connecting, _) if is_hdlc => {
+        (Stage::Linking, _) => {
             " to the request for a link; check device address, speed and wiring of the line, and power of the meter"
         }
         _ => "; check signal and power of the meter",
@@ -214,6 +216,7 @@ fn line(stage: Stage, error: &LineError, station: &Station, limits: &Limits) -> 
                 limits.response_timeout
             ),
         ),
+        LineError::Collision | LineError::NoEcho => unheard(error, &place, station),
         LineError::Cut => Failure::new(Reason::LineCut, format!("{place} closed the connection{hint}.")),
         LineError::Damaged(error) if is_hdlc => Failure::new(
             Reason::MeterBrokeRules,
@@ -228,6 +231,22 @@ fn line(stage: Stage, error: &LineError, station: &Station, limits: &Limits) -> 
             ),
         ),
     }
+}
+
+/// What was sent did not come back as it was sent, on a line that brings it back.
+fn unheard(error: &LineError, place: &str, station: &Station) -> Failure {
+    let (what, help) = match error {
+        LineError::Collision => (
+            "came back as something else each time",
+            "look for another program or device that asks on the same bus, and check its termination",
+        ),
+        _ => ("did not come back", "correct echo=yes in the address, or check the adapter"),
+    };
+    let address = &station.address;
+    Failure::new(
+        Reason::Timeout,
+        format!("{place} could not be asked: what was sent on {address} {what}; {help}."),
+    )
 }
 
 /// Errors inside an association.

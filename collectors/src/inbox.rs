@@ -1,24 +1,18 @@
 //! Works that wait for their turn on the line.
 
-use std::{
-    cmp::Reverse,
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 
-use crate::{Work, station::Session};
+use crate::{Work, bus::Queue, station::Session};
 
-/// What arrived and was not yet done, bounded; the highest priority first and the oldest among equals.
+/// What arrived and was not yet done, bounded, in the order of a [`Queue`].
 pub(crate) struct Inbox {
     arrivals: mpsc::Receiver<Work>,
-    /// By priority, then by arrival.
-    waiting: BTreeMap<(Reverse<i16>, u64), Work>,
-    arrived: u64,
+    waiting: Queue<Work>,
     limit: usize,
     /// How many wait, for whoever looks on.
     backlog: Arc<AtomicUsize>,
@@ -26,7 +20,7 @@ pub(crate) struct Inbox {
 
 impl Inbox {
     pub(crate) fn new(arrivals: mpsc::Receiver<Work>, limit: usize, backlog: Arc<AtomicUsize>) -> Self {
-        Self { arrivals, waiting: BTreeMap::new(), arrived: 0, limit: limit.max(1), backlog }
+        Self { arrivals, waiting: Queue::new(), limit: limit.max(1), backlog }
     }
 
     /// Takes in what has arrived, and its invocation counters into the session.
@@ -40,15 +34,14 @@ impl Inbox {
 
     /// The work whose turn it is.
     pub(crate) fn next(&mut self) -> Option<Work> {
-        let (_, work) = self.waiting.pop_first()?;
+        let work = self.waiting.next(Instant::now());
         self.show();
-        Some(work)
+        work
     }
 
     /// The work whose turn it is when it is more urgent than `priority`.
     pub(crate) fn next_above(&mut self, priority: i16) -> Option<Work> {
-        let first = self.waiting.first_entry()?;
-        let urgent = (first.key().0.0 > priority).then(|| first.remove());
+        let urgent = self.waiting.next_above(priority);
         self.show();
         urgent
     }
@@ -60,7 +53,7 @@ impl Inbox {
             biased;
             arrived = self.arrivals.recv() => arrived,
             () = session.lapse() => {
-                session.release().await;
+                session.leave().await;
                 self.arrivals.close();
                 // What was sent before the door closed is still done.
                 self.arrivals.recv().await
@@ -73,8 +66,7 @@ impl Inbox {
         if let Some(range) = work.counters.take() {
             session.reserve(work.station.meter, &range);
         }
-        self.arrived += 1;
-        self.waiting.insert((Reverse(work.priority), self.arrived), work);
+        self.waiting.push(work.priority, work.station.meter, work);
         self.show();
     }
 

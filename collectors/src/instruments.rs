@@ -7,7 +7,7 @@ use std::sync::{
 
 use dlms::hdlc::BadFrames;
 
-use crate::{ProtocolLog, Reason, exchange::Service};
+use crate::{ProtocolLog, Reason, bus::Buses, exchange::Service};
 
 /// Results of an exchange: an answer, or a [`Reason`] why there is none.
 const RESULTS: usize = 1 + Reason::ALL.len();
@@ -21,9 +21,11 @@ pub struct Instruments {
     /// HDLC frames that were damaged in their header, in their body, or at their end.
     bad_frames: [AtomicU64; 3],
     noise_octets: AtomicU64,
+    collisions: AtomicU64,
     open_lines: AtomicU64,
     open_associations: AtomicU64,
     protocol_log: ProtocolLog,
+    buses: Buses,
 }
 
 impl Instruments {
@@ -56,6 +58,11 @@ impl Instruments {
         read(&self.noise_octets)
     }
 
+    /// How often what was sent came back as something else, because somebody else sent at the same time.
+    pub fn collisions(&self) -> u64 {
+        read(&self.collisions)
+    }
+
     /// Lines that are open now.
     pub fn open_lines(&self) -> u64 {
         read(&self.open_lines)
@@ -71,6 +78,11 @@ impl Instruments {
         &self.protocol_log
     }
 
+    /// What is known of lines that stations share.
+    pub(crate) const fn buses(&self) -> &Buses {
+        &self.buses
+    }
+
     pub(crate) fn count(&self, service: Service, failed: Option<Reason>) {
         let result = failed.map_or(0, |reason| 1 + reason as usize);
         self.exchanges[service as usize][result].fetch_add(1, Ordering::Relaxed);
@@ -83,6 +95,10 @@ impl Instruments {
             count.fetch_add(now - before, Ordering::Relaxed);
         }
         self.noise_octets.fetch_add(now.noise_octets - before.noise_octets, Ordering::Relaxed);
+    }
+
+    pub(crate) fn collided(&self) {
+        self.collisions.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn sent(&self, octets: usize) {

@@ -11,6 +11,7 @@
 //! - [`Credentials`] say how head-end and meter show each other who they are (`credentials.rs`), a [`Seed`] is what is random in it;
 //! - a session keeps the association with one meter warm and checks its serial number (`station.rs`), opens it
 //!   (`association.rs`) and uses the reserved invocation counters in ascending order (`counters.rs`);
+//! - what is known of a line that stations share, and who is next on it, is in `bus/`;
 //! - `exchange.rs` shows each request and its answer to those who look on, [`Instruments`] count them for a whole process, and hold the
 //!   knobs of its [`ProtocolLog`];
 //! - an [`Address`] says where a line ends and what is spoken on it (`address.rs`); `line/` has one file per way to reach a meter and per
@@ -23,6 +24,7 @@
 
 mod address;
 mod association;
+mod bus;
 mod channel;
 mod clock;
 mod counters;

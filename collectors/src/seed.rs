@@ -18,6 +18,13 @@ impl Seed {
         self.made_for(b"association", &number.to_be_bytes())
     }
 
+    /// What the gaps after collisions are made of: two that sent at the same time must not do so again.
+    pub(crate) fn gaps(&self) -> u64 {
+        let mut octets = [0; 8];
+        octets.copy_from_slice(&self.made_for(b"gaps", &[]).0[..8]);
+        u64::from_be_bytes(octets)
+    }
+
     /// What the meter has to prove itself on.
     pub(crate) fn challenge(&self) -> [u8; 32] {
         self.made_for(b"challenge", &[]).0

@@ -1,12 +1,12 @@
 //! One work from its first request to the report of its end.
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, time::Duration};
 
 use tokio::{sync::mpsc, time::Instant};
 use tracing::Instrument as _;
 
 use crate::{
-    Address, Event, Failure, Limits, MeterId, Report, Work,
+    Event, Failure, Report, Work,
     diagnosis::{Setback, Stage},
     inbox::Inbox,
     line::LineError,
@@ -33,39 +33,6 @@ impl Outlets {
     }
 }
 
-/// What could not be reached.
-pub(crate) struct Unreachable {
-    address: Address,
-    /// The one station of the line; `None` when it is the line itself.
-    meter: Option<MeterId>,
-    until: Instant,
-    failure: Failure,
-}
-
-impl Unreachable {
-    /// What the setback of a work says of other works. A dead station takes the line for as long as an answer may take, and then leaves
-    /// it to the others for as long at least.
-    fn of(work: &Work, setback: &Setback, failure: &Failure, limits: &Limits) -> Option<Self> {
-        let Setback::Line(Stage::Connecting, error) = setback else { return None };
-        let is_station = work.station.address.is_hdlc() && !matches!(error, LineError::NoRoute(_));
-        Some(Self {
-            address: work.station.address.clone(),
-            meter: is_station.then_some(work.station.meter),
-            until: Instant::now()
-                + if is_station {
-                    limits.redial_pause.max(limits.response_timeout)
-                } else {
-                    limits.redial_pause
-                },
-            failure: failure.clone(),
-        })
-    }
-
-    fn concerns(&self, work: &Work) -> bool {
-        self.address == work.station.address && self.meter.is_none_or(|meter| meter == work.station.meter)
-    }
-}
-
 /// Does `work`. More urgent works of the inbox may be done in between, which is why the future is boxed: they are served in the
 /// same way.
 pub(crate) fn serve<'a>(
@@ -86,14 +53,14 @@ pub(crate) fn serve<'a>(
         let outcome = match known_unreachable(session, &work) {
             Some(failure) => Err(failure),
             None => {
+                let begun = Instant::now();
                 let mut turn = Turn::new(session, inbox, &work, outlets);
                 match task::run(&mut turn, &work.task).await {
                     Ok(done) => Ok(turn.covered(done)),
                     Err(Setback::NobodyListens) => return Err(NobodyListens),
                     Err(setback) => {
                         let failure = turn.fail(&setback).await;
-                        let unreachable = Unreachable::of(&work, &setback, &failure, &session.limits);
-                        session.unreachable.extend(unreachable);
+                        note(session, &work, &setback, &failure, begun.elapsed());
                         Err(failure)
                     }
                 }
@@ -108,10 +75,28 @@ pub(crate) fn serve<'a>(
     Box::pin(served.instrument(span))
 }
 
-/// A dead meter costs one connect timeout, not one per work.
+/// Why the work need not be begun: a dead meter costs one look now and then, not one for each work.
 fn known_unreachable(session: &mut Session, work: &Work) -> Option<Failure> {
-    session.unreachable.retain(|found| found.until > Instant::now());
-    let found = session.unreachable.iter().find(|found| found.concerns(work))?;
+    let bus = session.bus(&work.station);
+    let found = bus.known().forbids(work.station.meter, work.is_urgent(), Instant::now()).cloned()?;
     let in_doubt = work.task.terms().is_some_and(|terms| terms.in_doubt);
-    Some(Failure { in_doubt, ..found.failure.clone() })
+    Some(Failure { in_doubt, ..found })
+}
+
+/// What a setback of a work, which took so long, says of other works. A dead station takes the line for as long as an answer may take, and
+/// then leaves it to the others for as long at least.
+fn note(session: &mut Session, work: &Work, setback: &Setback, failure: &Failure, took: Duration) {
+    let Setback::Line(stage, error) = setback else { return };
+    let (bus, now) = (session.bus(&work.station), Instant::now());
+    let mut bus = bus.known();
+    match (stage, error) {
+        (Stage::Linking | Stage::Opening | Stage::Open, _) if !work.station.address.is_shared() => {}
+        (Stage::Connecting, _) => bus.unreachable(failure.clone(), &session.limits, now),
+        // What is wrong with the line itself, or with what the inventory says, is no sign of life or death.
+        (_, LineError::NoRoute(_) | LineError::Cut | LineError::Collision | LineError::NoEcho)
+        | (Stage::Open, _) => {}
+        (Stage::Linking | Stage::Opening, _) => {
+            bus.unanswered(work.station.meter, failure.clone(), took, &session.limits, now);
+        }
+    }
 }

@@ -3,6 +3,7 @@
 
 mod lists;
 mod rejection;
+mod way;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,18 +19,18 @@ use dlms::{
     client::{Association, Counters, Reply, SystemTitle},
     selection::Selection,
 };
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, timeout};
 use tracing::Instrument as _;
 
 use crate::{
     Clock, Dialer, Failure, Limits, MeterId, Reason, Station, Task, Work,
     association::{self, Scratch},
+    bus::SharedBus,
     counters::CounterPool,
     diagnosis::{Setback, Stage},
     exchange::{self, Subject},
     instruments::{Held, Instruments},
-    line::{Line, LineError, Origin},
-    serve::Unreachable,
+    line::{Line, LineError, Origin, Port},
     value,
 };
 
@@ -46,11 +47,15 @@ const VALUE_MAX: usize = 64 * 1024;
 pub(crate) struct Session {
     pub(crate) limits: Limits,
     pub(crate) clock: Arc<dyn Clock>,
-    /// Lines and stations that could not be reached a moment ago.
-    pub(crate) unreachable: Vec<Unreachable>,
     pub(crate) instruments: Arc<Instruments>,
     dialer: Dialer,
+    /// What is known of the line.
+    bus: Option<SharedBus>,
     open: Option<Open>,
+    /// The port of the line, while no station has it.
+    idle: Option<Port>,
+    /// What random gaps are made of.
+    chance: u64,
     pools: BTreeMap<MeterId, CounterPool>,
     /// Meters that refused a request with list, whatever they granted.
     without_lists: BTreeSet<MeterId>,
@@ -118,10 +123,12 @@ impl Session {
         Self {
             limits,
             clock,
-            unreachable: Vec::new(),
             instruments: Arc::default(),
             dialer,
+            bus: None,
             open: None,
+            idle: None,
+            chance: 0,
             pools: BTreeMap::new(),
             without_lists: BTreeSet::new(),
             scratch: Scratch::default(),
@@ -137,7 +144,8 @@ impl Session {
 
     /// Octets and exchanges so far.
     pub(crate) fn traffic(&self) -> (u64, u32) {
-        (self.bytes_closed + self.open.as_ref().map_or(0, |open| open.line.bytes()), self.exchanges)
+        let open = self.open.as_ref().map_or(0, |open| open.line.bytes());
+        (self.bytes_closed + open + self.idle.as_ref().map_or(0, Port::bytes), self.exchanges)
     }
 
     /// The value or block that came last.
@@ -376,13 +384,14 @@ impl Session {
         if takes_counters && !self.has_counters(station.meter) {
             return Err(Setback::NoCounters);
         }
+        let seed = work.seed.of_association(self.associations + 1);
+        self.chance = seed.gaps();
         let mut line = self.dial(station).await?;
         let pool = self.pools.entry(station.meter).or_default();
         let counters = if takes_counters { pool.take() } else { None };
         let spare = counters.as_ref().map(after_opening);
         let used = counters.as_ref().map(Counters::next);
         self.associations += 1;
-        let seed = work.seed.of_association(self.associations);
         let security = station.credentials.security(&station.model, &seed, counters);
         let counts = (&mut self.scratch, &mut self.exchanges);
         match association::open(&mut line, station, security, &self.limits, counts).await {
@@ -395,8 +404,7 @@ impl Session {
                 if let Some(spare) = spare {
                     pool.add(&spare);
                 }
-                self.bytes_closed += line.bytes();
-                line.close(RELEASE_TIMEOUT).await;
+                self.part(line).await;
                 Err(match used {
                     Some(used) => self.explain_refusal(setback, station, used).await,
                     None => setback,
@@ -405,21 +413,7 @@ impl Session {
         }
     }
 
-    async fn dial(&self, station: &Station) -> Result<Line, Setback> {
-        let dialed = self.dialer.connect(station, &self.limits, &self.instruments).await;
-        dialed.map_err(|error| Setback::Line(Stage::Connecting, error))
-    }
-
-    /// Waits for the end of the linger time, or until the meter hangs up. What the meter sends now was asked for by nobody.
-    pub(crate) async fn lapse(&mut self) {
-        let deadline = Instant::now() + self.limits.linger;
-        match &mut self.open {
-            Some(open) => while open.line.receive(&mut self.scratch.apdu, deadline).await.is_ok() {},
-            None => sleep_until(deadline).await,
-        }
-    }
-
-    /// Takes leave of the meter and closes the line. That nothing but courtesy depends on it is why nothing can fail here.
+    /// Takes leave of the meter. That nothing but courtesy depends on it is why nothing can fail here.
     pub(crate) async fn release(&mut self) {
         let Some(open) = &mut self.open else { return };
         let limit = RELEASE_TIMEOUT.min(self.limits.response_timeout);
@@ -449,14 +443,13 @@ impl Session {
         self.close().await;
     }
 
-    /// Closes the line without a word: what is on it can no longer be trusted.
+    /// Leaves the meter without a word: what is said there can no longer be trusted.
     pub(crate) async fn close(&mut self) {
         let Some(open) = self.open.take() else { return };
         if let Some(counters) = open.association.counters() {
             self.pools.entry(open.station.meter).or_default().add(counters);
         }
-        self.bytes_closed += open.line.bytes();
-        open.line.close(RELEASE_TIMEOUT).await;
+        self.part(open.line).await;
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
     Covered, Event, Failure, Finding, Report, Station, Work,
     diagnosis::{Setback, Stage},
     inbox::Inbox,
+    line::LineError,
     serve::{NobodyListens, Outlets, serve},
     station::{LIST_MAX, Piece, Session},
     task::Done,
@@ -255,8 +256,13 @@ impl<'a> Turn<'a> {
             self.session.close().await;
             return if self.session.has_counters(self.work.station.meter) { Ok(()) } else { Err(setback) };
         }
-        let never_there = !self.was_open && matches!(setback, Setback::Line(Stage::Connecting, _));
-        if never_there || !setback.may_heal() || self.setbacks >= self.session.limits.line_retries {
+        let is_given_up = match setback {
+            Setback::Line(Stage::Connecting, _) => !self.was_open,
+            // The others wait.
+            Setback::Line(Stage::Linking, ref error) => *error != LineError::Cut,
+            _ => false,
+        };
+        if is_given_up || !setback.may_heal() || self.setbacks >= self.session.limits.line_retries {
             return Err(setback);
         }
         let pause = self.session.limits.retry_pause * 2u32.pow(self.setbacks.min(DOUBLINGS_MAX));

@@ -77,6 +77,13 @@ pub struct Work {
     pub span: tracing::Span,
 }
 
+impl Work {
+    /// Whether somebody waits for it who may know more of the meter than the head-end does: it is tried where a read waits.
+    pub(crate) const fn is_urgent(&self) -> bool {
+        self.task.terms().is_some()
+    }
+}
+
 /// What can be asked of a meter.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Task {

@@ -7,8 +7,11 @@ use dlms::{
     wrapper::{self, Splitter},
 };
 
-use super::{LineError, link::Link};
-use crate::{Limits, Station};
+use super::{
+    LineError,
+    link::{Expected, Link},
+};
+use crate::{Limits, Station, bus::Wait};
 
 /// The framing of a line to one station.
 #[derive(Debug)]
@@ -50,10 +53,10 @@ pub(crate) enum Origin {
 }
 
 impl Framing {
-    /// The framing that the address of a station asks for, on a line of so many bits per second, when that is known.
-    pub(super) fn of(station: &Station, speed: Option<u32>, limits: &Limits) -> Result<Self, LineError> {
+    /// The framing that the address of a station asks for, of which so much is known.
+    pub(super) fn of(station: &Station, expected: Expected, limits: &Limits) -> Result<Self, LineError> {
         Ok(if station.address.is_hdlc() {
-            Self::Hdlc(Box::new(Link::new(station, speed, limits)?))
+            Self::Hdlc(Box::new(Link::new(station, expected, limits)?))
         } else {
             Self::Wrapper(Wrapper {
                 ours: station.client_sap,
@@ -110,6 +113,14 @@ impl Framing {
         match self {
             Self::Wrapper(_) => Ok(()),
             Self::Hdlc(link) => link.silence(out),
+        }
+    }
+
+    /// What the station was asked for and did not come yet, where that is known.
+    pub(super) const fn asked(&self) -> Option<Wait> {
+        match self {
+            Self::Wrapper(_) => None,
+            Self::Hdlc(link) => link.asked(),
         }
     }
 

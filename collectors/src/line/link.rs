@@ -2,31 +2,24 @@ use std::time::Duration;
 
 use dlms::{
     Error,
-    hdlc::{self, Address, AddressError, AddressSize, Client, Event, LinkError, Settings},
+    hdlc::{self, Address, AddressError, AddressSize, Client, Event, LinkError},
 };
 
 use super::{
     LineError,
     framing::{Arrival, Origin, Step},
 };
-use crate::{Limits, Station};
+use crate::{
+    Limits, Station,
+    bus::{Frames, Patience, Wait},
+};
 
-/// What is proposed to a station at most, which is the most that the standard allows. Each takes what it can of it
-/// (IEC 62056-46, 6.4.4.4.3.2).
-const PROPOSAL: Settings =
-    Settings { max_info_transmit: 2030, max_info_receive: 2030, window_transmit: 7, window_receive: 7 };
-/// Least octets in a frame that every station takes.
-const INFO_MIN: u16 = 128;
-/// Seconds that one frame may take on a slow line. The longer it is, the more is lost with it.
-const FRAME_SECONDS: u32 = 2;
-/// In how many parts the time for an answer is divided: what is asked first, and each time that it is asked again.
-const TRIES: u32 = 4;
 /// How long a station that is there, but has no answer yet, is left alone before it is asked again.
 const READY_PAUSE: Duration = Duration::from_millis(200);
 /// How long a link stays without a frame. Stations give it up after their inactivity time-out, often 120 s (class 23).
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
-/// Bits of a character on a serial line at most: start, eight data bits, parity, stop.
-const CHARACTER_BITS: u32 = 11;
+/// How often the time for an answer doubles at most.
+const DOUBLINGS_MAX: u32 = 8;
 
 /// The HDLC link to one station, and what is expected of it.
 #[derive(Debug)]
@@ -34,14 +27,14 @@ pub(super) struct Link {
     client: Client,
     /// Our address and that of the station's logical device.
     ports: (u16, u16),
-    /// Time for one try.
-    patience: Duration,
-    /// Bits per second, where they are known.
-    speed: Option<u32>,
-    /// Octets that were sent last: on a slow line it takes a while until they have gone out.
-    sent: u64,
-    /// A frame was sent that asks for one.
-    asked: bool,
+    patience: Patience,
+    /// How large frames may be, and the time of a character, where it is known.
+    frames: Frames,
+    character: Option<Duration>,
+    /// What was asked for by a frame that was sent and asks for one.
+    asked: Option<Wait>,
+    /// How often in vain.
+    repeats: u32,
     /// An APDU was sent that asks for one.
     due: bool,
     /// How long the station may have no answer yet, and how long it had none.
@@ -49,22 +42,35 @@ pub(super) struct Link {
     waited: Duration,
 }
 
+/// What is known of a station before its link is set up.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Expected {
+    pub(super) patience: Patience,
+    pub(super) frames: Frames,
+    /// Time of a character, where it is known.
+    pub(super) character: Option<Duration>,
+    /// Something urgent waits for another station.
+    pub(super) is_pressed: bool,
+}
+
 impl Link {
     /// A link that is not up yet.
-    pub(super) fn new(station: &Station, speed: Option<u32>, limits: &Limits) -> Result<Self, LineError> {
+    pub(super) fn new(station: &Station, expected: Expected, limits: &Limits) -> Result<Self, LineError> {
         let no_address = |error: AddressError| LineError::NoRoute(error.to_string());
         // Above any octet it is above any address, and refused as that.
         let client =
             Address::client(u8::try_from(station.client_sap).unwrap_or(u8::MAX)).map_err(no_address)?;
         let size = station.model.quirks.server_address_size;
         let server = server(station.server_sap, station.device_address, size).map_err(no_address)?;
+        let Expected { patience, frames, character, is_pressed } = expected;
         Ok(Self {
-            client: Client::new(client, server, speed.map_or(PROPOSAL, proposal)),
+            client: Client::new(client, server, frames.proposal(character, is_pressed)),
             ports: (station.client_sap, station.server_sap),
-            patience: limits.response_timeout / TRIES,
-            speed,
-            sent: 0,
-            asked: false,
+            patience,
+            frames,
+            character,
+            asked: None,
+            repeats: 0,
             due: false,
             wait_max: limits.response_timeout,
             waited: Duration::ZERO,
@@ -75,22 +81,38 @@ impl Link {
         self.ports
     }
 
+    /// How large frames may be, as far as is known now.
+    pub(super) const fn frames_known(&self) -> Frames {
+        self.frames
+    }
+
+    /// What was asked for and did not come yet.
+    pub(super) const fn asked(&self) -> Option<Wait> {
+        self.asked
+    }
+
+    /// Learns how long to wait from now on.
+    pub(super) const fn expect(&mut self, patience: Patience) {
+        self.patience = patience;
+    }
+
     /// Appends the request to set the link up.
     pub(super) fn connect(&mut self, out: &mut Vec<u8>) -> Result<(), LineError> {
-        self.asking(out, |client, out| client.connect(out))
+        self.asking(Wait::Link, out, |client, out| client.connect(out))
     }
 
     /// Appends the request to take the link down; false when there is none.
     pub(super) fn disconnect(&mut self, out: &mut Vec<u8>) -> bool {
         self.due = false;
-        self.client.is_connected() && self.asking(out, |client, out| client.disconnect(out)).is_ok()
+        self.client.is_connected()
+            && self.asking(Wait::Link, out, |client, out| client.disconnect(out)).is_ok()
     }
 
     /// Appends the frames of an APDU that asks for one, as far as the window allows.
     pub(super) fn send(&mut self, apdu: &[u8], out: &mut Vec<u8>) -> Result<(), LineError> {
         self.due = true;
         self.waited = Duration::ZERO;
-        self.asking(out, |client, out| client.send(apdu, out))
+        self.asking(Wait::Answer, out, |client, out| client.send(apdu, out))
     }
 
     pub(super) fn push(&mut self, octets: &[u8]) {
@@ -98,54 +120,36 @@ impl Link {
     }
 
     pub(super) fn step(&mut self, apdu: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<Step, LineError> {
-        let (destination, source) = self.ports;
-        let arrival = |origin| Step::Apdu(Arrival { source, destination, origin });
-        loop {
-            let before = out.len();
-            let (step, body) = match self.client.poll(out).map_err(line_error)? {
-                Event::Wait => return Ok(Step::Wait),
-                Event::Ready => {
-                    self.asked = false;
-                    continue;
-                }
-                Event::Reply => {
-                    self.asked = true;
-                    self.sent = (out.len() - before) as u64;
-                    return Ok(Step::Reply);
-                }
-                Event::Connected(_) => (Step::Connected, None),
-                Event::Disconnected => (Step::Disconnected, None),
-                Event::Apdu(body) => (arrival(Origin::Station), Some(body)),
-                Event::Unasked(body) => {
-                    // It says nothing about what was asked for.
-                    take(apdu, body);
-                    return Ok(arrival(Origin::Stranger));
-                }
-            };
-            if let Some(body) = body {
-                take(apdu, body);
-            }
-            (self.asked, self.due) = (false, false);
-            return Ok(step);
+        let (frames, bad) = (self.frames(), self.bad_frames());
+        let step = self.take(apdu, out);
+        let now = self.bad_frames();
+        let damaged = now.header + now.frame + now.flag - bad.header - bad.frame - bad.flag;
+        self.frames.arrived(self.frames() - frames, damaged);
+        if self.frames() > frames {
+            self.repeats = 0;
         }
+        step
     }
 
     pub(super) fn patience(&self) -> Duration {
+        let doubled = |patience: Duration| patience * 2_u32.pow(self.repeats.min(DOUBLINGS_MAX));
         match (self.asked, self.due) {
-            (true, _) => self.patience + self.on_the_way(),
-            (false, true) => READY_PAUSE,
-            (false, false) => KEEP_ALIVE,
+            (Some(Wait::Link), _) => doubled(self.patience.link),
+            (Some(Wait::Answer), _) => doubled(self.patience.answer),
+            (None, true) => READY_PAUSE,
+            (None, false) => KEEP_ALIVE,
         }
     }
 
     pub(super) fn silence(&mut self, out: &mut Vec<u8>) -> Result<(), LineError> {
-        if self.asked {
-            self.asking(out, |client, out| client.unanswered(out))
+        if let Some(wait) = self.asked {
+            self.repeats += 1;
+            self.asking(wait, out, |client, out| client.unanswered(out))
         } else if self.due && self.waited >= self.wait_max {
             Err(LineError::Silent)
         } else {
             self.waited += READY_PAUSE;
-            self.asking(out, |client, out| client.keep_alive(out))
+            self.asking(Wait::Link, out, |client, out| client.keep_alive(out))
         }
     }
 
@@ -157,22 +161,55 @@ impl Link {
         self.client.trouble().bad
     }
 
+    fn take(&mut self, apdu: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<Step, LineError> {
+        let (destination, source) = self.ports;
+        let arrival = |origin| Step::Apdu(Arrival { source, destination, origin });
+        loop {
+            let (step, body) = match self.client.poll(out).map_err(line_error)? {
+                Event::Wait => return Ok(Step::Wait),
+                Event::Ready => {
+                    self.asked = None;
+                    continue;
+                }
+                Event::Reply => {
+                    // What has begun to come needs no more thought.
+                    let is_begun = !self.due || self.client.is_receiving();
+                    self.asked = Some(if is_begun { Wait::Link } else { Wait::Answer });
+                    return Ok(Step::Reply);
+                }
+                Event::Connected(agreed) => {
+                    if self.frames.agreed(agreed, self.character) {
+                        self.client.propose(self.frames.proposal(self.character, false));
+                        self.connect(out)?;
+                        return Ok(Step::Reply);
+                    }
+                    (Step::Connected, None)
+                }
+                Event::Disconnected => (Step::Disconnected, None),
+                Event::Apdu(body) => (arrival(Origin::Station), Some(body)),
+                Event::Unasked(body) => {
+                    // It says nothing about what was asked for.
+                    copy(apdu, body);
+                    return Ok(arrival(Origin::Stranger));
+                }
+            };
+            if let Some(body) = body {
+                copy(apdu, body);
+            }
+            (self.asked, self.due) = (None, false);
+            return Ok(step);
+        }
+    }
+
     fn asking(
         &mut self,
+        wait: Wait,
         out: &mut Vec<u8>,
         ask: impl FnOnce(&mut Client, &mut Vec<u8>) -> Result<(), Error>,
     ) -> Result<(), LineError> {
-        let before = out.len();
         ask(&mut self.client, out).map_err(line_error)?;
-        self.sent = (out.len() - before) as u64;
-        self.asked = true;
+        self.asked = Some(wait);
         Ok(())
-    }
-
-    /// How long it takes until what was written has gone out.
-    fn on_the_way(&self) -> Duration {
-        let Some(speed) = self.speed else { return Duration::ZERO };
-        Duration::from_millis(self.sent * u64::from(CHARACTER_BITS) * 1000 / u64::from(speed.max(1)))
     }
 }
 
@@ -186,14 +223,7 @@ fn server(logical: u16, device: Option<u64>, size: Option<AddressSize>) -> Resul
     }
 }
 
-/// What is proposed on a line of so many bits per second.
-fn proposal(speed: u32) -> Settings {
-    let octets = u16::try_from(speed * FRAME_SECONDS / CHARACTER_BITS).unwrap_or(u16::MAX);
-    let info = octets.clamp(INFO_MIN, PROPOSAL.max_info_receive);
-    Settings { max_info_transmit: info, max_info_receive: info, ..PROPOSAL }
-}
-
-fn take(apdu: &mut Vec<u8>, body: &[u8]) {
+fn copy(apdu: &mut Vec<u8>, body: &[u8]) {
     apdu.clear();
     apdu.extend_from_slice(body);
 }
@@ -218,17 +248,18 @@ mod tests {
     fn a_station_that_only_says_that_it_is_there_is_given_up() {
         let (own, station) = (Address::client(16).unwrap(), Address::server(1, Some(17)).unwrap());
         let mut link = Link {
-            client: Client::new(own, station, PROPOSAL),
+            client: Client::new(own, station, Frames::default().proposal(None, false)),
             ports: (16, 1),
-            patience: Duration::from_secs(1),
-            speed: None,
-            sent: 0,
-            asked: false,
+            patience: Patience::unlearned(&Limits::default()),
+            frames: Frames::default(),
+            character: None,
+            asked: None,
+            repeats: 0,
             due: false,
             wait_max: Duration::from_secs(3),
             waited: Duration::ZERO,
         };
-        let mut server = Server::new(vec![station], PROPOSAL);
+        let mut server = Server::new(vec![station], Frames::default().proposal(None, false));
         let (mut apdu, mut out, mut back) = (Vec::new(), Vec::new(), Vec::new());
         let mut exchange = |link: &mut Link, out: &mut Vec<u8>| {
             server.push(out);

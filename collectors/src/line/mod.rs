@@ -2,14 +2,18 @@
 //!
 //! A [`Dialer`] opens ports and lines; a `Line` sends and receives whole APDUs to and from one station. From the outside in: `Line` here,
 //! `framing` between APDUs and octets (the wrapper, or in `link` the HDLC link), `port` for the octets, which it counts, over a `socket` (`tcp`,
-//! `serial`, `memory`); `optical` wakes a meter up by mode E. Languages without APDUs use a port. The set of lines is closed, hence enums and no
+//! `serial`, `gateway` with the orders of `rfc2217`, `memory`), past the `echo` of a two-wire bus; `optical` wakes a meter up by mode E. Languages without
+//! APDUs use a port. The set of lines is closed, hence enums and no
 //! trait. `tap` writes the protocol log of any of them, `secret` knows what must not be in it.
 
+mod echo;
 mod framing;
+mod gateway;
 mod link;
 mod memory;
 mod optical;
 mod port;
+mod rfc2217;
 mod secret;
 mod serial;
 mod socket;
@@ -23,12 +27,15 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use self::{
     framing::{Framing, Step},
+    gateway::Gateway,
+    link::Expected,
     socket::Socket,
     tap::Tap,
 };
 use crate::{
-    Limits, Reason, Station,
+    Limits, MeterId, Reason, Station,
     address::{Characters, Way},
+    bus::{SharedBus, Wait},
     exchange::Subject,
     instruments::Instruments,
 };
@@ -47,17 +54,6 @@ pub enum Dialer {
 }
 
 impl Dialer {
-    /// Opens a line to a station, with a link where the framing has one.
-    pub(crate) async fn connect(
-        &self,
-        station: &Station,
-        limits: &Limits,
-        instruments: &Arc<Instruments>,
-    ) -> Result<Line, LineError> {
-        let port = self.open(station, limits, instruments).await?;
-        Line::over(port, station, limits).await
-    }
-
     /// Opens the way to a station for octets.
     pub(crate) async fn open(
         &self,
@@ -67,29 +63,32 @@ impl Dialer {
     ) -> Result<Port, LineError> {
         let limit = limits.connect_timeout;
         let mut tap = Tap::of(station);
-        let (socket, speed) = match self {
-            Self::Memory(dialer) => (Socket::Memory(dialer.connect(limit).await?), None),
+        let characters = station.address.characters();
+        let (socket, characters) = match self {
+            Self::Memory(dialer) => (Socket::Memory(dialer.connect(limit).await?), characters),
             Self::System => match station.address.way() {
-                Way::Tcp { host, .. } => (Socket::Tcp(tcp::connect(host, limit).await?), None),
-                Way::Gateway { host, characters: Characters { speed, .. }, orders: false } => {
-                    (Socket::Tcp(tcp::connect(host, limit).await?), Some(*speed))
+                Way::Tcp { host, .. } | Way::Gateway { host, orders: false, .. } => {
+                    (Socket::Tcp(tcp::connect(host, limit).await?), characters)
                 }
-                Way::Device { device, characters } => {
-                    let port = serial::open(device, serial::Format::eight(*characters))?;
-                    (Socket::Serial(port), Some(characters.speed))
+                Way::Gateway { host, characters: set, orders: true } => {
+                    let gateway = Gateway::connect(host, serial::Format::eight(*set), limit).await?;
+                    (Socket::Gateway(Box::new(gateway)), characters)
+                }
+                Way::Device { device, characters: set } => {
+                    (Socket::Serial(serial::open(device, serial::Format::eight(*set))?), characters)
                 }
                 Way::Optical { device, speed } => {
                     let (port, speed) =
                         optical::open(device, *speed, limits, (&mut tap, instruments.protocol_log())).await?;
-                    (Socket::Serial(port), Some(speed))
+                    (Socket::Serial(port), Some(Characters::plain(speed)))
                 }
-                Way::Gateway { .. } | Way::Udp(_) | Way::Inbound { .. } | Way::Concentrator { .. } => {
+                Way::Udp(_) | Way::Inbound { .. } | Way::Concentrator { .. } => {
                     let detail = "this collector does not serve such lines";
                     return Err(LineError::NoRoute(detail.to_owned()));
                 }
             },
         };
-        Ok(Port::new(socket, speed, tap, instruments))
+        Ok(Port::new(socket, characters, (station, tap), instruments))
     }
 }
 
@@ -113,6 +112,12 @@ pub(crate) enum LineError {
         /// Octets outside of frames since then.
         octets: u64,
     },
+    /// What was sent came back as something else, again and again: somebody else sends on the bus.
+    #[error("somebody else sends on the line at the same time")]
+    Collision,
+    /// What was sent did not come back, though the address says that it does.
+    #[error("what is sent does not come back")]
+    NoEcho,
     /// Closed or broken by the other side.
     #[error("connection closed by the other side")]
     Cut,
@@ -128,15 +133,58 @@ pub(crate) struct Line {
     framing: Framing,
     /// Longest time without a frame while an answer comes in several.
     answer_time: Duration,
+    /// What is known of the line and of the station on it.
+    bus: SharedBus,
+    meter: MeterId,
+    limits: Limits,
+    is_network: bool,
+    /// When the station was asked for what has not come yet, and when something came.
+    asked: Option<Instant>,
+    heard: Option<Instant>,
+    /// It was waited for in vain last.
+    is_silent: bool,
 }
 
 impl Line {
-    /// A line over an open port, with a link where the framing has one.
-    pub(crate) async fn over(port: Port, station: &Station, limits: &Limits) -> Result<Self, LineError> {
-        let framing = Framing::of(station, port.speed, limits)?;
-        let mut line = Self { port, framing, answer_time: limits.response_timeout };
-        line.set_up().await?;
-        Ok(line)
+    /// A line over an open port, without a link yet.
+    pub(crate) fn over(
+        port: Port,
+        station: &Station,
+        limits: &Limits,
+        (bus, is_pressed): (&SharedBus, bool),
+    ) -> Result<Self, LineError> {
+        let is_network = !station.address.is_device();
+        let known = bus.known();
+        let expected = Expected {
+            patience: known.patience(station.meter, is_network, limits),
+            frames: known.frames(station.meter),
+            character: port.character(),
+            is_pressed,
+        };
+        drop(known);
+        Ok(Self {
+            port,
+            framing: Framing::of(station, expected, limits)?,
+            answer_time: limits.response_timeout,
+            bus: bus.clone(),
+            meter: station.meter,
+            limits: limits.clone(),
+            is_network,
+            asked: None,
+            heard: None,
+            is_silent: false,
+        })
+    }
+
+    /// Sets the link up, when the framing has one.
+    pub(crate) async fn set_up(&mut self) -> Result<(), LineError> {
+        let Framing::Hdlc(link) = &mut self.framing else { return Ok(()) };
+        link.connect(&mut self.port.out)?;
+        let patience = self.bus.known().patience(self.meter, self.is_network, &self.limits);
+        let deadline = Instant::now() + patience.opening;
+        let mut stray = Vec::new();
+        while self.advance(&mut stray, deadline).await? != Step::Connected {}
+        Ok(())
     }
 
     /// Whether APDUs can go one behind the other, without an answer in between.
@@ -186,38 +234,38 @@ impl Line {
         }
     }
 
-    /// Closes the line, and the link on it when there is one.
-    pub(crate) async fn close(mut self, limit: Duration) {
+    /// Takes the link down when there is one, and leaves the port to others.
+    pub(crate) async fn leave(mut self, limit: Duration) -> Port {
+        // Who does not answer is not asked once more.
         if let Framing::Hdlc(link) = &mut self.framing
+            && !self.is_silent
+            && !self.port.is_broken()
             && link.disconnect(&mut self.port.out)
         {
             let deadline = Instant::now() + limit;
             let mut stray = Vec::new();
             while !matches!(self.advance(&mut stray, deadline).await, Ok(Step::Disconnected) | Err(_)) {}
         }
-        self.port.close(limit).await;
-    }
-
-    /// Sets the link up, when the framing has one.
-    async fn set_up(&mut self) -> Result<(), LineError> {
-        let Framing::Hdlc(link) = &mut self.framing else { return Ok(()) };
-        link.connect(&mut self.port.out)?;
-        let deadline = Instant::now() + self.answer_time;
-        let mut stray = Vec::new();
-        while self.advance(&mut stray, deadline).await? != Step::Connected {}
-        Ok(())
+        self.port
     }
 
     /// Goes on until something has come of it: never with [`Step::Wait`] or [`Step::Reply`].
     async fn advance(&mut self, apdu: &mut Vec<u8>, mut deadline: Instant) -> Result<Step, LineError> {
         loop {
-            timeout_at(deadline, self.port.flush()).await.map_err(|_| self.nothing())??;
+            if !self.port.out.is_empty() {
+                timeout_at(deadline, self.port.flush()).await.map_err(|_| self.nothing())??;
+                // After a repetition it is the first time that counts.
+                self.asked = self.asked.or(Some(self.port.last_sent));
+                self.heard = None;
+            }
             let (frames, bad) = (self.framing.frames(), self.framing.bad_frames());
+            let asked = self.framing.asked();
             let step = self.framing.step(apdu, &mut self.port.out)?;
             if self.framing.bad_frames() != bad {
                 self.port.instruments().damaged(bad, self.framing.bad_frames());
             }
             if self.framing.frames() > frames {
+                self.answered(asked);
                 deadline = deadline.max(Instant::now() + self.answer_time);
             }
             match step {
@@ -233,8 +281,12 @@ impl Line {
             }
             let filled = timeout_at(until, self.port.fill(|octets| self.framing.push(octets))).await;
             match filled {
-                Ok(filled) => filled?,
+                Ok(filled) => {
+                    self.heard = self.heard.or(Some(Instant::now()));
+                    filled?
+                }
                 Err(_) if until < deadline => {
+                    self.heard = None;
                     self.framing.silence(&mut self.port.out).map_err(|error| match error {
                         LineError::Silent => self.nothing(),
                         other => other,
@@ -245,8 +297,24 @@ impl Line {
         }
     }
 
+    /// The station began to answer: notes how long that took, and how large its frames may be.
+    fn answered(&mut self, asked: Option<Wait>) {
+        self.is_silent = false;
+        let Framing::Hdlc(link) = &mut self.framing else { return };
+        let mut bus = self.bus.known();
+        if let (Some(wait), Some(since), Some(heard)) = (asked, self.asked.take(), self.heard.take()) {
+            bus.answered(self.meter, wait, heard.saturating_duration_since(since));
+            link.expect(bus.patience(self.meter, self.is_network, &self.limits));
+        }
+        bus.note_frames(self.meter, link.frames_known());
+    }
+
     /// That nothing came in time.
-    fn nothing(&self) -> LineError {
+    fn nothing(&mut self) -> LineError {
+        self.is_silent = true;
+        if let Framing::Hdlc(link) = &self.framing {
+            self.bus.known().note_frames(self.meter, link.frames_known());
+        }
         let BadFrames { header, frame, flag, noise_octets: octets } = self.framing.bad_frames();
         let frames = header + frame + flag;
         if frames + octets == 0 { LineError::Silent } else { LineError::Noisy { frames, octets } }

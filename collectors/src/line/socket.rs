@@ -8,11 +8,14 @@ use tokio::{
 };
 use tokio_serial::SerialStream;
 
+use super::gateway::Gateway;
+
 /// An open way for octets.
 #[derive(Debug)]
 pub(super) enum Socket {
     Tcp(TcpStream),
     Serial(SerialStream),
+    Gateway(Box<Gateway>),
     Memory(DuplexStream),
 }
 
@@ -22,6 +25,7 @@ impl Socket {
         match self {
             Self::Tcp(socket) => socket.read(octets).await,
             Self::Serial(socket) => socket.read(octets).await,
+            Self::Gateway(socket) => socket.read(octets).await,
             Self::Memory(socket) => socket.read(octets).await,
         }
     }
@@ -31,6 +35,7 @@ impl Socket {
         match self {
             Self::Tcp(socket) => socket.write(octets).await,
             Self::Serial(socket) => socket.write(octets).await,
+            Self::Gateway(socket) => socket.write(octets).await,
             Self::Memory(socket) => socket.write(octets).await,
         }
     }
@@ -40,6 +45,7 @@ impl Socket {
         match self {
             Self::Tcp(socket) => socket.shutdown().await,
             Self::Serial(socket) => socket.shutdown().await,
+            Self::Gateway(socket) => socket.shutdown().await,
             Self::Memory(socket) => socket.shutdown().await,
         }
     }

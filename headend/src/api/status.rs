@@ -24,9 +24,7 @@ pub(crate) enum Refusal {
     #[error("there is no meter {serial}: check the serial number")]
     MeterNotFound { serial: String },
     /// A meter with this serial number, or with something else of which each meter has its own, exists.
-    #[error(
-        "there is a meter {serial} already, or another one with its system title, its equipment id or its place on its parent"
-    )]
+    #[error("there is a meter {serial} already, or another one with its system title or equipment id")]
     MeterExists { serial: String },
     /// The meter is out of service.
     #[error("meter {serial} is retired: it is not read any more")]

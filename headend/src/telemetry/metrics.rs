@@ -246,6 +246,12 @@ pub fn observe(instruments: Arc<Instruments>, queue: impl Fn() -> u64 + Send + S
         .with_description("Octets that arrived on HDLC lines outside of whole frames.")
         .with_callback(move |observer| observer.observe(all.noise_octets(), &[]))
         .build();
+    let all = Arc::clone(&instruments);
+    meter
+        .u64_observable_counter("headend.collisions")
+        .with_description("Times that what was sent on a serial line came back as something else.")
+        .with_callback(move |observer| observer.observe(all.collisions(), &[]))
+        .build();
     let gauge = |name, help, read: Box<dyn Fn() -> u64 + Send + Sync>| {
         let builder = meter.u64_observable_gauge(name).with_description(help);
         builder.with_callback(move |observer| observer.observe(read(), &[])).build();

@@ -65,6 +65,11 @@ impl Client {
         self.primary.connect(out)
     }
 
+    /// Proposes something else from the next [`connect`](Self::connect) on.
+    pub fn propose(&mut self, proposal: Settings) {
+        self.primary.propose(proposal);
+    }
+
     /// Begins to send an APDU: as many frames of it as the window allows.
     ///
     /// # Errors
@@ -129,6 +134,11 @@ impl Client {
     /// Whether the link is up, as far as is known.
     pub fn is_connected(&self) -> bool {
         self.primary.is_up()
+    }
+
+    /// Whether an APDU of the station has begun to arrive and is not whole.
+    pub fn is_receiving(&self) -> bool {
+        self.primary.link.incoming.is_partial()
     }
 
     /// Undamaged frames of the station since the link was made, those in UI apart: as long as they come, the station is at it.

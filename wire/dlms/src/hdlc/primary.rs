@@ -88,6 +88,10 @@ impl Primary {
         }
     }
 
+    pub(super) fn propose(&mut self, proposal: Settings) {
+        self.proposal = proposal.clamped();
+    }
+
     pub(super) fn is_up(&self) -> bool {
         self.state == State::Up
     }

@@ -1,0 +1,100 @@
+//! The way to a station: the port of the line, which one station leaves to the next, and the link over it.
+
+use tokio::time::{Instant, sleep_until};
+
+use super::{RELEASE_TIMEOUT, Session};
+use crate::{
+    Station,
+    bus::SharedBus,
+    diagnosis::{Setback, Stage},
+    line::{Line, LineError, Port},
+};
+
+impl Session {
+    /// What is known of the line, which all works of a channel share.
+    pub(crate) fn bus(&mut self, station: &Station) -> SharedBus {
+        let instruments = &self.instruments;
+        let known = || match station.address.is_shared() {
+            true => instruments.buses().of(&station.address.line()),
+            false => SharedBus::default(),
+        };
+        self.bus.get_or_insert_with(known).clone()
+    }
+
+    /// A line to the station, with a link where there is one.
+    pub(super) async fn dial(&mut self, station: &Station) -> Result<Line, Setback> {
+        let bus = self.bus(station);
+        let mut port = self.port(station).await.map_err(|error| Setback::Line(Stage::Connecting, error))?;
+        bus.known().reachable();
+        port.draw_from(self.chance);
+        let linking = |error| Setback::Line(Stage::Linking, error);
+        let bytes = port.bytes();
+        let line = Line::over(port, station, &self.limits, (&bus, false));
+        let mut line = line.map_err(|error| {
+            self.bytes_closed += bytes;
+            linking(error)
+        })?;
+        match line.set_up().await {
+            Ok(()) => Ok(line),
+            Err(error) => {
+                self.part(line).await;
+                Err(linking(error))
+            }
+        }
+    }
+
+    /// The port that was left when it leads to the station, or a new one.
+    async fn port(&mut self, station: &Station) -> Result<Port, LineError> {
+        if let Some(mut port) = self.idle.take() {
+            let turned = port.turn_to(station, self.limits.connect_timeout).await;
+            if turned == Ok(true) {
+                return Ok(port);
+            }
+            self.bytes_closed += port.bytes();
+            port.close(RELEASE_TIMEOUT).await;
+            turned?;
+        }
+        self.dialer.open(station, &self.limits, &self.instruments).await
+    }
+
+    /// Leaves a station, and its line to the next one where it is shared.
+    pub(super) async fn part(&mut self, line: Line) {
+        let port = line.leave(RELEASE_TIMEOUT).await;
+        self.keep(port).await;
+    }
+
+    async fn keep(&mut self, port: Port) {
+        if port.is_reusable() {
+            self.idle = Some(port);
+        } else {
+            self.bytes_closed += port.bytes();
+            port.close(RELEASE_TIMEOUT).await;
+        }
+    }
+
+    /// Waits for the end of the linger time, or until the meter hangs up. What the meter sends now was asked for by nobody.
+    pub(crate) async fn lapse(&mut self) {
+        let deadline = Instant::now() + self.limits.linger;
+        match &mut self.open {
+            Some(open) => while open.line.receive(&mut self.scratch.apdu, deadline).await.is_ok() {},
+            None => match &mut self.idle {
+                // What comes between two conversations is for nobody.
+                Some(port) => {
+                    while port.receive(&mut self.scratch.apdu, deadline).await.is_ok() {
+                        self.scratch.apdu.clear();
+                    }
+                }
+                None => sleep_until(deadline).await,
+            },
+        }
+    }
+
+    /// Takes leave of the meter and of the line.
+    pub(crate) async fn leave(&mut self) {
+        self.release().await;
+        if let Some(port) = self.idle.take() {
+            self.bytes_closed += port.bytes();
+            port.close(RELEASE_TIMEOUT).await;
+        }
+    }
+}
