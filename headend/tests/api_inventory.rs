@@ -269,7 +269,7 @@ async fn whoever_changes_the_inventory_or_tries_to_is_in_the_audit() {
     let rows = "SELECT principal, action, target, outcome, detail FROM audit ORDER BY id";
     let expected = "\
         loopback|InventoryService/CreateMeter|A1|accepted|\n\
-        loopback|InventoryService/CreateMeter|A1|meter_exists|there is a meter A1 already, or another one with its system title or equipment id\n\
+        loopback|InventoryService/CreateMeter|A1|meter_exists|there is a meter A1 already, or another one with its system title, its equipment id or its place on its parent\n\
         loopback|InventoryService/ImportMeters|I1 I2 I3|accepted|3 meters\n\
         loopback|InventoryService/ImportMeters||import_problems|nothing was imported: 3 problems in the file\n\
         loopback|InventoryService/RetireMeter|A1|accepted|\n\
@@ -314,5 +314,72 @@ async fn no_secret_ever_comes_out() {
         ] {
             assert!(!seen.contains(&form), "a secret came out as {form}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_sub_unit_has_the_ways_of_its_parent_unless_it_has_its_own() {
+    let served = Served::new().await;
+    let file = "serial,model,address,zone,security,device_address,paths,parent,subunit,throttle_group\n\
+        H1,generic-dlms,,UTC,none,12345678,,P,1,\n\
+        H2,generic-dlms,,UTC,none,,,P,2,cell-8\n\
+        H3,generic-dlms,10.0.0.9:4059,UTC,none,,,P,39,\n\
+        P,generic-dlms,hdlc://10.0.0.1:4001,UTC,none,17,udp://10.0.0.2:4059,,,cell-7\n";
+    assert_eq!(import(&served, file, 1 << 20).await.unwrap().imported, 4, "the parent may come last");
+    let shown = async |serial: &str| {
+        let asked = GetMeterRequest { serial: serial.into() };
+        served.inventory().get_meter(asked).await.unwrap().into_inner().meter.unwrap()
+    };
+    let parent = shown("P").await;
+    assert_eq!((parent.line.as_str(), parent.device_address, parent.path), ("10.0.0.1:4001", Some(17), 0));
+    let [way] = parent.paths.as_slice() else { panic!("{parent:?}") };
+    assert_eq!((way.address.as_str(), way.device_address), ("udp://10.0.0.2:4059", None));
+    let first = shown("H1").await;
+    assert_eq!((first.address.as_str(), first.line.as_str()), ("hdlc://10.0.0.1:4001", "10.0.0.1:4001"));
+    assert_eq!((first.device_address, first.parent.as_str(), first.subunit), (Some(12_345_678), "P", 1));
+    assert_eq!(
+        (first.throttle_group.as_str(), first.paths[0].address.as_str()),
+        ("cell-7", "udp://10.0.0.2:4059")
+    );
+    let second = shown("H2").await;
+    assert_eq!((second.device_address, second.throttle_group.as_str()), (Some(17), "cell-8"));
+    let third = shown("H3").await;
+    assert_eq!((third.line.as_str(), third.device_address, third.paths.len()), ("10.0.0.9:4059", None, 0));
+    assert_eq!(third.throttle_group, "");
+
+    let part = |serial: &str, parent: &str, subunit| CreateMeterRequest {
+        address: String::new(),
+        parent: parent.into(),
+        subunit,
+        ..new_meter(serial, None)
+    };
+    for nobody in ["Q", "H1"] {
+        let refused = served.inventory().create_meter(part("H4", nobody, 4)).await.unwrap_err();
+        assert_eq!(reason(&refused), (ErrorReason::InvalidField, "parent".into()));
+    }
+    let taken = served.inventory().create_meter(part("H4", "P", 39)).await.unwrap_err();
+    assert_eq!(reason(&taken).0, ErrorReason::MeterExists);
+    let bad = import(&served, &(file.replace("H1,", "H5,").replace(",P,", ",Q,")), 1 << 20).await.unwrap();
+    let places: Vec<_> = bad.problems.iter().map(|problem| (problem.line, problem.column.as_str())).collect();
+    assert_eq!(places, [(2, "parent"), (3, "parent"), (4, "parent")]);
+}
+
+/// The lines of SQL and those of the collector are the same.
+#[tokio::test]
+async fn a_line_has_one_name() {
+    let served = Served::new().await;
+    for (address, line) in [
+        ("10.0.0.1:4059", "10.0.0.1:4059"),
+        ("udp://[2001:db8::1]:4059", "[2001:db8::1]:4059"),
+        ("hdlc://gateway.example:4001", "gateway.example:4001"),
+        ("serial:///dev/serial/by-id/usb-0?baud=300&parity=even", "/dev/serial/by-id/usb-0"),
+        ("serial://gateway.example:4001?baud=9600&parity=none&echo=yes", "gateway.example:4001"),
+        ("rfc2217://gateway.example:4001?baud=9600&parity=none", "gateway.example:4001"),
+        ("optical:///dev/ttyUSB0?baud=300", "/dev/ttyUSB0"),
+        ("inbound://860123456789012?framing=hdlc", "inbound://860123456789012"),
+        ("concentrator://DC-17/000012345678", "concentrator://DC-17"),
+    ] {
+        assert_eq!(served.database.sql(&format!("SELECT address_line('{address}')")), line);
+        assert_eq!(address.parse::<collectors::Address>().unwrap().line(), line);
     }
 }

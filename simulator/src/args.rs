@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use models::{Model, SecondInitiate};
 use simulator::{
-    BusConfig, Clock, FaultRule, FirmwareConfig, FleetConfig, Framing, SecretKind, Security, SwitchConfig,
-    Transport,
+    Backend, BusConfig, Clock, ConcentratorConfig, FaultRule, FirmwareConfig, FleetConfig, Framing,
+    SecretKind, Security, SwitchConfig, Transport,
 };
 
 /// What a fleet is made of; the same arguments give the same meters.
@@ -104,6 +104,71 @@ impl From<&BusArgs> for BusConfig {
     fn from(args: &BusArgs) -> Self {
         let turnaround = Duration::from_millis(args.turnaround_ms);
         Self { speed: args.bus_speed, turnaround, echo: args.echo, noise_ppm: args.noise_ppm, seed: 1 }
+    }
+}
+
+/// Concentrators in front of the meters.
+#[derive(Debug, Args)]
+pub(crate) struct ConcentratorArgs {
+    /// Put so many meters each behind concentrators, which have a port each
+    #[arg(long, value_name = "METERS", conflicts_with = "hdlc")]
+    concentrator: Option<u32>,
+    /// How a concentrator lets others reach its nodes
+    #[arg(long, value_enum, default_value = "wrapper", requires = "concentrator")]
+    backend: BackendArg,
+    /// Name of the concentrators' model in the inventory; otherwise a usual one
+    #[arg(long, requires = "concentrator")]
+    concentrator_model: Option<String>,
+    /// Bits per second on the power line
+    #[arg(long, default_value_t = 1200, requires = "concentrator")]
+    plc_speed: u32,
+    /// Repeaters between a concentrator and its farthest nodes
+    #[arg(long, default_value_t = 3, requires = "concentrator")]
+    repeaters: u8,
+    /// Of a million nodes, how many are out of reach at any time
+    #[arg(long, default_value_t = 0, requires = "concentrator")]
+    lost_ppm: u32,
+    /// Seconds for which a node stays out of reach
+    #[arg(long, default_value_t = 7200, requires = "concentrator")]
+    outage_s: u64,
+    /// Seconds within which nodes are discovered
+    #[arg(long, default_value_t = 0, requires = "concentrator")]
+    joining_s: u64,
+    /// How much faster than a real one the power line is
+    #[arg(long, default_value_t = 1, requires = "concentrator")]
+    accelerate: u32,
+}
+
+/// How a concentrator lets others reach its nodes.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum BackendArg {
+    /// Each node has a wrapper port, 16 and its number
+    Wrapper,
+    /// The DLMS gateway protocol
+    Gateway,
+    /// Q/GDW 376.1, AFN 10H
+    Gdw376,
+}
+
+impl ConcentratorArgs {
+    /// What the concentrators are like, when there are any.
+    pub(crate) fn config(&self) -> Option<ConcentratorConfig> {
+        let (backend, model) = match self.backend {
+            BackendArg::Wrapper => (Backend::Wrapper { base: 16 }, "dlms-concentrator"),
+            BackendArg::Gateway => (Backend::Gateway { network: 0 }, "dlms-gateway"),
+            BackendArg::Gdw376 => (Backend::Forward, "gdw376-terminal"),
+        };
+        Some(ConcentratorConfig {
+            backend,
+            nodes: self.concentrator?,
+            model: self.concentrator_model.clone().unwrap_or_else(|| model.to_owned()),
+            speed: self.plc_speed,
+            repeaters: self.repeaters,
+            lost_ppm: self.lost_ppm,
+            outage: Duration::from_secs(self.outage_s),
+            joining: Duration::from_secs(self.joining_s),
+            accelerate: self.accelerate,
+        })
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
 
 /// A clock shared by all meters of a fleet: the wall clock, or one that starts at a given instant and runs on.
 /// Clones show the same time.
@@ -27,7 +27,7 @@ impl Clock {
         Self { start: Start::Wall, moved_s: Arc::default() }
     }
 
-    /// A clock that shows `start` now and runs on from there.
+    /// A clock that shows `start` now and runs on from there, with the clock of tokio: where a test pauses that one, so is this.
     pub fn starting_at(start: Timestamp) -> Self {
         Self { start: Start::At(start, Instant::now()), moved_s: Arc::default() }
     }

@@ -5,39 +5,54 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::config::{Framing, SecretKind, SecurityLevel};
-use crate::{BusConfig, Buses, Fleet, Meter};
+use crate::{BusConfig, Buses, Concentrators, Fleet, Meter};
 
 const HEADER: &str = "serial,model,address,server_sap,client_sap,zone,security,password,client_title,encryption_key,authentication_key,system_title,device_address";
 
 /// The inventory of a fleet as CSV with a header. Keys and titles are hexadecimal; what a meter's security does not need
 /// is empty.
 pub fn inventory(fleet: &Fleet) -> String {
-    let address = |(meter, address): (&Arc<Meter>, &SocketAddr)| match meter.fleet().config.framing {
-        Framing::Wrapper => address.to_string(),
-        Framing::Hdlc { .. } => format!("hdlc://{address}"),
+    let line = |(meter, address): (&Arc<Meter>, &SocketAddr)| match meter.fleet().config.framing {
+        Framing::Wrapper => line(meter, &address.to_string(), None),
+        Framing::Hdlc { .. } => line(meter, &format!("hdlc://{address}"), meter.device_address()),
     };
-    list(fleet.meters(), fleet.meters().iter().zip(fleet.addresses()).map(address))
+    list(fleet.meters().iter().zip(fleet.addresses()).map(line))
 }
 
 /// The inventory of meters on buses, in the same form.
 pub fn inventory_of_buses(buses: &Buses) -> String {
     let BusConfig { speed, echo, .. } = buses.config();
     let echo = if echo { "&echo=yes" } else { "" };
-    let address = |device: &String| format!("serial://{device}?baud={speed}{echo}");
-    list(buses.meters(), buses.devices().iter().map(address))
+    let line = |(meter, device): (&Arc<Meter>, &String)| {
+        line(meter, &format!("serial://{device}?baud={speed}{echo}"), meter.device_address())
+    };
+    list(buses.meters().iter().zip(buses.devices()).map(line))
 }
 
-fn list(meters: &[Arc<Meter>], addresses: impl Iterator<Item = String>) -> String {
-    let mut csv = String::from(HEADER);
-    csv.push('\n');
-    for (meter, address) in meters.iter().zip(addresses) {
-        csv.push_str(&line(meter, &address));
+/// The inventory of concentrators and the meters behind them, in the same form.
+pub fn inventory_of_concentrators(concentrators: &Concentrators) -> String {
+    let model = &concentrators.config().model;
+    // The concentrator itself: server 1, client 16, no security.
+    let own =
+        |(serial, address): (String, &SocketAddr)| format!("{serial},{model},{address},1,16,UTC,none,,,,,,");
+    let own = concentrators.serials().into_iter().zip(concentrators.addresses()).map(own);
+    let node = |meter: &Arc<Meter>| {
+        let (address, device) = concentrators.place(meter);
+        line(meter, &address, device)
+    };
+    list(own.chain(concentrators.meters().iter().map(node)))
+}
+
+fn list(lines: impl Iterator<Item = String>) -> String {
+    let mut csv = format!("{HEADER}\n");
+    lines.for_each(|line| {
+        csv.push_str(&line);
         csv.push('\n');
-    }
+    });
     csv
 }
 
-fn line(meter: &Meter, address: &str) -> String {
+fn line(meter: &Meter, address: &str, device_address: Option<u16>) -> String {
     let config = &meter.fleet().config;
     let association = &config.model.association;
     let secrets = meter.secrets();
@@ -57,7 +72,7 @@ fn line(meter: &Meter, address: &str) -> String {
             hex(&secrets.authentication_key),
         ),
     };
-    let device_address = meter.device_address().map(|device| device.to_string()).unwrap_or_default();
+    let device_address = device_address.map(|device| device.to_string()).unwrap_or_default();
     [
         meter.serial().as_str(),
         config.model.name.as_str(),

@@ -13,7 +13,7 @@
 //! - `buffer.rs` and `objects/` answer requests, a file for each group of objects;
 //! - [`Ledger`] is what really happened to a meter, whatever its answers said;
 //! - `talk.rs` is what is spoken with one meter, `serve.rs` one connection, `framing.rs` what stands between its octets and APDUs, [`Fleet`] all of them;
-//!   `bus/` is the same on RS485; [`FaultRule`] says what is wrong with whom;
+//!   `bus/` is the same on RS485, `concentrator/` behind concentrators; [`FaultRule`] says what is wrong with whom;
 //! - [`inventory`] lists a fleet as the head-end imports it.
 //!
 //! Deliberately absent: services with list, push, event logs. Meters forget when the program ends.
@@ -22,6 +22,7 @@ mod buffer;
 mod bus;
 mod calendar;
 mod clock;
+mod concentrator;
 mod config;
 mod energy;
 mod error;
@@ -45,6 +46,9 @@ mod talk;
 
 pub use bus::{Bus, BusConfig, Buses, Station, Terminal, Wire};
 pub use clock::Clock;
+pub use concentrator::{
+    Backend, ConcentratorConfig, Concentrators, NODES_LIMIT, NodeEvent, NodeEventKind, NodeState,
+};
 pub use config::{
     CONNECTIONS_PER_METER, DEVICES_LIMIT, FIRST_DEVICE, FleetConfig, Framing, METERS_LIMIT, SecretKind,
     Security, SecurityLevel,
@@ -53,7 +57,7 @@ pub use error::Error;
 pub use fault::{Affected, Fault, FaultRule, Often};
 pub use fleet::Fleet;
 pub use image::FirmwareConfig;
-pub use inventory::{inventory, inventory_of_buses};
+pub use inventory::{inventory, inventory_of_buses, inventory_of_concentrators};
 pub use ledger::{Access, Counts, Event, LEDGER_RECORDS, Ledger, Record};
 pub use meter::{Capture, Meter, Secrets};
 pub use push::{PushOptions, Pusher, Transport, send};

@@ -12,13 +12,14 @@ use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
 use jiff::Timestamp;
 use simulator::{
-    Buses, Fleet, FleetConfig, Meter, PushOptions, Pusher, Transport, inventory, inventory_of_buses,
+    Buses, ConcentratorConfig, Concentrators, Fleet, FleetConfig, Meter, PushOptions, Pusher, Transport,
+    inventory, inventory_of_buses, inventory_of_concentrators,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::args::{BusArgs, FleetArgs, TransportArg};
+use crate::args::{BusArgs, ConcentratorArgs, FleetArgs, TransportArg};
 
-/// Simulated DLMS meters over TCP (wrapper or HDLC) on 127.0.0.1, or on pseudo terminals.
+/// Simulated DLMS meters over TCP (wrapper or HDLC) on 127.0.0.1, on pseudo terminals, or behind concentrators.
 #[derive(Debug, Parser)]
 #[command(version, about)]
 struct Cli {
@@ -35,6 +36,8 @@ enum Command {
         fleet: FleetArgs,
         #[command(flatten)]
         bus: BusArgs,
+        #[command(flatten)]
+        concentrator: ConcentratorArgs,
         /// Port of the first line, the others follow; 0 takes any free ports
         #[arg(long, default_value_t = 20_000)]
         port: u16,
@@ -98,11 +101,12 @@ async fn main() -> anyhow::Result<()> {
         .with_writer(io::stderr)
         .init();
     match Cli::parse().command {
-        Command::Serve { fleet, bus, port, inventory, ledger } => {
+        Command::Serve { fleet, bus, concentrator, port, inventory, ledger } => {
             let config = FleetConfig { ledger, ..fleet.config(port)? };
-            match &bus.pty {
-                Some(folder) => serve_buses(config, &bus, folder, inventory).await,
-                None => serve(config, inventory).await,
+            match (&bus.pty, concentrator.config()) {
+                (Some(folder), _) => serve_buses(config, &bus, folder, inventory).await,
+                (None, Some(concentrator)) => serve_concentrators(config, concentrator, inventory).await,
+                (None, None) => serve(config, inventory).await,
             }
         }
         Command::Push { fleet, meter, meters, key, to, over, plain, confirmed } => {
@@ -150,6 +154,24 @@ async fn serve_buses(
     end.await;
     println!("{}", buses.counts());
     buses.shutdown().await;
+    Ok(())
+}
+
+async fn serve_concentrators(
+    config: FleetConfig,
+    concentrator: ConcentratorConfig,
+    file: Option<PathBuf>,
+) -> anyhow::Result<()> {
+    let model = config.model.name.clone();
+    let end = end()?;
+    let concentrators = Concentrators::start(config, concentrator).await?;
+    write_inventory(file, || inventory_of_concentrators(&concentrators))?;
+    let places: Vec<_> = concentrators.addresses().iter().map(ToString::to_string).collect();
+    println!("{} meters of {model} behind {}", concentrators.meters().len(), places.join(" "));
+    io::stdout().flush()?;
+    end.await;
+    println!("{}", concentrators.counts());
+    concentrators.shutdown().await;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use ami_proto::v1::{MeterState, SecurityLevel, SecurityPolicy};
+use ami_proto::v1::{MeterPath, MeterState, SecurityLevel, SecurityPolicy};
 use clap::{Args, Subcommand};
 
 use super::word;
@@ -11,13 +11,13 @@ use super::word;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Meters {
     /// Add one meter.
-    Add(AddArgs),
+    Add(Box<AddArgs>),
     /// Add the meters of a CSV file, all or none.
     ///
     /// Columns: serial, model, address, device_address, server_sap, client_sap, zone, security (none, lls, manufacturer, md5, sha1, gmac,
     /// sha256, ecdsa), password, password_hex, client_title, encryption_key, authentication_key, suite, policy (none, authenticated,
-    /// encrypted, authenticated_encrypted), signing_key, meter_public_key, system_title, equipment_id. Keys and titles are hexadecimal
-    /// digits.
+    /// encrypted, authenticated_encrypted), signing_key, meter_public_key, system_title, equipment_id, paths (further ways, parted by spaces),
+    /// parent, subunit, throttle_group. Keys and titles are hexadecimal digits.
     Import {
         /// The file; - is standard input.
         file: PathBuf,
@@ -65,13 +65,26 @@ pub(crate) struct AddArgs {
     /// Name of the meter's model.
     #[arg(long)]
     pub(crate) model: String,
-    /// Where its line ends: HOST:PORT (TCP wrapper), hdlc://HOST:PORT (HDLC over TCP), serial:///dev/ttyS0 (HDLC; options
-    /// ?baud=9600&parity=none) or optical:///dev/ttyUSB0 (HDLC after IEC 62056-21 mode E; option ?baud=300).
-    #[arg(long)]
+    /// Where its line ends: HOST:PORT (TCP wrapper), udp://HOST:PORT, hdlc://HOST:PORT (HDLC over TCP), serial:///dev/ttyS0,
+    /// serial://HOST:PORT or rfc2217://HOST:PORT (options ?baud=9600&parity=none&echo=no), optical:///dev/ttyUSB0 (option ?baud=300),
+    /// inbound://ID (option ?framing=wrapper), concentrator://SERIAL/NODE. A sub-unit without one has the way of its parent.
+    #[arg(long, required_unless_present = "parent", default_value = "", hide_default_value = true)]
     pub(crate) address: String,
-    /// The meter on its HDLC line (lower HDLC address), 1 to 16381; 0 = it has none.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub(crate) device_address: u32,
+    /// The meter on its line: with HDLC the lower address, 1 to 16381.
+    #[arg(long, value_name = "N")]
+    pub(crate) device_address: Option<u64>,
+    /// A further way to it, for when those before do not reach it, up to four times; #N behind it is the device address there.
+    #[arg(long = "path", value_name = "ADDRESS[#N]", value_parser = path)]
+    pub(crate) paths: Vec<MeterPath>,
+    /// Serial number of the meter that it is a sub-unit of.
+    #[arg(long, value_name = "SERIAL", requires = "subunit")]
+    pub(crate) parent: Option<String>,
+    /// Which sub-unit of its parent it is, 1 to 255: household or M-Bus channel.
+    #[arg(long, value_name = "N", requires = "parent")]
+    pub(crate) subunit: Option<u32>,
+    /// What carries it together with others and must not be asked for too much: a cell, an APN, a concentrator, a bus.
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
+    pub(crate) throttle_group: String,
     /// Time zone of the place, for example Asia/Dhaka.
     #[arg(long, value_name = "IANA")]
     pub(crate) zone: String,
@@ -127,4 +140,26 @@ pub(crate) struct ListArgs {
     /// At most so many meters.
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<u32>,
+}
+
+/// A further way to a meter: an address, or an address, # and a device address.
+fn path(text: &str) -> Result<MeterPath, String> {
+    let (address, device) =
+        text.split_once('#').map_or((text, None), |(address, device)| (address, Some(device)));
+    let device = device.map(str::parse).transpose();
+    let device_address = device.map_err(|_| "a number is expected behind #".to_owned())?;
+    Ok(MeterPath { address: address.to_owned(), device_address })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_way_may_name_the_meter_on_it() {
+        let way = |address: &str, device_address| Ok(MeterPath { address: address.into(), device_address });
+        assert_eq!(path("h:1"), way("h:1", None));
+        assert_eq!(path("hdlc://h:1#17"), way("hdlc://h:1", Some(17)));
+        assert!(path("h:1#x").is_err() && path("h:1#").is_err());
+    }
 }

@@ -31,7 +31,7 @@ pub(crate) async fn run<W: Write>(
     match command {
         Meters::Discover(args) => discover::run(channel, args, output).await,
         Meters::Add(args) => {
-            let meter = client.create_meter(request(creation(args)?)).await?.into_inner().meter;
+            let meter = client.create_meter(request(creation(*args)?)).await?.into_inner().meter;
             output.page(meter.map(MeterRow::from).as_slice())
         }
         Meters::Import { file } => import::run(client, &file, output).await,
@@ -104,6 +104,10 @@ fn creation(args: AddArgs) -> Result<CreateMeterRequest, Error> {
         model: args.model,
         address: args.address,
         device_address: args.device_address,
+        paths: args.paths,
+        parent: args.parent.unwrap_or_default(),
+        subunit: args.subunit.unwrap_or_default(),
+        throttle_group: args.throttle_group,
         server_sap: args.server_sap,
         client_sap: args.client_sap,
         zone: args.zone,

@@ -1,6 +1,6 @@
 //! A meter and the state of its profiles as rows.
 
-use ami_proto::v1::{Meter, MeterState, ProfileState, SecurityLevel, SecurityPolicy};
+use ami_proto::v1::{Meter, MeterPath, MeterState, ProfileState, SecurityLevel, SecurityPolicy};
 use serde::Serialize;
 
 use super::{cell, given, word};
@@ -12,7 +12,13 @@ pub(crate) struct MeterRow {
     serial: String,
     model: String,
     address: String,
-    device_address: Option<u32>,
+    device_address: Option<u64>,
+    line: String,
+    path: u32,
+    paths: Vec<String>,
+    parent: Option<String>,
+    subunit: Option<u32>,
+    throttle_group: Option<String>,
     server_sap: u32,
     client_sap: u32,
     zone: String,
@@ -32,6 +38,12 @@ impl MeterRow {
     pub(crate) fn fields(&self) -> Vec<(&'static str, String)> {
         let rest = [
             ("device_address", cell(&self.device_address)),
+            ("line", self.line.clone()),
+            ("path", self.path.to_string()),
+            ("paths", self.paths.join(" ")),
+            ("parent", cell(&self.parent)),
+            ("subunit", cell(&self.subunit)),
+            ("throttle_group", cell(&self.throttle_group)),
             ("suite", self.suite.to_string()),
             ("policy", self.policy.clone()),
             ("server_sap", self.server_sap.to_string()),
@@ -58,7 +70,13 @@ impl From<Meter> for MeterRow {
             serial: meter.serial,
             model: meter.model,
             address: meter.address,
-            device_address: Some(meter.device_address).filter(|address| *address > 0),
+            device_address: meter.device_address,
+            line: meter.line,
+            path: meter.path,
+            paths: meter.paths.iter().map(path).collect(),
+            parent: given(meter.parent),
+            subunit: Some(meter.subunit).filter(|subunit| *subunit > 0),
+            throttle_group: given(meter.throttle_group),
             server_sap: meter.server_sap,
             client_sap: meter.client_sap,
             zone: meter.zone,
@@ -66,6 +84,11 @@ impl From<Meter> for MeterRow {
             firmware: given(meter.firmware),
         }
     }
+}
+
+/// A way as it is given to `meters add --path`.
+fn path(path: &MeterPath) -> String {
+    path.device_address.map_or_else(|| path.address.clone(), |device| format!("{}#{device}", path.address))
 }
 
 impl Row for MeterRow {
@@ -128,7 +151,7 @@ mod tests {
             ..Default::default()
         };
         let fields = MeterRow::from(meter).fields();
-        assert_eq!(fields.len(), 16);
+        assert_eq!(fields.len(), 22);
         assert!(
             fields.contains(&("security", "gmac".into())) && fields.contains(&("client_sap", "16".into()))
         );

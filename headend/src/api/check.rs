@@ -1,6 +1,7 @@
 //! The rules of what comes in. A problem never quotes what it is about: in a shifted column that could be a key.
 
 mod secrets;
+mod way;
 
 use collectors::{Address, AddressError};
 use dlms::Obis;
@@ -9,6 +10,7 @@ use jiff::tz::TimeZone;
 use zeroize::Zeroizing;
 
 pub(crate) use self::secrets::DraftSecrets;
+pub(crate) use self::way::DraftPath;
 use super::Models;
 use super::status::Refusal;
 use crate::store::Security;
@@ -18,10 +20,6 @@ use crate::store::meters::{NewMeter, Secret};
 const MAX_SERIAL: usize = 64;
 /// The longest password or secret.
 const MAX_PASSWORD: usize = 64;
-/// The highest part of an HDLC address that is no group of stations (IEC 62056-46, 6.4.2.3).
-const MAX_HDLC: u16 = 0x3FFD;
-/// The highest HDLC address of one octet that is no group of stations.
-const MAX_HDLC_OCTET: u16 = 0x7E;
 /// Octets of a system title (IEC 62056-5-3).
 const TITLE: usize = 8;
 /// Meters or jobs in a page when the client does not care.
@@ -33,6 +31,7 @@ pub(crate) const MAX_PAGE: u32 = 10_000;
 pub(crate) struct Draft {
     pub(crate) serial: String,
     pub(crate) model: String,
+    /// Empty = its parent's.
     pub(crate) address: String,
     /// 0 = the model's.
     pub(crate) server_sap: u32,
@@ -44,8 +43,15 @@ pub(crate) struct Draft {
     pub(crate) system_title: Vec<u8>,
     /// Empty = none of its own.
     pub(crate) equipment_id: String,
+    /// With DLMS, 0 = none.
+    pub(crate) device_address: Option<u64>,
+    pub(crate) paths: Vec<DraftPath>,
+    /// Empty = none.
+    pub(crate) parent: String,
     /// 0 = none.
-    pub(crate) device_address: u32,
+    pub(crate) subunit: u32,
+    /// Empty = none.
+    pub(crate) throttle_group: String,
 }
 
 /// A field that breaks its rule.
@@ -66,12 +72,7 @@ pub(crate) fn meter(draft: Draft, models: &Models) -> Result<NewMeter, Vec<Probl
         }
     };
     rule(is_serial(&draft.serial), "serial", "1 to 64 visible ASCII characters without comma are expected");
-    let address: Result<Address, AddressError> = draft.address.parse();
-    rule(
-        address.is_ok(),
-        "address",
-        &address.as_ref().err().map(AddressError::to_string).unwrap_or_default(),
-    );
+    let address = way::address(&draft.address, !draft.parent.is_empty(), &mut rule);
     rule(TimeZone::get(&draft.zone).is_ok(), "zone", "an IANA time zone is expected, for example Asia/Dhaka");
     let title = &draft.system_title;
     rule(title.is_empty() || title.len() == TITLE, "system_title", "8 octets are expected, or nothing");
@@ -79,6 +80,13 @@ pub(crate) fn meter(draft: Draft, models: &Models) -> Result<NewMeter, Vec<Probl
     rule(
         id.is_empty() || is_serial(id),
         "equipment_id",
+        "1 to 64 visible ASCII characters without comma are expected, or nothing",
+    );
+    let part_of = way::part_of(&draft.serial, &draft.parent, draft.subunit, &mut rule);
+    let group = &draft.throttle_group;
+    rule(
+        group.is_empty() || is_serial(group),
+        "throttle_group",
         "1 to 64 visible ASCII characters without comma are expected, or nothing",
     );
     let (server, client) = (u16::try_from(draft.server_sap), u16::try_from(draft.client_sap));
@@ -90,8 +98,8 @@ pub(crate) fn meter(draft: Draft, models: &Models) -> Result<NewMeter, Vec<Probl
         let known: Vec<_> = models.keys().map(String::as_str).collect();
         problems.push(Problem { field: "model", problem: format!("known models are {}", known.join(", ")) });
     }
-    match (model, secrets, server, client, address) {
-        (Some(model), Some(secrets), Ok(server), Ok(client), Ok(address)) if problems.is_empty() => {
+    match (model, secrets, server, client) {
+        (Some(model), Some(secrets), Ok(server), Ok(client)) if problems.is_empty() => {
             let spec = &model.association;
             let client_sap = match secrets.security {
                 Security::None => spec.client_sap_none,
@@ -100,12 +108,20 @@ pub(crate) fn meter(draft: Draft, models: &Models) -> Result<NewMeter, Vec<Probl
             };
             let server_sap = if server == 0 { spec.server_sap } else { server };
             let client_sap = if client == 0 { client_sap } else { client };
-            let device_address = device_address(&address, draft.device_address, (server_sap, client_sap))?;
+            let saps = (server_sap, client_sap);
+            let device_address = match &address {
+                Some(address) => way::device_address(address, draft.device_address, saps)?,
+                None => draft.device_address,
+            };
+            let paths = way::paths(draft.paths, address.is_some(), saps)?;
             Ok(NewMeter {
                 serial: draft.serial,
                 model: draft.model,
                 address,
                 device_address,
+                paths,
+                part_of,
+                throttle_group: Some(draft.throttle_group).filter(|group| !group.is_empty()),
                 server_sap,
                 client_sap,
                 zone: draft.zone,
@@ -116,41 +132,6 @@ pub(crate) fn meter(draft: Draft, models: &Models) -> Result<NewMeter, Vec<Probl
         }
         _ => Err(problems),
     }
-}
-
-/// The device address of a meter, when it and the service access points are some that the line can carry.
-fn device_address(
-    address: &Address,
-    device_address: u32,
-    (server_sap, client_sap): (u16, u16),
-) -> Result<Option<u16>, Vec<Problem>> {
-    let mut problems = Vec::new();
-    let mut rule = |holds: bool, field: &'static str, problem: String| {
-        if !holds {
-            problems.push(Problem { field, problem });
-        }
-    };
-    let device = u16::try_from(device_address).ok().filter(|device| *device > 0);
-    if address.is_hdlc() {
-        let is_given = device_address > 0;
-        let within = device.is_none_or(|device| device <= MAX_HDLC);
-        rule(
-            is_given == device.is_some() && within,
-            "device_address",
-            format!("1 to {MAX_HDLC} is expected, or 0 for none"),
-        );
-        let max = if is_given { MAX_HDLC } else { MAX_HDLC_OCTET };
-        let of = if is_given { "with HDLC" } else { "with HDLC and no device address" };
-        rule(server_sap <= max, "server_sap", format!("1 to {max} is expected {of}"));
-        rule(
-            client_sap <= MAX_HDLC_OCTET,
-            "client_sap",
-            format!("1 to {MAX_HDLC_OCTET} is expected with HDLC"),
-        );
-    } else {
-        rule(device_address == 0, "device_address", "only a line with HDLC has device addresses".into());
-    }
-    if problems.is_empty() { Ok(device) } else { Err(problems) }
 }
 
 /// A serial number in a question: whatever no meter can have is not looked for.
@@ -238,6 +219,7 @@ fn is_serial(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::meters::PartOf;
 
     fn draft() -> Draft {
         Draft {
@@ -250,7 +232,11 @@ mod tests {
             secrets: DraftSecrets::of(Some(Security::None)),
             system_title: Vec::new(),
             equipment_id: String::new(),
-            device_address: 0,
+            device_address: None,
+            paths: Vec::new(),
+            parent: String::new(),
+            subunit: 0,
+            throttle_group: String::new(),
         }
     }
 
@@ -272,7 +258,7 @@ mod tests {
     fn the_line_says_which_addresses_can_be_on_it() {
         let on = |address: &str, device_address, server_sap, client_sap| Draft {
             address: address.into(),
-            device_address,
+            device_address: Some(device_address),
             server_sap,
             client_sap,
             ..draft()
@@ -293,7 +279,7 @@ mod tests {
         assert_eq!(fields(on(hdlc, 0, 127, 1)), ["server_sap"]);
         let models = models::builtin().unwrap();
         let made = meter(on("serial:///dev/ttyS0", 17, 0, 0), &models).unwrap();
-        assert_eq!(made.address.to_string(), "serial:///dev/ttyS0?baud=9600&parity=none");
+        assert_eq!(made.address.unwrap().to_string(), "serial:///dev/ttyS0?baud=9600&parity=none");
         assert_eq!(made.device_address, Some(17));
     }
 
@@ -310,7 +296,9 @@ mod tests {
             secrets: gmac(7, 15, 17),
             system_title: vec![1; 9],
             equipment_id: "a b".into(),
-            device_address: 0,
+            parent: "a,b".into(),
+            throttle_group: "a b".into(),
+            ..draft()
         };
         let expected = [
             "serial",
@@ -318,6 +306,9 @@ mod tests {
             "zone",
             "system_title",
             "equipment_id",
+            "parent",
+            "subunit",
+            "throttle_group",
             "server_sap",
             "client_sap",
             "encryption_key",
@@ -328,6 +319,44 @@ mod tests {
         assert_eq!(fields(wrong), expected);
         let no_password = DraftSecrets::of(Some(Security::Lls));
         assert_eq!(fields(Draft { secrets: no_password, ..draft() }), ["password"]);
+    }
+
+    #[test]
+    fn a_sub_unit_may_have_the_way_of_its_parent() {
+        let part = || Draft { parent: "SN-1".into(), subunit: 39, address: String::new(), ..draft() };
+        let made =
+            meter(Draft { device_address: Some(999_999_999_999), ..part() }, &models::builtin().unwrap());
+        let made = made.unwrap();
+        assert_eq!((made.address, made.device_address), (None, Some(999_999_999_999)));
+        assert_eq!(made.part_of, Some(PartOf { parent: "SN-1".into(), subunit: 39 }));
+        let path = || vec![DraftPath::parse("h:1")];
+        for (wrong, field) in [
+            (Draft { parent: String::new(), ..part() }, "address"),
+            (Draft { parent: String::new(), address: "h:1".into(), ..part() }, "subunit"),
+            (Draft { subunit: 256, ..part() }, "subunit"),
+            (Draft { subunit: 0, ..part() }, "subunit"),
+            (Draft { parent: "SN-17".into(), ..part() }, "parent"),
+            (Draft { paths: path(), ..part() }, "paths"),
+        ] {
+            assert_eq!(fields(wrong)[0], field);
+        }
+    }
+
+    #[test]
+    fn further_ways_have_the_rules_of_the_first() {
+        let with = |paths: &[&str]| Draft {
+            paths: paths.iter().map(|text| DraftPath::parse(text)).collect(),
+            ..draft()
+        };
+        let models = models::builtin().unwrap();
+        let made = meter(with(&["hdlc://gateway:4001#17", "udp://h:4059"]), &models).unwrap();
+        let ways: Vec<_> =
+            made.paths.iter().map(|path| (path.address.to_string(), path.device_address)).collect();
+        assert_eq!(ways, [("hdlc://gateway:4001".into(), Some(17)), ("udp://h:4059".into(), None)]);
+        let five = ["h:1", "h:2", "h:3", "h:4", "h:5"];
+        for wrong in [&["h:1#17"][..], &["h:1", "hdlc://h:1#16382"], &["h"], &["h:1#x"], &five] {
+            assert_eq!(fields(with(wrong)), ["paths"]);
+        }
     }
 
     #[test]

@@ -40,7 +40,13 @@ pub(super) fn meter(meter: Meter) -> v1::Meter {
         serial: meter.serial,
         model: meter.model,
         address: meter.address,
-        device_address: meter.device_address.map_or(0, |address| address.unsigned_abs()),
+        device_address: meter.device_address.map(i64::unsigned_abs),
+        line: meter.line,
+        path: meter.path.unsigned_abs().into(),
+        paths: meter.paths.into_iter().zip(meter.path_device_addresses).map(path).collect(),
+        parent: meter.parent.unwrap_or_default(),
+        subunit: meter.subunit.unwrap_or_default().unsigned_abs().into(),
+        throttle_group: meter.throttle_group.unwrap_or_default(),
         server_sap: meter.server_sap.unsigned_abs(),
         client_sap: meter.client_sap.unsigned_abs(),
         zone: meter.zone,
@@ -56,6 +62,10 @@ pub(super) fn meter(meter: Meter) -> v1::Meter {
         system_title: meter.system_title.unwrap_or_default(),
         equipment_id: meter.equipment_id.unwrap_or_default(),
     }
+}
+
+fn path((address, device_address): (String, Option<i64>)) -> v1::MeterPath {
+    v1::MeterPath { address, device_address: device_address.map(i64::unsigned_abs) }
 }
 
 /// How far a profile was read.

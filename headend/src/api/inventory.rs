@@ -7,19 +7,22 @@ use std::sync::Arc;
 
 use ami_proto::v1::{
     CreateMeterRequest, CreateMeterResponse, GetMeterRequest, GetMeterResponse, ImportMetersRequest,
-    ImportMetersResponse, ListMetersRequest, ListMetersResponse, MeterState, RetireMeterRequest,
+    ImportMetersResponse, ListMetersRequest, ListMetersResponse, MeterPath, MeterState, RetireMeterRequest,
     RetireMeterResponse, inventory_service_server::InventoryService,
 };
 use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::info;
 
-use super::check::{Draft, DraftSecrets};
+use super::check::{Draft, DraftPath, DraftSecrets};
 use super::orders::Asker;
 use super::status::Refusal;
 use super::{Limits, Models, Parts, check, convert, token};
 use crate::store::meters::{Added, Meter, MeterFilter};
 use crate::store::{Security, Store};
+
+/// What is wrong with a parent that can not be one.
+const NO_PARENT: &str = "a meter in service that is no sub-unit itself is expected";
 
 /// The service.
 #[derive(Debug)]
@@ -53,6 +56,7 @@ impl Inventory {
         match self.store.add_meters(&[meter], &entry).await? {
             Added::All => info!(serial, "meter added"),
             Added::Taken(_) => return Err(Refusal::MeterExists { serial }),
+            Added::Orphaned(_) => return Err(Refusal::field("parent", NO_PARENT)),
         }
         self.find(&serial).await
     }
@@ -192,7 +196,15 @@ fn draft(request: CreateMeterRequest) -> Draft {
         system_title: request.system_title,
         equipment_id: request.equipment_id,
         device_address: request.device_address,
+        paths: request.paths.into_iter().map(path_draft).collect(),
+        parent: request.parent,
+        subunit: request.subunit,
+        throttle_group: request.throttle_group,
     }
+}
+
+fn path_draft(path: MeterPath) -> DraftPath {
+    DraftPath { address: path.address, device_address: path.device_address }
 }
 
 /// Where a field stands in the request.

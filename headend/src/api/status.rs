@@ -24,7 +24,9 @@ pub(crate) enum Refusal {
     #[error("there is no meter {serial}: check the serial number")]
     MeterNotFound { serial: String },
     /// A meter with this serial number, or with something else of which each meter has its own, exists.
-    #[error("there is a meter {serial} already, or another one with its system title or equipment id")]
+    #[error(
+        "there is a meter {serial} already, or another one with its system title, its equipment id or its place on its parent"
+    )]
     MeterExists { serial: String },
     /// The meter is out of service.
     #[error("meter {serial} is retired: it is not read any more")]

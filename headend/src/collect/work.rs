@@ -52,8 +52,8 @@ pub(super) fn from_lease(
     let station = Arc::new(Station {
         meter: leased.meter,
         address,
-        device_address: leased.device_address.map(u64::from),
-        subunit: None,
+        device_address: leased.device_address,
+        subunit: leased.subunit,
         via: None,
         server_sap: leased.server_sap,
         client_sap: leased.client_sap,
@@ -184,6 +184,7 @@ mod tests {
             model: model.into(),
             address: "127.0.0.1:4059".into(),
             device_address: None,
+            subunit: None,
             server_sap: 1,
             client_sap: 16,
             zone: zone.into(),

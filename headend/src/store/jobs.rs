@@ -31,8 +31,10 @@ pub struct Leased {
     pub model: String,
     /// Where its line ends: the text of a [`collectors::Address`].
     pub address: String,
-    /// The meter on its HDLC line.
-    pub device_address: Option<u16>,
+    /// The meter on its line.
+    pub device_address: Option<u64>,
+    /// Which sub-unit of the device it is.
+    pub subunit: Option<u8>,
     /// Address of the logical device inside the meter.
     pub server_sap: u16,
     /// Address of the head-end towards the meter.

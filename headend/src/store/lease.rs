@@ -49,7 +49,7 @@ reserved AS (
     ON CONFLICT (meter_id) DO UPDATE SET next = c.next + EXCLUDED.next - 1
         WHERE c.next + EXCLUDED.next - 1 <= 4294967295
     RETURNING c.meter_id, c.next)
-SELECT l.id AS meter, l.serial, l.model, l.address, l.device_address, l.server_sap, l.client_sap, l.zone, l.security, l.client_title,
+SELECT l.id AS meter, l.serial, l.model, l.address, l.device_address, l.subunit, l.server_sap, l.client_sap, l.zone, l.security, l.client_title,
     l.suite, l.policy, l.meter_public_key, l.system_title, s.password, s.encryption_key, s.authentication_key, s.signing_key, r.next AS counters_end,
     t.id AS job, t.kind, t.obis, t.from_ts, t.to_ts, t.priority, t.attempts, t.request_id, t.trace_parent,
     p.last_ts, p.layout_id,
@@ -70,7 +70,8 @@ struct Row {
     serial: String,
     model: String,
     address: String,
-    device_address: Option<i32>,
+    device_address: Option<i64>,
+    subunit: Option<i16>,
     server_sap: i32,
     client_sap: i32,
     zone: String,
@@ -178,6 +179,7 @@ fn meter(row: &Row) -> Result<Leased, Error> {
         model: row.model.clone(),
         address: row.address.clone(),
         device_address: row.device_address.map(|address| small("device address", address)).transpose()?,
+        subunit: row.subunit.map(|subunit| small("sub-unit", subunit)).transpose()?,
         server_sap: small("server address", row.server_sap)?,
         client_sap: small("client address", row.client_sap)?,
         zone: row.zone.clone(),

@@ -1,18 +1,31 @@
 //! Meters of the inventory.
 
+mod insert;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use collectors::Address;
 use jiff_sqlx::Timestamp;
-use sqlx::{PgConnection, PgTransaction};
 use zeroize::Zeroizing;
 
 use super::audit::{self, Entry};
 use super::{Error, Policy, Security, Store, failed};
 
-/// Rows that go to the server in one statement.
-const CHUNK: usize = 5_000;
+/// Ways to a meter that there may be beside its address.
+pub const MAX_PATHS: usize = 4;
+
+/// The columns of a [`Meter`], from `meter m`.
+macro_rules! meters {
+    () => {
+        "SELECT m.id, m.serial, m.model, m.address, m.device_address, m.line, m.path, m.server_sap, m.client_sap, m.zone, m.security, m.suite,
+             m.policy, m.created_at, m.retired_at, m.logical_device_name, m.firmware, m.identified_at, m.system_title, m.equipment_id,
+             (SELECT p.serial FROM meter p WHERE p.id = m.parent_id) AS parent, m.subunit, m.throttle_group,
+             ARRAY (SELECT p.address FROM meter_path p WHERE p.meter_id = m.id ORDER BY p.place) AS paths,
+             ARRAY (SELECT p.device_address FROM meter_path p WHERE p.meter_id = m.id ORDER BY p.place) AS path_device_addresses
+         FROM meter m"
+    };
+}
 
 /// A meter, without its secrets.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -25,8 +38,12 @@ pub struct Meter {
     pub model: String,
     /// Where its line ends, as [`collectors::Address`] writes it.
     pub address: String,
-    /// The meter on its HDLC line.
-    pub device_address: Option<i32>,
+    /// The meter on its line.
+    pub device_address: Option<i64>,
+    /// The line over which it is reached now.
+    pub line: String,
+    /// The way over which it is reached now: 0 its address, n the n-th of `paths`.
+    pub path: i16,
     /// Address of the logical device in the meter.
     pub server_sap: i32,
     /// Address of the client.
@@ -53,6 +70,16 @@ pub struct Meter {
     pub system_title: Option<Vec<u8>>,
     /// What it calls itself in pushes, when that is neither its serial number nor its logical device name.
     pub equipment_id: Option<String>,
+    /// Serial number of the meter that it is a sub-unit of.
+    pub parent: Option<String>,
+    /// Which sub-unit it is.
+    pub subunit: Option<i16>,
+    /// What carries it together with others.
+    pub throttle_group: Option<String>,
+    /// Addresses of the further ways to it, in the order in which they are tried.
+    pub paths: Vec<String>,
+    /// The meter on each of them.
+    pub path_device_addresses: Vec<Option<i64>>,
 }
 
 /// Octets that are wiped when they are dropped.
@@ -112,10 +139,16 @@ pub struct NewMeter {
     pub serial: String,
     /// Name of its model.
     pub model: String,
-    /// Where its line ends.
-    pub address: Address,
-    /// The meter on its HDLC line.
-    pub device_address: Option<u16>,
+    /// The way to it; `None` when that is its parent's.
+    pub address: Option<Address>,
+    /// The meter on its line; `None` for a sub-unit without an address when it is its parent's.
+    pub device_address: Option<u64>,
+    /// Further ways to it, in the order in which they are tried; at most [`MAX_PATHS`].
+    pub paths: Vec<Path>,
+    /// The meter that it is a part of.
+    pub part_of: Option<PartOf>,
+    /// What carries it together with others.
+    pub throttle_group: Option<String>,
     /// Address of the logical device in the meter.
     pub server_sap: u16,
     /// Address of the client.
@@ -130,14 +163,34 @@ pub struct NewMeter {
     pub equipment_id: Option<String>,
 }
 
+/// A way to a meter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Path {
+    /// Where its line ends.
+    pub address: Address,
+    /// The meter on the line.
+    pub device_address: Option<u64>,
+}
+
+/// What a sub-unit is a part of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartOf {
+    /// Serial number of the parent, which is a device of its own, and in service.
+    pub parent: String,
+    /// Which sub-unit: household or M-Bus channel, from 1.
+    pub subunit: u8,
+}
+
 /// What came of adding meters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Added {
     /// All were added.
     All,
-    /// None was added, because of the meters with these serial numbers the serial number, the system title or the equipment id is
-    /// taken.
+    /// None was added, because of the meters with these serial numbers the serial number, the system title, the equipment id or the place
+    /// on the parent is taken.
     Taken(Vec<String>),
+    /// None was added, because the parents of the meters with these serial numbers are no devices in service.
+    Orphaned(Vec<String>),
 }
 
 /// Which meters to list; what is `None` does not matter.
@@ -170,19 +223,10 @@ impl Store {
     pub async fn add_meters(&self, meters: &[NewMeter], entry: &Entry) -> Result<Added, Error> {
         let failed = failed("store::add_meters");
         let mut transaction = self.pool().begin().await.map_err(&failed)?;
-        let mut taken = Vec::new();
-        for chunk in meters.chunks(CHUNK) {
-            let ids = insert_meters(&mut transaction, chunk).await?;
-            taken.extend(
-                chunk.iter().filter(|meter| !ids.contains_key(&meter.serial)).map(|m| m.serial.clone()),
-            );
-            if taken.is_empty() {
-                insert_secrets(&mut transaction, chunk, &ids).await?;
-            }
-        }
-        if !taken.is_empty() {
+        let added = insert::all(&mut transaction, meters).await?;
+        if added != Added::All {
             transaction.rollback().await.map_err(&failed)?;
-            return Ok(Added::Taken(taken));
+            return Ok(added);
         }
         audit::insert(&mut transaction, entry).await?;
         transaction.commit().await.map_err(&failed)?;
@@ -194,11 +238,7 @@ impl Store {
     /// # Errors
     /// Every [`Error`] of the server.
     pub async fn meter(&self, serial: &str) -> Result<Option<Meter>, Error> {
-        let query = sqlx::query_as(
-            "/* store::meter */ SELECT id, serial, model, address, device_address, server_sap, client_sap, zone, security, suite, policy, created_at,
-                 retired_at, logical_device_name, firmware, identified_at, system_title, equipment_id
-             FROM meter WHERE serial = $1",
-        );
+        let query = sqlx::query_as(concat!("/* store::meter */ ", meters!(), " WHERE m.serial = $1"));
         query.bind(serial).fetch_optional(self.pool()).await.map_err(failed("store::meter"))
     }
 
@@ -212,14 +252,13 @@ impl Store {
         after: Option<&str>,
         limit: i64,
     ) -> Result<Vec<Meter>, Error> {
-        let query = sqlx::query_as(
-            "/* store::list_meters */ SELECT id, serial, model, address, device_address, server_sap, client_sap, zone, security, suite, policy, created_at,
-                 retired_at, logical_device_name, firmware, identified_at, system_title, equipment_id
-             FROM meter
-             WHERE ($1::text IS NULL OR model = $1) AND ($2::bool IS NULL OR (state = 'active') = $2)
-                 AND starts_with(serial, $3) AND serial > $4
-             ORDER BY serial LIMIT $5",
-        );
+        let query = sqlx::query_as(concat!(
+            "/* store::list_meters */ ",
+            meters!(),
+            " WHERE ($1::text IS NULL OR m.model = $1) AND ($2::bool IS NULL OR (m.state = 'active') = $2)
+                     AND starts_with(m.serial, $3) AND m.serial > $4
+                 ORDER BY m.serial LIMIT $5"
+        ));
         let query = query.bind(&filter.model).bind(filter.active).bind(&filter.serial_prefix);
         // Every serial number sorts behind the empty text, because none is empty.
         let query = query.bind(after.unwrap_or_default()).bind(limit);
@@ -288,74 +327,6 @@ impl Store {
         transaction.commit().await.map_err(&failed)?;
         Ok(true)
     }
-}
-
-/// Inserts what is new and returns the keys by serial number; a meter of which something is taken is missing.
-async fn insert_meters(
-    transaction: &mut PgTransaction<'_>,
-    meters: &[NewMeter],
-) -> Result<BTreeMap<String, i32>, Error> {
-    fn column<'a, T>(meters: &'a [NewMeter], cell: impl Fn(&'a NewMeter) -> T) -> Vec<T> {
-        meters.iter().map(cell).collect()
-    }
-    let connection: &mut PgConnection = transaction;
-    let query = sqlx::query_as::<_, (String, i32)>(
-        "/* store::insert_meters */ INSERT INTO meter
-             (serial, model, address, device_address, server_sap, client_sap, zone, security, client_title, system_title,
-              equipment_id, suite, policy, meter_public_key)
-         SELECT serial, model, address, device_address, server_sap, client_sap, zone, security::security_level, client_title,
-             system_title, equipment_id, suite, policy::security_policy, meter_public_key
-         FROM unnest($1::text[], $2::text[], $3::text[], $4::int4[], $5::int4[], $6::text[], $7::text[], $8::bytea[],
-             $9::bytea[], $10::text[], $11::int4[], $12::int2[], $13::text[], $14::bytea[]) AS new (serial, model, address,
-             server_sap, client_sap, zone, security, client_title, system_title, equipment_id, device_address, suite, policy,
-             meter_public_key)
-         ON CONFLICT DO NOTHING RETURNING serial, id",
-    );
-    let rows = query
-        .bind(column(meters, |meter| meter.serial.as_str()))
-        .bind(column(meters, |meter| meter.model.as_str()))
-        .bind(column(meters, |meter| meter.address.to_string()))
-        .bind(column(meters, |meter| i32::from(meter.server_sap)))
-        .bind(column(meters, |meter| i32::from(meter.client_sap)))
-        .bind(column(meters, |meter| meter.zone.as_str()))
-        .bind(column(meters, |meter| meter.secrets.security.as_str()))
-        .bind(column(meters, |meter| meter.secrets.client_title.as_ref().map(|title| &title[..])))
-        .bind(column(meters, |meter| meter.system_title.as_ref().map(|title| &title[..])))
-        .bind(column(meters, |meter| meter.equipment_id.as_deref()))
-        .bind(column(meters, |meter| meter.device_address.map(i32::from)))
-        .bind(column(meters, |meter| i16::from(meter.secrets.suite)))
-        .bind(column(meters, |meter| meter.secrets.policy.as_str()))
-        .bind(column(meters, |meter| meter.secrets.meter_public_key.as_deref()))
-        .fetch_all(connection);
-    Ok(rows.await.map_err(failed("store::insert_meters"))?.into_iter().collect())
-}
-
-/// Inserts secrets, and the invocation counters of meters with ciphering.
-async fn insert_secrets(
-    transaction: &mut PgTransaction<'_>,
-    meters: &[NewMeter],
-    ids: &BTreeMap<String, i32>,
-) -> Result<(), Error> {
-    let secured: Vec<_> = meters.iter().filter(|meter| !meter.secrets.is_empty()).collect();
-    let column = |cell: fn(&Secrets) -> Option<&Secret>| -> Vec<Option<&[u8]>> {
-        secured.iter().map(|meter| cell(&meter.secrets).map(|octets| octets.as_slice())).collect()
-    };
-    let owners: Vec<_> = secured.iter().map(|meter| ids.get(&meter.serial).copied()).collect();
-    let connection: &mut PgConnection = transaction;
-    let query = sqlx::query(
-        "/* store::insert_secrets */ WITH secret AS (
-             INSERT INTO meter_secret (meter_id, password, encryption_key, authentication_key, signing_key)
-             SELECT * FROM unnest($1::int4[], $2::bytea[], $3::bytea[], $4::bytea[], $5::bytea[])
-             RETURNING meter_id, encryption_key)
-         INSERT INTO meter_counter (meter_id, next) SELECT meter_id, 1 FROM secret WHERE encryption_key IS NOT NULL",
-    );
-    let query = query
-        .bind(owners)
-        .bind(column(|secrets| secrets.password.as_ref()))
-        .bind(column(|secrets| secrets.keys.as_ref().map(|[encryption, _]| encryption)))
-        .bind(column(|secrets| secrets.keys.as_ref().map(|[_, authentication]| authentication)))
-        .bind(column(|secrets| secrets.signing_key.as_ref()));
-    query.execute(connection).await.map_err(failed("store::insert_secrets")).map(drop)
 }
 
 #[cfg(test)]

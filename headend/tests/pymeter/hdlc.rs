@@ -37,7 +37,7 @@ fn level(meter: &Value, security: &str) -> Option<Credentials> {
 async fn day_is_read(head: &Head, program: &Meter, number: usize, scheme: &str, security: &str) {
     let meter = program.all().nth(number).unwrap();
     let serial = text(meter, "serial");
-    let device = u32::try_from(meter["hdlc_address"].as_u64().unwrap()).unwrap();
+    let device = meter["hdlc_address"].as_u64();
     let place = (address(meter, scheme), device);
     head.create_on_bus(&serial, (&place.0, place.1), "UTC", level(meter, security)).await;
     let job = head.read_profile(&serial, FROM, TO).await;
@@ -98,11 +98,11 @@ async fn the_meters_of_a_bus_are_read_one_after_the_other_past_a_dead_one() {
     let meters: Vec<&Value> = program.all().collect();
     let bus = address(meters[0], "serial");
     for meter in &meters {
-        let device = u32::try_from(meter["hdlc_address"].as_u64().unwrap()).unwrap();
+        let device = meter["hdlc_address"].as_u64();
         head.create_on_bus(&text(meter, "serial"), (&bus, device), "UTC", level(meter, "lls")).await;
     }
     // Nobody has this address.
-    head.create_on_bus("99999999", (&bus, 99), "UTC", None).await;
+    head.create_on_bus("99999999", (&bus, Some(99)), "UTC", None).await;
     let dead = head.read_profile("99999999", FROM, TO);
     let all = meters.iter().map(|meter| {
         let serial = text(meter, "serial");

@@ -181,14 +181,14 @@ impl Head {
     }
 
     pub(crate) async fn create(&self, serial: &str, address: &str, zone: &str, level: Option<Credentials>) {
-        self.create_on_bus(serial, (address, 0), zone, level).await;
+        self.create_on_bus(serial, (address, None), zone, level).await;
     }
 
     /// Registers a meter at this address of a line, and this device address on it.
     pub(crate) async fn create_on_bus(
         &self,
         serial: &str,
-        (address, device_address): (&str, u32),
+        (address, device_address): (&str, Option<u64>),
         zone: &str,
         level: Option<Credentials>,
     ) {

@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use buses::Buses;
 pub use pty::Terminal;
-use station::DlmsStation;
+pub(crate) use station::DlmsStation;
 
 /// Bits on the line for one octet: start, eight bits of data, stop.
 const BITS_PER_OCTET: u64 = 10;

@@ -11,7 +11,7 @@ use crate::config::Framing;
 use crate::talk::{Answer, Talk};
 
 /// A meter on a bus. A silent one is dead.
-pub(super) struct DlmsStation {
+pub(crate) struct DlmsStation {
     server: Server,
     talk: Talk,
     speed: u32,
@@ -19,7 +19,7 @@ pub(super) struct DlmsStation {
 
 impl DlmsStation {
     /// The meter at a device address, which need not be its own; none when HDLC has no such address.
-    pub(super) fn new(meter: &Arc<Meter>, device: Option<u16>, speed: u32) -> Option<Self> {
+    pub(crate) fn new(meter: &Arc<Meter>, device: Option<u16>, speed: u32) -> Option<Self> {
         let fleet = meter.fleet();
         let limits = match fleet.config.framing {
             Framing::Hdlc { max_info, window, .. } => Settings {

@@ -37,6 +37,9 @@ pub(crate) enum Failure {
 pub(crate) struct Reader {
     stream: TcpStream,
     client_sap: u16,
+    server_sap: u16,
+    /// Octets in front of each request and of each answer, behind the wrapper.
+    prefixes: (Vec<u8>, Vec<u8>),
     association: Option<Association>,
     pub(crate) exchanges: usize,
 }
@@ -88,8 +91,18 @@ impl Reader {
         client_sap: u16,
         security: Security,
     ) -> Result<Self, Failure> {
+        Self::open_behind(address, (client_sap, 1), Default::default(), security).await
+    }
+
+    /// Connects and opens an association with a server port, and with octets in front of each request and of each answer.
+    pub(crate) async fn open_behind(
+        address: SocketAddr,
+        (client_sap, server_sap): (u16, u16),
+        prefixes: (Vec<u8>, Vec<u8>),
+        security: Security,
+    ) -> Result<Self, Failure> {
         let stream = TcpStream::connect(address).await.unwrap();
-        let mut reader = Self { stream, client_sap, association: None, exchanges: 0 };
+        let mut reader = Self { stream, client_sap, server_sap, prefixes, association: None, exchanges: 0 };
         let parameters = Parameters { security, conformance: Conformance::CLIENT, max_receive_pdu: 1024 };
         let mut request = Vec::new();
         let mut opening = Opening::start(parameters, &mut request).map_err(Failure::Protocol)?;
@@ -206,9 +219,10 @@ impl Reader {
 
     async fn exchange(&mut self, apdu: &[u8]) -> Result<Vec<u8>, Failure> {
         self.exchanges += 1;
-        let header = [1, self.client_sap, 1, u16::try_from(apdu.len()).unwrap()];
+        let apdu = [&self.prefixes.0, apdu].concat();
+        let header = [1, self.client_sap, self.server_sap, u16::try_from(apdu.len()).unwrap()];
         let mut frame: Vec<u8> = header.iter().flat_map(|field| field.to_be_bytes()).collect();
-        frame.extend_from_slice(apdu);
+        frame.extend_from_slice(&apdu);
         self.stream.write_all(&frame).await.map_err(|_| Failure::Closed)?;
         timeout(Duration::from_secs(2), self.receive())
             .await
@@ -219,12 +233,10 @@ impl Reader {
     async fn receive(&mut self) -> io::Result<Vec<u8>> {
         let mut header = [0; 8];
         self.stream.read_exact(&mut header).await?;
-        let [0, 1, 0, 1, client_high, client_low, length @ ..] = header else {
-            panic!("a wrapper header of version 1 from server 1, not {header:?}");
-        };
-        assert_eq!(u16::from_be_bytes([client_high, client_low]), self.client_sap);
-        let mut apdu = vec![0; usize::from(u16::from_be_bytes(length))];
+        let fields: Vec<_> = header.chunks(2).map(|field| u16::from_be_bytes([field[0], field[1]])).collect();
+        assert_eq!(fields[..3], [1, self.server_sap, self.client_sap], "version, server and client");
+        let mut apdu = vec![0; usize::from(fields[3])];
         self.stream.read_exact(&mut apdu).await?;
-        Ok(apdu)
+        Ok(apdu.strip_prefix(self.prefixes.1.as_slice()).expect("the prefix").to_vec())
     }
 }

@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::str::FromStr;
 
 use ami_proto::words::Word;
 use csv::{ByteRecord, ReaderBuilder};
 
-use super::super::check::{self, Draft, DraftSecrets};
+use super::super::check::{self, Draft, DraftPath, DraftSecrets};
 use super::super::{Models, convert};
 use super::import::Problems;
 use crate::store::meters::{NewMeter, Secret};
 
 /// Every column, the required ones first.
-const COLUMNS: [&str; 19] = [
+const COLUMNS: [&str; 23] = [
     "serial",
     "model",
     "address",
@@ -32,6 +33,10 @@ const COLUMNS: [&str; 19] = [
     "system_title",
     "equipment_id",
     "device_address",
+    "paths",
+    "parent",
+    "subunit",
+    "throttle_group",
 ];
 
 /// How many of the columns have to be there.
@@ -164,7 +169,11 @@ impl Fields<'_> {
             secrets,
             system_title: self.hex("system_title", &mut found).to_vec(),
             equipment_id: self.text("equipment_id", &mut found),
-            device_address: self.number("device_address", &mut found),
+            device_address: self.given("device_address", &mut found),
+            paths: self.text("paths", &mut found).split_whitespace().map(DraftPath::parse).collect(),
+            parent: self.text("parent", &mut found),
+            subunit: self.number("subunit", &mut found),
+            throttle_group: self.text("throttle_group", &mut found),
         };
         let meter = check::meter(draft, models);
         if let Err(more) = &meter {
@@ -224,14 +233,20 @@ impl Fields<'_> {
 
     /// A number; empty is 0.
     fn number(&self, column: &'static str, found: &mut Vec<(&'static str, String)>) -> u32 {
+        self.given(column, found).unwrap_or_default()
+    }
+
+    /// A number, when one is given.
+    fn given<N: FromStr>(&self, column: &'static str, found: &mut Vec<(&'static str, String)>) -> Option<N> {
         let text = self.bytes(column);
         if text.is_empty() {
-            return 0;
+            return None;
         }
-        str::from_utf8(text).ok().and_then(|text| text.parse().ok()).unwrap_or_else(|| {
-            found.push((column, "a number from 1 on is expected, or nothing".into()));
-            0
-        })
+        let number = str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+        if number.is_none() {
+            found.push((column, "a number is expected, or nothing".into()));
+        }
+        number
     }
 
     /// Hexadecimal digits as octets.
@@ -263,6 +278,7 @@ fn kind(error: &csv::Error) -> &'static str {
 mod tests {
     use super::*;
     use crate::store::Security;
+    use crate::store::meters::PartOf;
 
     const HEADER: &str = "serial,model,address,server_sap,client_sap,zone,security,password,client_title,encryption_key,authentication_key";
     const KEY: &str = "000102030405060708090A0B0C0D0E0F";
@@ -375,11 +391,30 @@ mod tests {
             "E,generic-dlms,serial:///etc/passwd,UTC,none,1",
         ]);
         let given: Vec<_> =
-            rows.iter().map(|row| (row.meter.address.to_string(), row.meter.device_address)).collect();
-        let bus = "serial:///dev/ttyS0?baud=9600&parity=none".to_owned();
+            rows.iter().map(|row| (row.meter.address.clone(), row.meter.device_address)).collect();
+        let bus = "serial:///dev/ttyS0?baud=9600&parity=none".parse().ok();
         assert_eq!(given, [(bus.clone(), Some(17)), (bus, Some(18))]);
         let places: Vec<_> = problems.iter().map(|(line, column, _)| (*line, column.as_str())).collect();
         assert_eq!(places, [(4, "device_address"), (5, "device_address"), (6, "address")]);
+    }
+
+    #[test]
+    fn ways_parts_and_groups_may_be_given() {
+        let (rows, problems) = parsed(&[
+            "serial,model,address,zone,security,device_address,paths,parent,subunit,throttle_group",
+            "A,generic-dlms,h:1,UTC,none,,hdlc://h:2#17 udp://h:3,,,cell-7",
+            "B,generic-dlms,,UTC,none,000012345678,,A,3,",
+            "C,generic-dlms,h:1,UTC,none,,h,,,",
+            "D,generic-dlms,,UTC,none,,,,,",
+        ]);
+        let [device, household] = rows.as_slice() else { panic!("{}", rows.len()) };
+        let ways: Vec<_> = device.meter.paths.iter().map(|path| path.address.to_string()).collect();
+        assert_eq!(ways, ["hdlc://h:2", "udp://h:3"]);
+        assert_eq!(device.meter.throttle_group.as_deref(), Some("cell-7"));
+        assert_eq!(household.meter.device_address, Some(12_345_678));
+        assert_eq!(household.meter.part_of, Some(PartOf { parent: "A".into(), subunit: 3 }));
+        let places: Vec<_> = problems.iter().map(|(line, column, _)| (*line, column.as_str())).collect();
+        assert_eq!(places, [(4, "paths"), (5, "address")]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::super::Models;
 use super::super::orders::Asker;
 use super::super::status::Refusal;
-use super::csv;
+use super::{NO_PARENT, csv};
 use crate::store::Store;
 use crate::store::meters::Added;
 
@@ -19,6 +19,10 @@ const MAX_LISTED: usize = 10_000;
 
 /// Serial numbers that the audit names; their number stands beside them.
 const MAX_AUDITED: usize = 32;
+
+/// What is wrong with a meter of which something is taken.
+const TAKEN: &str =
+    "a meter with this serial number, system title, equipment id or place on its parent exists already";
 
 /// What is wrong with a file.
 #[derive(Debug, Default)]
@@ -83,6 +87,7 @@ pub(super) async fn run(
     let meters: Vec<_> = rows.into_iter().map(|row| row.meter).collect();
     let named = meters.iter().take(MAX_AUDITED).map(|meter| meter.serial.as_str()).collect::<Vec<_>>();
     let entry = asker.entry(named.join(" "), "accepted", Some(format!("{imported} meters")));
+    let line = |serial: &str| lines.get(serial).copied().unwrap_or_default();
     match store.add_meters(&meters, &entry).await? {
         Added::All => {
             info!(imported, "meters imported");
@@ -90,12 +95,13 @@ pub(super) async fn run(
         }
         Added::Taken(serials) => {
             for serial in serials {
-                let line = lines.get(&serial).copied().unwrap_or_default();
-                problems.add(
-                    line,
-                    "serial",
-                    "a meter with this serial number, system title or equipment id exists already",
-                );
+                problems.add(line(&serial), "serial", TAKEN);
+            }
+            refuse(store, problems, asker).await
+        }
+        Added::Orphaned(serials) => {
+            for serial in serials {
+                problems.add(line(&serial), "parent", NO_PARENT);
             }
             refuse(store, problems, asker).await
         }
