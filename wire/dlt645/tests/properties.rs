@@ -1,0 +1,89 @@
+//! What holds for every stream: cut anywhere, between noise, damaged anywhere.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests stand outside the test functions")]
+
+use dlt645::{Address, Answer, Control, Edition, Format, Identifier, Request, Splitter, frame};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+type Parts = ([u8; 6], u8, Vec<u8>);
+
+fn parts() -> impl Strategy<Value = Parts> {
+    (any::<[u8; 6]>(), any::<u8>(), vec(any::<u8>(), 0..=200))
+}
+
+fn framed((address, control, data): &Parts) -> Vec<u8> {
+    let mut out = Vec::new();
+    frame(Address::from_wire(*address), Control::new(*control), data, &mut out).unwrap();
+    out
+}
+
+fn split(chunks: impl Iterator<Item = Vec<u8>>) -> Vec<Parts> {
+    let (mut splitter, mut found) = (Splitter::new(), Vec::new());
+    for chunk in chunks {
+        splitter.push(&chunk);
+        while let Some(frame) = splitter.next_frame() {
+            found.push((frame.address.wire(), frame.control.octet(), frame.data.to_vec()));
+        }
+    }
+    found
+}
+
+proptest! {
+    #[test]
+    fn frames_come_out_as_they_went_in_wherever_the_stream_is_cut(
+        frames in vec(parts(), 1..5), wake in 0..5_usize, size in 1..60_usize,
+    ) {
+        let stream: Vec<u8> =
+            frames.iter().flat_map(|parts| [vec![0xFE; wake], framed(parts)].concat()).collect();
+        prop_assert_eq!(split(stream.chunks(size).map(<[u8]>::to_vec)), frames);
+    }
+
+    #[test]
+    fn noise_in_front_costs_no_frame(noise in vec(any::<u8>().prop_filter("no start", |octet| *octet != 0x68), 0..80), parts in parts()) {
+        let stream = [noise, framed(&parts)].concat();
+        prop_assert_eq!(split(std::iter::once(stream)), vec![parts]);
+    }
+
+    #[test]
+    fn a_start_without_an_end_costs_no_frame_behind_it(parts in parts(), cut in 1..12_usize, other in parts()) {
+        let false_start = &framed(&other)[..cut];
+        prop_assert_eq!(split(std::iter::once([false_start, &framed(&parts)].concat())), vec![parts]);
+    }
+
+    #[test]
+    fn a_damaged_octet_never_passes(parts in parts(), at in any::<prop::sample::Index>(), bit in 0..8_u8) {
+        let mut octets = framed(&parts);
+        let at = at.index(octets.len());
+        octets[at] ^= 1 << bit;
+        prop_assert!(!split(std::iter::once(octets)).contains(&parts));
+    }
+
+    #[test]
+    fn no_octets_break_a_decoder(octets in vec(any::<u8>(), 0..300), item in any::<u32>(), part in any::<u8>()) {
+        let mut splitter = Splitter::new();
+        splitter.push(&octets);
+        while let Some(frame) = splitter.next_frame() {
+            for edition in [Edition::Of1997, Edition::Of2007] {
+                for request in
+                    [Request::Read(Identifier(item)), Request::ReadNext(Identifier(item), part), Request::ReadAddress]
+                {
+                    let _ = Answer::read(edition, &request, &frame);
+                }
+            }
+        }
+        for width in 1..=8 {
+            let _ = Format { octets: width, decimals: 2, signed: part % 2 == 0 }.read(&octets, 0);
+        }
+    }
+
+    #[test]
+    fn a_number_is_read_as_it_was_written(mantissa in -99_999_999_i64..=99_999_999, width in 4..=8_u8) {
+        let format = Format { octets: width, decimals: 3, signed: true };
+        let mut out = Vec::new();
+        if format.write(mantissa, &mut out).is_some() {
+            let number = format.read(&out, 0).unwrap().unwrap();
+            prop_assert_eq!((number.mantissa, number.exponent), (mantissa, -3));
+        }
+    }
+}
