@@ -1,5 +1,7 @@
 //! What the types of the file cannot say.
 
+mod language;
+
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -9,7 +11,7 @@ use std::time::Duration;
 use dlms::profile::{CaptureObject, Column};
 
 use crate::{
-    Alarms, ColumnSpec, Error, Firmware, KEYS, Model, Profile, Register, Severity, TEST_KEY, Tariff,
+    Alarms, ColumnSpec, Error, Firmware, KEYS, Language, Model, Profile, Register, Severity, TEST_KEY, Tariff,
 };
 
 const NAME_LIMIT: usize = 32;
@@ -61,8 +63,10 @@ pub(crate) fn check(file: &str, model: &Model) -> Result<(), Error> {
             format!("is {} s, at most {} s are allowed", switch.settle.as_secs(), SETTLE_MAX.as_secs())
         })?;
     }
+    check.language(model)?;
     let count = model.profiles.len();
-    check.that((1..=PROFILES_LIMIT).contains(&count), "profiles", || {
+    let least = usize::from(model.language == Language::Dlms);
+    check.that((least..=PROFILES_LIMIT).contains(&count), "profiles", || {
         format!("has {count} entries, 1 to {PROFILES_LIMIT} are allowed")
     })?;
     let count = model.registers.len();

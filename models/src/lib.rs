@@ -8,6 +8,7 @@
 //! - [`builtin`] and [`load_dir`] (`source.rs`) find the files and give back models by name;
 //! - [`Model`] and its parts (`model.rs`) are the manual of the file: each field says meaning, unit and limits;
 //! - [`Alarms`] (`alarm.rs`) turns the codes and bits of the meter into the keys that all meters share;
+//! - [`Language`] says what is spoken with it (`language.rs`; of each but DLMS `dlt645.rs`, `iec62056_21.rs`, `modbus.rs`), and where registers are in it;
 //! - a capability that not every meter has is a section with a file of its own (`firmware.rs`, `tariff.rs`);
 //! - `base.rs` lets a model be like another one but for some things;
 //! - `check.rs` refuses what the types alone cannot (a profile twice, a first column that is no clock, …);
@@ -15,15 +16,19 @@
 //! - [`Error`] names the file and the key or line, so that whoever wrote the file can mend it.
 //!
 //! The files that come with the program lie beside this crate: one for each type of meter, from the manufacturer's datasheet (what that leaves open is
-//! marked as assumed), and `generic-dlms.toml` (the common minimum, for meters whose type is not known).
+//! marked as assumed), and `generic-*.toml` (the common minimum of a language, for meters whose type is not known).
 
 mod alarm;
 mod base;
 mod check;
+mod dlt645;
 mod draft;
 mod error;
 mod firmware;
 mod form;
+mod iec62056_21;
+mod language;
+mod modbus;
 mod model;
 mod source;
 mod switch;
@@ -31,9 +36,13 @@ mod tariff;
 
 pub use alarm::{AlarmBit, AlarmObject, Alarms, EventCode, KEYS, Meaning, Severity, Source, TEST_KEY};
 pub use check::is_name;
+pub use dlt645::{ClockItems, Dlt645, Dlt645Place, Dlt645Switch, ItemName, Part, Reconnect};
 pub use draft::{draft, with_name};
 pub use error::Error;
 pub use firmware::{Firmware, SecondInitiate};
+pub use iec62056_21::{ClockSets, Iec62056_21, Iec62056_21Place, ReadBy};
+pub use language::{Language, Place, SwitchPlace};
+pub use modbus::{Modbus, ModbusPlace, ModbusState, ModbusSwitch};
 pub use model::{
     Answers, AssociationSpec, ColumnSpec, DeviationSign, Identity, Model, NullRule, Profile, ProofCounter,
     Quirks, RangeDeviation, Register, Wrapping,

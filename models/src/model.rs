@@ -5,7 +5,7 @@ use std::time::Duration;
 use dlms::{DateTime, Obis, Unit, cosem::Form, hdlc::AddressSize};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::{Alarms, Firmware, Switch, Tariff};
+use crate::{Alarms, Firmware, Language, Place, Switch, Tariff};
 
 /// What a type of meter can do.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -18,16 +18,28 @@ pub struct Model {
     pub manufacturer: String,
     /// One sentence for a person who has to choose a model.
     pub description: String,
-    /// How the meter is spoken to.
+    /// What is spoken with the meter. Default `"dlms"`; the others are sections, such as `[language.dlt645]`.
+    #[serde(default)]
+    pub language: Language,
+    /// Sub-units with an account of their own at most, such as the households of a multi-user meter or the channels of M-Bus; they are counted from 1.
+    /// Default 0.
+    #[serde(default)]
+    pub subunits: u8,
+    /// How the meter is spoken to. This and what follows up to the profiles is of DLMS; the defaults are the usual ones.
+    #[serde(default)]
     pub association: AssociationSpec,
     /// Objects that say which meter this is.
+    #[serde(default)]
     pub identity: Identity,
-    /// The clock object (class 8); normally `0.0.1.0.0.255`.
+    /// The clock object (class 8). Default `0.0.1.0.0.255`.
+    #[serde(default = "default_clock")]
     pub clock: Obis,
     /// Data object (class 1, double-long-unsigned) with the last invocation counter that the meter accepted from
-    /// the head-end, readable without security.
+    /// the head-end, readable without security. Default `0.0.43.1.0.255`.
+    #[serde(default = "default_invocation_counter")]
     pub invocation_counter: Obis,
-    /// Profiles that are read periodically; at least one, at most 16.
+    /// Profiles that are read periodically; at least one with DLMS, at most 16. None with other languages.
+    #[serde(default)]
     pub profiles: Vec<Profile>,
     /// The load switch; absent when the meter has none.
     #[serde(default)]
@@ -98,13 +110,13 @@ pub enum Wrapping {
 
 /// Data objects (class 1) that identify the meter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct Identity {
-    /// Serial number as printed on the meter; compared with the inventory once per association.
+    /// Serial number as printed on the meter; compared with the inventory once per association. Default `0.0.96.1.0.255`.
     pub serial: Obis,
-    /// COSEM logical device name (IEC 62056-6-2), normally `0.0.42.0.0.255`.
+    /// COSEM logical device name (IEC 62056-6-2). Default `0.0.42.0.0.255`.
     pub logical_device_name: Obis,
-    /// Version of the active firmware.
+    /// Version of the active firmware. Default `1.0.0.2.0.255`.
     pub firmware: Obis,
 }
 
@@ -148,19 +160,29 @@ pub struct ColumnSpec {
     pub unit: Unit,
 }
 
-/// A register that is read on its own. Scaler and unit are read from the meter.
+/// A register that is read on its own. A meter that speaks DLMS is asked for scaler and unit; of others, both stand here.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Register {
     /// Short name for people, such as `active import`; unique in the model.
     pub name: String,
-    /// Logical name; unique in the model.
+    /// Logical name; unique in the model. Readings go by it, whatever the language.
     pub obis: Obis,
-    /// Interface class: 1 data, 3 register, 4 extended register, 5 demand register.
+    /// Interface class: 1 data, 3 register, 4 extended register, 5 demand register. Default 3.
+    #[serde(default = "default_class_id")]
     pub class_id: u16,
     /// How often it is read, such as `"1day"`; at least one minute.
     #[serde(with = "humantime_serde")]
     pub read_every: Duration,
+    /// Where it is in a language other than DLMS, such as `at.dlt645 = { item = "00010000", octets = 4 }`.
+    #[serde(default)]
+    pub at: Option<Place>,
+    /// With another language than DLMS: its last digit times ten to the power of the scaler is in `unit`. Default 0.
+    #[serde(default)]
+    pub scaler: i8,
+    /// With another language than DLMS: unit by its symbol, such as `"Wh"`. Default: no unit (255).
+    #[serde(default = "no_unit", deserialize_with = "unit_by_symbol")]
+    pub unit: Unit,
 }
 
 /// Habits in which meters of this model differ from the standard. Everything has the standard's default.
@@ -273,6 +295,31 @@ impl Default for Quirks {
     }
 }
 
+impl Default for AssociationSpec {
+    fn default() -> Self {
+        Self {
+            client_sap_none: default_client_sap_none(),
+            client_sap_lls: default_client_sap_lls(),
+            client_sap_hls: default_client_sap_hls(),
+            server_sap: default_server_sap(),
+            max_pdu: default_max_pdu(),
+            general_block_window: 0,
+            dedicated_key: false,
+            ciphering: Wrapping::Service,
+        }
+    }
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        Self {
+            serial: Obis::new([0, 0, 96, 1, 0, 255]),
+            logical_device_name: Obis::new([0, 0, 42, 0, 0, 255]),
+            firmware: Obis::new([1, 0, 0, 2, 0, 255]),
+        }
+    }
+}
+
 fn address_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<AddressSize>, D::Error> {
     AddressSize::try_from(u8::deserialize(deserializer)?).map(Some).map_err(de::Error::custom)
 }
@@ -282,6 +329,15 @@ fn octets_of_address<S: Serializer>(size: &Option<AddressSize>, serializer: S) -
 }
 
 impl Model {
+    /// Whether sub-units are named inside of requests, and share the device address of their meter.
+    pub fn names_subunits(&self) -> bool {
+        self.registers.iter().any(|register| match &register.at {
+            Some(Place::Dlt645(place)) => place.item.names_subunit() || place.step > 0,
+            Some(Place::Modbus(place)) => place.step > 0,
+            Some(Place::Iec62056_21(_)) | None => false,
+        })
+    }
+
     /// The profile of that name, if the model has it.
     pub fn profile(&self, name: &str) -> Option<&Profile> {
         self.profiles.iter().find(|profile| profile.name == name)
@@ -308,8 +364,20 @@ fn default_max_pdu() -> u16 {
     1024
 }
 
+fn default_clock() -> Obis {
+    Obis::new([0, 0, 1, 0, 0, 255])
+}
+
+fn default_invocation_counter() -> Obis {
+    Obis::new([0, 0, 43, 1, 0, 255])
+}
+
 fn default_attribute() -> i8 {
     2
+}
+
+fn default_class_id() -> u16 {
+    3
 }
 
 fn no_unit() -> Unit {

@@ -17,10 +17,18 @@ const MODELS_LIMIT: usize = 256;
 /// Octets in one file at most.
 const FILE_LIMIT: usize = 256 * 1024;
 
-const BUILTIN: [(&str, &str); 8] = [
+const BUILTIN: [(&str, &str); 16] = [
     ("ble-lls.toml", include_str!("../ble-lls.toml")),
     ("generic-dlms.toml", include_str!("../generic-dlms.toml")),
+    ("generic-dlt645.toml", include_str!("../generic-dlt645.toml")),
+    ("generic-dlt645-1997.toml", include_str!("../generic-dlt645-1997.toml")),
+    ("huabang-dual.toml", include_str!("../huabang-dual.toml")),
+    ("huabang-single.toml", include_str!("../huabang-single.toml")),
+    ("huabang-triple.toml", include_str!("../huabang-triple.toml")),
+    ("joy311.toml", include_str!("../joy311.toml")),
     ("mt371.toml", include_str!("../mt371.toml")),
+    ("multi-user-dlt645.toml", include_str!("../multi-user-dlt645.toml")),
+    ("multi-user-modbus.toml", include_str!("../multi-user-modbus.toml")),
     ("sed102.toml", include_str!("../sed102.toml")),
     ("sed302.toml", include_str!("../sed302.toml")),
     ("sm120b2.toml", include_str!("../sm120b2.toml")),

@@ -5,11 +5,14 @@ use std::time::Duration;
 use dlms::Obis;
 use serde::{Deserialize, Serialize};
 
-/// The load switch (disconnect control, class 70).
+use crate::SwitchPlace;
+
+/// The load switch (disconnect control, class 70; in other languages what `at` says).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Switch {
-    /// Logical name of the disconnect control; normally `0.0.96.3.10.255`.
+    /// Logical name of the disconnect control. Default `0.0.96.3.10.255`.
+    #[serde(default = "default_obis")]
     pub obis: Obis,
     /// How long the switch may take to move after the meter accepted the order. Default `"10s"`, at most 16 minutes.
     #[serde(default = "default_settle", with = "humantime_serde")]
@@ -17,6 +20,13 @@ pub struct Switch {
     /// Data object (class 1) that locks the switch after a tamper and releases it when set to 0. Default: none.
     #[serde(default)]
     pub tamper_lock: Option<Obis>,
+    /// How it is moved and looked at in a language other than DLMS, such as `at.dlt645 = {}`.
+    #[serde(default, skip_serializing)]
+    pub at: Option<SwitchPlace>,
+}
+
+fn default_obis() -> Obis {
+    Obis::new([0, 0, 96, 3, 10, 255])
 }
 
 fn default_settle() -> Duration {

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use dlms::Obis;
 use dlms::cosem::association::{CLASS as ASSOCIATION, CURRENT, Object};
 use dlms::cosem::{
     activity_calendar, disconnect_control, image_transfer, single_action_schedule, special_days,
 };
+use dlms::{Obis, Unit};
 use models::{Firmware, Model, Register, SecondInitiate, Switch, Tariff};
 
 const DATA: u16 = 1;
@@ -98,7 +98,7 @@ impl Survey {
         let lock = known.switch.as_ref().and_then(|switch| switch.tamper_lock);
         let tamper_lock = lock.filter(|lock| self.of_class(DATA).any(|listed| listed == *lock));
         let settle = known.switch.as_ref().map_or(Duration::from_secs(10), |switch| switch.settle);
-        Some(Switch { obis, settle, tamper_lock })
+        Some(Switch { obis, settle, tamper_lock, at: None })
     }
 
     fn firmware(&self, known: &Model) -> Option<Firmware> {
@@ -151,6 +151,9 @@ impl Survey {
                     obis: object.instance,
                     class_id: object.class_id,
                     read_every: DAY,
+                    at: None,
+                    scaler: 0,
+                    unit: Unit::NONE,
                 });
             }
         }

@@ -1,0 +1,129 @@
+//! What a model says of a language other than DLMS, and what is refused.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests stand outside the test functions")]
+
+use models::{Language, Place, SwitchPlace, builtin, parse};
+
+const DLT645: &str = r#"
+name = "small"
+manufacturer = "any"
+description = "small"
+subunits = 12
+
+[language.dlt645]
+edition = 2007
+
+[switch]
+settle = "16m"
+at.dlt645 = {}
+
+[[registers]]
+name = "import"
+obis = "1.0.1.8.0.255"
+read_every = "1h"
+scaler = 1
+unit = "Wh"
+at.dlt645 = { item = "000100NN", octets = 4 }
+"#;
+
+/// Key and message of the refusal when `from` is replaced by `to`.
+fn refusal(text: &str, from: &str, to: &str) -> String {
+    assert!(text.contains(from), "{from}");
+    let error = parse("small.toml", &text.replacen(from, to, 1)).unwrap_err().to_string();
+    error.trim_start_matches("small.toml: ").to_owned()
+}
+
+#[test]
+fn hb_01_the_circuits_of_a_meter_say_how_many_households_it_has() {
+    let models = builtin().unwrap();
+    let households = ["huabang-single", "huabang-dual", "huabang-triple"].map(|name| models[name].subunits);
+    assert_eq!(households, [39, 18, 12]);
+}
+
+#[test]
+fn a_register_is_found_by_its_place_in_the_language() {
+    let model = parse("small.toml", DLT645).unwrap();
+    assert_eq!(model.language.as_str(), "dlt645");
+    assert!(model.names_subunits() && !builtin().unwrap()["huabang-single"].names_subunits());
+    let Some(Place::Dlt645(place)) = &model.registers[0].at else { unreachable!("checked by parse") };
+    assert_eq!((place.item.of(Some(12)).0, place.format().octets), (0x0001_000C, 4));
+    let Some(SwitchPlace::Dlt645(switch)) = &model.switch.as_ref().unwrap().at else {
+        unreachable!("checked by parse")
+    };
+    assert_eq!((switch.status.to_string().as_str(), switch.open_bit), ("04000503", 4));
+    let modbus = &builtin().unwrap()["multi-user-modbus"];
+    let Some(Place::Modbus(place)) = &modbus.registers[0].at else { unreachable!("checked by parse") };
+    assert_eq!([None, Some(1), Some(36)].map(|household| place.first(household)), [256, 256, 256 + 35 * 32]);
+}
+
+#[test]
+fn hb_03_a_language_takes_nothing_of_another_one() {
+    let refused = |from, to| refusal(DLT645, from, to);
+    assert!(
+        refused("at.dlt645 = { item = \"000100NN\", octets = 4 }", "")
+            .starts_with("registers[0].at: is expected")
+    );
+    assert!(
+        refused("at.dlt645 = { item = \"000100NN\", octets = 4 }", "at.iec62056-21 = { set = \"1.8.0\" }")
+            .starts_with("registers[0].at: is of iec62056-21, and the meter speaks dlt645")
+    );
+    assert!(refused("at.dlt645 = {}", "").starts_with("switch.at: is expected"));
+    assert!(
+        refused("[switch]", "[identity]\nserial = \"0.0.96.1.1.255\"\n[switch]")
+            .starts_with("identity: is of DLMS")
+    );
+    let old = DLT645.replace("000100NN", "901F");
+    assert!(refusal(&old, "edition = 2007", "edition = 1997").starts_with("switch.at: the edition of 1997"));
+    let dlms = include_str!("../generic-dlms.toml").replace("generic-dlms", "small");
+    assert!(
+        refusal(
+            &dlms,
+            "obis = \"1.0.1.8.0.255\"\nclass_id = 3",
+            "obis = \"1.0.1.8.0.255\"\nclass_id = 3\nat.modbus = { table = \"input\", register = 1 }"
+        )
+        .contains("is of modbus, and the meter speaks dlms")
+    );
+}
+
+#[test]
+fn places_that_cannot_be_are_refused_with_their_key() {
+    let refused = |from, to| refusal(DLT645, from, to);
+    assert!(refused("octets = 4", "octets = 9").starts_with("registers[0].at.dlt645.octets"));
+    assert!(refused("000100NN", "0100").starts_with("registers[0].at.dlt645.item"));
+    assert!(refused("000100NN", "00010NN0").contains("is no item"));
+    assert!(refused("octets = 4", "octets = 4, step = 400").starts_with("registers[0].at.dlt645.offset"));
+    assert!(
+        refused("at.dlt645 = {}", "at.dlt645 = { open_bit = 16 }").starts_with("switch.at.dlt645.open_bit")
+    );
+    assert!(refused("edition = 2007", "edition = 2007\nwake_up = 5").starts_with("language.dlt645.wake_up"));
+    assert!(refused("edition = 2007", "edition = 2008").contains("there is no edition 2008"));
+    let modbus = include_str!("../multi-user-modbus.toml").replace("\"multi-user-modbus\"", "\"small\"");
+    let refused = |from, to| refusal(&modbus, from, to);
+    assert!(refused("register = 256", "register = 65000").starts_with("registers[0].at.modbus.register"));
+    assert!(
+        refused("kind = \"float\"", "kind = \"float\", order = \"acbd\"").contains("`acbd` is none of abcd")
+    );
+    assert!(
+        refused("registers = 4, kind = \"bcd\"", "registers = 2, kind = \"float\"")
+            .starts_with("language.modbus.serial.kind")
+    );
+    assert!(refused("closed = 1 }, state", "closed = 0 }, state").starts_with("switch.at.modbus.order.open"));
+    assert!(refused("table = \"coils\"", "table = \"discrete\"").starts_with("switch.at.modbus.order.table"));
+}
+
+#[test]
+fn joy_13_a_data_set_has_a_name_without_brackets() {
+    let joy311 = include_str!("../joy311.toml").replace("\"joy311\"", "\"small\"");
+    assert!(matches!(parse("small.toml", &joy311).unwrap().language, Language::Iec62056_21(_)));
+    assert!(
+        refusal(&joy311, "set = \"1.8.0\"", "set = \"1.8.0(\"")
+            .starts_with("registers[0].at.iec62056-21.set")
+    );
+    assert!(
+        refusal(&joy311, "serial = \"0.0.0\"", "serial = \"\"").starts_with("language.iec62056-21.serial")
+    );
+    assert!(
+        refusal(&joy311, "[[registers]]", "[switch]\n[[registers]]")
+            .contains("has no orders for a load switch")
+    );
+}
