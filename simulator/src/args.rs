@@ -9,7 +9,7 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use models::{Model, SecondInitiate};
+use models::{Language, Model, SecondInitiate};
 use simulator::{
     Backend, BusConfig, Clock, ConcentratorConfig, FaultRule, FirmwareConfig, FleetConfig, Framing,
     SecretKind, Security, SwitchConfig, Transport,
@@ -30,9 +30,9 @@ pub(crate) struct FleetArgs {
     /// Everything that looks random comes from it
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// What the meters demand of readers
-    #[arg(long, value_enum, default_value = "gmac")]
-    security: SecurityArg,
+    /// What the meters demand of readers: gmac when it is left out, or none where the model does not speak DLMS
+    #[arg(long, value_enum)]
+    security: Option<SecurityArg>,
     /// Age of the oldest capture, in days
     #[arg(long, default_value_t = 30)]
     days: u32,
@@ -68,20 +68,28 @@ struct LineArgs {
     /// With HDLC, most frames in a row
     #[arg(long, default_value_t = 1, requires = "hdlc")]
     hdlc_window: u8,
+    /// Of a model that does not speak DLMS: each port is a gateway to a line with so many devices, each with its sub-units
+    #[arg(long, default_value_t = 1)]
+    devices: u32,
 }
 
-impl From<LineArgs> for Framing {
-    fn from(args: LineArgs) -> Self {
-        let LineArgs { hdlc, hdlc_max_info: max_info, hdlc_window: window } = args;
-        hdlc.map_or(Self::Wrapper, |meters_per_line| Self::Hdlc { meters_per_line, max_info, window })
+impl LineArgs {
+    /// The framing for meters of a model.
+    fn framing(&self, model: &Model) -> Framing {
+        let Self { hdlc, hdlc_max_info: max_info, hdlc_window: window, devices: devices_per_line } = *self;
+        match (hdlc, &model.language) {
+            (Some(meters_per_line), _) => Framing::Hdlc { meters_per_line, max_info, window },
+            (None, Language::Dlms) => Framing::Wrapper,
+            (None, _) => Framing::Plain { devices_per_line },
+        }
     }
 }
 
 /// RS485 buses instead of ports.
 #[derive(Debug, Args)]
 pub(crate) struct BusArgs {
-    /// Let each HDLC line be a serial device of this machine, and link the devices as bus0, bus1, … into this folder
-    #[arg(long, value_name = "FOLDER", requires = "hdlc")]
+    /// Let each line be a serial device of this machine, and link the devices as bus0, bus1, … into this folder; meters that speak DLMS need --hdlc for it
+    #[arg(long, value_name = "FOLDER")]
     pub(crate) pty: Option<PathBuf>,
     /// Bits per second on a bus
     #[arg(long, default_value_t = 9600, requires = "pty")]
@@ -235,11 +243,11 @@ impl FleetArgs {
         config.count = self.count;
         config.base_port = port;
         config.seed = self.seed;
-        config.security = self.security.into();
+        config.security = self.security.map_or(config.security, Security::from);
         config.clock = self.now.map_or_else(Clock::wall, Clock::starting_at);
         config.zone = TimeZone::get(&self.zone)?;
         config.history_days = self.days;
-        config.framing = self.line.into();
+        config.framing = self.line.framing(&config.model);
         config.switch = self.switch.into();
         config.firmware = self.firmware.into();
         config.faults = self.fault;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use models::Model;
+use models::{Language, Model};
 
 use crate::{Clock, Error, FaultRule, FirmwareConfig, SwitchConfig};
 
@@ -32,7 +32,7 @@ pub struct FleetConfig {
     pub model: Arc<Model>,
     /// How many; 1 to [`METERS_LIMIT`]. Default 1.
     pub count: u32,
-    /// How they are spoken to, and how many share a line. Default [`Framing::Wrapper`].
+    /// How they are spoken to, and how many share a line. Default [`Framing::Wrapper`], or [`Framing::Plain`] where the model does not speak DLMS.
     pub framing: Framing,
     /// TCP port of the first line on 127.0.0.1, the others follow; 0 takes any free ports. With the wrapper a line has one meter. Default 0.
     pub base_port: u16,
@@ -40,7 +40,8 @@ pub struct FleetConfig {
     pub seed: u64,
     /// Serial number of meter 0, the others follow; below 2^40. Default 30000000.
     pub serial_base: u64,
-    /// What the meters demand of readers. Default [`Security::Gmac`].
+    /// What the meters demand of readers. Default [`Security::Gmac`], or [`Security::None`] where the model does not speak DLMS; there is nothing but
+    /// [`Security::Lls`] beside it then.
     pub security: Security,
     /// System title of the head-end, for the inventory. Default `4845414400000001` ("HEAD", 1).
     pub client_title: [u8; 8],
@@ -76,6 +77,11 @@ pub enum Framing {
         max_info: u16,
         /// Most frames in a row, which the protocol takes as 1 to 7.
         window: u8,
+    },
+    /// The frames of the model's own language, which is none with APDUs: each port is a gateway to a line with several devices.
+    Plain {
+        /// Devices on each line, each with its sub-units; 1 to [`DEVICES_LIMIT`].
+        devices_per_line: u32,
     },
 }
 
@@ -121,14 +127,18 @@ pub enum SecretKind {
 impl FleetConfig {
     /// A fleet of one meter with the defaults given at the fields.
     pub fn new(model: Arc<Model>) -> Self {
+        let (framing, security) = match model.language {
+            Language::Dlms => (Framing::Wrapper, Security::Gmac),
+            _ => (Framing::Plain { devices_per_line: 1 }, Security::None),
+        };
         Self {
             model,
             count: 1,
-            framing: Framing::Wrapper,
+            framing,
             base_port: 0,
             seed: 1,
             serial_base: 30_000_000,
-            security: Security::Gmac,
+            security,
             client_title: *b"HEAD\0\0\0\x01",
             clock: Clock::wall(),
             zone: TimeZone::UTC,
@@ -145,6 +155,9 @@ impl FleetConfig {
         match self.framing {
             Framing::Wrapper => 1,
             Framing::Hdlc { meters_per_line, .. } => meters_per_line.max(1),
+            Framing::Plain { devices_per_line } => {
+                devices_per_line.max(1).saturating_mul(u32::from(self.model.subunits) + 1)
+            }
         }
     }
 
@@ -163,7 +176,16 @@ impl FleetConfig {
             return Err(Error::Empty);
         }
         limit("meters", self.count.into(), METERS_LIMIT.into())?;
-        limit("meters on a line", self.meters_per_line().into(), DEVICES_LIMIT.into())?;
+        let is_plain = matches!(self.framing, Framing::Plain { .. });
+        let is_of_dlms = !matches!(self.security, Security::None | Security::Lls);
+        if is_plain == (self.model.language == Language::Dlms) || (is_plain && is_of_dlms) {
+            return Err(Error::Language { model: self.model.name.clone() });
+        }
+        let devices = match self.framing {
+            Framing::Plain { devices_per_line } => devices_per_line,
+            _ => self.meters_per_line(),
+        };
+        limit("devices on a line", devices.into(), DEVICES_LIMIT.into())?;
         if self.base_port != 0 {
             limit("the last port", u64::from(self.base_port) + u64::from(self.lines()) - 1, u16::MAX.into())?;
         }

@@ -10,6 +10,14 @@ pub enum Error {
     /// A fleet needs at least one meter.
     #[error("a fleet needs at least one meter")]
     Empty,
+    /// Meters that speak DLMS have the wrapper or HDLC, others neither, and no security but a password.
+    #[error(
+        "the model `{model}` is not spoken to in this way: wrapper, HDLC and any security but a password are of DLMS, and of nothing else"
+    )]
+    Language {
+        /// Name of the model.
+        model: String,
+    },
     /// Image blocks have at least one octet.
     #[error("image blocks have at least one octet")]
     NoBlocks,

@@ -44,7 +44,9 @@ impl Framing {
         let fleet = meters.first().map(|meter| meter.fleet());
         let server_sap = fleet.map_or(0, |fleet| fleet.plan.model.association.server_sap);
         match fleet.map_or(Kind::Wrapper, |fleet| fleet.config.framing) {
-            Kind::Wrapper => Self::Wrapper { splitter: Splitter::new(REQUEST_LIMIT), server_sap },
+            Kind::Wrapper | Kind::Plain { .. } => {
+                Self::Wrapper { splitter: Splitter::new(REQUEST_LIMIT), server_sap }
+            }
             Kind::Hdlc { max_info, window, .. } => {
                 let address = |meter: &Arc<Meter>| Address::server(server_sap, meter.device_address()).ok();
                 let stations: Vec<_> = meters.iter().filter_map(address).collect();

@@ -4,17 +4,22 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::config::{Framing, SecretKind, SecurityLevel};
-use crate::{BusConfig, Buses, Concentrators, Fleet, Meter};
+use models::Language;
 
-const HEADER: &str = "serial,model,address,server_sap,client_sap,zone,security,password,client_title,encryption_key,authentication_key,system_title,device_address";
+use crate::config::{Framing, SecretKind, SecurityLevel};
+use crate::{BusConfig, Buses, Concentrators, Fleet, Meter, languages};
+
+const HEADER: &str = "serial,model,address,server_sap,client_sap,zone,security,password,client_title,encryption_key,authentication_key,system_title,parent,subunit,device_address";
 
 /// The inventory of a fleet as CSV with a header. Keys and titles are hexadecimal; what a meter's security does not need
 /// is empty.
 pub fn inventory(fleet: &Fleet) -> String {
     let line = |(meter, address): (&Arc<Meter>, &SocketAddr)| match meter.fleet().config.framing {
         Framing::Wrapper => line(meter, &address.to_string(), None),
-        Framing::Hdlc { .. } => line(meter, &format!("hdlc://{address}"), meter.device_address()),
+        Framing::Hdlc { .. } => {
+            line(meter, &format!("hdlc://{address}"), meter.device_address().map(u64::from))
+        }
+        Framing::Plain { .. } => line(meter, &format!("serial://{address}"), meter.line_address()),
     };
     list(fleet.meters().iter().zip(fleet.addresses()).map(line))
 }
@@ -24,7 +29,7 @@ pub fn inventory_of_buses(buses: &Buses) -> String {
     let BusConfig { speed, echo, .. } = buses.config();
     let echo = if echo { "&echo=yes" } else { "" };
     let line = |(meter, device): (&Arc<Meter>, &String)| {
-        line(meter, &format!("serial://{device}?baud={speed}{echo}"), meter.device_address())
+        line(meter, &format!("serial://{device}?baud={speed}{echo}"), meter.line_address())
     };
     list(buses.meters().iter().zip(buses.devices()).map(line))
 }
@@ -33,12 +38,13 @@ pub fn inventory_of_buses(buses: &Buses) -> String {
 pub fn inventory_of_concentrators(concentrators: &Concentrators) -> String {
     let model = &concentrators.config().model;
     // The concentrator itself: server 1, client 16, no security.
-    let own =
-        |(serial, address): (String, &SocketAddr)| format!("{serial},{model},{address},1,16,UTC,none,,,,,,");
+    let own = |(serial, address): (String, &SocketAddr)| {
+        format!("{serial},{model},{address},1,16,UTC,none,,,,,,,,")
+    };
     let own = concentrators.serials().into_iter().zip(concentrators.addresses()).map(own);
     let node = |meter: &Arc<Meter>| {
         let (address, device) = concentrators.place(meter);
-        line(meter, &address, device)
+        line(meter, &address, device.map(u64::from))
     };
     list(own.chain(concentrators.meters().iter().map(node)))
 }
@@ -52,13 +58,20 @@ fn list(lines: impl Iterator<Item = String>) -> String {
     csv
 }
 
-fn line(meter: &Meter, address: &str, device_address: Option<u16>) -> String {
+fn line(meter: &Meter, address: &str, device_address: Option<u64>) -> String {
     let config = &meter.fleet().config;
     let association = &config.model.association;
     let secrets = meter.secrets();
     let none = String::new;
     let (client_sap, password, title, encryption_key, authentication_key) = match meter.security() {
         SecurityLevel::None => (association.client_sap_none, none(), none(), none(), none()),
+        SecurityLevel::Lls if config.model.language != Language::Dlms => (
+            association.client_sap_lls,
+            languages::password(meter).unwrap_or_default(),
+            none(),
+            none(),
+            none(),
+        ),
         SecurityLevel::Lls => (association.client_sap_lls, secrets.password, none(), none(), none()),
         SecurityLevel::Secret(kind) => {
             let title = if kind == SecretKind::Sha256 { hex(&config.client_title) } else { none() };
@@ -72,6 +85,8 @@ fn line(meter: &Meter, address: &str, device_address: Option<u16>) -> String {
             hex(&secrets.authentication_key),
         ),
     };
+    // A sub-unit is where its meter is.
+    let address = if meter.subunit().is_some() { "" } else { address };
     let device_address = device_address.map(|device| device.to_string()).unwrap_or_default();
     [
         meter.serial().as_str(),
@@ -86,6 +101,8 @@ fn line(meter: &Meter, address: &str, device_address: Option<u16>) -> String {
         encryption_key.as_str(),
         authentication_key.as_str(),
         hex(&meter.system_title()).as_str(),
+        meter.parent().unwrap_or_default().as_str(),
+        meter.subunit().map(|subunit| subunit.to_string()).unwrap_or_default().as_str(),
         device_address.as_str(),
     ]
     .join(",")

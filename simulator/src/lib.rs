@@ -31,6 +31,7 @@ mod fleet;
 mod framing;
 mod image;
 mod inventory;
+mod languages;
 mod ledger;
 mod local;
 mod meter;

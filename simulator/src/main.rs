@@ -12,8 +12,8 @@ use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
 use jiff::Timestamp;
 use simulator::{
-    Buses, ConcentratorConfig, Concentrators, Fleet, FleetConfig, Meter, PushOptions, Pusher, Transport,
-    inventory, inventory_of_buses, inventory_of_concentrators,
+    Buses, ConcentratorConfig, Concentrators, Fleet, FleetConfig, Framing, Meter, PushOptions, Pusher,
+    Transport, inventory, inventory_of_buses, inventory_of_concentrators,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -142,6 +142,9 @@ async fn serve_buses(
     folder: &Path,
     file: Option<PathBuf>,
 ) -> anyhow::Result<()> {
+    if config.framing == Framing::Wrapper {
+        bail!("the wrapper is not spoken on a bus: say how many meters each has with --hdlc");
+    }
     let model = config.model.name.clone();
     let end = end()?;
     let buses = Buses::start(config, bus.into(), &bus.twins.iter().copied().collect())?;

@@ -8,6 +8,7 @@ use dlms::cosem::activity_calendar::Calendar;
 use dlms::profile::CaptureObject;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use models::Language;
 
 use crate::calendar::Tariffs;
 use crate::config::{FIRST_DEVICE, FleetConfig, Framing, SecurityLevel};
@@ -161,12 +162,46 @@ impl Meter {
     /// Its device address, when it is on an HDLC line.
     pub fn device_address(&self) -> Option<u16> {
         match self.fleet.config.framing {
-            Framing::Wrapper => None,
+            Framing::Wrapper | Framing::Plain { .. } => None,
             Framing::Hdlc { .. } => {
                 let place = self.number % self.fleet.config.meters_per_line();
                 Some(FIRST_DEVICE.saturating_add(u16::try_from(place).unwrap_or(u16::MAX)))
             }
         }
+    }
+
+    /// Which sub-unit of a meter it is, counted from 1; `None` for a meter itself. A meter and its sub-units follow each other in the fleet.
+    pub fn subunit(&self) -> Option<u8> {
+        let parts = u32::from(self.fleet.plan.model.subunits) + 1;
+        u8::try_from(self.number % parts).ok().filter(|subunit| *subunit > 0)
+    }
+
+    /// Serial number of the meter whose sub-unit it is.
+    pub fn parent(&self) -> Option<String> {
+        self.subunit().map(|subunit| format!("{:08}", self.serial_number() - u64::from(subunit)))
+    }
+
+    /// The address on its line, as the model's language has it; `None` where there is none, and for a sub-unit that shares that of its meter.
+    pub fn line_address(&self) -> Option<u64> {
+        let model = &self.fleet.plan.model;
+        if self.subunit().is_some() && model.names_subunits() {
+            return None;
+        }
+        match model.language {
+            Language::Dlms => self.device_address().map(u64::from),
+            Language::Dlt645(_) | Language::Iec62056_21(_) => Some(self.serial_number()),
+            Language::Modbus(_) => {
+                let place = self.number % self.fleet.config.meters_per_line();
+                Some(u64::from(place / (u32::from(model.subunits) + 1)) + 1)
+            }
+        }
+    }
+
+    /// What a register of the model holds now, in the scaler of the model, or with DLMS in that of the meter.
+    pub fn register(&self, obis: Obis) -> Option<i64> {
+        let mut registers = self.fleet.plan.registers.iter();
+        let (_, plan) = registers.find(|((_, name), _)| *name == obis)?;
+        Some(plan.value.value(self.moment(self.now())))
     }
 
     /// Password and keys.

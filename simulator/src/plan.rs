@@ -73,9 +73,19 @@ impl Plan {
         }
         let period_s = model.profiles.first().map_or(0, |profile| profile.period_s);
         for register in &model.registers {
+            let column = || match register.at {
+                None => natural(register.obis, register.class_id),
+                Some(_) => ColumnSpec {
+                    obis: register.obis,
+                    class_id: register.class_id,
+                    attribute: 2,
+                    scaler: register.scaler,
+                    unit: register.unit,
+                },
+            };
             registers
                 .entry((register.class_id, register.obis))
-                .or_insert_with(|| RegisterPlan::new(&natural(register.obis, register.class_id), period_s));
+                .or_insert_with(|| RegisterPlan::new(&column(), period_s));
         }
         let profiles = model
             .profiles

@@ -4,13 +4,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use models::Language;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use crate::Meter;
 use crate::framing::{Asked, Framing};
 use crate::talk::{Answer, Talk};
+use crate::{Bus, BusConfig, Meter, languages};
 
 /// A connection on which nothing comes for so long is closed.
 const IDLE_LIMIT: Duration = Duration::from_secs(900);
@@ -20,6 +21,9 @@ const READ_SIZE: usize = 2048;
 /// Serves one connection to the meters of a line until the client closes it, breaks the rules of the wrapper, or a fault ends it.
 pub(crate) async fn serve(mut stream: TcpStream, meters: Arc<[Arc<Meter>]>) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    if meters.first().is_some_and(|meter| meter.fleet().plan.model.language != Language::Dlms) {
+        return serve_bus(stream, &meters).await;
+    }
     let is_heard = meters.iter().any(|meter| !meter.faults().silent);
     let mut framing = Framing::of(&meters);
     let mut talks: Vec<_> = meters.iter().map(|meter| Talk::new(Arc::clone(meter))).collect();
@@ -69,4 +73,11 @@ pub(crate) async fn serve(mut stream: TcpStream, meters: Arc<[Arc<Meter>]>) -> i
         }
     }
     Ok(())
+}
+
+/// Serves one connection to a gateway to meters that do not speak DLMS. What they say takes no time on their line.
+async fn serve_bus(mut stream: TcpStream, meters: &[Arc<Meter>]) -> io::Result<()> {
+    let mut bus = Bus::new(BusConfig { speed: u32::MAX, turnaround: Duration::ZERO, ..BusConfig::default() });
+    languages::stations(meters, u32::MAX).into_iter().for_each(|station| bus.add(station));
+    bus.run(&mut stream).await
 }

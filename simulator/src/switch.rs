@@ -106,6 +106,22 @@ impl Switch {
         Ok(())
     }
 
+    /// Somebody at the meter may close an open relay, whatever the control mode.
+    pub(crate) fn permit(&mut self, now: Timestamp) -> Result<(), ActionResult> {
+        if self.tamper_locked {
+            return Err(ActionResult::ReadWriteDenied);
+        }
+        if self.control == ControlState::Disconnected {
+            self.enter(ControlState::ReadyForReconnection, now);
+        }
+        Ok(())
+    }
+
+    /// Whether the last order was to open it.
+    pub(crate) fn is_ordered_open(&self) -> bool {
+        self.control == ControlState::Disconnected
+    }
+
     /// The meter's button: transition e, and f in modes 1, 2 and 5.
     pub(crate) fn press_button(&mut self, now: Timestamp) {
         match (self.control, self.config.control_mode) {

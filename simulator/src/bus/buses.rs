@@ -7,11 +7,12 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::Arc;
 
+use models::Language;
 use tokio::task::JoinSet;
 
 use super::{Bus, BusConfig, DlmsStation, Terminal};
 use crate::meter::Shared;
-use crate::{Counts, Error, FleetConfig, Meter};
+use crate::{Counts, Error, FleetConfig, Meter, languages};
 
 /// Running buses. Their tasks run on the runtime of whoever started them and end with [`Buses::shutdown`] or when they are dropped.
 #[derive(Debug)]
@@ -109,6 +110,10 @@ fn bus(shared: &Arc<Shared>, line: u32, config: BusConfig, twins: &BTreeSet<u32>
     let numbers = line * each..shared.config.count.min((line + 1) * each);
     let meters: Vec<_> = numbers.map(|number| Arc::new(Meter::new(Arc::clone(shared), number))).collect();
     let mut bus = Bus::new(config);
+    languages::stations(&meters, config.speed).into_iter().for_each(|station| bus.add(station));
+    if shared.plan.model.language != Language::Dlms {
+        return (bus, meters);
+    }
     for meter in &meters {
         let is_twin = meter.number() % each > 0 && twins.contains(&(meter.number() - 1));
         let device = meter.device_address().map(|device| device - u16::from(is_twin));

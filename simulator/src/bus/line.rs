@@ -62,6 +62,8 @@ impl Bus {
             };
             let mut out = Vec::new();
             let thinks = station.hear(heard, &mut out);
+            // What it heard may have told it to change.
+            let speaks = station.speed();
             if out.is_empty() {
                 continue;
             }
@@ -69,7 +71,7 @@ impl Bus {
                 out.iter_mut().for_each(|octet| *octet = misread(*octet));
             }
             match &mut answer {
-                None => answer = Some((Answer { octets: out, speed: said_at }, thinks)),
+                None => answer = Some((Answer { octets: out, speed: speaks }, thinks)),
                 Some((first, wait)) => {
                     first.collide(&out);
                     *wait = (*wait).min(thinks);

@@ -1,0 +1,133 @@
+//! A device on a line: a meter and its sub-units.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use models::{Language, Model, Register};
+
+use crate::fault::Trouble;
+use crate::ledger::{Access, Event};
+use crate::{Meter, SecurityLevel};
+
+/// Interface class and methods under which the ledger notes what was ordered of a load switch (Blue Book, 4.5.8).
+const SWITCH_CLASS: u16 = 70;
+const DISCONNECT: i8 = 1;
+const RECONNECT: i8 = 2;
+
+/// A meter and its sub-units, which are meters of the fleet, too.
+pub(super) struct Device {
+    /// By the number of the sub-unit; the meter itself is the first.
+    parts: Vec<Arc<Meter>>,
+}
+
+/// What a switch is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    Open,
+    Close,
+    /// Somebody at the meter may close it.
+    Permit,
+}
+
+impl Device {
+    /// The devices that meters of a line are.
+    pub(super) fn all(meters: &[Arc<Meter>]) -> impl Iterator<Item = Self> {
+        meters.chunk_by(|_, next| next.subunit().is_some()).map(|parts| Self { parts: parts.to_vec() })
+    }
+
+    pub(super) fn model(&self) -> &Model {
+        &self.itself().fleet().plan.model
+    }
+
+    pub(super) fn language(&self) -> &Language {
+        &self.model().language
+    }
+
+    /// Nobody there ever answers.
+    pub(super) fn is_silent(&self) -> bool {
+        self.itself().faults().silent
+    }
+
+    /// How much later it answers than it should.
+    pub(super) fn delay(&self) -> Duration {
+        self.itself().faults().delay
+    }
+
+    /// The meter itself.
+    pub(super) fn itself(&self) -> &Meter {
+        &self.parts[0]
+    }
+
+    /// A sub-unit, or the meter itself.
+    pub(super) fn part(&self, subunit: Option<u8>) -> Option<&Meter> {
+        self.parts.get(usize::from(subunit.unwrap_or_default())).map(Arc::as_ref)
+    }
+
+    /// The meter itself and its sub-units, each with its number.
+    pub(super) fn parts(&self) -> impl Iterator<Item = (Option<u8>, &Meter)> {
+        self.parts.iter().map(|meter| (meter.subunit(), meter.as_ref()))
+    }
+
+    /// Digits of the serial number that is shown.
+    pub(super) fn serial(&self, subunit: Option<u8>) -> i64 {
+        self.part(subunit).and_then(|meter| meter.shown_serial().parse().ok()).unwrap_or_default()
+    }
+
+    /// What a register holds now, in the scaler of the model.
+    pub(super) fn value(&self, subunit: Option<u8>, register: &Register) -> Option<i64> {
+        self.part(subunit)?.register(register.obis)
+    }
+
+    /// Local time.
+    pub(super) fn local(&self) -> jiff::civil::DateTime {
+        let meter = self.itself();
+        Timestamp::from_second(meter.now()).unwrap_or_default().to_zoned(meter.zone().clone()).datetime()
+    }
+
+    /// Whether this is the meter's password; a meter without one takes any.
+    pub(super) fn admits(&self, digits: &str) -> bool {
+        password(self.itself()).is_none_or(|password| password == digits)
+    }
+
+    /// Whether the switch of a part is open, and whether it was ordered to be.
+    pub(super) fn switch(&self, subunit: Option<u8>) -> Option<(bool, bool)> {
+        self.model().switch.as_ref()?;
+        self.part(subunit)
+            .map(|meter| meter.act(|state, _| (!state.switch.closed(), state.switch.is_ordered_open())))
+    }
+
+    /// Moves a switch, as its faults let it. Whether an answer arrives; `None` when there is no such switch.
+    pub(super) fn order(&self, subunit: Option<u8>, order: Order) -> Option<bool> {
+        let object = self.model().switch.as_ref()?.obis;
+        let meter = self.part(subunit)?;
+        if meter.strikes(Trouble::Unexecuted) {
+            return Some(false);
+        }
+        meter.act(|state, now| {
+            let (method, moved) = match order {
+                Order::Open => (DISCONNECT, state.switch.remote_disconnect(now)),
+                Order::Close => (RECONNECT, state.switch.remote_reconnect(now)),
+                Order::Permit => (RECONNECT, state.switch.permit(now)),
+            };
+            let result = moved.err().map_or(0, dlms::ActionResult::code);
+            let event =
+                Event::Executed { class_id: SWITCH_CLASS, object, access: Access::Action(method), result };
+            state.book.note(now, event);
+        });
+        Some(!meter.strikes(Trouble::Unanswered))
+    }
+
+    /// Whether an answer gets lost on the way.
+    pub(super) fn drops(&self) -> bool {
+        self.itself().strikes(Trouble::Dropped)
+    }
+}
+
+/// The password of a meter that speaks no DLMS: six digits, where it demands one.
+pub(crate) fn password(meter: &Meter) -> Option<String> {
+    const DIGITS: usize = 6;
+    let mut password = meter.secrets().password;
+    (meter.security() == SecurityLevel::Lls)
+        .then(|| password.split_off(password.len().saturating_sub(DIGITS)))
+}

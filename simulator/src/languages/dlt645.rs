@@ -1,0 +1,240 @@
+//! A station that speaks DL/T 645.
+
+use std::time::Duration;
+
+use dlt645::{
+    Address, Control, Edition, Format, Function, Identifier, Moment, Refusal, Splitter, SwitchOrder, WAKE_UP,
+    frame,
+};
+use models::{Dlt645, Dlt645Switch, Place, SwitchPlace};
+
+use super::device::{Device, Order};
+use crate::bus::Station;
+
+/// Octets of an item that go into one answer, behind the identifier and in front of the number of the part.
+const PART: usize = 192;
+/// Level, password and operator in front of what is ordered.
+const AUTHORITY: usize = 8;
+const SERIAL: Format = Format { octets: 6, decimals: 0, signed: false };
+
+/// A device, or each sub-unit of one that gives them addresses of their own.
+pub(super) struct Dlt645Station {
+    device: Device,
+    spec: Dlt645,
+    splitter: Splitter,
+    speed: u32,
+}
+
+/// What comes back.
+enum Reply {
+    /// Done, with these data; more of them can be read.
+    Done(Vec<u8>, bool),
+    Refused(Refusal),
+    /// Nothing.
+    Silence,
+}
+
+/// A request that reached somebody.
+struct Asked {
+    function: Function,
+    /// Whose address it was sent to.
+    subunit: Option<u8>,
+    data: Vec<u8>,
+}
+
+impl Dlt645Station {
+    pub(super) fn new(device: Device, spec: Dlt645, speed: u32) -> Self {
+        Self { device, spec, splitter: Splitter::new(), speed }
+    }
+
+    /// The request of a frame, and the address that answers it; `None` when nobody here does.
+    fn asked(&self, address: Address, control: Control, data: &[u8]) -> Option<(Asked, Address)> {
+        let function =
+            Function::of(self.spec.edition, control.function()).filter(|_| !control.is_answer())?;
+        let own = |meter: &crate::Meter| meter.line_address()?.to_string().parse::<Address>().ok();
+        let mut parts = self.device.parts();
+        let (subunit, own) = parts.find_map(|(subunit, meter)| {
+            let own = own(meter)?;
+            let is_asked = address != Address::BROADCAST && address.reaches(own);
+            (is_asked && !meter.faults().silent).then_some((subunit, own))
+        })?;
+        Some((Asked { function, subunit, data: data.to_vec() }, own))
+    }
+
+    fn answer(&self, asked: &Asked) -> Reply {
+        let length = match self.spec.edition {
+            Edition::Of1997 => 2,
+            Edition::Of2007 => 4,
+        };
+        match asked.function {
+            Function::Read | Function::ReadNext => self.read(asked, length),
+            Function::ReadAddress => {
+                let own = self
+                    .device
+                    .part(asked.subunit)
+                    .and_then(|meter| meter.line_address()?.to_string().parse().ok());
+                own.map_or(Reply::Silence, |own: Address| Reply::Done(own.wire().to_vec(), false))
+            }
+            Function::Switch => self.switch(asked),
+            Function::Freeze => Reply::Done(Vec::new(), false),
+            Function::SetTime => Reply::Silence,
+            Function::Write | Function::ClearDemand => Reply::Refused(Refusal::NOT_AUTHORISED),
+        }
+    }
+
+    /// An item, or the part of it that is due.
+    fn read(&self, asked: &Asked, length: usize) -> Reply {
+        let Some((name, rest)) = asked.data.split_at_checked(length) else {
+            return Reply::Refused(Refusal::OTHER);
+        };
+        let item = Identifier(name.iter().rev().fold(0, |item, octet| (item << 8) | u32::from(*octet)));
+        let Some(octets) = self.item(item, asked.subunit) else {
+            return Reply::Refused(Refusal::NO_SUCH_ITEM);
+        };
+        let part = match (asked.function, self.spec.edition) {
+            (Function::Read, _) => 0,
+            (_, Edition::Of2007) => usize::from(rest.first().copied().unwrap_or_default()),
+            // The older edition does not number parts; no item of its models is as long.
+            (_, Edition::Of1997) => 1,
+        };
+        let Some(octets) = octets.get(part * PART..) else { return Reply::Refused(Refusal::NO_SUCH_ITEM) };
+        let mut data = name.to_vec();
+        data.extend_from_slice(&octets[..octets.len().min(PART)]);
+        if asked.function == Function::ReadNext && self.spec.edition == Edition::Of2007 {
+            data.extend_from_slice(&rest[..1]);
+        }
+        Reply::Done(data, octets.len() > PART)
+    }
+
+    /// The octets of an item, as whoever has the address shows it.
+    fn item(&self, item: Identifier, asked: Option<u8>) -> Option<Vec<u8>> {
+        let model = self.device.model();
+        let shares = model.names_subunits();
+        let mut octets = Vec::new();
+        for (subunit, _) in self.device.parts().filter(|(subunit, _)| shares || *subunit == asked) {
+            if self.spec.serial.is_some_and(|serial| serial.of(subunit) == item) {
+                SERIAL.write(self.device.serial(subunit), &mut octets)?;
+                return Some(octets);
+            }
+            if let Some(word) = self.status(item, subunit) {
+                return Some(word.to_vec());
+            }
+            for register in &model.registers {
+                let Some(Place::Dlt645(place)) = &register.at else { continue };
+                // What holds the numbers of all sub-units has none of the meter's own.
+                let holds_it = subunit.is_some() || place.step == 0 || model.subunits == 0;
+                if place.item.of(subunit) != item || !holds_it {
+                    continue;
+                }
+                let end = place.start(subunit) + usize::from(place.octets);
+                octets.resize(octets.len().max(end), 0);
+                let mut number = Vec::new();
+                let value = self.device.value(subunit, register)?;
+                place.format().write(value % 10_i64.pow(u32::from(place.octets) * 2), &mut number)?;
+                octets[place.start(subunit)..end].copy_from_slice(&number);
+            }
+        }
+        if octets.is_empty() { self.clock(item) } else { Some(octets) }
+    }
+
+    fn clock(&self, item: Identifier) -> Option<Vec<u8>> {
+        let clock = self.spec.clock?;
+        let now = self.device.local();
+        // Both items are those of a broadcast, with the day of the week in front of the date.
+        let [second, minute, hour, day, month, year] = moment(now).wire();
+        if clock.time.of(None) == item {
+            return Some(vec![second, minute, hour]);
+        }
+        let weekday = now.weekday().to_sunday_zero_offset().unsigned_abs();
+        (clock.date.of(None) == item).then(|| vec![weekday, day, month, year])
+    }
+
+    /// The status word that shows a switch.
+    fn status(&self, item: Identifier, subunit: Option<u8>) -> Option<[u8; 2]> {
+        let place = self.switch_place().filter(|place| place.status.of(subunit) == item)?;
+        let (open, ordered) = self.device.switch(subunit)?;
+        let word = u16::from(open) << place.open_bit | u16::from(ordered) << place.ordered_bit;
+        Some(word.to_le_bytes())
+    }
+
+    fn switch(&self, asked: &Asked) -> Reply {
+        let Some((authority, [order, circuit, until @ ..])) = asked.data.split_at_checked(AUTHORITY) else {
+            return Reply::Refused(Refusal::OTHER);
+        };
+        let password =
+            authority[1..4].iter().rev().fold(String::new(), |text, octet| format!("{text}{octet:02X}"));
+        if authority[0] != self.spec.level || !self.device.admits(&password) {
+            return Reply::Refused(Refusal::NOT_AUTHORISED);
+        }
+        let until = until.first_chunk::<6>().and_then(|octets| Moment::from_wire(*octets));
+        let now = moment(self.device.local());
+        let key = |at: Moment| [at.year, at.month, at.day, at.hour, at.minute, at.second];
+        let in_time = until.is_some_and(|until| key(until) >= key(now));
+        let order = match SwitchOrder::of(*order) {
+            Some(SwitchOrder::Trip) => Order::Open,
+            Some(SwitchOrder::Close) => Order::Close,
+            Some(SwitchOrder::PermitClose) => Order::Permit,
+            _ => return Reply::Refused(Refusal::OTHER),
+        };
+        let Some(place) = self.switch_place().filter(|_| in_time) else {
+            return Reply::Refused(Refusal::OTHER);
+        };
+        let subunit = match place.n2 {
+            models::Part::Subunit if *circuit > 0 => Some(*circuit),
+            _ => asked.subunit,
+        };
+        match self.device.order(subunit, order) {
+            Some(true) => Reply::Done(Vec::new(), false),
+            Some(false) => Reply::Silence,
+            None => Reply::Refused(Refusal::OTHER),
+        }
+    }
+
+    fn switch_place(&self) -> Option<&Dlt645Switch> {
+        match self.device.model().switch.as_ref()?.at.as_ref()? {
+            SwitchPlace::Dlt645(place) => Some(place),
+            SwitchPlace::Modbus(_) => None,
+        }
+    }
+}
+
+impl Station for Dlt645Station {
+    fn hear(&mut self, octets: &[u8], out: &mut Vec<u8>) -> Duration {
+        self.splitter.push(octets);
+        loop {
+            let Some(heard) = self.splitter.next_frame() else { return self.device.delay() };
+            let (address, control, data) = (heard.address, heard.control, heard.data.to_vec());
+            let Some((asked, own)) = self.asked(address, control, &data) else { continue };
+            let code = control.function();
+            let (control, data) = match self.answer(&asked) {
+                Reply::Done(data, more) => (Control::done(code, more), data),
+                Reply::Refused(refusal) => (Control::refused(code), vec![refusal.0]),
+                Reply::Silence => continue,
+            };
+            if self.device.drops() {
+                continue;
+            }
+            out.extend_from_slice(&WAKE_UP);
+            if let Err(error) = frame(own, control, &data, out) {
+                tracing::debug!(%error, "a station says nothing");
+            }
+        }
+    }
+
+    fn speed(&self) -> u32 {
+        self.speed
+    }
+}
+
+/// A time as the protocol has it: two digits of everything.
+fn moment(now: jiff::civil::DateTime) -> Moment {
+    let two = |number: i8| number.unsigned_abs();
+    Moment {
+        year: u8::try_from(now.year().rem_euclid(100)).unwrap_or_default(),
+        month: two(now.month()),
+        day: two(now.day()),
+        hour: two(now.hour()),
+        minute: two(now.minute()),
+        second: two(now.second()),
+    }
+}
