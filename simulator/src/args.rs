@@ -142,6 +142,15 @@ pub(crate) struct ConcentratorArgs {
     /// Seconds within which nodes are discovered
     #[arg(long, default_value_t = 0, requires = "concentrator")]
     joining_s: u64,
+    /// Seconds between two rounds in which a P2LPC reads its meters
+    #[arg(long, default_value_t = 3600, requires = "concentrator")]
+    pre_read_s: u64,
+    /// Messages of a P2LPC in a million that are torn off
+    #[arg(long, default_value_t = 0, requires = "concentrator")]
+    torn_ppm: u32,
+    /// Folder for the result files of P2LPCs
+    #[arg(long, requires = "concentrator")]
+    results: Option<PathBuf>,
     /// How much faster than a real one the power line is
     #[arg(long, default_value_t = 1, requires = "concentrator")]
     accelerate: u32,
@@ -156,6 +165,8 @@ enum BackendArg {
     Gateway,
     /// Q/GDW 376.1, AFN 10H
     Gdw376,
+    /// The web service of a P2LPC
+    P2lpc,
 }
 
 impl ConcentratorArgs {
@@ -165,6 +176,7 @@ impl ConcentratorArgs {
             BackendArg::Wrapper => (Backend::Wrapper { base: 16 }, "dlms-concentrator"),
             BackendArg::Gateway => (Backend::Gateway { network: 0 }, "dlms-gateway"),
             BackendArg::Gdw376 => (Backend::Forward, "gdw376-terminal"),
+            BackendArg::P2lpc => (Backend::P2lpc, "p2lpc"),
         };
         Some(ConcentratorConfig {
             backend,
@@ -175,6 +187,9 @@ impl ConcentratorArgs {
             lost_ppm: self.lost_ppm,
             outage: Duration::from_secs(self.outage_s),
             joining: Duration::from_secs(self.joining_s),
+            pre_read: Duration::from_secs(self.pre_read_s),
+            torn_ppm: self.torn_ppm,
+            results: self.results.clone(),
             accelerate: self.accelerate,
         })
     }

@@ -23,7 +23,7 @@ const EVENT_CODE: Obis = Obis::new([0, 0, 96, 11, 0, 255]);
 /// Name of the node that an event is about.
 const EVENT_NODE: Obis = Obis::new([0, 0, 96, 11, 10, 255]);
 /// What its firmware calls itself.
-const VERSION: &[u8] = b"SIM-DC 1.0";
+pub(super) const VERSION: &[u8] = b"SIM-DC 1.0";
 /// The concentrator itself in the list of logical devices.
 pub(super) const OWN_SAP: u16 = 1;
 
@@ -85,7 +85,7 @@ impl Device<'_> {
         let own = device(OWN_SAP, &self.0.serial);
         let port = |number| match self.0.backend {
             Backend::Wrapper { base } => base.checked_add(u16::try_from(number).ok()?),
-            Backend::Gateway { .. } | Backend::Forward => None,
+            Backend::Gateway { .. } | Backend::Forward | Backend::P2lpc => None,
         };
         let nodes =
             self.0.known().filter_map(|(number, node)| Some(device(port(number)?, &node.meter.serial())));

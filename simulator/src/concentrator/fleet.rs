@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::site::Site;
-use super::{Backend, ConcentratorConfig, NodeEvent, NodeState, Stream, forward, wrapper};
+use super::{Backend, ConcentratorConfig, NodeEvent, NodeState, Stream, forward, p2lpc, wrapper};
 use crate::meter::Shared;
 use crate::{Counts, Error, FleetConfig, Meter};
 
@@ -44,6 +45,12 @@ impl Concentrators {
         let mut concentrators = Self::offline(fleet, config)?;
         for number in 0..concentrators.sites.len() {
             concentrators.open(number, base_port).await?;
+        }
+        let results =
+            concentrators.config.results.clone().filter(|_| concentrators.config.backend == Backend::P2lpc);
+        for site in results.iter().flat_map(|_| &concentrators.sites) {
+            let folder = results.clone().unwrap_or_default().join(&site.serial);
+            concentrators.tasks.spawn(keep_results(Arc::clone(site), folder));
         }
         Ok(concentrators)
     }
@@ -111,7 +118,7 @@ impl Concentrators {
         let named = format!("concentrator://{serial}/{}", meter.serial());
         match self.config.backend {
             Backend::Wrapper { .. } => (format!("concentrator://{serial}/{node}"), None),
-            Backend::Gateway { .. } => (named, None),
+            Backend::Gateway { .. } | Backend::P2lpc => (named, None),
             Backend::Forward => (named, forward::device(node)),
         }
     }
@@ -159,6 +166,12 @@ impl Concentrators {
     }
 }
 
+async fn keep_results(site: Arc<Site>, folder: PathBuf) {
+    if let Err(error) = p2lpc::write_results(site, &folder).await {
+        tracing::error!(folder = %folder.display(), %error, "result files are not written");
+    }
+}
+
 /// Accepts the connections of one concentrator. They end with this task, because the set that holds them does.
 async fn listen(listener: TcpListener, site: Arc<Site>, mut up: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
@@ -187,10 +200,11 @@ async fn listen(listener: TcpListener, site: Arc<Site>, mut up: watch::Receiver<
     }
 }
 
-async fn serve(stream: impl Stream, site: Arc<Site>) {
+async fn serve(stream: impl Stream + 'static, site: Arc<Site>) {
     let ended = match site.backend {
         Backend::Wrapper { .. } | Backend::Gateway { .. } => wrapper::serve(stream, &site).await,
         Backend::Forward => forward::serve(stream, &site).await,
+        Backend::P2lpc => p2lpc::serve(stream, &site).await,
     };
     if let Err(error) = ended {
         tracing::debug!(serial = site.serial, %error, "connection broke");

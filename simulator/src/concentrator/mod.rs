@@ -3,7 +3,7 @@
 //! A [`Concentrators`] is a fleet of meters behind one or several of them. What matters to whoever reads through one is here: the power line
 //! carries one transaction at a time, slowly, and over repeaters (`carrier.rs`); nodes are discovered, get lost and come back (`presence.rs`);
 //! the concentrator is a device itself, with a clock and a log (`site.rs`, `device.rs`). [`Backend`] is how it lets others reach its nodes:
-//! `wrapper.rs` by wrapper port or by the gateway protocol, `forward.rs` by Q/GDW 376.1.
+//! `wrapper.rs` by wrapper port or by the gateway protocol, `forward.rs` by Q/GDW 376.1, `p2lpc/` by a web service and result files.
 //!
 //! Where nodes are and when they are lost is a pure function of seed, serial number and time, as what they measure is.
 
@@ -11,10 +11,12 @@ mod carrier;
 mod device;
 mod fleet;
 mod forward;
+mod p2lpc;
 mod presence;
 mod site;
 mod wrapper;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -46,6 +48,8 @@ pub enum Backend {
     },
     /// Frames are forwarded by Q/GDW 376.1, AFN 10H: HDLC to the device addresses from [`FIRST_DEVICE`](crate::FIRST_DEVICE) on.
     Forward,
+    /// The web service of a P2LPC: what the concentrator has read by itself, and requests that it passes through.
+    P2lpc,
 }
 
 /// A connection to a concentrator.
@@ -72,6 +76,13 @@ pub struct ConcentratorConfig {
     pub outage: Duration,
     /// Within which time from the start on the nodes are discovered, by the fleet's clock. Default 0: all are known at once.
     pub joining: Duration,
+    /// With [`Backend::P2lpc`], the time between two rounds in which the concentrator reads its nodes, by the fleet's clock. Default 1 hour.
+    pub pre_read: Duration,
+    /// With [`Backend::P2lpc`], of a million messages how many are torn off somewhere. Default 0.
+    pub torn_ppm: u32,
+    /// With [`Backend::P2lpc`], the folder into which result files are written, too; each concentrator has one of its own in it, by its serial number.
+    /// Default: none.
+    pub results: Option<PathBuf>,
     /// How much faster than a real one the power line is, for tests that cannot stop the clock. Default 1.
     pub accelerate: u32,
 }
@@ -87,6 +98,9 @@ impl Default for ConcentratorConfig {
             lost_ppm: 0,
             outage: Duration::from_secs(7200),
             joining: Duration::ZERO,
+            pre_read: Duration::from_secs(3600),
+            torn_ppm: 0,
+            results: None,
             accelerate: 1,
         }
     }
@@ -104,6 +118,7 @@ impl ConcentratorConfig {
         }
         limit("nodes of a concentrator", self.nodes.into(), NODES_LIMIT.into())?;
         limit("repeaters", self.repeaters.into(), REPEATERS_LIMIT)?;
-        limit("lost nodes in a million", self.lost_ppm.into(), WHOLE_PPM)
+        limit("lost nodes in a million", self.lost_ppm.into(), WHOLE_PPM)?;
+        limit("torn messages in a million", self.torn_ppm.into(), WHOLE_PPM)
     }
 }

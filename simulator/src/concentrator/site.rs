@@ -1,7 +1,8 @@
 //! One concentrator: its nodes, its power line, its clock and its log.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,8 +14,15 @@ use crate::meter::Shared;
 use crate::noise::Noise;
 use crate::{Clock, Meter};
 
+/// Result files that are kept in memory.
+const FILES_KEPT: usize = 8;
 /// Entries of the log that are kept.
 const LOG_DEPTH: usize = 4096;
+/// Streams of chance of messages that are torn off.
+const TORN: u64 = 0xC8;
+const TORN_AT: u64 = 0xC9;
+/// Everything, in parts per million.
+const WHOLE: i64 = 1_000_000;
 /// Serial numbers of concentrators have seven digits behind their letter.
 const SERIAL_DIGITS: u64 = 10_000_000;
 
@@ -28,7 +36,15 @@ pub(super) struct Site {
     clock: Clock,
     /// Milliseconds by which its clock was set.
     moved_ms: AtomicI64,
-    started_ms: i64,
+    pub(super) started_ms: i64,
+    /// Milliseconds between two rounds in which it reads its nodes by itself.
+    pub(super) round_ms: i64,
+    /// Result files by their round, so that one need not be made again for each of its pieces.
+    files: Mutex<BTreeMap<i64, Arc<[u8]>>>,
+    noise: Noise,
+    torn_ppm: u32,
+    /// Messages that were sent.
+    messages: AtomicI64,
 }
 
 /// A meter behind it.
@@ -56,6 +72,11 @@ impl Site {
             clock: fleet.clock.clone(),
             moved_ms: AtomicI64::new(0),
             started_ms,
+            round_ms: i64::try_from(config.pre_read.as_millis()).unwrap_or(i64::MAX).max(1),
+            files: Mutex::default(),
+            noise: Noise::of(fleet.seed, fleet.serial_base + first),
+            torn_ppm: config.torn_ppm,
+            messages: AtomicI64::new(0),
         }
     }
 
@@ -131,6 +152,25 @@ impl Site {
     ) -> Vec<Vec<u8>> {
         let is_linked = || node.presence.is_linked(self.now_ms());
         self.carrier.transact((request, node.presence.level), is_linked, answer).await
+    }
+
+    /// A message as it arrives: whole, or torn off somewhere.
+    pub(super) fn torn(&self, mut octets: Vec<u8>) -> Vec<u8> {
+        let number = self.messages.fetch_add(1, Ordering::Relaxed);
+        if self.noise.below(TORN, number, WHOLE) < i64::from(self.torn_ppm) {
+            let left = self.noise.below(TORN_AT, number, i64::try_from(octets.len()).unwrap_or(i64::MAX));
+            octets.truncate(usize::try_from(left).unwrap_or(0));
+        }
+        octets
+    }
+
+    /// The octets of the result file of a round, which are made when they are not kept any more.
+    pub(super) fn kept(&self, round: i64, make: impl FnOnce() -> Arc<[u8]>) -> Arc<[u8]> {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        if !files.contains_key(&round) && files.len() >= FILES_KEPT {
+            files.pop_first();
+        }
+        Arc::clone(files.entry(round).or_insert_with(make))
     }
 
     /// How long its power line was in use so far.

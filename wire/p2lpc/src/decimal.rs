@@ -7,7 +7,7 @@ use crate::Error;
 const DIGITS_MAX: usize = 18;
 
 /// A number exactly as it was written: no float is in between.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Decimal {
     digits: i64,
     decimals: u8,
