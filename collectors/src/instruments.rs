@@ -7,7 +7,7 @@ use std::sync::{
 
 use dlms::hdlc::BadFrames;
 
-use crate::{ProtocolLog, Reason, bus::Buses, exchange::Service};
+use crate::{ProtocolLog, Reason, bus::Buses, exchange::Service, line::Fault};
 
 /// Results of an exchange: an answer, or a [`Reason`] why there is none.
 const RESULTS: usize = 1 + Reason::ALL.len();
@@ -22,6 +22,8 @@ pub struct Instruments {
     bad_frames: [AtomicU64; 3],
     noise_octets: AtomicU64,
     collisions: AtomicU64,
+    /// What lines did wrong on purpose.
+    faults: [AtomicU64; Fault::ALL.len()],
     open_lines: AtomicU64,
     open_associations: AtomicU64,
     protocol_log: ProtocolLog,
@@ -63,6 +65,11 @@ impl Instruments {
         read(&self.collisions)
     }
 
+    /// What lines did wrong because they were told to ([`Faults`](crate::Faults)): the name of the fault, and how often.
+    pub fn faults(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Fault::ALL.into_iter().map(|(fault, name)| (name, read(&self.faults[fault as usize])))
+    }
+
     /// Lines that are open now.
     pub fn open_lines(&self) -> u64 {
         read(&self.open_lines)
@@ -99,6 +106,11 @@ impl Instruments {
 
     pub(crate) fn collided(&self) {
         self.collisions.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts what a line did wrong because it was told to.
+    pub(crate) fn failed_on_purpose(&self, fault: Fault) {
+        self.faults[fault as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn sent(&self, octets: usize) {

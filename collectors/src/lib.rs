@@ -59,7 +59,7 @@ pub use image::{Image, ImageActivation, ImageError, ImageOctets, ImageSource, In
 pub use instruments::Instruments;
 pub use layout::{Layout, LayoutColumn, MAX_VALUES};
 pub use limits::Limits;
-pub use line::{Dialer, MemoryDialer};
+pub use line::{Dialer, FailingDialer, Faults, MemoryDialer};
 pub use order::{Finding, Outcome, Switch, SwitchTo, Terms};
 pub use protocol_log::{Knobs, Layers, ProtocolLog};
 pub use seed::Seed;

@@ -59,6 +59,7 @@ pub struct Collector {
     config: config::Collector,
     writers: Writers,
     instruments: Arc<Instruments>,
+    dialer: Dialer,
     lanes: BTreeMap<String, Lane>,
     /// Told by every channel that ends.
     ended: Arc<Notify>,
@@ -115,6 +116,10 @@ impl Collector {
         writers: Writers,
         instruments: Arc<Instruments>,
     ) -> Self {
+        let dialer = match config.faults {
+            Some(faults) => Dialer::System.failing(faults.into()),
+            None => Dialer::System,
+        };
         Self {
             store,
             owner,
@@ -122,6 +127,7 @@ impl Collector {
             config,
             writers,
             instruments,
+            dialer,
             lanes: BTreeMap::new(),
             ended: Arc::default(),
             expired_at: Instant::now(),
@@ -242,7 +248,7 @@ impl Collector {
         // Its receiver is here and it is empty: this neither fails nor waits. A channel that finds no work goes away.
         let _ = works.send(first).await;
         let channel =
-            Channel::with(limits, self.writer(address).clone(), Dialer::System, Arc::new(SystemClock))
+            Channel::with(limits, self.writer(address).clone(), self.dialer.clone(), Arc::new(SystemClock))
                 .orders_to(self.writers.orders.clone())
                 .seen_through(Arc::clone(&self.instruments));
         let (backlog, ended) = (channel.backlog(), Arc::clone(&self.ended));
@@ -278,6 +284,10 @@ impl Collector {
     }
 
     async fn heartbeat(&self) {
+        if let Some(faults) = &self.config.faults {
+            let struck: u64 = self.instruments.faults().map(|(_, count)| count).sum();
+            warn!(?faults, struck, "all lines of this collector fail on purpose: `collector.faults` is set");
+        }
         match self.store.renew(self.owner, self.config.lease).await {
             Ok(held) => {
                 metrics::meters_leased(held.len());

@@ -4,6 +4,7 @@
 //! outside its extremes. Every key may be left out. `deploy/headend.toml` shows all of them.
 
 mod check;
+mod faults;
 mod listener;
 mod telemetry;
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::api::access::Role;
 
+pub use faults::Faults;
 pub use listener::Listener;
 pub use telemetry::Telemetry;
 
@@ -167,6 +169,9 @@ pub struct Collector {
     /// Invocation counters that are reserved for each job of a meter with ciphering; what a job does not use is lost.
     /// Default 2000, from 10 to 100000. A meter has 4 294 967 295 in its life with one key.
     pub counters_per_lease: u32,
+    /// What lines do wrong on purpose. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub faults: Option<Faults>,
 }
 
 /// `[ingest]`: storing what meters answered, many meters in one transaction.
@@ -330,6 +335,7 @@ impl Default for Collector {
             line_retries: 2,
             lease: Duration::from_secs(60),
             counters_per_lease: 2000,
+            faults: None,
         }
     }
 }

@@ -68,6 +68,9 @@ struct LineArgs {
     /// With HDLC, most frames in a row
     #[arg(long, default_value_t = 1, requires = "hdlc")]
     hdlc_window: u8,
+    /// Speak the wrapper over UDP instead of TCP
+    #[arg(long, conflicts_with = "hdlc")]
+    udp: bool,
     /// Of a model that does not speak DLMS: each port is a gateway to a line with so many devices, each with its sub-units
     #[arg(long, default_value_t = 1)]
     devices: u32,
@@ -76,9 +79,11 @@ struct LineArgs {
 impl LineArgs {
     /// The framing for meters of a model.
     fn framing(&self, model: &Model) -> Framing {
-        let Self { hdlc, hdlc_max_info: max_info, hdlc_window: window, devices: devices_per_line } = *self;
+        let Self { hdlc, hdlc_max_info: max_info, hdlc_window: window, udp, devices: devices_per_line } =
+            *self;
         match (hdlc, &model.language) {
             (Some(meters_per_line), _) => Framing::Hdlc { meters_per_line, max_info, window },
+            (None, Language::Dlms) if udp => Framing::Datagrams,
             (None, Language::Dlms) => Framing::Wrapper,
             (None, _) => Framing::Plain { devices_per_line },
         }

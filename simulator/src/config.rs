@@ -34,7 +34,7 @@ pub struct FleetConfig {
     pub count: u32,
     /// How they are spoken to, and how many share a line. Default [`Framing::Wrapper`], or [`Framing::Plain`] where the model does not speak DLMS.
     pub framing: Framing,
-    /// TCP port of the first line on 127.0.0.1, the others follow; 0 takes any free ports. With the wrapper a line has one meter. Default 0.
+    /// TCP or UDP port of the first line on 127.0.0.1, the others follow; 0 takes any free ports. With the wrapper a line has one meter. Default 0.
     pub base_port: u16,
     /// Everything that looks random comes from it. Default 1.
     pub seed: u64,
@@ -67,8 +67,10 @@ pub struct FleetConfig {
 /// What stands between octets and APDUs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
-    /// The wrapper of IEC 62056-47, a port for each meter.
+    /// The wrapper of IEC 62056-47 over TCP, a port for each meter.
     Wrapper,
+    /// The same over UDP.
+    Datagrams,
     /// HDLC: each port is a gateway to a line with several meters, at the device addresses from [`FIRST_DEVICE`] on.
     Hdlc {
         /// Meters on each line; 1 to [`DEVICES_LIMIT`].
@@ -153,7 +155,7 @@ impl FleetConfig {
     /// Meters that share a line, at least 1.
     pub(crate) fn meters_per_line(&self) -> u32 {
         match self.framing {
-            Framing::Wrapper => 1,
+            Framing::Wrapper | Framing::Datagrams => 1,
             Framing::Hdlc { meters_per_line, .. } => meters_per_line.max(1),
             Framing::Plain { devices_per_line } => {
                 devices_per_line.max(1).saturating_mul(u32::from(self.model.subunits) + 1)

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::config::{CONNECTIONS_PER_METER, FleetConfig};
+use crate::config::{CONNECTIONS_PER_METER, FleetConfig, Framing};
 use crate::meter::{Capture, Meter, Shared};
 use crate::serve::serve;
-use crate::{Clock, Counts, Error};
+use crate::{Clock, Counts, Error, udp};
 
 /// How long a meter waits before it accepts again when the process has no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -101,13 +101,25 @@ impl Fleet {
             _ => base.saturating_add(u16::try_from(line).unwrap_or(u16::MAX)),
         };
         let refused = |error: io::Error| Error::Port { port, kind: error.kind() };
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(refused)?;
-        let address = listener.local_addr().map_err(refused)?;
         let meters: Arc<[_]> =
             numbers.map(|number| Arc::new(Meter::new(Arc::clone(&self.shared), number))).collect();
-        self.addresses.extend(meters.iter().map(|_| address));
         self.meters.extend(meters.iter().cloned());
-        self.tasks.spawn(listen(listener, meters));
+        let place = (Ipv4Addr::LOCALHOST, port);
+        let address = match (self.shared.config.framing, &*meters) {
+            (Framing::Datagrams, [meter]) => {
+                let socket = UdpSocket::bind(place).await.map_err(refused)?;
+                let address = socket.local_addr().map_err(refused)?;
+                self.tasks.spawn(hear(socket, Arc::clone(meter)));
+                address
+            }
+            _ => {
+                let listener = TcpListener::bind(place).await.map_err(refused)?;
+                let address = listener.local_addr().map_err(refused)?;
+                self.tasks.spawn(listen(listener, Arc::clone(&meters)));
+                address
+            }
+        };
+        self.addresses.extend(meters.iter().map(|_| address));
         Ok(())
     }
 }
@@ -117,6 +129,13 @@ async fn settle(meters: Vec<Arc<Meter>>) {
     loop {
         sleep(SETTLE_EVERY).await;
         meters.iter().for_each(|meter| meter.act(|_, _| ()));
+    }
+}
+
+/// Answers datagrams for as long as there is a socket.
+async fn hear(socket: UdpSocket, meter: Arc<Meter>) {
+    if let Err(error) = udp::serve(socket, Arc::clone(&meter)).await {
+        tracing::error!(?meter, %error, "the socket broke");
     }
 }
 

@@ -44,7 +44,7 @@ impl Framing {
         let fleet = meters.first().map(|meter| meter.fleet());
         let server_sap = fleet.map_or(0, |fleet| fleet.plan.model.association.server_sap);
         match fleet.map_or(Kind::Wrapper, |fleet| fleet.config.framing) {
-            Kind::Wrapper | Kind::Plain { .. } => {
+            Kind::Wrapper | Kind::Datagrams | Kind::Plain { .. } => {
                 Self::Wrapper { splitter: Splitter::new(REQUEST_LIMIT), server_sap }
             }
             Kind::Hdlc { max_info, window, .. } => {

@@ -16,6 +16,7 @@ const HEADER: &str = "serial,model,address,server_sap,client_sap,zone,security,p
 pub fn inventory(fleet: &Fleet) -> String {
     let line = |(meter, address): (&Arc<Meter>, &SocketAddr)| match meter.fleet().config.framing {
         Framing::Wrapper => line(meter, &address.to_string(), None),
+        Framing::Datagrams => line(meter, &format!("udp://{address}"), None),
         Framing::Hdlc { .. } => {
             line(meter, &format!("hdlc://{address}"), meter.device_address().map(u64::from))
         }

@@ -1,4 +1,4 @@
-//! Meters that do not exist: a deterministic fleet of DLMS meters over TCP, with the wrapper or HDLC, or on RS485 buses, and with scripted faults.
+//! Meters that do not exist: a deterministic fleet of DLMS meters over TCP, with the wrapper or HDLC, over UDP, or on RS485 buses, and with scripted faults.
 //!
 //! What a meter has measured is a pure function of seed, serial number and time, in integers, computed when it is asked
 //! for. So thousands of meters fit into one process, a test can ask what a correct reader must have stored
@@ -12,7 +12,7 @@
 //!   `image.rs` its firmware, `calendar.rs` its tariff;
 //! - `buffer.rs` and `objects/` answer requests, a file for each group of objects;
 //! - [`Ledger`] is what really happened to a meter, whatever its answers said;
-//! - `talk.rs` is what is spoken with one meter, `serve.rs` one connection, `framing.rs` what stands between its octets and APDUs, [`Fleet`] all of them;
+//! - `talk.rs` is what is spoken with one meter, `serve.rs` one connection, `udp.rs` a meter on UDP, `framing.rs` what stands between its octets and APDUs, [`Fleet`] all of them;
 //!   `bus/` is the same on RS485, `concentrator/` behind concentrators; [`FaultRule`] says what is wrong with whom;
 //! - [`inventory`] lists a fleet as the head-end imports it.
 //!
@@ -44,6 +44,7 @@ mod schedule;
 mod serve;
 mod switch;
 mod talk;
+mod udp;
 
 pub use bus::{Bus, BusConfig, Buses, Station, Terminal, Wire};
 pub use clock::Clock;

@@ -19,7 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{BusArgs, ConcentratorArgs, FleetArgs, TransportArg};
 
-/// Simulated DLMS meters over TCP (wrapper or HDLC) on 127.0.0.1, on pseudo terminals, or behind concentrators.
+/// Simulated DLMS meters over TCP (wrapper or HDLC) or UDP on 127.0.0.1, on pseudo terminals, or behind concentrators.
 #[derive(Debug, Parser)]
 #[command(version, about)]
 struct Cli {

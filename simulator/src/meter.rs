@@ -162,7 +162,7 @@ impl Meter {
     /// Its device address, when it is on an HDLC line.
     pub fn device_address(&self) -> Option<u16> {
         match self.fleet.config.framing {
-            Framing::Wrapper | Framing::Plain { .. } => None,
+            Framing::Wrapper | Framing::Datagrams | Framing::Plain { .. } => None,
             Framing::Hdlc { .. } => {
                 let place = self.number % self.fleet.config.meters_per_line();
                 Some(FIRST_DEVICE.saturating_add(u16::try_from(place).unwrap_or(u16::MAX)))

@@ -173,7 +173,7 @@ fn open(meter: &Meter, client_sap: u16) -> Option<Session> {
         }
         _ => return None,
     };
-    // Over HDLC there is one answer to a request.
+    // Over HDLC and in datagrams there is one answer to a request.
     let streams = association.general_block_window > 0 && meter.fleet().config.framing == Kind::Wrapper;
     let general = if streams { Conformance::GENERAL_BLOCK_TRANSFER } else { Conformance::new([0; 3]) };
     let conformance = Conformance::CLIENT.union(general);

@@ -9,9 +9,10 @@ use dlms::{
 
 use super::{
     LineError,
+    datagram::Datagrams,
     link::{Expected, Link},
 };
-use crate::{Limits, Station, bus::Wait};
+use crate::{Limits, Station, address::Way, bus::Wait};
 
 /// The framing of a line to one station.
 #[derive(Debug)]
@@ -62,8 +63,15 @@ impl Framing {
                 ours: station.client_sap,
                 theirs: station.server_sap,
                 splitter: Splitter::new(u16::MAX),
+                datagrams: matches!(station.address.way(), Way::Udp(_))
+                    .then(|| Datagrams::new(limits.response_timeout)),
             })
         })
+    }
+
+    /// Whether APDUs can go one behind the other, without an answer in between, and arrive in that order.
+    pub(super) const fn takes_streams(&self) -> bool {
+        matches!(self, Self::Wrapper(Wrapper { datagrams: None, .. }))
     }
 
     /// Our address and that of the station's logical device.
@@ -77,17 +85,15 @@ impl Framing {
     /// Appends the frames of an APDU to what is to be sent.
     pub(super) fn send(&mut self, apdu: &[u8], out: &mut Vec<u8>) -> Result<(), LineError> {
         match self {
-            Self::Wrapper(Wrapper { ours, theirs, .. }) => {
-                wrapper::frame(*ours, *theirs, apdu, out).map_err(LineError::Damaged)
-            }
+            Self::Wrapper(wrapper) => wrapper.send(apdu, out),
             Self::Hdlc(link) => link.send(apdu, out),
         }
     }
 
-    /// Takes octets as they arrived.
+    /// Takes octets as they arrived, a datagram as a whole.
     pub(super) fn push(&mut self, octets: &[u8]) {
         match self {
-            Self::Wrapper(Wrapper { splitter, .. }) => splitter.push(octets),
+            Self::Wrapper(wrapper) => wrapper.push(octets),
             Self::Hdlc(link) => link.push(octets),
         }
     }
@@ -103,7 +109,7 @@ impl Framing {
     /// How long nothing may arrive before [`silence`](Self::silence) is to be called; `None` when it is never.
     pub(super) fn patience(&self) -> Option<Duration> {
         match self {
-            Self::Wrapper(_) => None,
+            Self::Wrapper(Wrapper { datagrams, .. }) => datagrams.as_ref().and_then(Datagrams::patience),
             Self::Hdlc(link) => Some(link.patience()),
         }
     }
@@ -111,7 +117,10 @@ impl Framing {
     /// Nothing arrived for as long as [`patience`](Self::patience) said: appends what is to be sent instead.
     pub(super) fn silence(&mut self, out: &mut Vec<u8>) -> Result<(), LineError> {
         match self {
-            Self::Wrapper(_) => Ok(()),
+            Self::Wrapper(Wrapper { datagrams, .. }) => {
+                datagrams.iter_mut().for_each(|datagrams| datagrams.repeat(out));
+                Ok(())
+            }
             Self::Hdlc(link) => link.silence(out),
         }
     }
@@ -135,7 +144,10 @@ impl Framing {
     /// Frames and octets that were damaged on the way so far.
     pub(super) fn bad_frames(&self) -> hdlc::BadFrames {
         match self {
-            Self::Wrapper(_) => hdlc::BadFrames::default(),
+            Self::Wrapper(Wrapper { datagrams, .. }) => {
+                let header = datagrams.as_ref().map_or(0, Datagrams::broken);
+                hdlc::BadFrames { header, ..hdlc::BadFrames::default() }
+            }
             Self::Hdlc(link) => link.bad_frames(),
         }
     }
@@ -147,9 +159,24 @@ pub(super) struct Wrapper {
     ours: u16,
     theirs: u16,
     splitter: Splitter,
+    /// What is remembered where frames come in datagrams.
+    datagrams: Option<Datagrams>,
 }
 
 impl Wrapper {
+    fn send(&mut self, apdu: &[u8], out: &mut Vec<u8>) -> Result<(), LineError> {
+        let start = out.len();
+        wrapper::frame(self.ours, self.theirs, apdu, out).map_err(LineError::Damaged)?;
+        self.datagrams.iter_mut().for_each(|datagrams| datagrams.sending(apdu, &out[start..]));
+        Ok(())
+    }
+
+    fn push(&mut self, octets: &[u8]) {
+        if self.datagrams.as_mut().is_none_or(|datagrams| datagrams.takes(octets)) {
+            self.splitter.push(octets);
+        }
+    }
+
     fn step(&mut self, apdu: &mut Vec<u8>) -> Result<Step, LineError> {
         let Some((header, body)) = self.splitter.next_frame().map_err(LineError::Damaged)? else {
             return Ok(Step::Wait);
@@ -159,6 +186,9 @@ impl Wrapper {
         let (source, destination) = (header.source, header.destination);
         let is_for_us = (source, destination) == (self.theirs, self.ours);
         let origin = if is_for_us { Origin::Station } else { Origin::Stranger };
+        if is_for_us {
+            self.datagrams.iter_mut().for_each(Datagrams::answered);
+        }
         Ok(Step::Apdu(Arrival { source, destination, origin }))
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! A [`Dialer`] opens ports and lines; a `Line` sends and receives whole APDUs to and from one station. From the outside in: `Line` here,
 //! `framing` between APDUs and octets (the wrapper, or in `link` the HDLC link), `port` for the octets, which it counts, over a `socket` (`tcp`,
-//! `serial`, `gateway` with the orders of `rfc2217`, `memory`), past the `echo` of a two-wire bus; `optical` wakes a meter up by mode E. Languages without
+//! `serial`, `gateway` with the orders of `rfc2217`, `memory`), `udp`, past the `echo` of a two-wire bus; `optical` wakes a meter up by mode E. Languages without
 //! APDUs use a port. The set of lines is closed, hence enums and no
-//! trait. `tap` writes the protocol log of any of them, `secret` knows what must not be in it.
+//! trait. `tap` writes the protocol log of any of them, `secret` knows what must not be in it; `fault` lets any of them fail on purpose.
 
+mod datagram;
 mod echo;
+mod fault;
 mod framing;
 mod gateway;
 mod link;
@@ -19,6 +21,7 @@ mod serial;
 mod socket;
 mod tap;
 mod tcp;
+mod udp;
 
 use std::{sync::Arc, time::Duration};
 
@@ -40,6 +43,8 @@ use crate::{
     instruments::Instruments,
 };
 
+pub(crate) use fault::Fault;
+pub use fault::{FailingDialer, Faults};
 pub(crate) use framing::Origin;
 pub use memory::MemoryDialer;
 pub(crate) use port::Port;
@@ -51,6 +56,8 @@ pub enum Dialer {
     System,
     /// Inside the process; of an address only the framing counts.
     Memory(MemoryDialer),
+    /// Another one, on lines that fail on purpose.
+    Failing(FailingDialer),
 }
 
 impl Dialer {
@@ -65,6 +72,7 @@ impl Dialer {
         let mut tap = Tap::of(station);
         let characters = station.address.characters();
         let (socket, characters) = match self {
+            Self::Failing(dialer) => return dialer.open(station, limits, instruments).await,
             Self::Memory(dialer) => (Socket::Memory(dialer.connect(limit).await?), characters),
             Self::System => match station.address.way() {
                 Way::Tcp { host, .. } | Way::Gateway { host, orders: false, .. } => {
@@ -82,7 +90,8 @@ impl Dialer {
                         optical::open(device, *speed, limits, (&mut tap, instruments.protocol_log())).await?;
                     (Socket::Serial(port), Some(Characters::plain(speed)))
                 }
-                Way::Udp(_) | Way::Inbound { .. } | Way::Concentrator { .. } => {
+                Way::Udp(host) => (Socket::Udp(udp::open(host, limit).await?), None),
+                Way::Inbound { .. } | Way::Concentrator { .. } => {
                     let detail = "this collector does not serve such lines";
                     return Err(LineError::NoRoute(detail.to_owned()));
                 }
@@ -187,9 +196,9 @@ impl Line {
         Ok(())
     }
 
-    /// Whether APDUs can go one behind the other, without an answer in between.
+    /// Whether APDUs can go one behind the other, without an answer in between, and arrive in that order.
     pub(crate) const fn takes_streams(&self) -> bool {
-        matches!(self.framing, Framing::Wrapper(_))
+        self.framing.takes_streams()
     }
 
     /// Octets sent and received so far.

@@ -1,12 +1,13 @@
 //! An open way for octets: what goes over it is counted, and shown to whoever looks on.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::{
     LineError,
     echo::{Echo, Heard},
+    fault::Faulty,
     serial::Format,
     socket::Socket,
     tap::Tap,
@@ -19,6 +20,8 @@ use crate::{
 
 /// Most octets taken from a line at once.
 const READ_MAX: usize = 4096;
+/// Octets of the longest datagram.
+pub(super) const DATAGRAM_MAX: usize = 65_535;
 /// How long nothing may be on a serial line before something is sent: the time of so many half characters, and this at least, so that
 /// whoever sent last has let go of a two-wire bus.
 const SILENCE_HALVES: u32 = 7;
@@ -34,6 +37,8 @@ const ECHO_TIME: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct Port {
     socket: Socket,
+    /// What it does wrong on purpose.
+    faulty: Option<Box<Faulty>>,
     /// Time of a character, where the speed is known.
     character: Option<Duration>,
     /// Octets to be sent, and how many of them were. They outlive a wait that is dropped.
@@ -66,6 +71,7 @@ impl Port {
     ) -> Self {
         Self {
             socket,
+            faulty: None,
             character: characters.map(|characters| characters.time()),
             out: Vec::new(),
             written: 0,
@@ -81,6 +87,12 @@ impl Port {
             held: Held::line(instruments),
             tap,
         }
+    }
+
+    /// The same port, which fails on purpose.
+    pub(super) fn failing(mut self, make: impl FnOnce(&Socket) -> Faulty) -> Self {
+        self.faulty = Some(Box::new(make(&self.socket)));
+        self
     }
 
     /// Makes random gaps from this number, which nobody else has.
@@ -176,8 +188,14 @@ impl Port {
     /// Waits for octets and hands them on. May be dropped: nothing is lost then.
     pub(super) async fn fill(&mut self, take: impl FnOnce(&[u8])) -> Result<(), LineError> {
         if self.ahead.is_empty() {
-            let mut chunk = [0; READ_MAX];
-            let got = self.read(&mut chunk).await?;
+            let (mut small, mut whole) = ([0; READ_MAX], Vec::new());
+            let chunk: &mut [u8] = if self.socket.has_datagrams() {
+                whole.resize(DATAGRAM_MAX, 0);
+                &mut whole
+            } else {
+                &mut small
+            };
+            let got = self.read(chunk).await?;
             take(&chunk[..got]);
         } else {
             take(&self.ahead);
@@ -188,6 +206,10 @@ impl Port {
 
     /// Closes it; what the other side thinks of that does not matter any more.
     pub(crate) async fn close(mut self, limit: Duration) {
+        if let Some(faulty) = &mut self.faulty {
+            // What is late and what the end cuts off is one and the same to the other side.
+            let _ = timeout(limit, faulty.flush(&mut self.socket)).await;
+        }
         if !matches!(timeout(limit, self.socket.shutdown()).await, Ok(Ok(()))) {
             tracing::trace!("line was already broken when it was closed");
         }
@@ -203,10 +225,11 @@ impl Port {
             sleep_until(self.last_octets + silence(character)).await;
         }
         while let Some(rest) = self.out.get(self.written..).filter(|rest| !rest.is_empty()) {
-            match self.socket.write(rest).await {
-                Ok(0) | Err(_) => return Err(self.broken()),
-                Ok(written) => self.written += written,
-            }
+            let written = match &mut self.faulty {
+                Some(faulty) => faulty.write(&mut self.socket, rest, self.held.instruments()).await,
+                None => self.socket.write(rest).await,
+            };
+            self.written += self.moved(written)?;
         }
         self.bytes += self.out.len() as u64;
         self.held.instruments().sent(self.out.len());
@@ -254,21 +277,28 @@ impl Port {
     }
 
     async fn read(&mut self, chunk: &mut [u8]) -> Result<usize, LineError> {
-        match self.socket.read(chunk).await {
-            Ok(0) | Err(_) => Err(self.broken()),
-            Ok(got) => {
-                self.bytes += got as u64;
-                self.held.instruments().received(got);
-                self.tap.arrived(self.held.instruments().protocol_log(), &chunk[..got]);
-                self.last_octets = Instant::now();
-                Ok(got)
-            }
-        }
+        let got = match &mut self.faulty {
+            Some(faulty) => faulty.read(&mut self.socket, chunk, self.held.instruments()).await,
+            None => self.socket.read(chunk).await,
+        };
+        let got = self.moved(got)?;
+        self.bytes += got as u64;
+        self.held.instruments().received(got);
+        self.tap.arrived(self.held.instruments().protocol_log(), &chunk[..got]);
+        self.last_octets = Instant::now();
+        Ok(got)
     }
 
-    const fn broken(&mut self) -> LineError {
+    /// How many octets went over the socket: at least one, or it is broken.
+    fn moved(&mut self, octets: io::Result<usize>) -> Result<usize, LineError> {
+        let error = match octets {
+            Ok(octets @ 1..) => return Ok(octets),
+            // Only datagrams are refused behind the opening: nobody listens there.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => LineError::Refused,
+            Ok(_) | Err(_) => LineError::Cut,
+        };
         self.is_broken = true;
-        LineError::Cut
+        Err(error)
     }
 
     /// How long so many octets take on the line.

@@ -8,22 +8,29 @@ use tokio::{
 };
 use tokio_serial::SerialStream;
 
-use super::gateway::Gateway;
+use super::{gateway::Gateway, udp::Udp};
 
 /// An open way for octets.
 #[derive(Debug)]
 pub(super) enum Socket {
     Tcp(TcpStream),
+    Udp(Udp),
     Serial(SerialStream),
     Gateway(Box<Gateway>),
     Memory(DuplexStream),
 }
 
 impl Socket {
+    /// Whether octets go in datagrams, which are whole or not there, and may overtake each other.
+    pub(super) const fn has_datagrams(&self) -> bool {
+        matches!(self, Self::Udp(_))
+    }
+
     /// Reads what is there, at least one octet; none at the end. May be dropped: nothing is lost then.
     pub(super) async fn read(&mut self, octets: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(socket) => socket.read(octets).await,
+            Self::Udp(socket) => socket.read(octets).await,
             Self::Serial(socket) => socket.read(octets).await,
             Self::Gateway(socket) => socket.read(octets).await,
             Self::Memory(socket) => socket.read(octets).await,
@@ -34,6 +41,7 @@ impl Socket {
     pub(super) async fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(socket) => socket.write(octets).await,
+            Self::Udp(socket) => socket.write(octets).await,
             Self::Serial(socket) => socket.write(octets).await,
             Self::Gateway(socket) => socket.write(octets).await,
             Self::Memory(socket) => socket.write(octets).await,
@@ -44,6 +52,7 @@ impl Socket {
     pub(super) async fn shutdown(&mut self) -> io::Result<()> {
         match self {
             Self::Tcp(socket) => socket.shutdown().await,
+            Self::Udp(_) => Ok(()),
             Self::Serial(socket) => socket.shutdown().await,
             Self::Gateway(socket) => socket.shutdown().await,
             Self::Memory(socket) => socket.shutdown().await,

@@ -128,6 +128,10 @@ impl Bus {
 
     /// The frames as the line delivers them, and how many it damaged.
     fn mangled(&mut self, octets: &[u8]) -> (Vec<u8>, u64) {
+        if self.wire.damages == 0 && self.wire.silent_after.is_none() {
+            // Frames that come in parts stay whole.
+            return (octets.to_vec(), 0);
+        }
         let is_first_dead = self.wire.silent_after.is_some_and(|limit| self.answers > limit);
         let mut splitter = Splitter::new();
         splitter.push(octets);

@@ -343,7 +343,7 @@ async fn serve(meter: &Mutex<Meter>, mut line: DuplexStream) {
     let mut chunk = [0; 512];
     while let Ok(got @ 1..) = line.read(&mut chunk).await {
         splitter.push(&chunk[..got]);
-        while let Some((header, apdu)) = splitter.next_frame().unwrap() {
+        while let Ok(Some((header, apdu))) = splitter.next_frame() {
             let (mut answer, mut frames) = (Vec::new(), Vec::new());
             let is_cut = {
                 let mut meter = meter.lock().unwrap();

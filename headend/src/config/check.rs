@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::{Config, Error};
+use super::{Config, Error, Faults};
 use crate::api::LOOPBACK;
 
 const MINUTE: u64 = 60;
@@ -98,7 +98,8 @@ impl Config {
         lasts("collector.linger", collector.linger, 0, 10 * MINUTE * 1_000)?;
         within("collector.line_retries", collector.line_retries, 0..=20)?;
         lasts("collector.lease", collector.lease, 5_000, HOUR * 1_000)?;
-        within("collector.counters_per_lease", collector.counters_per_lease, 10..=100_000)
+        within("collector.counters_per_lease", collector.counters_per_lease, 10..=100_000)?;
+        collector.faults.map_or(Ok(()), |faults| self::faults(&faults))
     }
 
     fn check_listener(&self) -> Result<(), Error> {
@@ -140,6 +141,20 @@ impl Config {
         }
         Err(out_of_range("database.url", "something else", "postgres://user:password@host:port/name"))
     }
+}
+
+fn faults(faults: &Faults) -> Result<(), Error> {
+    let parts = [
+        ("collector.faults.loss_ppm", faults.loss_ppm),
+        ("collector.faults.duplication_ppm", faults.duplication_ppm),
+        ("collector.faults.corruption_ppm", faults.corruption_ppm),
+        ("collector.faults.delay_ppm", faults.delay_ppm),
+        ("collector.faults.half_open_ppm", faults.half_open_ppm),
+        ("collector.faults.split_ppm", faults.split_ppm),
+        ("collector.faults.merge_ppm", faults.merge_ppm),
+    ];
+    parts.into_iter().try_for_each(|(key, ppm)| within(key, ppm, 0..=1_000_000))?;
+    lasts("collector.faults.delay_max", faults.delay_max, 0, 10 * MINUTE * 1_000)
 }
 
 /// A message of the TOML reader without the line it quotes when that line may hold a password.
@@ -201,6 +216,7 @@ mod tests {
             "# [api.principals]",
             "# otlp_endpoint = ",
             "# prometheus_listen = ",
+            "# [collector.faults]",
         ] {
             assert!(SAMPLE.contains(optional), "{optional} is missing in the sample");
         }
@@ -240,6 +256,8 @@ mod tests {
             ("[collector]\nmax_sessions = 0", "collector.max_sessions"),
             ("[collector]\nlease = '1s'", "collector.lease"),
             ("[collector]\ncounters_per_lease = 1", "collector.counters_per_lease"),
+            ("[collector.faults]\nloss_ppm = 1000001", "collector.faults.loss_ppm"),
+            ("[collector.faults]\ndelay_max = '11m'", "collector.faults.delay_max"),
             ("[ingest]\nmax_rows = 0", "ingest.max_rows"),
             ("[ingest]\nmax_wait = '11s'", "ingest.max_wait"),
             ("[plan]\nhorizon = '1m'", "plan.horizon"),

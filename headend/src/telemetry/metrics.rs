@@ -248,6 +248,16 @@ pub fn observe(instruments: Arc<Instruments>, queue: impl Fn() -> u64 + Send + S
         .build();
     let all = Arc::clone(&instruments);
     meter
+        .u64_observable_counter("headend.faults")
+        .with_description("What lines did wrong on purpose.")
+        .with_callback(move |observer| {
+            for (fault, count) in all.faults() {
+                observer.observe(count, &[KeyValue::new("fault", fault)]);
+            }
+        })
+        .build();
+    let all = Arc::clone(&instruments);
+    meter
         .u64_observable_counter("headend.collisions")
         .with_description("Times that what was sent on a serial line came back as something else.")
         .with_callback(move |observer| observer.observe(all.collisions(), &[]))

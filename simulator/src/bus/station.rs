@@ -28,7 +28,7 @@ impl DlmsStation {
                 window_transmit: window,
                 window_receive: window,
             },
-            Framing::Wrapper | Framing::Plain { .. } => Settings::default(),
+            Framing::Wrapper | Framing::Datagrams | Framing::Plain { .. } => Settings::default(),
         };
         let address = Address::server(fleet.plan.model.association.server_sap, device).ok()?;
         let talk = Talk::new(Arc::clone(meter));

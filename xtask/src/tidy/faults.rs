@@ -30,10 +30,10 @@ pub(super) fn check(tree: &Tree) -> Vec<Violation> {
     found
 }
 
-/// The case of a line: `| C-07 …`.
+/// The case of a line: `| C-07 …` or `| X-13 …`.
 fn case(line: &str) -> Option<&str> {
     let case = line.strip_prefix("| ")?.get(..4)?;
-    let digits = case.strip_prefix("C-")?;
+    let digits = case.strip_prefix("C-").or(case.strip_prefix("X-"))?;
     digits.chars().all(|digit| digit.is_ascii_digit()).then_some(case)
 }
 
