@@ -1,6 +1,6 @@
 use std::sync::{Arc, atomic::AtomicUsize};
 
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 
 use crate::{
     Clock, Dialer, Instruments, Limits, Report, SystemClock, Work,
@@ -72,7 +72,10 @@ impl Channel {
             inbox.gather(&mut session);
             match inbox.next() {
                 Some(next) => {
-                    if serve(&mut session, &mut inbox, &outlets, next).await.is_err() {
+                    let (since, bytes) = (Instant::now(), session.traffic().0);
+                    let served = serve(&mut session, &mut inbox, &outlets, next).await;
+                    session.note_use(since, bytes);
+                    if served.is_err() {
                         break;
                     }
                 }

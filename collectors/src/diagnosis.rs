@@ -80,6 +80,11 @@ impl Setback {
         )
     }
 
+    /// Whether it was ended for something more urgent.
+    pub(crate) const fn is_interruption(&self) -> bool {
+        matches!(self, Self::Line(_, LineError::Interrupted))
+    }
+
     /// Whether the same request on a new association may bring the answer.
     pub(crate) fn may_heal(&self) -> bool {
         match self {
@@ -217,6 +222,7 @@ fn line(stage: Stage, error: &LineError, station: &Station, limits: &Limits) -> 
             ),
         ),
         LineError::Collision | LineError::NoEcho => unheard(error, &place, station),
+        LineError::Interrupted => Failure::new(Reason::Cancelled, "Something more urgent went first."),
         LineError::Cut => Failure::new(Reason::LineCut, format!("{place} closed the connection{hint}.")),
         LineError::Damaged(error) if is_hdlc => Failure::new(
             Reason::MeterBrokeRules,
@@ -238,7 +244,7 @@ fn unheard(error: &LineError, place: &str, station: &Station) -> Failure {
     let (what, help) = match error {
         LineError::Collision => (
             "came back as something else each time",
-            "look for another program or device that asks on the same bus, and check its termination",
+            "look for another program or device that asks on the same bus, and whether the adapter brings it back at all (echo=yes)",
         ),
         _ => ("did not come back", "correct echo=yes in the address, or check the adapter"),
     };

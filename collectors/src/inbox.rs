@@ -1,8 +1,12 @@
 //! Works that wait for their turn on the line.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::VecDeque,
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use tokio::{sync::mpsc, time::Instant};
@@ -12,6 +16,8 @@ use crate::{Work, bus::Queue, station::Session};
 /// What arrived and was not yet done, bounded, in the order of a [`Queue`].
 pub(crate) struct Inbox {
     arrivals: mpsc::Receiver<Work>,
+    /// What came while the session was busy with something, in the order of its arrival.
+    heard: VecDeque<Work>,
     waiting: Queue<Work>,
     limit: usize,
     /// How many wait, for whoever looks on.
@@ -20,11 +26,14 @@ pub(crate) struct Inbox {
 
 impl Inbox {
     pub(crate) fn new(arrivals: mpsc::Receiver<Work>, limit: usize, backlog: Arc<AtomicUsize>) -> Self {
-        Self { arrivals, waiting: Queue::new(), limit: limit.max(1), backlog }
+        Self { arrivals, heard: VecDeque::new(), waiting: Queue::new(), limit: limit.max(1), backlog }
     }
 
     /// Takes in what has arrived, and its invocation counters into the session.
     pub(crate) fn gather(&mut self, session: &mut Session) {
+        while let Some(work) = self.heard.pop_front() {
+            self.accept(work, session);
+        }
         while self.waiting.len() < self.limit
             && let Ok(work) = self.arrivals.try_recv()
         {
@@ -44,6 +53,20 @@ impl Inbox {
         let urgent = self.waiting.next_above(priority);
         self.show();
         urgent
+    }
+
+    /// Waits until something more urgent than `priority` has come, and leaves it where [`gather`](Self::gather) finds it. May be dropped.
+    pub(crate) async fn hear_above(&mut self, priority: i16) {
+        while self.waiting.len() + self.heard.len() < self.limit {
+            let Some(work) = self.arrivals.recv().await else { break };
+            let is_urgent = work.priority > priority;
+            self.heard.push_back(work);
+            self.show();
+            if is_urgent {
+                return;
+            }
+        }
+        pending().await
     }
 
     /// Waits for work and keeps the association meanwhile; after the linger time it releases it and takes no more. False:
@@ -71,6 +94,6 @@ impl Inbox {
     }
 
     fn show(&self) {
-        self.backlog.store(self.waiting.len(), Ordering::Relaxed);
+        self.backlog.store(self.waiting.len() + self.heard.len(), Ordering::Relaxed);
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{
 
 use dlms::hdlc::BadFrames;
 
-use crate::{ProtocolLog, Reason, bus::Buses, exchange::Service, line::Fault};
+use crate::{LineUse, ProtocolLog, Reason, bus::Buses, exchange::Service, line::Fault};
 
 /// Results of an exchange: an answer, or a [`Reason`] why there is none.
 const RESULTS: usize = 1 + Reason::ALL.len();
@@ -68,6 +68,11 @@ impl Instruments {
     /// What lines did wrong because they were told to ([`Faults`](crate::Faults)): the name of the fault, and how often.
     pub fn faults(&self) -> impl Iterator<Item = (&'static str, u64)> {
         Fault::ALL.into_iter().map(|(fault, name)| (name, read(&self.faults[fault as usize])))
+    }
+
+    /// What serial lines were used for, by the names of the lines; `most` of them at most.
+    pub fn lines_used(&self, most: usize) -> Vec<(String, LineUse)> {
+        self.buses.used(most)
     }
 
     /// Lines that are open now.

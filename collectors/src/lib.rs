@@ -51,6 +51,7 @@ mod value;
 mod work;
 
 pub use address::{Address, AddressError};
+pub use bus::LineUse;
 pub use channel::Channel;
 pub use clock::{Clock, SystemClock};
 pub use credentials::{Credentials, Level, Protection};

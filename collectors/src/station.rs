@@ -30,7 +30,7 @@ use crate::{
     diagnosis::{Setback, Stage},
     exchange::{self, Subject},
     instruments::{Held, Instruments},
-    line::{Line, LineError, Origin, Port},
+    line::{Line, LineError, Origin, Port, Stop},
     value,
 };
 
@@ -49,13 +49,18 @@ pub(crate) struct Session {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) instruments: Arc<Instruments>,
     dialer: Dialer,
-    /// What is known of the line.
+    /// The name of the line, the time of a character on it where that is known, and what else is known of it.
+    line: String,
+    character: Option<Duration>,
     bus: Option<SharedBus>,
     open: Option<Open>,
     /// The port of the line, while no station has it.
     idle: Option<Port>,
     /// What random gaps are made of.
     chance: u64,
+    /// The wish that what is read be ended for something more urgent, and until when more of that is to be expected.
+    stop: Stop,
+    pressed_until: Option<Instant>,
     pools: BTreeMap<MeterId, CounterPool>,
     /// Meters that refused a request with list, whatever they granted.
     without_lists: BTreeSet<MeterId>,
@@ -125,10 +130,14 @@ impl Session {
             clock,
             instruments: Arc::default(),
             dialer,
+            line: String::new(),
+            character: None,
             bus: None,
             open: None,
             idle: None,
             chance: 0,
+            stop: Stop::default(),
+            pressed_until: None,
             pools: BTreeMap::new(),
             without_lists: BTreeSet::new(),
             scratch: Scratch::default(),

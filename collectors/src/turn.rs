@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{future::Future, pin::pin, time::Duration};
 
 use dlms::{
     AttributeDescriptor, Error, MethodDescriptor, axdr::Data, client::SystemTitle, selection::Selection,
@@ -10,12 +10,14 @@ use crate::{
     Covered, Event, Failure, Finding, Report, Station, Work,
     diagnosis::{Setback, Stage},
     inbox::Inbox,
-    line::LineError,
+    line::{LineError, Stop},
     serve::{NobodyListens, Outlets, serve},
     station::{LIST_MAX, Piece, Session},
     task::Done,
 };
 
+/// How often in a row an answer may be ended for something more urgent: then it is let come, so that in the end everything is read.
+const INTERRUPTIONS_MAX: u32 = 2;
 /// The pause between attempts doubles this often at most.
 const DOUBLINGS_MAX: u32 = 5;
 
@@ -27,6 +29,8 @@ pub(crate) struct Turn<'a> {
     outlets: &'a Outlets,
     /// Setbacks in a row.
     setbacks: u32,
+    /// Interruptions in a row.
+    interruptions: u32,
     was_open: bool,
     traffic_before: (u64, u32),
 }
@@ -39,7 +43,7 @@ impl<'a> Turn<'a> {
         outlets: &'a Outlets,
     ) -> Self {
         let traffic_before = session.traffic();
-        Self { session, inbox, work, outlets, setbacks: 0, was_open: false, traffic_before }
+        Self { session, inbox, work, outlets, setbacks: 0, interruptions: 0, was_open: false, traffic_before }
     }
 
     /// The meter.
@@ -169,19 +173,24 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// Asks once for an attribute and takes its first piece; the caller [recovers](Self::recover).
+    /// Asks once for an attribute and takes its first piece; the caller [recovers](Self::recover). On a line that stations share, something
+    /// more urgent may end it in the middle of the answer: [`LineError::Interrupted`].
     pub(crate) async fn get(
         &mut self,
         descriptor: &AttributeDescriptor,
         selection: &Selection,
     ) -> Result<Piece, Setback> {
         self.ensure().await?;
-        self.session.get(descriptor, Some(selection)).await
+        let stop = self.session.stop();
+        let limit = (self.work.priority, self.interruptions < INTERRUPTIONS_MAX);
+        unless_urgent(self.session.get(descriptor, Some(selection)), self.inbox, limit, &stop).await
     }
 
-    /// Asks once for the next piece; the caller [recovers](Self::recover).
+    /// Asks once for the next piece; the caller [recovers](Self::recover). It may be ended like [`get`](Self::get).
     pub(crate) async fn next_block(&mut self) -> Result<Piece, Setback> {
-        self.session.next_block().await
+        let stop = self.session.stop();
+        let limit = (self.work.priority, self.interruptions < INTERRUPTIONS_MAX);
+        unless_urgent(self.session.next_block(), self.inbox, limit, &stop).await
     }
 
     /// Sets an attribute, in blocks when the value is long. Asked once: after a lost answer nobody knows whether it is set, and the caller
@@ -246,7 +255,15 @@ impl<'a> Turn<'a> {
 
     /// Something new arrived: setbacks are counted anew.
     pub(crate) const fn progressed(&mut self) {
-        self.setbacks = 0;
+        (self.setbacks, self.interruptions) = (0, 0);
+    }
+
+    /// Lets what interrupted the work go first.
+    pub(crate) async fn give_way(&mut self) -> Result<(), Setback> {
+        self.interruptions += 1;
+        self.session.press();
+        self.session.close().await;
+        self.yield_to_urgent().await.map(|_| ())
     }
 
     /// Makes ready for another attempt, after a pause, or gives the setback back when there is to be none.
@@ -307,4 +324,25 @@ impl<'a> Turn<'a> {
         self.was_open = true;
         Ok(())
     }
+}
+
+/// What comes of an exchange, or nothing as soon as something more urgent than the priority has come, if it may be ended at all, and the
+/// station has given the turn back.
+async fn unless_urgent(
+    exchange: impl Future<Output = Result<Piece, Setback>>,
+    inbox: &mut Inbox,
+    (priority, may_end): (i16, bool),
+    stop: &Stop,
+) -> Result<Piece, Setback> {
+    let mut exchange = pin!(exchange);
+    if may_end {
+        tokio::select! {
+            biased;
+            done = &mut exchange => return done,
+            () = inbox.hear_above(priority) => stop.demand(),
+        }
+    }
+    let done = exchange.await;
+    stop.relent();
+    done
 }

@@ -2,6 +2,7 @@
 //!
 //! It is kept as long as the process lives, so that what was learned in one round of reads serves the next one.
 
+mod account;
 mod frames;
 mod pace;
 mod parking;
@@ -15,6 +16,7 @@ use std::{
 
 use tokio::time::Instant;
 
+pub use self::account::LineUse;
 pub(crate) use self::{frames::Frames, queue::Queue};
 use self::{
     pace::Pace,
@@ -56,6 +58,13 @@ impl Buses {
         }
         bus
     }
+
+    /// What the serial ones among them were used for, by name; `most` at most.
+    pub(crate) fn used(&self, most: usize) -> Vec<(String, LineUse)> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = all.iter().map(|(line, bus)| (line.clone(), bus.known().account));
+        used.filter(|(_, used)| !used.carried.is_zero()).take(most).collect()
+    }
 }
 
 /// A line and its stations, for all who have to do with it.
@@ -88,6 +97,7 @@ pub(crate) struct Bus {
     probes: ProbeSlots,
     /// Why there was no way to the line at all.
     down: Option<Parking>,
+    account: LineUse,
 }
 
 /// What is known of a station.
@@ -150,6 +160,22 @@ impl Bus {
             answer: answer.unwrap_or(unlearned.answer).min(unlearned.answer),
             opening: link.map_or(unlearned.opening, |link| (link * tries).min(unlearned.opening)),
         }
+    }
+
+    /// Works were done for so long; of that, octets went over the line for as long as `carried`, where its speed is known.
+    pub(crate) fn note_use(&mut self, used: Duration, carried: Duration) {
+        self.account.used += used;
+        self.account.carried += carried;
+    }
+
+    /// Requests and answers went over the line for so long.
+    pub(crate) fn note_payload(&mut self, payload: Duration) {
+        self.account.payload += payload;
+    }
+
+    /// What the line was used for.
+    pub(crate) const fn account(&self) -> LineUse {
+        self.account
     }
 
     /// How large the frames of a station may be.

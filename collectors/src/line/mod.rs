@@ -19,6 +19,7 @@ mod rfc2217;
 mod secret;
 mod serial;
 mod socket;
+mod stop;
 mod tap;
 mod tcp;
 mod udp;
@@ -48,6 +49,7 @@ pub use fault::{FailingDialer, Faults};
 pub(crate) use framing::Origin;
 pub use memory::MemoryDialer;
 pub(crate) use port::Port;
+pub(crate) use stop::Stop;
 
 /// Opens lines.
 #[derive(Debug, Clone)]
@@ -127,6 +129,9 @@ pub(crate) enum LineError {
     /// What was sent did not come back, though the address says that it does.
     #[error("what is sent does not come back")]
     NoEcho,
+    /// Something more urgent had to be sent before the answer was whole.
+    #[error("something more urgent went first")]
+    Interrupted,
     /// Closed or broken by the other side.
     #[error("connection closed by the other side")]
     Cut,
@@ -150,8 +155,9 @@ pub(crate) struct Line {
     /// When the station was asked for what has not come yet, and when something came.
     asked: Option<Instant>,
     heard: Option<Instant>,
-    /// It was waited for in vain last.
+    /// It was waited for in vain last, or is not to be asked any more.
     is_silent: bool,
+    stop: Stop,
 }
 
 impl Line {
@@ -160,7 +166,7 @@ impl Line {
         port: Port,
         station: &Station,
         limits: &Limits,
-        (bus, is_pressed): (&SharedBus, bool),
+        (bus, is_pressed, stop): (&SharedBus, bool, &Stop),
     ) -> Result<Self, LineError> {
         let is_network = !station.address.is_device();
         let known = bus.known();
@@ -182,6 +188,7 @@ impl Line {
             asked: None,
             heard: None,
             is_silent: false,
+            stop: stop.clone(),
         })
     }
 
@@ -215,6 +222,8 @@ impl Line {
     pub(crate) fn note(&mut self, subject: &Subject, octets: (usize, usize), failed: Option<Reason>) {
         let instruments = Arc::clone(self.port.instruments());
         instruments.count(subject.service, failed);
+        let payload = u32::try_from(octets.0 + octets.1).unwrap_or(u32::MAX);
+        self.bus.known().note_payload(self.port.character().unwrap_or_default() * payload);
         self.port.tap.exchanged(instruments.protocol_log(), subject, octets, failed);
     }
 
@@ -278,6 +287,12 @@ impl Line {
                 deadline = deadline.max(Instant::now() + self.answer_time);
             }
             match step {
+                Step::Reply if self.stop.is_demanded() => {
+                    // What was to be said next is left unsaid: the station waits for its turn until it is asked for a link again.
+                    self.port.out.clear();
+                    self.is_silent = true;
+                    return Err(LineError::Interrupted);
+                }
                 Step::Reply => continue,
                 Step::Wait => {}
                 step => return Ok(step),

@@ -45,6 +45,12 @@ pub(super) async fn run(
                 progress.next = part.1 + SECOND;
             }
             Ok(Part::Interrupted) => turn.progressed(),
+            Err(setback) if setback.is_interruption() => {
+                if progress.next > part.0 {
+                    turn.progressed();
+                }
+                turn.give_way().await?;
+            }
             Err(Setback::Shape(error)) => return Err(explain_shape(turn, &layout, error).await),
             Err(setback) => {
                 if progress.next > part.0 {

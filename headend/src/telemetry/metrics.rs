@@ -202,6 +202,9 @@ pub fn pushes_stored(tally: &Tally, arrivals: impl Iterator<Item = Timestamp>) {
     }
 }
 
+/// Serial lines whose use is shown at most: each is a label of its own.
+const LINES_MAX: usize = 1000;
+
 /// Lets the lines to meters be read, as far as this process has any, and the reports that wait to be stored.
 pub fn observe(instruments: Arc<Instruments>, queue: impl Fn() -> u64 + Send + Sync + 'static) {
     if !are_read() {
@@ -261,6 +264,21 @@ pub fn observe(instruments: Arc<Instruments>, queue: impl Fn() -> u64 + Send + S
         .u64_observable_counter("headend.collisions")
         .with_description("Times that what was sent on a serial line came back as something else.")
         .with_callback(move |observer| observer.observe(all.collisions(), &[]))
+        .build();
+    let all = Arc::clone(&instruments);
+    meter
+        .f64_observable_counter("headend.line")
+        .with_unit("s")
+        .with_description("What the time of serial lines was used for.")
+        .with_callback(move |observer| {
+            for (line, used) in all.lines_used(LINES_MAX) {
+                let parts = [("used", used.used), ("carried", used.carried), ("payload", used.payload)];
+                for (part, time) in parts {
+                    let labels = [KeyValue::new("line", line.clone()), KeyValue::new("part", part)];
+                    observer.observe(time.as_secs_f64(), &labels);
+                }
+            }
+        })
         .build();
     let gauge = |name, help, read: Box<dyn Fn() -> u64 + Send + Sync>| {
         let builder = meter.u64_observable_gauge(name).with_description(help);
