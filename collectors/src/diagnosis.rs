@@ -174,7 +174,7 @@ fn line(stage: Stage, error: &LineError, station: &Station, limits: &Limits) -> 
         Some(device) => format!("Device {device} at {}", station.address),
         None => station.address.to_string(),
     };
-    let is_hdlc = station.address.is_hdlc();
+    let is_hdlc = station.speaks_hdlc();
     // A meter with other keys may keep silent or hang up instead of saying so; that much can be suspected, not known.
     let hint = match (stage, station.credentials.is_ciphered()) {
         (Stage::Opening, true) => {

@@ -74,6 +74,8 @@ pub(crate) struct Session {
     /// Associations begun so far.
     associations: u64,
     last_delay: Duration,
+    /// Longest wait for an answer of a station that nothing stands before.
+    answer_time: Duration,
 }
 
 /// An association, the line under it and the station it was opened for.
@@ -126,6 +128,7 @@ impl Open {
 impl Session {
     pub(crate) fn new(dialer: Dialer, limits: Limits, clock: Arc<dyn Clock>) -> Self {
         Self {
+            answer_time: limits.response_timeout,
             limits,
             clock,
             instruments: Arc::default(),
@@ -190,6 +193,7 @@ impl Session {
 
     /// Makes the open association one with the work's station, verified.
     pub(crate) async fn ensure(&mut self, work: &Work) -> Result<(), Setback> {
+        self.limits.response_timeout = self.answer_time + work.station.answer_within();
         if !self.open.as_ref().is_some_and(|open| is_same(&open.station, &work.station)) {
             self.release().await;
             self.connect(work).await?;
@@ -425,7 +429,7 @@ impl Session {
     /// Takes leave of the meter. That nothing but courtesy depends on it is why nothing can fail here.
     pub(crate) async fn release(&mut self) {
         let Some(open) = &mut self.open else { return };
-        let limit = RELEASE_TIMEOUT.min(self.limits.response_timeout);
+        let limit = RELEASE_TIMEOUT.min(self.limits.response_timeout) + open.station.answer_within();
         let Scratch { request, apdu } = &mut self.scratch;
         request.clear();
         apdu.clear();

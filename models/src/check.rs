@@ -11,7 +11,8 @@ use std::time::Duration;
 use dlms::profile::{CaptureObject, Column};
 
 use crate::{
-    Alarms, ColumnSpec, Error, Firmware, KEYS, Language, Model, Profile, Register, Severity, TEST_KEY, Tariff,
+    Alarms, ColumnSpec, Concentrator, Error, Firmware, KEYS, Language, Model, Profile, Reach, Register,
+    Severity, TEST_KEY, Tariff,
 };
 
 const NAME_LIMIT: usize = 32;
@@ -41,6 +42,11 @@ const SPECIAL_DAYS_LIMIT: u16 = 1000;
 const TARIFF_NAME: RangeInclusive<u16> = 1..=64;
 /// Verifying or activating an image.
 const IMAGE_STEP: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(6 * 60 * 60);
+/// An answer of a node through a concentrator.
+const ANSWER_WITHIN: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(10 * 60);
+/// Ports of a terminal, and the speeds that they have (Q/GDW 376.1, AFN 10H).
+const TERMINAL_PORTS: RangeInclusive<u8> = 1..=31;
+const TERMINAL_SPEEDS: [u32; 8] = gdw376::forward::Characters::SPEEDS;
 /// The slowest switch there is demagnetises for a quarter of an hour.
 const SETTLE_MAX: Duration = Duration::from_secs(16 * 60);
 
@@ -65,9 +71,9 @@ pub(crate) fn check(file: &str, model: &Model) -> Result<(), Error> {
     }
     check.language(model)?;
     let count = model.profiles.len();
-    let least = usize::from(model.language == Language::Dlms);
+    let least = usize::from(model.language == Language::Dlms && model.concentrator.is_none());
     check.that((least..=PROFILES_LIMIT).contains(&count), "profiles", || {
-        format!("has {count} entries, 1 to {PROFILES_LIMIT} are allowed")
+        format!("has {count} entries, {least} to {PROFILES_LIMIT} are allowed")
     })?;
     let count = model.registers.len();
     check.that(count <= REGISTERS_LIMIT, "registers", || {
@@ -90,6 +96,7 @@ pub(crate) fn check(file: &str, model: &Model) -> Result<(), Error> {
     }
     model.firmware.as_ref().map_or(Ok(()), |firmware| check.firmware(firmware))?;
     model.tariff.as_ref().map_or(Ok(()), |tariff| check.tariff(tariff))?;
+    model.concentrator.as_ref().map_or(Ok(()), |concentrator| check.concentrator(concentrator))?;
     check.alarms(&model.alarms)
 }
 
@@ -196,6 +203,20 @@ impl Check<'_> {
         let has_table = tariff.special_days_table.is_some();
         self.that(has_table == (tariff.special_days > 0), "tariff.special_days", || {
             "must be more than 0 exactly when there is a `special_days_table`".into()
+        })
+    }
+
+    fn concentrator(&self, concentrator: &Concentrator) -> Result<(), Error> {
+        let within = concentrator.answer_within;
+        self.that(ANSWER_WITHIN.contains(&within), "concentrator.answer_within", || {
+            format!("is {within:?}, must be {:?} to {:?}", ANSWER_WITHIN.start(), ANSWER_WITHIN.end())
+        })?;
+        let Reach::Forward { port, baud, .. } = concentrator.reach else { return Ok(()) };
+        self.that(TERMINAL_PORTS.contains(&port), "concentrator.reach.port", || {
+            format!("is {port}, must be {} to {}", TERMINAL_PORTS.start(), TERMINAL_PORTS.end())
+        })?;
+        self.that(TERMINAL_SPEEDS.contains(&baud), "concentrator.reach.baud", || {
+            format!("is {baud}, must be one of {TERMINAL_SPEEDS:?}")
         })
     }
 

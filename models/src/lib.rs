@@ -9,7 +9,7 @@
 //! - [`Model`] and its parts (`model.rs`) are the manual of the file: each field says meaning, unit and limits;
 //! - [`Alarms`] (`alarm.rs`) turns the codes and bits of the meter into the keys that all meters share;
 //! - [`Language`] says what is spoken with it (`language.rs`; of each but DLMS `dlt645.rs`, `iec62056_21.rs`, `modbus.rs`), and where registers are in it;
-//! - a capability that not every meter has is a section with a file of its own (`firmware.rs`, `tariff.rs`);
+//! - a capability that not every meter has is a section with a file of its own (`firmware.rs`, `tariff.rs`, `concentrator.rs`);
 //! - `base.rs` lets a model be like another one but for some things;
 //! - `check.rs` refuses what the types alone cannot (a profile twice, a first column that is no clock, …);
 //! - `draft.rs` writes a model down that was made from what a meter shows;
@@ -21,6 +21,7 @@
 mod alarm;
 mod base;
 mod check;
+mod concentrator;
 mod dlt645;
 mod draft;
 mod error;
@@ -36,6 +37,7 @@ mod tariff;
 
 pub use alarm::{AlarmBit, AlarmObject, Alarms, EventCode, KEYS, Meaning, Severity, Source, TEST_KEY};
 pub use check::is_name;
+pub use concentrator::{Concentrator, NodeList, Parity, Reach};
 pub use dlt645::{ClockItems, Dlt645, Dlt645Place, Dlt645Switch, ItemName, Part, Reconnect};
 pub use draft::{draft, with_name};
 pub use error::Error;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use dlms::{DateTime, Obis, Unit, cosem::Form, hdlc::AddressSize};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::{Alarms, Firmware, Language, Place, Switch, Tariff};
+use crate::{Alarms, Concentrator, Firmware, Language, Place, Switch, Tariff};
 
 /// What a type of meter can do.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -38,7 +38,7 @@ pub struct Model {
     /// the head-end, readable without security. Default `0.0.43.1.0.255`.
     #[serde(default = "default_invocation_counter")]
     pub invocation_counter: Obis,
-    /// Profiles that are read periodically; at least one with DLMS, at most 16. None with other languages.
+    /// Profiles that are read periodically; at least one with DLMS, at most 16. None with other languages, and for a concentrator that measures nothing.
     #[serde(default)]
     pub profiles: Vec<Profile>,
     /// The load switch; absent when the meter has none.
@@ -53,6 +53,9 @@ pub struct Model {
     /// How it takes a tariff. Default: it does not.
     #[serde(default)]
     pub tariff: Option<Tariff>,
+    /// What it does for meters behind it. Default: it stands in front of none.
+    #[serde(default)]
+    pub concentrator: Option<Concentrator>,
     /// What events and alarms of the meter mean. Default: nothing is known of them.
     #[serde(default)]
     pub alarms: Alarms,

@@ -17,8 +17,11 @@ const MODELS_LIMIT: usize = 256;
 /// Octets in one file at most.
 const FILE_LIMIT: usize = 256 * 1024;
 
-const BUILTIN: [(&str, &str); 16] = [
+const BUILTIN: [(&str, &str); 19] = [
     ("ble-lls.toml", include_str!("../ble-lls.toml")),
+    ("dlms-concentrator.toml", include_str!("../dlms-concentrator.toml")),
+    ("dlms-gateway.toml", include_str!("../dlms-gateway.toml")),
+    ("gdw376-terminal.toml", include_str!("../gdw376-terminal.toml")),
     ("generic-dlms.toml", include_str!("../generic-dlms.toml")),
     ("generic-dlt645.toml", include_str!("../generic-dlt645.toml")),
     ("generic-dlt645-1997.toml", include_str!("../generic-dlt645-1997.toml")),

@@ -9,8 +9,8 @@ use std::time::Duration;
 use dlms::cosem::Form;
 use dlms::hdlc::AddressSize;
 use models::{
-    Alarms, Error, Language, Model, NullRule, RangeDeviation, SecondInitiate, Severity, Source, builtin,
-    draft, is_name, load_dir, parse, with_name,
+    Alarms, Error, Language, Model, NullRule, Parity, RangeDeviation, Reach, SecondInitiate, Severity,
+    Source, builtin, draft, is_name, load_dir, parse, with_name,
 };
 
 const SMALL: &str = r#"
@@ -60,9 +60,10 @@ fn key_of(from: &str, to: &str) -> String {
     }
 }
 
-/// The builtin models that speak DLMS.
+/// The builtin models of meters that speak DLMS; what stands only in front of meters measures nothing.
 fn of_dlms() -> impl Iterator<Item = Arc<Model>> {
-    builtin().unwrap().into_values().filter(|model| model.language == Language::Dlms)
+    let all = builtin().unwrap().into_values();
+    all.filter(|model| model.language == Language::Dlms && model.concentrator.is_none())
 }
 
 #[test]
@@ -73,6 +74,9 @@ fn every_builtin_model_loads_under_its_own_name() {
         names,
         [
             "ble-lls",
+            "dlms-concentrator",
+            "dlms-gateway",
+            "gdw376-terminal",
             "generic-dlms",
             "generic-dlt645",
             "generic-dlt645-1997",
@@ -312,6 +316,32 @@ fn mt371_overwrites_sixteen_values_after_two_days_and_a_quarter() {
     assert_eq!((values, profile.depth), (16, 3456 / 16));
     assert_eq!(profile.depth * profile.period_s, 2 * 86_400 + 86_400 / 4);
     assert!(profile.read_every < Duration::from_secs(86_400));
+}
+
+#[test]
+fn a_concentrator_measures_nothing_and_says_how_its_nodes_are_reached() {
+    let text = include_str!("../gdw376-terminal.toml");
+    let with = |concentrator: &str| {
+        let (head, _) = text.split_once("[concentrator]").unwrap();
+        parse("gdw376-terminal.toml", &format!("{head}[concentrator]\n{concentrator}"))
+    };
+    let concentrator = with("reach = { by = \"forward\", port = 31 }").unwrap().concentrator.unwrap();
+    let Reach::Forward { baud, parity, authentication, .. } = concentrator.reach else { panic!("{text}") };
+    assert_eq!((baud, parity, authentication), (2400, Parity::Even, false));
+    assert_eq!((concentrator.node_list, concentrator.answer_within), (None, Duration::from_secs(45)));
+    let key = |concentrator: &str| match with(concentrator) {
+        Err(Error::Invalid { key, .. }) => key,
+        other => panic!("expected a refused key, got {other:?}"),
+    };
+    assert_eq!(key("reach = { by = \"forward\", port = 32 }"), "concentrator.reach.port");
+    assert_eq!(key("reach = { by = \"forward\", port = 1, baud = 9601 }"), "concentrator.reach.baud");
+    let slow = "reach = { by = \"gateway\" }\nanswer_within = \"11m\"";
+    assert_eq!(key(slow), "concentrator.answer_within");
+    assert!(with("reach = { by = \"radio\" }").unwrap_err().to_string().contains("unknown variant `radio`"));
+    let (head, _) = text.split_once("[concentrator]").unwrap();
+    assert!(
+        matches!(parse("gdw376-terminal.toml", head), Err(Error::Invalid { key, .. }) if key == "profiles")
+    );
 }
 
 #[test]

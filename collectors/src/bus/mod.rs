@@ -123,6 +123,12 @@ pub(crate) struct Patience {
 }
 
 impl Patience {
+    /// The same, but nothing is waited for more briefly than this.
+    pub(crate) fn at_least(self, least: Duration) -> Self {
+        let Self { link, answer, opening } = self;
+        Self { link: link.max(least), answer: answer.max(least), opening: opening.max(least) }
+    }
+
     /// What holds where nothing was learned.
     pub(crate) fn unlearned(limits: &Limits) -> Self {
         Self {

@@ -52,7 +52,7 @@ impl Faults {
     /// Those that what is spoken with a station can tell. Over the wrapper nothing but a cipher tells a wrong octet from a right one, which on the
     /// networks below it the check sums of TCP and UDP do, and TCP delivers everything once: without a cipher all that may happen is what happens on them.
     fn told_by(self, station: &Station, datagrams: bool) -> Self {
-        if station.address.is_hdlc() || station.credentials.is_ciphered() {
+        if station.speaks_hdlc() || station.credentials.is_ciphered() {
             return self;
         }
         let all = Self { corruption_ppm: 0, ..self };

@@ -56,14 +56,14 @@ pub(crate) enum Origin {
 impl Framing {
     /// The framing that the address of a station asks for, of which so much is known.
     pub(super) fn of(station: &Station, expected: Expected, limits: &Limits) -> Result<Self, LineError> {
-        Ok(if station.address.is_hdlc() {
+        Ok(if station.speaks_hdlc() {
             Self::Hdlc(Box::new(Link::new(station, expected, limits)?))
         } else {
             Self::Wrapper(Wrapper {
                 ours: station.client_sap,
-                theirs: station.server_sap,
+                theirs: station.wrapper_port()?,
                 splitter: Splitter::new(u16::MAX),
-                datagrams: matches!(station.address.way(), Way::Udp(_))
+                datagrams: matches!(station.terminus().way(), Way::Udp(_))
                     .then(|| Datagrams::new(limits.response_timeout)),
             })
         })

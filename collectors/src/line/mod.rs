@@ -3,16 +3,19 @@
 //! A [`Dialer`] opens ports and lines; a `Line` sends and receives whole APDUs to and from one station. From the outside in: `Line` here,
 //! `framing` between APDUs and octets (the wrapper, or in `link` the HDLC link), `port` for the octets, which it counts, over a `socket` (`tcp`,
 //! `serial`, `gateway` with the orders of `rfc2217`, `memory`), `udp`, past the `echo` of a two-wire bus; `optical` wakes a meter up by mode E. Languages without
-//! APDUs use a port. The set of lines is closed, hence enums and no
-//! trait. `tap` writes the protocol log of any of them, `secret` knows what must not be in it; `fault` lets any of them fail on purpose.
+//! APDUs use a port. `node` says how what is meant for a node behind a concentrator gets there, `forward` carries octets through a terminal. The set
+//! of lines is closed, hence enums and no trait. `tap` writes the protocol log of any of them, `secret` knows what must not be in it; `fault` lets any of
+//! them fail on purpose.
 
 mod datagram;
 mod echo;
 mod fault;
+mod forward;
 mod framing;
 mod gateway;
 mod link;
 mod memory;
+mod node;
 mod optical;
 mod port;
 mod rfc2217;
@@ -27,12 +30,15 @@ mod udp;
 use std::{sync::Arc, time::Duration};
 
 use dlms::hdlc::BadFrames;
+use models::Reach;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use self::{
+    forward::Forward,
     framing::{Framing, Step},
     gateway::Gateway,
     link::Expected,
+    node::Gate,
     socket::Socket,
     tap::Tap,
 };
@@ -72,11 +78,11 @@ impl Dialer {
     ) -> Result<Port, LineError> {
         let limit = limits.connect_timeout;
         let mut tap = Tap::of(station);
-        let characters = station.address.characters();
+        let characters = station.terminus().characters();
         let (socket, characters) = match self {
             Self::Failing(dialer) => return dialer.open(station, limits, instruments).await,
             Self::Memory(dialer) => (Socket::Memory(dialer.connect(limit).await?), characters),
-            Self::System => match station.address.way() {
+            Self::System => match station.terminus().way() {
                 Way::Tcp { host, .. } | Way::Gateway { host, orders: false, .. } => {
                     (Socket::Tcp(tcp::connect(host, limit).await?), characters)
                 }
@@ -98,6 +104,12 @@ impl Dialer {
                     return Err(LineError::NoRoute(detail.to_owned()));
                 }
             },
+        };
+        let socket = match (&station.via, station.reach()) {
+            (Some(via), Some(Reach::Forward { .. })) => {
+                Socket::Forward(Box::new(Forward::new(socket, station, via)?))
+            }
+            _ => socket,
         };
         Ok(Port::new(socket, characters, (station, tap), instruments))
     }
@@ -145,6 +157,8 @@ pub(crate) enum LineError {
 pub(crate) struct Line {
     port: Port,
     framing: Framing,
+    /// What names the node in front of each APDU.
+    gate: Option<Gate>,
     /// Longest time without a frame while an answer comes in several.
     answer_time: Duration,
     /// What is known of the line and of the station on it.
@@ -152,6 +166,8 @@ pub(crate) struct Line {
     meter: MeterId,
     limits: Limits,
     is_network: bool,
+    /// How long a concentrator may be busy with what was asked of the station: it is not asked again before.
+    busy: Duration,
     /// When the station was asked for what has not come yet, and when something came.
     asked: Option<Instant>,
     heard: Option<Instant>,
@@ -168,10 +184,10 @@ impl Line {
         limits: &Limits,
         (bus, is_pressed, stop): (&SharedBus, bool, &Stop),
     ) -> Result<Self, LineError> {
-        let is_network = !station.address.is_device();
+        let (is_network, busy) = (!station.terminus().is_device(), station.answer_within());
         let known = bus.known();
         let expected = Expected {
-            patience: known.patience(station.meter, is_network, limits),
+            patience: known.patience(station.meter, is_network, limits).at_least(busy),
             frames: known.frames(station.meter),
             character: port.character(),
             is_pressed,
@@ -180,11 +196,13 @@ impl Line {
         Ok(Self {
             port,
             framing: Framing::of(station, expected, limits)?,
+            gate: Gate::of(station),
             answer_time: limits.response_timeout,
             bus: bus.clone(),
             meter: station.meter,
             limits: limits.clone(),
             is_network,
+            busy,
             asked: None,
             heard: None,
             is_silent: false,
@@ -196,7 +214,8 @@ impl Line {
     pub(crate) async fn set_up(&mut self) -> Result<(), LineError> {
         let Framing::Hdlc(link) = &mut self.framing else { return Ok(()) };
         link.connect(&mut self.port.out)?;
-        let patience = self.bus.known().patience(self.meter, self.is_network, &self.limits);
+        let patience =
+            self.bus.known().patience(self.meter, self.is_network, &self.limits).at_least(self.busy);
         let deadline = Instant::now() + patience.opening;
         let mut stray = Vec::new();
         while self.advance(&mut stray, deadline).await? != Step::Connected {}
@@ -230,6 +249,10 @@ impl Line {
     /// Sends one APDU, or as much of it as the station takes before it says something; [`receive`](Self::receive) sends the rest.
     pub(crate) async fn send(&mut self, apdu: &[u8], limit: Duration) -> Result<(), LineError> {
         let ports = self.framing.ports();
+        let apdu = match &mut self.gate {
+            Some(gate) => gate.wrap(apdu).map_err(LineError::Damaged)?,
+            None => apdu,
+        };
         self.framing.send(apdu, &mut self.port.out)?;
         let instruments = Arc::clone(self.port.instruments());
         self.port.tap.sending(instruments.protocol_log(), ports, apdu);
@@ -247,7 +270,8 @@ impl Line {
             if let Step::Apdu(arrival) = self.advance(apdu, deadline).await? {
                 let instruments = Arc::clone(self.port.instruments());
                 self.port.tap.received(instruments.protocol_log(), arrival, apdu);
-                return Ok(arrival.origin);
+                let is_ours = self.gate.as_ref().is_none_or(|gate| gate.unwrap(apdu));
+                return Ok(if is_ours { arrival.origin } else { Origin::Stranger });
             }
         }
     }
@@ -328,7 +352,7 @@ impl Line {
         let mut bus = self.bus.known();
         if let (Some(wait), Some(since), Some(heard)) = (asked, self.asked.take(), self.heard.take()) {
             bus.answered(self.meter, wait, heard.saturating_duration_since(since));
-            link.expect(bus.patience(self.meter, self.is_network, &self.limits));
+            link.expect(bus.patience(self.meter, self.is_network, &self.limits).at_least(self.busy));
         }
         bus.note_frames(self.meter, link.frames_known());
     }

@@ -130,10 +130,10 @@ impl Port {
         if self.is_broken || !self.out.is_empty() {
             return Ok(false);
         }
-        let characters = station.address.characters();
-        match (station.address.way(), &mut self.socket) {
+        let characters = station.terminus().characters();
+        match (station.terminus().way(), &mut self.socket) {
             (Way::Tcp { .. } | Way::Gateway { orders: false, .. }, Socket::Tcp(_))
-            | (_, Socket::Memory(_)) => {}
+            | (_, Socket::Memory(_) | Socket::Forward(_)) => {}
             (Way::Device { characters, .. }, Socket::Serial(device)) => {
                 super::serial::change(device, Format::eight(*characters))?;
             }

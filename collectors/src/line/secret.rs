@@ -7,6 +7,7 @@ use std::ops::Range;
 use dlms::{
     acse::{Aarq, tag::AARQ},
     apdu::tag,
+    gateway::{self, Prefix},
     security::Envelope,
 };
 
@@ -29,6 +30,8 @@ const HARMLESS: [u16; 10] = [8, 9, 10, 11, 20, 18, 6, 22, 70, 71];
 pub(super) fn hidden(apdu: &[u8]) -> Range<usize> {
     let all = |from: usize| from.min(apdu.len())..apdu.len();
     match *apdu {
+        // The APDU begins behind the name of a device behind a gateway.
+        [gateway::REQUEST, ..] => Prefix::read(apdu).map_or(all(1), |prefix| within(apdu, prefix.length())),
         [first, ..] if Envelope::is_tag(first) => sealed(apdu),
         [AARQ, ..] => associating(apdu),
         [tag::GET_REQUEST, ..] => 0..0,
@@ -48,13 +51,15 @@ pub(super) fn hidden(apdu: &[u8]) -> Range<usize> {
 fn sealed(apdu: &[u8]) -> Range<usize> {
     match Envelope::read(&mut apdu.to_vec()) {
         Ok((envelope, _)) if envelope.control.is_encrypted() => 0..0,
-        Ok((_, body)) => {
-            let inside = apdu.len() - body.len();
-            let Range { start, end } = hidden(&apdu[inside..]);
-            inside + start..inside + end
-        }
+        Ok((_, body)) => within(apdu, apdu.len() - body.len()),
         Err(_) => 1..apdu.len(),
     }
+}
+
+/// What is hidden of the APDU that begins at `inside`.
+fn within(apdu: &[u8], inside: usize) -> Range<usize> {
+    let Range { start, end } = hidden(&apdu[inside..]);
+    inside + start..inside + end
 }
 
 /// The password or challenge, and a dedicated key in a plain initiate request, with everything in between.

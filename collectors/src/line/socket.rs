@@ -8,7 +8,7 @@ use tokio::{
 };
 use tokio_serial::SerialStream;
 
-use super::{gateway::Gateway, udp::Udp};
+use super::{forward::Forward, gateway::Gateway, udp::Udp};
 
 /// An open way for octets.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub(super) enum Socket {
     Serial(SerialStream),
     Gateway(Box<Gateway>),
     Memory(DuplexStream),
+    /// Through a terminal, which is the end of another one.
+    Forward(Box<Forward>),
 }
 
 impl Socket {
@@ -34,6 +36,7 @@ impl Socket {
             Self::Serial(socket) => socket.read(octets).await,
             Self::Gateway(socket) => socket.read(octets).await,
             Self::Memory(socket) => socket.read(octets).await,
+            Self::Forward(way) => way.read(octets).await,
         }
     }
 
@@ -45,6 +48,7 @@ impl Socket {
             Self::Serial(socket) => socket.write(octets).await,
             Self::Gateway(socket) => socket.write(octets).await,
             Self::Memory(socket) => socket.write(octets).await,
+            Self::Forward(way) => way.write(octets).await,
         }
     }
 
@@ -56,6 +60,7 @@ impl Socket {
             Self::Serial(socket) => socket.shutdown().await,
             Self::Gateway(socket) => socket.shutdown().await,
             Self::Memory(socket) => socket.shutdown().await,
+            Self::Forward(way) => way.shutdown().await,
         }
     }
 }

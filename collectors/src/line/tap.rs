@@ -50,7 +50,7 @@ pub(crate) struct Tap {
 
 impl Tap {
     pub(crate) fn of(station: &Station) -> Self {
-        let frames = station.address.is_hdlc().then(|| Frames::new(station.client_sap));
+        let frames = station.speaks_hdlc().then(|| Frames::new(station.client_sap));
         Self { view: View::of(station), frames }
     }
 

@@ -1,0 +1,83 @@
+//! A node behind a concentrator: where its octets go, and how its APDUs are told from those of the other nodes.
+
+use std::time::Duration;
+
+use dlms::{
+    Error,
+    gateway::{Direction, Prefix},
+};
+use models::Reach;
+
+use super::LineError;
+use crate::{Address, Station};
+
+impl Station {
+    /// Where the line to it ends: at itself, or at the concentrator before it.
+    pub(crate) fn terminus(&self) -> &Address {
+        self.via.as_ref().map_or(&self.address, |via| &via.address)
+    }
+
+    /// How what is meant for it gets there behind its concentrator; `None` when it is reached itself, or its concentrator has none behind it.
+    pub(crate) fn reach(&self) -> Option<&Reach> {
+        self.via.as_ref()?.model.concentrator.as_ref().map(|concentrator| &concentrator.reach)
+    }
+
+    /// How much longer an answer of it may take than one of a station that nothing stands before.
+    pub(crate) fn answer_within(&self) -> Duration {
+        let concentrator = self.via.as_ref().and_then(|via| via.model.concentrator.as_ref());
+        concentrator.map_or(Duration::ZERO, |concentrator| concentrator.answer_within)
+    }
+
+    /// Whether a DLMS meter there speaks HDLC: what a terminal forwards are frames of HDLC, whatever stands around them.
+    pub(crate) fn speaks_hdlc(&self) -> bool {
+        matches!(self.reach(), Some(Reach::Forward { .. })) || self.terminus().is_hdlc()
+    }
+
+    /// Its wrapper port: the logical device in it, or the node.
+    pub(super) fn wrapper_port(&self) -> Result<u16, LineError> {
+        let Some(Reach::Wrapper { base }) = self.reach() else { return Ok(self.server_sap) };
+        let (_, node) = self.address.node().unwrap_or_default();
+        node.parse().ok().and_then(|node: u16| base.checked_add(node)).ok_or_else(|| {
+            LineError::NoRoute(format!("the node is no number that is a wrapper port when {base} is added"))
+        })
+    }
+}
+
+/// The prefix of the gateway protocol in front of the APDUs of a node.
+#[derive(Debug)]
+pub(super) struct Gate {
+    network: u8,
+    node: String,
+    /// The APDU that is sent next, with the prefix.
+    prefixed: Vec<u8>,
+}
+
+impl Gate {
+    /// The gate to a station that is reached so.
+    pub(super) fn of(station: &Station) -> Option<Self> {
+        let Some(Reach::Gateway { network }) = station.reach() else { return None };
+        let (_, node) = station.address.node()?;
+        Some(Self { network: *network, node: node.to_owned(), prefixed: Vec::new() })
+    }
+
+    /// An APDU with the prefix.
+    pub(super) fn wrap(&mut self, apdu: &[u8]) -> Result<&[u8], Error> {
+        self.prefixed.clear();
+        let (network, address) = (self.network, self.node.as_bytes());
+        Prefix { direction: Direction::ToDevice, network, address }.encode(&mut self.prefixed)?;
+        self.prefixed.extend_from_slice(apdu);
+        Ok(&self.prefixed)
+    }
+
+    /// Takes the prefix off an APDU that came; false when it comes from somebody else.
+    pub(super) fn unwrap(&self, apdu: &mut Vec<u8>) -> bool {
+        let ours =
+            Prefix { direction: Direction::FromDevice, network: self.network, address: self.node.as_bytes() };
+        let length = ours.length();
+        let is_ours = Prefix::read(apdu) == Ok(ours);
+        if is_ours {
+            apdu.drain(..length);
+        }
+        is_ours
+    }
+}
