@@ -332,3 +332,25 @@ async fn for_a_busy_line_only_what_is_urgent_is_leased() {
     let rest = database.store.lease(owner, Wanted::any(10), MINUTE, 10).await.unwrap();
     assert_eq!(who(&rest), [("S1".into(), Some(1)), ("S3".into(), Some(3))]);
 }
+
+/// A node brings the concentrator before it, and both have one line.
+#[tokio::test]
+async fn a_lease_brings_the_concentrator_of_a_node() {
+    let database = Database::new().await;
+    database.sql(
+        "INSERT INTO meter (serial, model, address, line, server_sap, client_sap, zone, security) VALUES
+             ('C0000001', 'dlms-concentrator', '10.1.1.1:4059', 'concentrator://C0000001', 1, 16, 'UTC', 'none'),
+             ('N1', 'generic-dlms', 'concentrator://C0000001/1', NULL, 1, 16, 'UTC', 'none'),
+             ('N2', 'generic-dlms', 'concentrator://C0000002/1', NULL, 1, 16, 'UTC', 'none');
+         INSERT INTO job (meter_id, kind) SELECT id, 'read_clock' FROM meter",
+    );
+    let leased = database.store.lease(Uuid::new_v4(), Wanted::any(5), MINUTE, 1).await.unwrap();
+    let concentrator = leased.iter().find(|leased| leased.serial == "C0000001").map(|leased| leased.meter);
+    let via = |serial: &str| leased.iter().find(|leased| leased.serial == serial).unwrap().via.clone();
+    let found = via("N1").unwrap();
+    assert_eq!(Some(found.meter), concentrator);
+    assert_eq!((found.address.as_str(), found.model.as_str()), ("10.1.1.1:4059", "dlms-concentrator"));
+    assert_eq!((via("C0000001"), via("N2")), (None, None));
+    let lines = "SELECT string_agg(line, ' ' ORDER BY serial) FROM meter WHERE serial IN ('C0000001', 'N1')";
+    assert_eq!(database.sql(lines), "concentrator://C0000001 concentrator://C0000001");
+}

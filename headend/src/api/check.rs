@@ -114,7 +114,9 @@ pub(crate) fn meter(draft: Draft, models: &Models) -> Result<NewMeter, Vec<Probl
                 None => draft.device_address,
             };
             let paths = way::paths(draft.paths, address.is_some(), saps)?;
+            let line = model.concentrator.is_some().then(|| Address::line_of_concentrator(&draft.serial));
             Ok(NewMeter {
+                line,
                 serial: draft.serial,
                 model: draft.model,
                 address,

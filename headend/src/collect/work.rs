@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use ami_proto::v1::ImageHeader;
 use collectors::{
-    Event, Failure, ImageOctets, ProfileRange, Reason, RegisterRequest, Report, Seed, Station, Task, Work,
+    Address, Event, Failure, ImageOctets, ProfileRange, Reason, RegisterRequest, Report, Seed, Station, Task, Via, Work,
 };
 use dlms::client::Counters;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
@@ -33,32 +33,35 @@ pub(super) fn from_lease(
     let refuse_all = |failure: &Failure| {
         (Vec::new(), leased.jobs.iter().map(|job| ended(leased, job, failure.clone())).collect())
     };
-    let Some(model) = models.get(&leased.model) else {
-        let detail =
-            format!("Model {} is not known to this server: add its file to models.dir.", leased.model);
-        return refuse_all(&Failure::new(Reason::Unsupported, detail));
+    let model = match known(models, &leased.model) {
+        Ok(model) => model,
+        Err(failure) => return refuse_all(&failure),
     };
     let Ok(zone) = TimeZone::get(&leased.zone) else {
         let detail = format!("Time zone {} is not known to this server: correct the meter.", leased.zone);
         return refuse_all(&Failure::new(Reason::Unsupported, detail));
     };
-    let address = match leased.address.parse() {
+    let address: Address = match leased.address.parse() {
         Ok(address) => address,
         Err(error) => {
             let detail = format!("The address of the meter is none ({error}): correct the meter.");
             return refuse_all(&Failure::new(Reason::Unsupported, detail));
         }
     };
+    let via = match via(&address, leased, models) {
+        Ok(via) => via,
+        Err(failure) => return refuse_all(&failure),
+    };
     let station = Arc::new(Station {
         meter: leased.meter,
         address,
         device_address: leased.device_address,
         subunit: leased.subunit,
-        via: None,
+        via,
         server_sap: leased.server_sap,
         client_sap: leased.client_sap,
         credentials: leased.credentials.clone(),
-        model: Arc::clone(model),
+        model,
         serial: Some(leased.serial.clone()),
         zone,
     });
@@ -70,6 +73,33 @@ pub(super) fn from_lease(
         }
     }
     (works, refused)
+}
+
+fn known(models: &BTreeMap<String, Arc<Model>>, name: &str) -> Result<Arc<Model>, Failure> {
+    models.get(name).map(Arc::clone).ok_or_else(|| {
+        let detail = format!("Model {name} is not known to this server: add its file to models.dir.");
+        Failure::new(Reason::Unsupported, detail)
+    })
+}
+
+/// The concentrator that the address names.
+fn via(
+    address: &Address,
+    leased: &Leased,
+    models: &BTreeMap<String, Arc<Model>>,
+) -> Result<Option<Arc<Via>>, Failure> {
+    let Some((serial, _)) = address.node() else { return Ok(None) };
+    let wrong = |what: &str| {
+        let detail = format!("Concentrator {serial} {what}: correct the inventory.");
+        Failure::new(Reason::NoRoute, detail)
+    };
+    let via = leased.via.as_ref().ok_or_else(|| wrong("is not in the inventory"))?;
+    let model = known(models, &via.model)?;
+    if model.concentrator.is_none() {
+        return Err(wrong("is a meter, by its model, that nothing stands behind"));
+    }
+    let address = via.address.parse().map_err(|_| wrong("has an address that is none"))?;
+    Ok(Some(Arc::new(Via { meter: via.meter, address, model })))
 }
 
 fn work(station: &Arc<Station>, job: &LeasedJob, images: Images<'_>) -> Result<Work, Failure> {
@@ -172,6 +202,7 @@ mod tests {
     use collectors::Credentials;
 
     use super::*;
+    use crate::store::jobs::LeasedVia;
 
     fn no_image(image: &ImageHeader) -> ImageOctets {
         panic!("no command is about {}", image.name)
@@ -185,6 +216,7 @@ mod tests {
             address: "127.0.0.1:4059".into(),
             device_address: None,
             subunit: None,
+            via: None,
             server_sap: 1,
             client_sap: 16,
             zone: zone.into(),
@@ -228,6 +260,38 @@ mod tests {
         assert_eq!(start_of(profile_job(2, None)), "2026-01-01T00:15:00Z");
         // A hole: the mark lies behind it.
         assert_eq!(start_of(profile_job(2, Some("2026-01-05T12:00:00Z"))), "2026-01-01T00:15:00Z");
+    }
+
+    #[test]
+    fn a_node_is_reached_through_its_concentrator() {
+        let models = models::builtin().unwrap();
+        let behind = |via: Option<(&str, &str)>| {
+            let via = via.map(|(address, model)| LeasedVia {
+                meter: 3,
+                address: address.into(),
+                model: model.into(),
+            });
+            let address = "concentrator://C0000001/17".into();
+            let leased = leased("sed302", "UTC", profile_job(1, None));
+            let (works, refused) = from_lease(&Leased { address, via, ..leased }, &models, &no_image);
+            let refusal = refused.into_iter().find_map(|report| match report.event {
+                Event::Ended(Err(failure)) => Some((failure.reason, failure.detail)),
+                _ => None,
+            });
+            works.first().map(|work| work.station.via.clone().unwrap()).ok_or_else(|| refusal.unwrap())
+        };
+        let via = behind(Some(("10.1.1.1:4059", "dlms-concentrator"))).unwrap();
+        assert_eq!((via.meter, via.address.to_string().as_str()), (3, "10.1.1.1:4059"));
+        assert!(via.model.concentrator.is_some());
+        for (via, reason, hint) in [
+            (None, Reason::NoRoute, "Concentrator C0000001 is not in the inventory"),
+            (Some(("10.1.1.1:4059", "sed302")), Reason::NoRoute, "nothing stands behind"),
+            (Some(("10.1.1.1:4059", "no-such")), Reason::Unsupported, "Model no-such is not known"),
+        ] {
+            let (found, detail) = behind(via).unwrap_err();
+            assert_eq!(found, reason);
+            assert!(detail.contains(hint), "{detail}");
+        }
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub struct Leased {
     pub device_address: Option<u64>,
     /// Which sub-unit of the device it is.
     pub subunit: Option<u8>,
+    /// The concentrator that its address names; `None` when it names none, or one that is not in the inventory.
+    pub via: Option<LeasedVia>,
     /// Address of the logical device inside the meter.
     pub server_sap: u16,
     /// Address of the head-end towards the meter.
@@ -45,6 +47,17 @@ pub struct Leased {
     pub credentials: Credentials,
     /// The jobs that were taken with it, the most urgent first; at least one.
     pub jobs: Vec<LeasedJob>,
+}
+
+/// A concentrator that stands before a leased meter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeasedVia {
+    /// The concentrator.
+    pub meter: MeterId,
+    /// Where its own line ends.
+    pub address: String,
+    /// Name of its model.
+    pub model: String,
 }
 
 /// A job that is now running.

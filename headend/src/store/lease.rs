@@ -10,7 +10,7 @@ use jiff_sqlx::Timestamp as SqlTimestamp;
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::jobs::{Leased, LeasedCommand, LeasedJob, URGENT, Wanted, interval};
+use super::jobs::{Leased, LeasedCommand, LeasedJob, LeasedVia, URGENT, Wanted, interval};
 use super::layouts::{obis, small};
 use super::{CommandKind, Error, JobKind, Policy, Security, Store, failed};
 
@@ -53,11 +53,13 @@ SELECT l.id AS meter, l.serial, l.model, l.address, l.device_address, l.subunit,
     l.suite, l.policy, l.meter_public_key, l.system_title, s.password, s.encryption_key, s.authentication_key, s.signing_key, r.next AS counters_end,
     t.id AS job, t.kind, t.obis, t.from_ts, t.to_ts, t.priority, t.attempts, t.request_id, t.trace_parent,
     p.last_ts, p.layout_id,
+    d.id AS via, d.address AS via_address, d.model AS via_model,
     a.id AS command, a.kind AS command_kind, a.deadline, a.in_doubt, a.progress_total, o.arguments,
     CASE WHEN p.layout_id <> ALL ($6) THEN layout_json(p.layout_id) END AS layout
 FROM leased l JOIN taken t ON t.meter_id = l.id
 LEFT JOIN reserved r ON r.meter_id = l.id
 LEFT JOIN meter_secret s ON s.meter_id = l.id
+LEFT JOIN meter d ON d.serial = concentrator_of(l.address)
 LEFT JOIN armed a ON a.job_id = t.id
 LEFT JOIN command_order o ON o.id = a.order_id
 LEFT JOIN meter_profile p ON t.kind = 'read_profile' AND p.meter_id = l.id AND p.obis = t.obis
@@ -98,6 +100,9 @@ struct Row {
     last_ts: Option<SqlTimestamp>,
     layout_id: Option<i32>,
     layout: Option<String>,
+    via: Option<i32>,
+    via_address: Option<String>,
+    via_model: Option<String>,
     command: Option<i64>,
     command_kind: Option<CommandKind>,
     deadline: Option<SqlTimestamp>,
@@ -180,12 +185,19 @@ fn meter(row: &Row) -> Result<Leased, Error> {
         address: row.address.clone(),
         device_address: row.device_address.map(|address| small("device address", address)).transpose()?,
         subunit: row.subunit.map(|subunit| small("sub-unit", subunit)).transpose()?,
+        via: via(row),
         server_sap: small("server address", row.server_sap)?,
         client_sap: small("client address", row.client_sap)?,
         zone: row.zone.clone(),
         credentials: credentials(row)?,
         jobs: Vec::new(),
     })
+}
+
+/// The concentrator; `None` when there is none, or none of that serial number.
+fn via(row: &Row) -> Option<LeasedVia> {
+    let (address, model) = (row.via_address.clone()?, row.via_model.clone()?);
+    Some(LeasedVia { meter: row.via?, address, model })
 }
 
 fn job(row: &Row, layout: Option<Arc<Layout>>, counters: Option<(u32, u32)>) -> Result<LeasedJob, Error> {

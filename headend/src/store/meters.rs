@@ -143,6 +143,8 @@ pub struct NewMeter {
     pub address: Option<Address>,
     /// The meter on its line; `None` for a sub-unit without an address when it is its parent's.
     pub device_address: Option<u64>,
+    /// The line of a concentrator, which its nodes share; `None` when its address names the line.
+    pub line: Option<String>,
     /// Further ways to it, in the order in which they are tried; at most [`MAX_PATHS`].
     pub paths: Vec<Path>,
     /// The meter that it is a part of.

@@ -122,7 +122,7 @@ pub(super) fn device_address(
             "client_sap",
             format!("1 to {MAX_HDLC_OCTET} is expected with HDLC"),
         );
-    } else {
+    } else if address.node().is_none() {
         rule(device.is_none(), "device_address", "only a line with HDLC has device addresses".into());
     }
     if problems.is_empty() { Ok(device) } else { Err(problems) }
