@@ -1,14 +1,14 @@
 //! The role collector: leases meters with due work, gives each its channel, and keeps the leases alive.
 //!
-//! One channel for each address, made when there is work and gone a moment after the last of it. There are never more than
-//! [`max_sessions`](config::Collector::max_sessions) of them, and a reserve for what is urgent: no more meters are leased than there is room
-//! for.
+//! One channel for each line, made when there is work and gone a moment after the last of it; the line is leased for as long. There are never
+//! more than [`max_sessions`](config::Collector::max_sessions) of them, and a reserve for what is urgent: no more meters are leased than there
+//! is room for.
 
 mod image;
 pub mod knobs;
 mod work;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -44,7 +44,7 @@ const MOST_AT_ONCE: usize = 32;
 /// with urgent work, which is at most what all meters of a bus have.
 const LANE_QUEUE: usize = 16_384;
 
-/// Works that wait in one channel, that of a bus with many meters, before no more reads are leased for its address.
+/// Works that wait in one channel, that of a bus with many meters, before no more reads are leased for its line.
 const LANE_BACKLOG: usize = 64;
 
 /// How long work that is on the wire may go on after the program was told to stop.
@@ -61,6 +61,8 @@ pub struct Collector {
     instruments: Arc<Instruments>,
     dialer: Dialer,
     lanes: BTreeMap<String, Lane>,
+    /// Lines that channels have left and that are still leased.
+    left: BTreeSet<String>,
     /// Told by every channel that ends.
     ended: Arc<Notify>,
     /// When late commands were last looked for.
@@ -70,7 +72,7 @@ pub struct Collector {
 /// The queues of those who store what the collector reports.
 #[derive(Debug)]
 pub struct Writers {
-    /// One for each writer of readings; what one address answers always goes to the same one, in order.
+    /// One for each writer of readings; what comes over one line always goes to the same one, in order.
     pub reads: Vec<mpsc::Sender<Report>>,
     /// The writer of what becomes of orders, who does not wait for a batch to fill.
     pub orders: mpsc::Sender<Report>,
@@ -87,7 +89,7 @@ enum Found {
     NoRoom,
 }
 
-/// The channel to one address.
+/// The channel of one line.
 #[derive(Debug)]
 struct Lane {
     works: mpsc::Sender<Work>,
@@ -129,6 +131,7 @@ impl Collector {
             instruments,
             dialer,
             lanes: BTreeMap::new(),
+            left: BTreeSet::new(),
             ended: Arc::default(),
             expired_at: Instant::now(),
         }
@@ -157,7 +160,7 @@ impl Collector {
 
     /// Fills the free places with due work.
     async fn lease(&mut self) -> Found {
-        self.lanes.retain(|_, lane| !lane.task.is_finished());
+        self.leave().await;
         let room = self.room();
         let urgent_only = room.least_priority == URGENT;
         if room.meters == 0 {
@@ -179,20 +182,30 @@ impl Collector {
         }
     }
 
+    /// Gives back the lines that channels have left.
+    async fn leave(&mut self) {
+        let ended = self.lanes.extract_if(.., |_, lane| lane.task.is_finished());
+        self.left.extend(ended.map(|(line, _)| line));
+        if self.left.is_empty() {
+            return;
+        }
+        let lines: Vec<String> = self.left.iter().cloned().collect();
+        match self.store.leave(self.owner, &lines).await {
+            Ok(()) => self.left.clear(),
+            Err(error) => warn!(%error, lines = lines.len(), "lines could not be given back yet"),
+        }
+    }
+
     /// How many meters may be leased now. When all places are taken, the reserve is left for what is urgent.
     fn room(&self) -> Wanted {
         let free = |places: u32| (places as usize).saturating_sub(self.lanes.len()).min(MOST_AT_ONCE);
         let meters = |free: usize| u32::try_from(free).unwrap_or(u32::MAX);
-        let busy = self
-            .lanes
-            .iter()
-            .filter(|(_, lane)| lane.is_busy())
-            .map(|(address, _)| address.clone())
-            .collect();
+        let busy =
+            self.lanes.iter().filter(|(_, lane)| lane.is_busy()).map(|(line, _)| line.clone()).collect();
         match free(self.config.max_sessions) {
             0 => {
                 let all = self.config.max_sessions.saturating_add(self.config.urgent_sessions);
-                Wanted { meters: meters(free(all)), least_priority: URGENT, busy: Vec::new() }
+                Wanted { least_priority: URGENT, ..Wanted::any(meters(free(all))) }
             }
             free => Wanted { busy, ..Wanted::any(meters(free)) },
         }
@@ -200,7 +213,7 @@ impl Collector {
 
     /// Sends the jobs of a meter to its channel; those that cannot even be tried end at once.
     async fn dispatch(&mut self, leased: Leased) {
-        debug!(meter = leased.meter, jobs = leased.jobs.len(), address = %leased.address, "leased");
+        debug!(meter = leased.meter, jobs = leased.jobs.len(), line = %leased.line, "leased");
         for (first, end) in leased.jobs.iter().filter_map(|job| job.counters) {
             if let Some(wear) = Wear::reached(first.saturating_sub(1), end) {
                 warn!(serial = leased.serial, %wear, end, "invocation counters are used up under the meter's key: give it a new one");
@@ -213,29 +226,34 @@ impl Collector {
         let (works, refused) = work::from_lease(&leased, &self.models, &octets);
         for report in refused {
             // The receiver outlives the collector; without it nothing could be stored anyway.
-            let _ = self.writer(&leased.address).send(report).await;
+            let _ = self.writer(&leased.line).send(report).await;
+        }
+        if works.is_empty() && !self.lanes.contains_key(&leased.line) {
+            self.left.insert(leased.line);
+            return;
         }
         for work in works {
-            self.send(&leased.address, work).await;
+            self.send(&leased.line, work).await;
         }
     }
 
-    /// Gives work to the channel of an address, which is made when there is none that takes more.
-    async fn send(&mut self, address: &str, work: Work) {
-        let work = match self.lanes.get(address) {
+    /// Gives work to the channel of a line, which is made when there is none that takes more.
+    async fn send(&mut self, line: &str, work: Work) {
+        let work = match self.lanes.get(line) {
             Some(lane) => match lane.works.send(work).await {
                 Ok(()) => return,
                 Err(mpsc::error::SendError(work)) => work,
             },
             None => work,
         };
-        let before = self.lanes.remove(address).map(|lane| lane.task);
-        let lane = self.open(address, before, work).await;
-        self.lanes.insert(address.to_owned(), lane);
+        let before = self.lanes.remove(line).map(|lane| lane.task);
+        let lane = self.open(line, before, work).await;
+        self.left.remove(line);
+        self.lanes.insert(line.to_owned(), lane);
     }
 
     /// A channel that begins with `first` when the one `before` it has left the line.
-    async fn open(&self, address: &str, before: Option<JoinHandle<()>>, first: Work) -> Lane {
+    async fn open(&self, line: &str, before: Option<JoinHandle<()>>, first: Work) -> Lane {
         let limits = Limits {
             connect_timeout: self.config.connect_timeout,
             response_timeout: self.config.response_timeout,
@@ -248,7 +266,7 @@ impl Collector {
         // Its receiver is here and it is empty: this neither fails nor waits. A channel that finds no work goes away.
         let _ = works.send(first).await;
         let channel =
-            Channel::with(limits, self.writer(address).clone(), self.dialer.clone(), Arc::new(SystemClock))
+            Channel::with(limits, self.writer(line).clone(), self.dialer.clone(), Arc::new(SystemClock))
                 .orders_to(self.writers.orders.clone())
                 .seen_through(Arc::clone(&self.instruments));
         let (backlog, ended) = (channel.backlog(), Arc::clone(&self.ended));
@@ -263,10 +281,10 @@ impl Collector {
         Lane { works, backlog, task }
     }
 
-    /// The queue of the writer that stores what this address answers.
-    fn writer(&self, address: &str) -> &mpsc::Sender<Report> {
+    /// The queue of the writer that stores what comes over this line.
+    fn writer(&self, line: &str) -> &mpsc::Sender<Report> {
         let sum =
-            address.bytes().fold(0_usize, |sum, octet| sum.wrapping_mul(31).wrapping_add(usize::from(octet)));
+            line.bytes().fold(0_usize, |sum, octet| sum.wrapping_mul(31).wrapping_add(usize::from(octet)));
         &self.writers.reads[sum % self.writers.reads.len()]
     }
 

@@ -18,7 +18,9 @@ use super::log::Changes;
 use super::profiles::{Advance, Mark, ProfileKey};
 use super::tally::Tally;
 use super::{Error, JOB_CHANNEL, JobKind, JobState, READING_CHANNEL, Store};
-use super::{captures, commands, counters, failed, log, model_drafts, profiles, registers, tariffs};
+use super::{
+    captures, commands, counters, failed, give_back, log, model_drafts, profiles, registers, tariffs,
+};
 use crate::plan::grid_s;
 
 /// Microseconds of a day.
@@ -156,7 +158,7 @@ async fn write_all(
     .await?;
     counters::raise(connection, &digest.counters).await?;
     let meters: BTreeSet<MeterId> = digest.ends.values().map(|(meter, _)| *meter).collect();
-    ends::give_back(connection, owner, meters.into_iter().collect()).await?;
+    give_back::give_back(connection, owner, meters.into_iter().collect(), &ends).await?;
     log::insert(connection, &changes).await?;
     // Last, because one transaction after the other writes the lives of commands.
     commands::ends::note(connection, &digest.findings).await?;

@@ -53,6 +53,16 @@ impl End {
         self.state != JobState::Due
     }
 
+    /// The meter of the job.
+    pub(super) fn meter(&self) -> MeterId {
+        self.running.meter
+    }
+
+    /// Why the attempt failed.
+    pub(super) fn reason(&self) -> Option<Reason> {
+        self.reason
+    }
+
     /// Counts it, and links the span of the batch to the call that ordered the job.
     pub(super) fn show(&self) {
         metrics::job_ended(self.running.kind, self.state, self.reason);
@@ -228,38 +238,5 @@ async fn note_attempts(connection: &mut PgConnection, ends: &[End]) -> Result<()
     .execute(connection)
     .await
     .map_err(failed("store::ends::note_attempts"))?;
-    Ok(())
-}
-
-/// Gives meters back whose last running job has ended. The meters are locked by a statement of their own: the one after it
-/// then sees every job that a lease took before.
-pub(super) async fn give_back(
-    connection: &mut PgConnection,
-    owner: Uuid,
-    meters: Vec<MeterId>,
-) -> Result<(), Error> {
-    if meters.is_empty() {
-        return Ok(());
-    }
-    let failed = failed("store::ends::give_back");
-    sqlx::query(
-        "/* store::ends::give_back */
-         SELECT FROM meter WHERE id = ANY ($1) AND lease_owner = $2 ORDER BY id FOR NO KEY UPDATE",
-    )
-    .bind(&meters)
-    .bind(owner)
-    .execute(&mut *connection)
-    .await
-    .map_err(&failed)?;
-    sqlx::query(
-        "/* store::ends::give_back */
-         UPDATE meter m SET lease_owner = NULL, lease_until = NULL WHERE m.id = ANY ($1) AND m.lease_owner = $2
-             AND NOT EXISTS (SELECT FROM job j WHERE j.meter_id = m.id AND j.state = 'running')",
-    )
-    .bind(&meters)
-    .bind(owner)
-    .execute(connection)
-    .await
-    .map_err(&failed)?;
     Ok(())
 }

@@ -1,8 +1,11 @@
-//! Jobs as a queue: a collector leases meters, not jobs, because a meter has one association and one writer.
+//! Jobs as a queue: a collector leases meters, not jobs, because a meter has one association and one writer, and with them their lines, because
+//! a line has one channel.
 //!
 //! due -> [`Store::lease`] -> running -> ended by [`super::batch`], by the owner of the lease only. A lease lives by
-//! [`Store::renew`]; when that stops, [`Store::recover`] puts the jobs back. [`Store::release`] does so in an orderly stop.
+//! [`Store::renew`]; when that stops, [`Store::recover`] puts the jobs back. [`Store::release`] does so in an orderly stop. A meter is given back
+//! with the end of its last job, a line by [`Store::leave`], when its channel has left it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,8 +32,12 @@ pub struct Leased {
     pub serial: String,
     /// Name of its model.
     pub model: String,
-    /// Where its line ends: the text of a [`collectors::Address`].
+    /// The line over which it is reached, leased with it.
+    pub line: String,
+    /// Where that line ends: the text of a [`collectors::Address`].
     pub address: String,
+    /// What carries it together with others.
+    pub throttle_group: Option<String>,
     /// The meter on its line.
     pub device_address: Option<u64>,
     /// Which sub-unit of the device it is.
@@ -113,21 +120,25 @@ pub struct Wanted {
     pub meters: u32,
     /// Only work that is at least so urgent.
     pub least_priority: i16,
-    /// Addresses of lines for which only work from [`URGENT`] on is wanted.
+    /// Lines for which only work from [`URGENT`] on is wanted.
     pub busy: Vec<String>,
+    /// How many lines with meters of a throttle group may be leased beside those that are, unless the work is at least [`URGENT`].
+    pub rooms: BTreeMap<String, u32>,
+    /// The same for groups that are not among `rooms`.
+    pub room: u32,
 }
 
 impl Wanted {
     /// Any work of so many meters.
     pub const fn any(meters: u32) -> Self {
-        Self { meters, least_priority: i16::MIN, busy: Vec::new() }
+        Self { meters, least_priority: i16::MIN, busy: Vec::new(), rooms: BTreeMap::new(), room: meters }
     }
 }
 
 impl Store {
     /// Takes up to as many meters as are wanted that have due work and no owner, or that `owner` holds already, together with their due
-    /// jobs (at most 32 each) and a block of `counters` invocation counters for each job of a meter with ciphering. All that
-    /// happens in one statement: two owners never get the same meter.
+    /// jobs (at most 32 each), their lines, and a block of `counters` invocation counters for each job of a meter with ciphering. All that
+    /// happens in one statement: two owners never get the same meter, nor the same line.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Contended`], [`Error::Unreadable`].
@@ -141,6 +152,23 @@ impl Store {
         super::lease::lease(self, owner, wanted, time, counters).await
     }
 
+    /// Gives back lines that the channels of `owner` have left.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Contended`].
+    pub async fn leave(&self, owner: Uuid, lines: &[String]) -> Result<(), Error> {
+        sqlx::query(
+            "/* store::jobs::leave */
+             UPDATE line SET lease_owner = NULL, lease_until = NULL WHERE name = ANY ($2) AND lease_owner = $1",
+        )
+        .bind(owner)
+        .bind(lines)
+        .execute(&self.pool)
+        .await
+        .map_err(failed("store::jobs::leave"))?;
+        Ok(())
+    }
+
     /// Tells that `owner` lives: all its leases end `time` from now. Returns the meters it still holds, in order; work on
     /// others has to stop.
     ///
@@ -148,7 +176,9 @@ impl Store {
     /// [`Error::Unavailable`], [`Error::Contended`].
     pub async fn renew(&self, owner: Uuid, time: Duration) -> Result<Vec<MeterId>, Error> {
         let mut held: Vec<MeterId> = sqlx::query_scalar(
-            "/* store::jobs::renew */ UPDATE meter SET lease_until = now() + $2 WHERE lease_owner = $1 RETURNING id",
+            "/* store::jobs::renew */
+             WITH lines AS (UPDATE line SET lease_until = now() + $2 WHERE lease_owner = $1)
+             UPDATE meter SET lease_until = now() + $2 WHERE lease_owner = $1 RETURNING id",
         )
         .bind(owner)
         .bind(interval(time))
@@ -162,6 +192,7 @@ impl Store {
     /// Ends leases whose owner gave no sign of life: their running jobs are due again, or failed when they have been started
     /// [`DEATHS`] times more than they may: the death of a collector is not the job's fault, but a job that kills it each
     /// time has to end. A command has a deadline instead. At most 1000 meters a call. Returns how many jobs came free.
+    /// A line of such an owner can be leased by others as it is.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Contended`].
@@ -195,7 +226,8 @@ impl Store {
     pub async fn release(&self, owner: Uuid) -> Result<u64, Error> {
         let done = sqlx::query(
             "/* store::jobs::release */
-             WITH freed AS (
+             WITH lines AS (UPDATE line SET lease_owner = NULL, lease_until = NULL WHERE lease_owner = $1),
+             freed AS (
                  UPDATE meter SET lease_owner = NULL, lease_until = NULL WHERE lease_owner = $1 RETURNING id)
              UPDATE job j SET state = 'due', lease_owner = NULL, due_at = now(), attempts = greatest(j.attempts - 1, 0)
              FROM freed f WHERE j.meter_id = f.id AND j.state = 'running' AND j.lease_owner = $1",

@@ -17,17 +17,35 @@ use super::{CommandKind, Error, JobKind, Policy, Security, Store, failed};
 /// Most jobs of one meter that one statement takes.
 const JOBS_PER_METER: i64 = 32;
 
-/// `picked` locks the meters and skips those that another owner is just taking. Everything after it sees only those.
+/// Queued jobs that are looked at for each meter that is wanted, so that one group or another collector does not hide what stands behind it.
+const CANDIDATES: i64 = 8;
+
+/// `picked` locks the meters with their lines and skips those that another owner is just taking. Everything after it sees only those.
+/// A line that is ours already has its session, and so none of its group's room is needed. The room of a group is counted by jobs, which
+/// are more than sessions: what is left out is taken by the next statement.
 /// A job is checked again where it is updated, because a person may have called it off in between. A command is armed: from here on something
 /// may be on the wire, and one that was armed before and did not end is in doubt. Orders to one switch are carried out in the order in which
 /// they were accepted. The counter row is made with the first reservation.
 const LEASE: &str = "/* store::jobs::lease */
-WITH picked AS (
-    SELECT m.id FROM job j JOIN meter m ON m.id = j.meter_id
+WITH candidates AS MATERIALIZED (
+    SELECT j.meter_id, j.priority, j.due_at,
+        CASE WHEN j.priority < $9 AND l.lease_owner IS DISTINCT FROM $1 THEN m.throttle_group END AS throttle_group
+    FROM job j JOIN meter m ON m.id = j.meter_id JOIN line l ON l.name = m.line
     WHERE j.state = 'due' AND j.due_at <= now() AND j.priority >= $7
         AND m.state = 'active' AND (m.lease_owner IS NULL OR m.lease_owner = $1)
-        AND (j.priority >= $9 OR m.address <> ALL ($8))
-    ORDER BY j.priority DESC, j.due_at LIMIT $2 FOR UPDATE OF m SKIP LOCKED),
+        AND (l.lease_owner IS NULL OR l.lease_owner = $1 OR l.lease_until < now())
+        AND (j.priority >= $9 OR m.line <> ALL ($8)
+            AND (l.lease_owner = $1 OR m.throttle_group IS NULL OR m.throttle_group <> ALL ($12)))
+    ORDER BY j.priority DESC, j.due_at LIMIT $2 * $13),
+placed AS (
+    SELECT c.*, row_number() OVER (PARTITION BY throttle_group ORDER BY priority DESC, due_at) AS place FROM candidates c),
+picked AS (
+    SELECT m.id FROM placed c JOIN meter m ON m.id = c.meter_id JOIN line l ON l.name = m.line
+    LEFT JOIN unnest($10::text[], $11::int4[]) AS r (name, room) ON r.name = c.throttle_group
+    WHERE (c.throttle_group IS NULL OR c.place <= coalesce(r.room, $14))
+        AND m.state = 'active' AND (m.lease_owner IS NULL OR m.lease_owner = $1)
+        AND (l.lease_owner IS NULL OR l.lease_owner = $1 OR l.lease_until < now())
+    ORDER BY c.priority DESC, c.due_at LIMIT $2 FOR NO KEY UPDATE OF m, l SKIP LOCKED),
 waiting AS (
     SELECT j.id, row_number() OVER (PARTITION BY j.meter_id ORDER BY j.priority DESC, j.due_at, j.id) AS place
     FROM job j WHERE j.meter_id IN (SELECT id FROM picked) AND j.state = 'due' AND j.due_at <= now() AND j.priority >= $7
@@ -41,6 +59,8 @@ armed AS (
 leased AS (
     UPDATE meter m SET lease_owner = $1, lease_until = now() + $4
     WHERE m.id IN (SELECT meter_id FROM taken) RETURNING m.*),
+lines AS (
+    UPDATE line l SET lease_owner = $1, lease_until = now() + $4 WHERE l.name IN (SELECT line FROM leased)),
 wanted AS (
     SELECT l.id, count(*) * $5 AS size FROM leased l JOIN taken t ON t.meter_id = l.id
     WHERE EXISTS (SELECT FROM meter_secret s WHERE s.meter_id = l.id AND s.encryption_key IS NOT NULL) GROUP BY l.id),
@@ -49,7 +69,9 @@ reserved AS (
     ON CONFLICT (meter_id) DO UPDATE SET next = c.next + EXCLUDED.next - 1
         WHERE c.next + EXCLUDED.next - 1 <= 4294967295
     RETURNING c.meter_id, c.next)
-SELECT l.id AS meter, l.serial, l.model, l.address, l.device_address, l.subunit, l.server_sap, l.client_sap, l.zone, l.security, l.client_title,
+SELECT l.id AS meter, l.serial, l.model, l.line, coalesce(w.address, l.address) AS address,
+    CASE WHEN w.place IS NULL THEN l.device_address ELSE w.device_address END AS device_address, l.subunit, l.throttle_group,
+    l.server_sap, l.client_sap, l.zone, l.security, l.client_title,
     l.suite, l.policy, l.meter_public_key, l.system_title, s.password, s.encryption_key, s.authentication_key, s.signing_key, r.next AS counters_end,
     t.id AS job, t.kind, t.obis, t.from_ts, t.to_ts, t.priority, t.attempts, t.request_id, t.trace_parent,
     p.last_ts, p.layout_id,
@@ -57,9 +79,10 @@ SELECT l.id AS meter, l.serial, l.model, l.address, l.device_address, l.subunit,
     a.id AS command, a.kind AS command_kind, a.deadline, a.in_doubt, a.progress_total, o.arguments,
     CASE WHEN p.layout_id <> ALL ($6) THEN layout_json(p.layout_id) END AS layout
 FROM leased l JOIN taken t ON t.meter_id = l.id
+LEFT JOIN meter_path w ON w.meter_id = l.id AND w.place = l.path
 LEFT JOIN reserved r ON r.meter_id = l.id
 LEFT JOIN meter_secret s ON s.meter_id = l.id
-LEFT JOIN meter d ON d.serial = concentrator_of(l.address)
+LEFT JOIN meter d ON d.serial = concentrator_of(coalesce(w.address, l.address))
 LEFT JOIN armed a ON a.job_id = t.id
 LEFT JOIN command_order o ON o.id = a.order_id
 LEFT JOIN meter_profile p ON t.kind = 'read_profile' AND p.meter_id = l.id AND p.obis = t.obis
@@ -71,9 +94,11 @@ struct Row {
     meter: i32,
     serial: String,
     model: String,
+    line: String,
     address: String,
     device_address: Option<i64>,
     subunit: Option<i16>,
+    throttle_group: Option<String>,
     server_sap: i32,
     client_sap: i32,
     zone: String,
@@ -121,6 +146,11 @@ pub(super) async fn lease(
     // The cache may drop a layout while the statement runs; what is known is held on to until the rows are read.
     let known: BTreeMap<i32, Arc<Layout>> = store.layouts.known();
     let ids: Vec<i32> = known.keys().copied().collect();
+    let full = wanted.rooms.iter().filter(|(_, room)| **room == 0).map(|(name, _)| name.clone());
+    let full: Vec<String> = full.collect();
+    let rooms = wanted.rooms.values().map(|room| i32::try_from(*room).unwrap_or(i32::MAX));
+    let rooms: Vec<i32> = rooms.collect();
+    let names: Vec<String> = wanted.rooms.into_keys().collect();
     let rows: Vec<Row> = sqlx::query_as(LEASE)
         .bind(owner)
         .bind(i64::from(wanted.meters))
@@ -131,6 +161,11 @@ pub(super) async fn lease(
         .bind(wanted.least_priority)
         .bind(wanted.busy)
         .bind(URGENT)
+        .bind(names)
+        .bind(rooms)
+        .bind(full)
+        .bind(CANDIDATES)
+        .bind(i64::from(wanted.room))
         .fetch_all(&store.pool)
         .await
         .map_err(failed("store::jobs::lease"))?;
@@ -182,7 +217,9 @@ fn meter(row: &Row) -> Result<Leased, Error> {
         meter: row.meter,
         serial: row.serial.clone(),
         model: row.model.clone(),
+        line: row.line.clone(),
         address: row.address.clone(),
+        throttle_group: row.throttle_group.clone(),
         device_address: row.device_address.map(|address| small("device address", address)).transpose()?,
         subunit: row.subunit.map(|subunit| small("sub-unit", subunit)).transpose()?,
         via: via(row),

@@ -15,6 +15,7 @@ mod digest;
 mod ends;
 mod error;
 pub mod firmware;
+mod give_back;
 pub mod job_list;
 pub mod jobs;
 pub mod layouts;
