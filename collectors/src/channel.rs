@@ -3,7 +3,7 @@ use std::sync::{Arc, atomic::AtomicUsize};
 use tokio::{sync::mpsc, time::Instant};
 
 use crate::{
-    Clock, Dialer, Instruments, Limits, Report, SystemClock, Work,
+    Clock, Dialer, Instruments, Limits, Reach, Report, SystemClock, Work,
     inbox::Inbox,
     serve::{Outlets, serve},
     station::Session,
@@ -36,7 +36,7 @@ impl Channel {
         dialer: Dialer,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let outlets = Outlets { reads: reports.clone(), orders: reports };
+        let outlets = Outlets { reads: reports.clone(), orders: reports, reach: Arc::default() };
         Self { session: Session::new(dialer, limits, clock), outlets, backlog: Arc::default() }
     }
 
@@ -57,6 +57,11 @@ impl Channel {
     /// How many works wait in the channel, apart from those that it has not received yet; it goes on counting while the channel runs.
     pub fn backlog(&self) -> Arc<AtomicUsize> {
         Arc::clone(&self.backlog)
+    }
+
+    /// Whether the meters behind the line are reached; it goes on counting while the channel runs.
+    pub fn reach(&self) -> Arc<Reach> {
+        Arc::clone(&self.outlets.reach)
     }
 
     /// Runs until no work came for [`Limits::linger`] or the meter hung up meanwhile, until the senders of `work` are gone

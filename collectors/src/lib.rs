@@ -40,6 +40,7 @@ mod limits;
 mod line;
 mod order;
 mod protocol_log;
+mod reach;
 mod seed;
 mod serve;
 mod station;
@@ -63,6 +64,7 @@ pub use limits::Limits;
 pub use line::{Dialer, FailingDialer, Faults, MemoryDialer};
 pub use order::{Finding, Outcome, Switch, SwitchTo, Terms};
 pub use protocol_log::{Knobs, Layers, ProtocolLog};
+pub use reach::Reach;
 pub use seed::Seed;
 pub use tariff::{Activation, HeldTariff, PushTariff, TariffObjects};
 pub use work::{

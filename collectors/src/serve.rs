@@ -1,12 +1,12 @@
 //! One work from its first request to the report of its end.
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use tokio::{sync::mpsc, time::Instant};
 use tracing::Instrument as _;
 
 use crate::{
-    Event, Failure, Report, Work,
+    Event, Failure, Reach, Report, Work,
     diagnosis::{Setback, Stage},
     inbox::Inbox,
     line::LineError,
@@ -24,6 +24,8 @@ pub(crate) struct Outlets {
     pub(crate) reads: mpsc::Sender<Report>,
     /// Those of orders.
     pub(crate) orders: mpsc::Sender<Report>,
+    /// Counts whether meters were reached.
+    pub(crate) reach: Arc<Reach>,
 }
 
 impl Outlets {
@@ -55,7 +57,7 @@ pub(crate) fn serve<'a>(
             None => {
                 let begun = Instant::now();
                 let mut turn = Turn::new(session, inbox, &work, outlets);
-                match task::run(&mut turn, &work.task).await {
+                let outcome = match task::run(&mut turn, &work.task).await {
                     Ok(done) => Ok(turn.covered(done)),
                     Err(Setback::NobodyListens) => return Err(NobodyListens),
                     Err(setback) => {
@@ -63,7 +65,9 @@ pub(crate) fn serve<'a>(
                         note(session, &work, &setback, &failure, begun.elapsed());
                         Err(failure)
                     }
-                }
+                };
+                outlets.reach.count(&outcome);
+                outcome
             }
         };
         if let Err(failure) = &outcome {

@@ -6,6 +6,7 @@
 
 mod image;
 pub mod knobs;
+mod throttle;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ami_proto::v1::ImageHeader;
-use collectors::{Channel, Dialer, ImageOctets, Instruments, Limits, Report, SystemClock, Work};
+use collectors::{Channel, Dialer, ImageOctets, Instruments, Limits, Reach, Report, SystemClock, Work};
 use dlms::security::Wear;
 use models::Model;
 use sqlx::postgres::PgListener;
@@ -30,12 +31,22 @@ use crate::store::jobs::{Leased, URGENT, Wanted};
 use crate::store::{JOB_CHANNEL, Store};
 use crate::telemetry::metrics;
 use image::StoredImage;
+use throttle::Throttles;
 
 /// How often the queue is looked at when nobody says that there is something new.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How long several wake-ups are gathered before the queue is looked at, so that a burst of them costs one statement.
 const GATHER: Duration = Duration::from_millis(3);
+
+/// How long a look at the queue may take without anybody minding.
+const CHEAP_LOOK: Duration = Duration::from_millis(20);
+
+/// How many times as long as a look took beyond that, and found less than there was room for, only what is urgent is looked for.
+const REST: u32 = 4;
+
+/// The longest such rest. Lines have work for longer.
+const LONGEST_REST: Duration = Duration::from_secs(5);
 
 /// Meters that one statement leases at most, so that its transaction stays short.
 const MOST_AT_ONCE: usize = 32;
@@ -63,6 +74,9 @@ pub struct Collector {
     lanes: BTreeMap<String, Lane>,
     /// Lines that channels have left and that are still leased.
     left: BTreeSet<String>,
+    throttles: Throttles,
+    /// Until when the queue is only looked at for what is urgent.
+    rests_until: Instant,
     /// Told by every channel that ends.
     ended: Arc<Notify>,
     /// When late commands were last looked for.
@@ -95,6 +109,9 @@ struct Lane {
     works: mpsc::Sender<Work>,
     /// Works that the channel has received and that wait.
     backlog: Arc<AtomicUsize>,
+    /// The group whose room it takes: that of the first meter it was opened for.
+    group: Option<String>,
+    reach: Arc<Reach>,
     task: JoinHandle<()>,
 }
 
@@ -122,6 +139,7 @@ impl Collector {
             Some(faults) => Dialer::System.failing(faults.into()),
             None => Dialer::System,
         };
+        let throttles = Throttles::new(&config);
         Self {
             store,
             owner,
@@ -132,6 +150,8 @@ impl Collector {
             dialer,
             lanes: BTreeMap::new(),
             left: BTreeSet::new(),
+            throttles,
+            rests_until: Instant::now(),
             ended: Arc::default(),
             expired_at: Instant::now(),
         }
@@ -160,24 +180,49 @@ impl Collector {
 
     /// Fills the free places with due work.
     async fn lease(&mut self) -> Found {
+        self.observe();
         self.leave().await;
         let room = self.room();
         let urgent_only = room.least_priority == URGENT;
-        if room.meters == 0 {
+        let wanted = room.meters as usize;
+        if wanted == 0 {
             return Found::NoRoom;
         }
+        let begun = Instant::now();
         match self.store.lease(self.owner, room, self.config.lease, self.config.counters_per_lease).await {
-            Ok(leased) if leased.is_empty() && urgent_only => Found::NoRoom,
-            Ok(leased) if leased.is_empty() => Found::Nothing,
             Ok(leased) => {
-                for meter in leased {
-                    self.dispatch(meter).await;
+                if leased.len() < wanted {
+                    self.rest(begun.elapsed());
                 }
-                Found::Work
+                match (leased.is_empty(), urgent_only) {
+                    (false, _) => {
+                        for meter in leased {
+                            self.dispatch(meter).await;
+                        }
+                        Found::Work
+                    }
+                    (true, true) => Found::NoRoom,
+                    (true, false) => Found::Nothing,
+                }
             }
             Err(error) => {
                 warn!(%error, "no work could be leased");
                 Found::Nothing
+            }
+        }
+    }
+
+    /// Lets the database do other things for a while when a look took long: much is due then that can not be leased now.
+    fn rest(&mut self, took: Duration) {
+        let pause = took.saturating_sub(CHEAP_LOOK).saturating_mul(REST).min(LONGEST_REST);
+        self.rests_until = Instant::now() + pause;
+    }
+
+    /// Tells the throttle groups what came of their works.
+    fn observe(&mut self) {
+        for lane in self.lanes.values() {
+            if let Some(group) = &lane.group {
+                self.throttles.ended(group, lane.reach.take());
             }
         }
     }
@@ -197,17 +242,23 @@ impl Collector {
     }
 
     /// How many meters may be leased now. When all places are taken, the reserve is left for what is urgent.
-    fn room(&self) -> Wanted {
-        let free = |places: u32| (places as usize).saturating_sub(self.lanes.len()).min(MOST_AT_ONCE);
+    fn room(&mut self) -> Wanted {
+        let open = self.lanes.len();
+        let free = |places: u32| (places as usize).saturating_sub(open).min(MOST_AT_ONCE);
         let meters = |free: usize| u32::try_from(free).unwrap_or(u32::MAX);
-        let busy =
-            self.lanes.iter().filter(|(_, lane)| lane.is_busy()).map(|(line, _)| line.clone()).collect();
+        let all = self.config.max_sessions.saturating_add(self.config.urgent_sessions);
         match free(self.config.max_sessions) {
-            0 => {
-                let all = self.config.max_sessions.saturating_add(self.config.urgent_sessions);
-                Wanted { least_priority: URGENT, ..Wanted::any(meters(free(all))) }
+            0 => Wanted { least_priority: URGENT, ..Wanted::any(meters(free(all))) },
+            free if self.rests_until > Instant::now() => {
+                Wanted { least_priority: URGENT, ..Wanted::any(meters(free)) }
             }
-            free => Wanted { busy, ..Wanted::any(meters(free)) },
+            free => {
+                let busy = self.lanes.iter().filter(|(_, lane)| lane.is_busy());
+                let busy = busy.map(|(line, _)| line.clone()).collect();
+                self.throttles.open(self.lanes.values().filter_map(|lane| lane.group.as_deref()));
+                let (rooms, room) = (self.throttles.rooms(), self.throttles.room());
+                Wanted { busy, rooms, room, ..Wanted::any(meters(free)) }
+            }
         }
     }
 
@@ -233,12 +284,12 @@ impl Collector {
             return;
         }
         for work in works {
-            self.send(&leased.line, work).await;
+            self.send((&leased.line, leased.throttle_group.as_deref()), work).await;
         }
     }
 
     /// Gives work to the channel of a line, which is made when there is none that takes more.
-    async fn send(&mut self, line: &str, work: Work) {
+    async fn send(&mut self, (line, group): (&str, Option<&str>), work: Work) {
         let work = match self.lanes.get(line) {
             Some(lane) => match lane.works.send(work).await {
                 Ok(()) => return,
@@ -247,7 +298,8 @@ impl Collector {
             None => work,
         };
         let before = self.lanes.remove(line).map(|lane| lane.task);
-        let lane = self.open(line, before, work).await;
+        let group = group.map(str::to_owned);
+        let lane = Lane { group, ..self.open(line, before, work).await };
         self.left.remove(line);
         self.lanes.insert(line.to_owned(), lane);
     }
@@ -269,7 +321,7 @@ impl Collector {
             Channel::with(limits, self.writer(line).clone(), self.dialer.clone(), Arc::new(SystemClock))
                 .orders_to(self.writers.orders.clone())
                 .seen_through(Arc::clone(&self.instruments));
-        let (backlog, ended) = (channel.backlog(), Arc::clone(&self.ended));
+        let (backlog, reach, ended) = (channel.backlog(), channel.reach(), Arc::clone(&self.ended));
         let task = tokio::spawn(async move {
             if let Some(before) = before {
                 // Its outcome was reported; only that it is over counts here.
@@ -278,7 +330,7 @@ impl Collector {
             channel.run(queue).await;
             ended.notify_one();
         });
-        Lane { works, backlog, task }
+        Lane { works, backlog, group: None, reach, task }
     }
 
     /// The queue of the writer that stores what comes over this line.

@@ -151,6 +151,14 @@ pub struct Collector {
     /// Further meters that are talked to when `max_sessions` are busy and something urgent was ordered, such as a disconnect.
     /// Default 32, from 1 to 10000.
     pub urgent_sessions: u32,
+    /// Lines with meters of one throttle group that are open at the same time, before anything is known of the group. From there on the
+    /// number follows what is observed: one more when a round of works reached its meters, half as many when more than one in eight did
+    /// not. Default 64, from `group_floor` to `group_ceiling`.
+    pub group_start: u32,
+    /// The least that a group is slowed down to. Default 2, from 1 to 100000.
+    pub group_floor: u32,
+    /// The most that a group may have. Default 512, from 1 to 100000.
+    pub group_ceiling: u32,
     /// How long to wait for a connection. Default 10s, from 100ms to 5m.
     #[serde(with = "humantime_serde")]
     pub connect_timeout: Duration,
@@ -329,6 +337,9 @@ impl Default for Collector {
         Self {
             max_sessions: 512,
             urgent_sessions: 32,
+            group_start: 64,
+            group_floor: 2,
+            group_ceiling: 512,
             connect_timeout: Duration::from_secs(10),
             response_timeout: Duration::from_secs(10),
             linger: Duration::from_secs(2),

@@ -93,6 +93,13 @@ impl Config {
         let collector = &self.collector;
         within("collector.max_sessions", collector.max_sessions, 1..=100_000)?;
         within("collector.urgent_sessions", collector.urgent_sessions, 1..=10_000)?;
+        within("collector.group_ceiling", collector.group_ceiling, 1..=100_000)?;
+        within("collector.group_floor", collector.group_floor, 1..=collector.group_ceiling)?;
+        within(
+            "collector.group_start",
+            collector.group_start,
+            collector.group_floor..=collector.group_ceiling,
+        )?;
         lasts("collector.connect_timeout", collector.connect_timeout, 100, 5 * MINUTE * 1_000)?;
         lasts("collector.response_timeout", collector.response_timeout, 100, 5 * MINUTE * 1_000)?;
         lasts("collector.linger", collector.linger, 0, 10 * MINUTE * 1_000)?;
@@ -254,6 +261,8 @@ mod tests {
                 "api.plaintext_role",
             ),
             ("[collector]\nmax_sessions = 0", "collector.max_sessions"),
+            ("[collector]\ngroup_floor = 0", "collector.group_floor"),
+            ("[collector]\ngroup_start = 513", "collector.group_start"),
             ("[collector]\nlease = '1s'", "collector.lease"),
             ("[collector]\ncounters_per_lease = 1", "collector.counters_per_lease"),
             ("[collector.faults]\nloss_ppm = 1000001", "collector.faults.loss_ppm"),
