@@ -84,6 +84,8 @@ pub(crate) enum Command {
     Jobs(JobsArgs),
     /// Log what a meter and the head-end say to each other, for a limited time.
     Trace(TraceArgs),
+    /// Show the throttle groups that are at work or were slowed down: how many lines of each are open, and how many may be.
+    Groups,
     /// Keep firmware images and install them.
     #[command(subcommand)]
     Firmware(Firmware),

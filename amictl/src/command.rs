@@ -7,6 +7,7 @@ mod decode;
 mod discover;
 mod firmware;
 mod follow;
+mod groups;
 mod import;
 mod jobs;
 mod meters;
@@ -67,6 +68,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
             None => trace::set(channel, args, &mut stdout(plain)).await,
             Some(TraceCommand::List) => trace::list(channel, &mut stdout(plain)).await,
         },
+        Command::Groups => groups::run(channel, &mut stdout(plain)).await,
         Command::Firmware(command) => firmware::run(channel, command, &mut stdout(plain)).await,
         Command::Decode(_) | Command::Completions { .. } => Ok(()),
     }

@@ -3,6 +3,7 @@
 mod alarm;
 mod command;
 mod decode;
+mod group;
 mod image;
 mod job;
 mod meter;
@@ -14,6 +15,7 @@ pub(crate) use self::{
     alarm::{AlarmRow, FateRow, PushRow},
     command::{ChangeRow, CommandRow},
     decode::tree,
+    group::GroupRow,
     image::ImageRow,
     job::{CountRow, JobRow},
     meter::{MeterRow, ProfileRow},

@@ -221,8 +221,14 @@ impl Collector {
     /// Tells the throttle groups what came of their works.
     fn observe(&mut self) {
         for lane in self.lanes.values() {
-            if let Some(group) = &lane.group {
-                self.throttles.ended(group, lane.reach.take());
+            if let Some(group) = &lane.group
+                && self.throttles.ended(group, lane.reach.take())
+            {
+                warn!(
+                    group,
+                    "more than one in eight of its meters were not reached: half as many of its lines are open from now on"
+                );
+                metrics::group_halved();
             }
         }
     }
@@ -364,6 +370,11 @@ impl Collector {
                 debug!(meters = held.len(), "leases renewed");
             }
             Err(error) => warn!(%error, "leases could not be renewed"),
+        }
+        let groups: Vec<_> = self.throttles.groups().collect();
+        metrics::groups_slowed(self.throttles.slowed());
+        if let Err(error) = self.store.note_throttles(self.owner, &groups, self.config.lease * 2).await {
+            warn!(%error, "throttle groups could not be noted");
         }
         match self.store.recover().await {
             Ok(0) => {}

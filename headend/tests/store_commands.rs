@@ -153,7 +153,7 @@ async fn a_collector_that_dies_leaves_its_command_in_doubt() {
     place(&database, &order("k", &[database.meter("S1")])).await;
     let (dead, alive) = (Uuid::new_v4(), Uuid::new_v4());
     lease(&database, dead).await.unwrap();
-    database.sql("UPDATE meter SET lease_until = now() - interval '1 s'");
+    database.collectors_die();
     assert_eq!(database.store.recover().await.unwrap(), 1);
     let (meter, job, command) = lease(&database, alive).await.unwrap();
     assert!(command.in_doubt, "something may have been sent");

@@ -22,16 +22,6 @@ fn failed(meter: i32, job: i64, reason: Reason, expected_counter: Option<u32>) -
     Report { job, meter, event: Event::Ended(Err(failure)) }
 }
 
-/// Time passes in which no collector gives a sign of life.
-fn die(database: &Database) {
-    for table in ["meter", "line"] {
-        let past = format!(
-            "UPDATE {table} SET lease_until = now() - interval '1 second' WHERE lease_owner IS NOT NULL"
-        );
-        database.sql(&past);
-    }
-}
-
 fn jobs(leased: &[Leased]) -> Vec<i64> {
     leased.iter().flat_map(|meter| meter.jobs.iter().map(|job| job.id)).collect()
 }
@@ -125,7 +115,7 @@ async fn a_lease_that_ended_gives_its_jobs_back_and_the_late_owner_ends_nothing(
         [0_i64; 0],
         "it is taken"
     );
-    die(&database);
+    database.collectors_die();
     assert_eq!(database.store.recover().await, Ok(1));
     assert_eq!(jobs(&database.store.lease(alive, Wanted::any(5), MINUTE, 10).await.unwrap()), [job]);
     assert_eq!(
@@ -160,7 +150,7 @@ async fn a_job_that_kills_its_collector_each_time_fails_in_the_end() {
     let most = 2 + DEATHS;
     for attempt in 1..=most {
         assert_eq!(database.store.lease(Uuid::new_v4(), Wanted::any(5), MINUTE, 10).await.unwrap().len(), 1);
-        die(&database);
+        database.collectors_die();
         assert_eq!(database.store.recover().await, Ok(1));
         let state = if attempt < most { "due" } else { "failed" };
         assert_eq!(
@@ -418,12 +408,12 @@ async fn a_line_stays_with_its_owner_until_the_channel_has_left_it() {
     store.leave(first, &["bus0:1".into()]).await.unwrap();
     assert_eq!(store.lease(second, Wanted::any(5), MINUTE, 0).await.unwrap().len(), 1);
 
-    die(&database);
+    database.collectors_die();
     assert_eq!(store.renew(second, MINUTE).await.unwrap().len(), 1);
     database
         .sql("INSERT INTO job (meter_id, kind) SELECT id, 'identify' FROM meter WHERE lease_owner IS NULL");
     assert!(store.lease(first, Wanted::any(5), MINUTE, 0).await.unwrap().is_empty(), "who lives keeps it");
-    die(&database);
+    database.collectors_die();
     assert_eq!(store.lease(first, Wanted::any(5), MINUTE, 0).await.unwrap().len(), 1, "the dead lose it");
     store.release(first).await.unwrap();
     assert_eq!(database.sql("SELECT count(*) FROM line WHERE lease_owner IS NOT NULL"), "0");

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use ami_proto::v1::diagnostics_service_server::DiagnosticsService;
 use ami_proto::v1::{
-    ListProtocolLogsRequest, ListProtocolLogsResponse, ProtocolLayers, ProtocolLog, SetProtocolLogRequest,
-    SetProtocolLogResponse, protocol_log, set_protocol_log_request::Subject as Asked,
+    ListProtocolLogsRequest, ListProtocolLogsResponse, ListThrottleGroupsRequest, ListThrottleGroupsResponse,
+    ProtocolLayers, ProtocolLog, SetProtocolLogRequest, SetProtocolLogResponse, ThrottleGroup, protocol_log,
+    set_protocol_log_request::Subject as Asked,
 };
 use collectors::Layers;
 use tonic::{Request, Response, Status};
@@ -15,6 +16,7 @@ use super::status::Refusal;
 use super::{Parts, check, convert};
 use crate::store::Store;
 use crate::store::protocol_log::{self as stored, MOST, Setting, Subject};
+use crate::store::throttles::Throttle;
 
 /// How long is logged when the client does not care.
 const DEFAULT_TIME: Duration = Duration::from_secs(600);
@@ -92,6 +94,24 @@ impl DiagnosticsService for Diagnostics {
     ) -> Result<Response<ListProtocolLogsResponse>, Status> {
         let logs = self.store.protocol_logs().await.map_err(Refusal::from)?;
         Ok(Response::new(ListProtocolLogsResponse { logs: logs.into_iter().map(shown).collect() }))
+    }
+
+    async fn list_throttle_groups(
+        &self,
+        _: Request<ListThrottleGroupsRequest>,
+    ) -> Result<Response<ListThrottleGroupsResponse>, Status> {
+        let groups = self.store.throttles().await.map_err(Refusal::from)?;
+        Ok(Response::new(ListThrottleGroupsResponse { groups: groups.into_iter().map(group).collect() }))
+    }
+}
+
+fn group(throttle: Throttle) -> ThrottleGroup {
+    ThrottleGroup {
+        name: throttle.name,
+        open: throttle.open.unsigned_abs(),
+        limit: throttle.most.unsigned_abs(),
+        collector: throttle.owner.to_string(),
+        noted_at: Some(convert::stored(throttle.noted_at)),
     }
 }
 

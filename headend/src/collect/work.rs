@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use ami_proto::v1::ImageHeader;
 use collectors::{
-    Address, Event, Failure, ImageOctets, ProfileRange, Reason, RegisterRequest, Report, Seed, Station, Task, Via, Work,
+    Address, Event, Failure, ImageOctets, ProfileRange, Reason, RegisterRequest, Report, Seed, Station, Task,
+    Via, Work,
 };
 use dlms::client::Counters;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};

@@ -78,15 +78,17 @@ async fn change(connection: &mut PgConnection, meters: &[Held], ends: &[End]) ->
     for (meter, path) in ids.iter().zip(&paths) {
         info!(meter, path, "the next attempt at the meter takes another way");
     }
-    // A line that the inventory named instead of the address stays.
+    // A line that the inventory named instead of the address stays. What failed on the way before waits only when all ways were tried.
     sqlx::query(
         "/* store::give_back::change */
-         UPDATE meter m SET path = c.path, path_since = CASE WHEN c.path > 0 THEN now() END,
+         WITH changed AS (UPDATE meter m SET path = c.path, path_since = CASE WHEN c.path > 0 THEN now() END,
              line = CASE
                  WHEN m.line = coalesce((SELECT p.line FROM meter_path p WHERE p.meter_id = m.id AND p.place = m.path), address_line(m.address))
                  THEN coalesce((SELECT p.line FROM meter_path p WHERE p.meter_id = m.id AND p.place = c.path), address_line(m.address))
                  ELSE m.line END
-         FROM unnest($1::int4[], $2::int2[]) AS c (id, path) WHERE m.id = c.id",
+         FROM unnest($1::int4[], $2::int2[]) AS c (id, path) WHERE m.id = c.id RETURNING m.id, m.path)
+         UPDATE job j SET due_at = now() FROM changed c
+         WHERE j.meter_id = c.id AND c.path > 0 AND j.state = 'due' AND j.due_at > now() AND j.reason IN ('no_route', 'refused', 'timeout')",
     )
     .bind(ids)
     .bind(paths)

@@ -227,6 +227,7 @@ impl Store {
         let done = sqlx::query(
             "/* store::jobs::release */
              WITH lines AS (UPDATE line SET lease_owner = NULL, lease_until = NULL WHERE lease_owner = $1),
+             groups AS (DELETE FROM throttle WHERE owner = $1),
              freed AS (
                  UPDATE meter SET lease_owner = NULL, lease_until = NULL WHERE lease_owner = $1 RETURNING id)
              UPDATE job j SET state = 'due', lease_owner = NULL, due_at = now(), attempts = greatest(j.attempts - 1, 0)

@@ -32,6 +32,7 @@ pub mod readings;
 pub mod registers;
 mod tally;
 mod tariffs;
+pub mod throttles;
 mod words;
 
 use std::collections::BTreeSet;

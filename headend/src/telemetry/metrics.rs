@@ -43,6 +43,8 @@ struct Metrics {
     commands_open: Gauge<u64>,
     pushes: Counter<u64>,
     meters_leased: Gauge<u64>,
+    groups_slowed: Gauge<u64>,
+    groups_halved: Counter<u64>,
     captures: Counter<u64>,
     registers: Counter<u64>,
     batch_duration: Histogram<f64>,
@@ -74,6 +76,14 @@ impl Metrics {
             commands_open: gauge("headend.commands.open", "Commands that have not come to their end."),
             pushes: counter("headend.pushes", "Pushes of meters and what became of them."),
             meters_leased: gauge("headend.meters.leased", "Meters that this process works on."),
+            groups_slowed: gauge(
+                "headend.groups.slowed",
+                "Throttle groups that may have fewer lines open than at first.",
+            ),
+            groups_halved: counter(
+                "headend.groups.halved",
+                "Times that the lines of a throttle group were halved.",
+            ),
             captures: counter("headend.captures.stored", "Captures of profiles that were stored."),
             registers: counter("headend.registers.stored", "Values of registers that were stored."),
             batch_duration: seconds("headend.batch.duration", "Time to store a batch, attempts included."),
@@ -105,6 +115,8 @@ pub(super) fn read_by(provider: SdkMeterProvider) {
     }
     METRICS.registers.add(0, &[]);
     METRICS.meters_leased.record(0, &[]);
+    METRICS.groups_slowed.record(0, &[]);
+    METRICS.groups_halved.add(0, &[]);
 }
 
 /// Whether anybody reads: what is only asked for to be counted need not be asked for otherwise.
@@ -155,6 +167,16 @@ pub fn commands_open(counts: &[OpenCommands]) {
 /// How many meters this process holds leases of.
 pub fn meters_leased(meters: usize) {
     METRICS.meters_leased.record(meters as u64, &[]);
+}
+
+/// How many throttle groups this process slows down.
+pub fn groups_slowed(groups: usize) {
+    METRICS.groups_slowed.record(groups as u64, &[]);
+}
+
+/// Half as many lines of a throttle group may be open.
+pub fn group_halved() {
+    METRICS.groups_halved.add(1, &[]);
 }
 
 /// A batch of so many reports was stored.

@@ -99,6 +99,14 @@ impl Database {
         String::from_utf8(output.stderr).unwrap()
     }
 
+    /// Time passes in which no collector gives a sign of life.
+    pub(crate) fn collectors_die(&self) {
+        for table in ["meter", "line"] {
+            let past = "lease_until = now() - interval '1 second' WHERE lease_owner IS NOT NULL";
+            self.sql(&format!("UPDATE {table} SET {past}"));
+        }
+    }
+
     pub(crate) fn meter(&self, serial: &str) -> MeterId {
         let made = format!(
             "INSERT INTO meter (serial, model, address, server_sap, client_sap, zone, security) \

@@ -46,7 +46,10 @@ const RULES: &[Service] = &[
             ("ListQuarantine", View),
         ],
     ),
-    ("ami.v1.DiagnosticsService", &[("SetProtocolLog", Diagnose), ("ListProtocolLogs", View)]),
+    (
+        "ami.v1.DiagnosticsService",
+        &[("SetProtocolLog", Diagnose), ("ListProtocolLogs", View), ("ListThrottleGroups", View)],
+    ),
     ("ami.v1.TariffService", &[("CheckTariff", View), ("DiffTariff", ReadNow), ("PushTariff", PushTariff)]),
     (
         "ami.v1.FirmwareService",
