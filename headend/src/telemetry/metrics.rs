@@ -254,7 +254,24 @@ pub fn observe(instruments: Arc<Instruments>, queue: impl Fn() -> u64 + Send + S
             observer.observe(all.octets_received(), &[KeyValue::new("direction", "received")]);
         })
         .build();
+    observe_damage(&meter, &instruments);
+    let gauge = |name, help, read: Box<dyn Fn() -> u64 + Send + Sync>| {
+        let builder = meter.u64_observable_gauge(name).with_description(help);
+        builder.with_callback(move |observer| observer.observe(read(), &[])).build();
+    };
     let all = Arc::clone(&instruments);
+    gauge("headend.lines.open", "Lines to meters that are open.", Box::new(move || all.open_lines()));
+    gauge(
+        "headend.associations.open",
+        "Associations with meters that are open.",
+        Box::new(move || instruments.open_associations()),
+    );
+    gauge("headend.reports.waiting", "Reports of collectors that wait to be stored.", Box::new(queue));
+}
+
+/// Lets be read what goes wrong on lines, by itself and on purpose, and what the time of serial ones is used for.
+fn observe_damage(meter: &Meter, instruments: &Arc<Instruments>) {
+    let all = Arc::clone(instruments);
     meter
         .u64_observable_counter("headend.bad_frames")
         .with_description("HDLC frames that arrived damaged.")
@@ -264,14 +281,14 @@ pub fn observe(instruments: Arc<Instruments>, queue: impl Fn() -> u64 + Send + S
             }
         })
         .build();
-    let all = Arc::clone(&instruments);
+    let all = Arc::clone(instruments);
     meter
         .u64_observable_counter("headend.noise")
         .with_unit("By")
         .with_description("Octets that arrived on HDLC lines outside of whole frames.")
         .with_callback(move |observer| observer.observe(all.noise_octets(), &[]))
         .build();
-    let all = Arc::clone(&instruments);
+    let all = Arc::clone(instruments);
     meter
         .u64_observable_counter("headend.faults")
         .with_description("What lines did wrong on purpose.")
@@ -281,13 +298,13 @@ pub fn observe(instruments: Arc<Instruments>, queue: impl Fn() -> u64 + Send + S
             }
         })
         .build();
-    let all = Arc::clone(&instruments);
+    let all = Arc::clone(instruments);
     meter
         .u64_observable_counter("headend.collisions")
         .with_description("Times that what was sent on a serial line came back as something else.")
         .with_callback(move |observer| observer.observe(all.collisions(), &[]))
         .build();
-    let all = Arc::clone(&instruments);
+    let all = Arc::clone(instruments);
     meter
         .f64_observable_counter("headend.line")
         .with_unit("s")
@@ -302,18 +319,6 @@ pub fn observe(instruments: Arc<Instruments>, queue: impl Fn() -> u64 + Send + S
             }
         })
         .build();
-    let gauge = |name, help, read: Box<dyn Fn() -> u64 + Send + Sync>| {
-        let builder = meter.u64_observable_gauge(name).with_description(help);
-        builder.with_callback(move |observer| observer.observe(read(), &[])).build();
-    };
-    let all = Arc::clone(&instruments);
-    gauge("headend.lines.open", "Lines to meters that are open.", Box::new(move || all.open_lines()));
-    gauge(
-        "headend.associations.open",
-        "Associations with meters that are open.",
-        Box::new(move || instruments.open_associations()),
-    );
-    gauge("headend.reports.waiting", "Reports of collectors that wait to be stored.", Box::new(queue));
 }
 
 /// The name of a code, as in the protocol.
