@@ -2,7 +2,7 @@
 //! records out.
 //!
 //! No socket, no clock, no file. [`Document`] is what the concentrator has read of its meters by itself, whether it comes as a file or in a
-//! message; [`Request`] and [`Response`] are messages (SOAP 1.1), [`Fault`] is how it refuses. A document that is cut off or damaged gives what
+//! message; [`Request`] and [`Response`] are messages (SOAP 1.1), [`Fault`] is how it refuses, [`http`] is what stands around them. A document that is cut off or damaged gives what
 //! is whole in it, and says why the rest is missing.
 //!
 //! Names of elements are known without their name spaces, in whatever prefix they come. There are no entities but the five of XML, and none is ever
@@ -12,6 +12,7 @@ mod decimal;
 mod document;
 mod error;
 mod hex;
+pub mod http;
 mod ident;
 mod reading;
 mod soap;
