@@ -2,6 +2,7 @@
 
 mod alarms;
 mod codec;
+mod concentrator;
 mod fleet;
 mod machine;
 mod process;
@@ -17,6 +18,8 @@ pub(crate) enum Bench {
     Read(read::Arguments),
     /// Decodes a day of a load profile, plain, ciphered and from HDLC frames, and compares with a client in Python.
     Codec(codec::Arguments),
+    /// Reads nodes behind a concentrator and measures how much of the power line's time is in use.
+    Concentrator(concentrator::Arguments),
     /// Pushes a storm of last gasps at the head-end and measures when they reach subscribers.
     Alarms(alarms::Arguments),
     /// Disconnects and reconnects meters, idle and while a fleet is read, and measures when the outcome is known.
@@ -28,6 +31,7 @@ pub(crate) fn run(root: &std::path::Path, bench: &Bench) -> anyhow::Result<()> {
     match bench {
         Bench::Read(arguments) => read::run(root, arguments),
         Bench::Codec(arguments) => codec::run(root, arguments),
+        Bench::Concentrator(arguments) => concentrator::run(root, arguments),
         Bench::Alarms(arguments) => alarms::run(root, arguments),
         Bench::Switch(arguments) => switch::run(root, arguments),
     }

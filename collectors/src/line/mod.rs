@@ -288,6 +288,10 @@ impl Line {
             let mut stray = Vec::new();
             while !matches!(self.advance(&mut stray, deadline).await, Ok(Step::Disconnected) | Err(_)) {}
         }
+        // Where there are no links, an answer that comes late could be taken for one to a later question.
+        if self.is_silent && matches!(self.framing, Framing::Wrapper(_)) {
+            self.port.give_up();
+        }
         self.port
     }
 

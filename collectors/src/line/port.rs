@@ -120,6 +120,11 @@ impl Port {
         self.is_broken
     }
 
+    /// Nobody else is to speak over it.
+    pub(super) const fn give_up(&mut self) {
+        self.is_broken = true;
+    }
+
     /// Where it is counted.
     pub(crate) const fn instruments(&self) -> &Arc<Instruments> {
         self.held.instruments()
