@@ -47,6 +47,11 @@ impl Setback {
         Self::Protocol(Stage::Open, error)
     }
 
+    /// A message of a concentrator that is none, or not a whole one.
+    pub(crate) const fn message(error: p2lpc::Error) -> Self {
+        Self::Line(Stage::Open, LineError::Message(error))
+    }
+
     /// A row that could not be decoded: cut octets come from the line or the meter, everything else from other columns.
     pub(crate) const fn row(error: Error) -> Self {
         match error {
@@ -224,6 +229,17 @@ fn line(stage: Stage, error: &LineError, station: &Station, limits: &Limits) -> 
         LineError::Collision | LineError::NoEcho => unheard(error, &place, station),
         LineError::Interrupted => Failure::new(Reason::Cancelled, "Something more urgent went first."),
         LineError::Cut => Failure::new(Reason::LineCut, format!("{place} closed the connection{hint}.")),
+        LineError::Message(p2lpc::Error::Truncated { .. }) => Failure::new(
+            Reason::LineCut,
+            format!("What the concentrator of {place} said was cut off each time; check the line to it."),
+        ),
+        LineError::Message(error) => Failure::new(
+            Reason::MeterBrokeRules,
+            format!(
+                "What the concentrator of {place} said is no message of its web service ({error}); check that the address is that of the \
+                 service, then note its firmware and ask its maker."
+            ),
+        ),
         LineError::Damaged(error) if is_hdlc => Failure::new(
             Reason::MeterBrokeRules,
             format!(

@@ -3,6 +3,7 @@
 
 mod lists;
 mod rejection;
+mod stored;
 mod way;
 
 use std::{

@@ -214,6 +214,14 @@ impl<'a> Turn<'a> {
         self.session.action(method, parameters).await
     }
 
+    /// Asks once the concentrator before the meter for something that it has itself; the caller [recovers](Self::recover).
+    pub(crate) async fn ask_concentrator(
+        &mut self,
+        request: p2lpc::Request,
+    ) -> Result<p2lpc::Response, Setback> {
+        self.session.ask_concentrator(self.work, request).await
+    }
+
     /// Opens a fresh association, again if need be: an order that got lost on the one before can not be taken up any more.
     pub(crate) async fn renew(&mut self) -> Result<(), Setback> {
         self.session.close().await;

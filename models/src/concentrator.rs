@@ -48,6 +48,8 @@ pub enum Reach {
         #[serde(default)]
         authentication: bool,
     },
+    /// The concentrator reads its nodes by itself: profiles are what it holds of them, everything else it passes through, by its web service (P2LPC).
+    P2lpc {},
 }
 
 /// The parity bit on a port of a concentrator.

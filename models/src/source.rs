@@ -17,7 +17,7 @@ const MODELS_LIMIT: usize = 256;
 /// Octets in one file at most.
 const FILE_LIMIT: usize = 256 * 1024;
 
-const BUILTIN: [(&str, &str); 19] = [
+const BUILTIN: [(&str, &str); 20] = [
     ("ble-lls.toml", include_str!("../ble-lls.toml")),
     ("dlms-concentrator.toml", include_str!("../dlms-concentrator.toml")),
     ("dlms-gateway.toml", include_str!("../dlms-gateway.toml")),
@@ -32,6 +32,7 @@ const BUILTIN: [(&str, &str); 19] = [
     ("mt371.toml", include_str!("../mt371.toml")),
     ("multi-user-dlt645.toml", include_str!("../multi-user-dlt645.toml")),
     ("multi-user-modbus.toml", include_str!("../multi-user-modbus.toml")),
+    ("p2lpc.toml", include_str!("../p2lpc.toml")),
     ("sed102.toml", include_str!("../sed102.toml")),
     ("sed302.toml", include_str!("../sed302.toml")),
     ("sm120b2.toml", include_str!("../sm120b2.toml")),

@@ -87,6 +87,7 @@ fn every_builtin_model_loads_under_its_own_name() {
             "mt371",
             "multi-user-dlt645",
             "multi-user-modbus",
+            "p2lpc",
             "sed102",
             "sed302",
             "sm120b2",

@@ -11,6 +11,7 @@ use super::{
     LineError,
     datagram::Datagrams,
     link::{Expected, Link},
+    proxy::Proxy,
 };
 use crate::{Limits, Station, address::Way, bus::Wait};
 
@@ -19,6 +20,7 @@ use crate::{Limits, Station, address::Way, bus::Wait};
 pub(super) enum Framing {
     Wrapper(Wrapper),
     Hdlc(Box<Link>),
+    Proxy(Box<Proxy>),
 }
 
 /// What came of the octets that arrived.
@@ -32,6 +34,8 @@ pub(super) enum Step {
     Connected,
     /// An APDU was put where it belongs.
     Apdu(Arrival),
+    /// What was asked of the concentrator itself is there.
+    Answered,
     /// The link is down.
     Disconnected,
 }
@@ -56,7 +60,9 @@ pub(crate) enum Origin {
 impl Framing {
     /// The framing that the address of a station asks for, of which so much is known.
     pub(super) fn of(station: &Station, expected: Expected, limits: &Limits) -> Result<Self, LineError> {
-        Ok(if station.speaks_hdlc() {
+        Ok(if let Some(host) = station.web_service() {
+            Self::Proxy(Box::new(Proxy::new(station, host)))
+        } else if station.speaks_hdlc() {
             Self::Hdlc(Box::new(Link::new(station, expected, limits)?))
         } else {
             Self::Wrapper(Wrapper {
@@ -79,6 +85,7 @@ impl Framing {
         match self {
             Self::Wrapper(Wrapper { ours, theirs, .. }) => (*ours, *theirs),
             Self::Hdlc(link) => link.ports(),
+            Self::Proxy(proxy) => proxy.ports(),
         }
     }
 
@@ -87,6 +94,10 @@ impl Framing {
         match self {
             Self::Wrapper(wrapper) => wrapper.send(apdu, out),
             Self::Hdlc(link) => link.send(apdu, out),
+            Self::Proxy(proxy) => {
+                proxy.send(apdu, out);
+                Ok(())
+            }
         }
     }
 
@@ -95,6 +106,7 @@ impl Framing {
         match self {
             Self::Wrapper(wrapper) => wrapper.push(octets),
             Self::Hdlc(link) => link.push(octets),
+            Self::Proxy(proxy) => proxy.push(octets),
         }
     }
 
@@ -103,6 +115,7 @@ impl Framing {
         match self {
             Self::Wrapper(wrapper) => wrapper.step(apdu),
             Self::Hdlc(link) => link.step(apdu, out),
+            Self::Proxy(proxy) => proxy.step(apdu, out),
         }
     }
 
@@ -110,6 +123,7 @@ impl Framing {
     pub(super) fn patience(&self) -> Option<Duration> {
         match self {
             Self::Wrapper(Wrapper { datagrams, .. }) => datagrams.as_ref().and_then(Datagrams::patience),
+            Self::Proxy(_) => None,
             Self::Hdlc(link) => Some(link.patience()),
         }
     }
@@ -121,6 +135,7 @@ impl Framing {
                 datagrams.iter_mut().for_each(|datagrams| datagrams.repeat(out));
                 Ok(())
             }
+            Self::Proxy(_) => Ok(()),
             Self::Hdlc(link) => link.silence(out),
         }
     }
@@ -128,7 +143,7 @@ impl Framing {
     /// What the station was asked for and did not come yet, where that is known.
     pub(super) const fn asked(&self) -> Option<Wait> {
         match self {
-            Self::Wrapper(_) => None,
+            Self::Wrapper(_) | Self::Proxy(_) => None,
             Self::Hdlc(link) => link.asked(),
         }
     }
@@ -136,7 +151,7 @@ impl Framing {
     /// Frames of the station so far. While it sends some, its answer is not late.
     pub(super) fn frames(&self) -> u64 {
         match self {
-            Self::Wrapper(_) => 0,
+            Self::Wrapper(_) | Self::Proxy(_) => 0,
             Self::Hdlc(link) => link.frames(),
         }
     }
@@ -148,6 +163,7 @@ impl Framing {
                 let header = datagrams.as_ref().map_or(0, Datagrams::broken);
                 hdlc::BadFrames { header, ..hdlc::BadFrames::default() }
             }
+            Self::Proxy(_) => hdlc::BadFrames::default(),
             Self::Hdlc(link) => link.bad_frames(),
         }
     }

@@ -18,6 +18,7 @@ mod memory;
 mod node;
 mod optical;
 mod port;
+mod proxy;
 mod rfc2217;
 mod secret;
 mod serial;
@@ -150,6 +151,9 @@ pub(crate) enum LineError {
     /// What came is no frame, or one against the rules of the link.
     #[error("no frame: {0}")]
     Damaged(dlms::Error),
+    /// What came is no message of the web service, or not a whole one.
+    #[error("no message: {0}")]
+    Message(p2lpc::Error),
 }
 
 /// An open line to one station.
@@ -276,6 +280,21 @@ impl Line {
         }
     }
 
+    /// Asks the concentrator for something that it has itself.
+    pub(crate) async fn ask(&mut self, request: p2lpc::Request) -> Result<p2lpc::Response, LineError> {
+        let Framing::Proxy(proxy) = &mut self.framing else {
+            return Err(LineError::NoRoute("the concentrator has no web service".to_owned()));
+        };
+        proxy.ask(request, &mut self.port.out);
+        let deadline = Instant::now() + self.answer_time;
+        let mut stray = Vec::new();
+        while self.advance(&mut stray, deadline).await? != Step::Answered {}
+        match &mut self.framing {
+            Framing::Proxy(proxy) => proxy.take().ok_or(LineError::Silent),
+            Framing::Wrapper(_) | Framing::Hdlc(_) => Err(LineError::Silent),
+        }
+    }
+
     /// Takes the link down when there is one, and leaves the port to others.
     pub(crate) async fn leave(mut self, limit: Duration) -> Port {
         // Who does not answer is not asked once more.
@@ -289,7 +308,7 @@ impl Line {
             while !matches!(self.advance(&mut stray, deadline).await, Ok(Step::Disconnected) | Err(_)) {}
         }
         // Where there are no links, an answer that comes late could be taken for one to a later question.
-        if self.is_silent && matches!(self.framing, Framing::Wrapper(_)) {
+        if self.is_silent && matches!(self.framing, Framing::Wrapper(_) | Framing::Proxy(_)) {
             self.port.give_up();
         }
         self.port

@@ -9,7 +9,7 @@ use dlms::{
 use models::Reach;
 
 use super::LineError;
-use crate::{Address, Station};
+use crate::{Address, Station, address::Way};
 
 impl Station {
     /// Where the line to it ends: at itself, or at the concentrator before it.
@@ -31,6 +31,20 @@ impl Station {
     /// Whether a DLMS meter there speaks HDLC: what a terminal forwards are frames of HDLC, whatever stands around them.
     pub(crate) fn speaks_hdlc(&self) -> bool {
         matches!(self.reach(), Some(Reach::Forward { .. })) || self.terminus().is_hdlc()
+    }
+
+    /// Host and port of the web service by which it is reached, or which it is.
+    pub(crate) fn web_service(&self) -> Option<String> {
+        let own = || self.model.concentrator.as_ref().map(|concentrator| &concentrator.reach);
+        match (self.reach().or_else(own), self.terminus().way()) {
+            (Some(Reach::P2lpc {}), Way::Tcp { host, .. }) => Some(host.clone()),
+            _ => None,
+        }
+    }
+
+    /// Whether profiles are what its concentrator holds of it.
+    pub(crate) fn is_stored(&self) -> bool {
+        matches!(self.reach(), Some(Reach::P2lpc {}))
     }
 
     /// Its wrapper port: the logical device in it, or the node.

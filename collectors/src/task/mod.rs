@@ -9,6 +9,7 @@ mod read_clock;
 mod read_layout;
 mod read_profile;
 mod read_registers;
+mod read_stored;
 mod read_tariff;
 mod release_tamper_lock;
 mod scaler_unit;
@@ -45,6 +46,7 @@ pub(crate) async fn run(turn: &mut Turn<'_>, task: &Task) -> Result<Done, Setbac
         Task::Identify => identify::run(turn).await.map(Done::from),
         Task::ReadClock => read_clock::run(turn).await.map(Done::from),
         Task::ReadRegisters(requests) => read_registers::run(turn, requests).await.map(Done::from),
+        Task::ReadProfile(range) if turn.station().is_stored() => read_stored::run(turn, range).await,
         Task::ReadProfile(range) => {
             read_profile::run(turn, range).await.map(|range| Done { range: Some(range), outcome: None })
         }

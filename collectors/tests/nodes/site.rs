@@ -18,6 +18,7 @@ use simulator::{
     Backend, Clock, ConcentratorConfig, Concentrators, FIRST_DEVICE, FaultRule, FleetConfig, Security,
 };
 use tokio::{
+    io::DuplexStream,
     sync::{mpsc, watch},
     task::JoinSet,
 };
@@ -49,7 +50,7 @@ pub(crate) struct Store {
     pub(crate) rows: BTreeMap<usize, BTreeMap<Timestamp, Vec<i64>>>,
     /// Up to where each meter was read.
     pub(crate) covered: BTreeMap<usize, Timestamp>,
-    layout: Option<Arc<Layout>>,
+    pub(crate) layout: Option<Arc<Layout>>,
     pub(crate) failures: BTreeMap<&'static str, u32>,
     /// Octets between the head-end and the concentrator.
     pub(crate) octets: u64,
@@ -79,7 +80,7 @@ impl Store {
             }
             Event::Ended(Ok(done)) => {
                 self.octets += done.bytes_on_wire;
-                self.covered.insert(node, done.range.unwrap().1);
+                self.covered.extend(done.range.map(|(_, end)| (node, end)));
             }
             Event::Ended(Err(failure)) => {
                 *self.failures.entry(failure.reason.as_str()).or_default() += 1;
@@ -153,40 +154,33 @@ impl Site {
 
     /// Reads what is missing of these nodes up to now, and returns those that it could not read.
     pub(crate) async fn read(&self, nodes: BTreeSet<usize>, store: &mut Store) -> BTreeSet<usize> {
-        let (dialer, mut lines) = MemoryDialer::new();
-        let concentrators = Arc::clone(&self.concentrators);
-        let mut up = self.up.subscribe();
-        let player = tokio::spawn(async move {
-            let mut connections = JoinSet::new();
-            loop {
-                tokio::select! {
-                    Some(line) = lines.recv() => drop(connections.spawn(concentrators.serve(0, line))),
-                    // Who listens no longer refuses whoever comes.
-                    _ = up.wait_for(|up| !up) => break,
-                }
-            }
-        });
         let to = self.clock.now();
         let obis = model(METERS).profile(&store.profile).unwrap().obis;
-        let works: Vec<_> = nodes
-            .iter()
-            .map(|node| {
-                let from =
-                    store.covered.get(node).map_or(self.start - SignedDuration::from_hours(72), |covered| {
-                        *covered + SignedDuration::from_secs(1)
-                    });
-                let range = ProfileRange { obis, from, to, layout: store.layout.clone() };
-                Work {
-                    job: i64::try_from(*node).unwrap(),
-                    station: self.station(*node),
-                    counters: None,
-                    seed: Seed::new([7; 32]),
-                    task: Task::ReadProfile(range),
-                    priority: 0,
-                    span: tracing::Span::none(),
-                }
-            })
-            .collect();
+        let task = |node: &usize| {
+            let next = |covered: &Timestamp| *covered + SignedDuration::from_secs(1);
+            let from = store.covered.get(node).map_or(store.from, next);
+            Task::ReadProfile(ProfileRange { obis, from, to, layout: store.layout.clone() })
+        };
+        let tasks = nodes.iter().map(|node| (*node, task(node))).collect();
+        let mut failed = BTreeSet::new();
+        self.run(tasks, |report| failed.extend(store.take(report))).await;
+        failed
+    }
+
+    /// Does tasks with nodes, whose numbers are those of the jobs.
+    pub(crate) async fn run(&self, tasks: Vec<(usize, Task)>, mut take: impl FnMut(Report)) {
+        let (dialer, lines) = MemoryDialer::new();
+        let player = tokio::spawn(play(Arc::clone(&self.concentrators), lines, self.up.subscribe()));
+        let work = |(node, task)| Work {
+            job: i64::try_from(node).unwrap(),
+            station: self.station(node),
+            counters: None,
+            seed: Seed::new([7; 32]),
+            task,
+            priority: 0,
+            span: tracing::Span::none(),
+        };
+        let works: Vec<_> = tasks.into_iter().map(work).collect();
         let (reports, mut outcome) = mpsc::channel(16);
         let (sender, receiver) = mpsc::channel(16);
         let clock = Arc::new(SameClock(self.clock.clone()));
@@ -198,14 +192,27 @@ impl Site {
             }
         };
         let gather = async {
-            let mut failed = BTreeSet::new();
             while let Some(report) = outcome.recv().await {
-                failed.extend(store.take(report));
+                take(report);
             }
-            failed
         };
-        let (_, (), failed) = tokio::join!(channel.run(receiver), feed, gather);
+        _ = tokio::join!(channel.run(receiver), feed, gather);
         player.abort();
-        failed
+    }
+}
+
+/// Lets the concentrator serve every line that is opened, while it is up.
+async fn play(
+    concentrators: Arc<Concentrators>,
+    mut lines: mpsc::Receiver<DuplexStream>,
+    mut up: watch::Receiver<bool>,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            Some(line) = lines.recv() => drop(connections.spawn(concentrators.serve(0, line))),
+            // Who listens no longer refuses whoever comes.
+            _ = up.wait_for(|up| !up) => break,
+        }
     }
 }

@@ -32,18 +32,16 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-/// How the end of a body is told.
+/// How the end of a body is told. One that ends with the connection is not understood: nobody could tell it from one that is cut off.
 #[derive(Clone, Copy)]
 enum Length {
     Octets(usize),
     Chunks,
-    UntilClosed,
 }
 
 /// Puts answers together from octets as they arrive.
 ///
-/// Order: [`push`](Self::push) what arrived, then [`next_answer`](Self::next_answer); when the other side closes the connection,
-/// [`closed`](Self::closed). After an error the connection is of no more use.
+/// Order: [`push`](Self::push) what arrived, then [`next_answer`](Self::next_answer). After an error the connection is of no more use.
 #[derive(Debug, Default)]
 pub struct Answers {
     received: Vec<u8>,
@@ -58,7 +56,7 @@ impl Answers {
     /// The next whole answer.
     ///
     /// # Errors
-    /// [`Error::Malformed`] for what is no HTTP, [`Error::TooLong`].
+    /// [`Error::Malformed`] for what is no HTTP, [`Error::Missing`] or [`Error::Value`] when the length is not told, [`Error::TooLong`].
     pub fn next_answer(&mut self) -> Result<Option<Answer>, Error> {
         let Some((head, length)) = head(&self.received)? else {
             return if self.received.len() > HEAD_MAX { Err(too_long(HEAD_MAX)) } else { Ok(None) };
@@ -74,29 +72,9 @@ impl Answers {
                 Some(whole) => whole,
                 None => return Ok(None),
             },
-            Length::UntilClosed if rest.len() > OCTETS_LIMIT => return Err(too_long(OCTETS_LIMIT)),
-            Length::UntilClosed => return Ok(None),
         };
         self.received.drain(..head.octets + octets);
         Ok(Some(Answer { status: head.status, stays_open: head.stays_open, body }))
-    }
-
-    /// The answer that ends with the connection.
-    ///
-    /// # Errors
-    /// [`Error::Truncated`] when none does, and something is there; otherwise as [`next_answer`](Self::next_answer).
-    pub fn closed(&mut self) -> Result<Option<Answer>, Error> {
-        if let Some(whole) = self.next_answer()? {
-            return Ok(Some(whole));
-        }
-        match head(&self.received)? {
-            Some((head, Length::UntilClosed)) => {
-                let body = self.received.split_off(head.octets);
-                Ok(Some(Answer { status: head.status, stays_open: false, body }))
-            }
-            None if self.received.is_empty() => Ok(None),
-            _ => Err(Error::Truncated { octets: self.received.len() }),
-        }
     }
 }
 
@@ -125,7 +103,7 @@ fn head(received: &[u8]) -> Result<Option<(Head, Length)>, Error> {
         Some(text) => {
             Length::Octets(text.trim().parse().map_err(|_| Error::Value { what: "Content-Length" })?)
         }
-        None => Length::UntilClosed,
+        None => return Err(Error::Missing { what: "Content-Length" }),
     };
     let stays_open =
         if version == 0 { says("connection", "keep-alive") } else { !says("connection", "close") };
@@ -191,7 +169,7 @@ mod tests {
     const PLAIN: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n<a/>\n";
     const CHUNKED: &[u8] =
         b"HTTP/1.1 500 Fault\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n3;x=y\r\n<a>\r\n4\r\n</a>\r\n0\r\nX: y\r\n\r\n";
-    const OLD: &[u8] = b"HTTP/1.0 200 OK\r\n\r\n<a/>";
+    const OLD: &[u8] = b"HTTP/1.0 200 OK\r\nContent-Length: 4\r\n\r\n<a/>";
 
     fn answer(status: u16, stays_open: bool, body: &[u8]) -> Answer {
         Answer { status, stays_open, body: body.to_vec() }
@@ -213,8 +191,8 @@ mod tests {
         answers.push(&[PLAIN, CHUNKED, OLD].concat());
         assert_eq!(answers.next_answer(), Ok(Some(answer(200, true, b"<a/>\n"))));
         assert_eq!(answers.next_answer(), Ok(Some(answer(500, false, b"<a></a>"))));
+        assert_eq!(answers.next_answer(), Ok(Some(answer(200, false, b"<a/>"))));
         assert_eq!(answers.next_answer(), Ok(None));
-        assert_eq!(answers.closed(), Ok(Some(answer(200, false, b"<a/>"))));
     }
 
     #[test]
@@ -224,10 +202,8 @@ mod tests {
                 let mut answers = Answers::default();
                 answers.push(&whole[..end]);
                 assert_eq!(answers.next_answer(), Ok(None), "{end}");
-                assert_eq!(answers.closed(), Err(Error::Truncated { octets: end }));
             }
         }
-        assert_eq!(Answers::default().closed(), Ok(None));
     }
 
     #[test]
@@ -244,6 +220,7 @@ mod tests {
         let head = [b"HTTP/1.1 200 OK\r\nX: ".as_slice(), &[b'a'; HEAD_MAX]].concat();
         assert_eq!(refusal(&head), Err(too_long(HEAD_MAX)));
         assert_eq!(refusal(b"\x7E\xA0"), Err(Error::Malformed { octet: 0 }));
+        assert_eq!(refusal(b"HTTP/1.1 200 OK\r\n\r\n<a/>"), Err(Error::Missing { what: "Content-Length" }));
         let length = b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n";
         assert_eq!(refusal(length), Err(Error::Value { what: "Content-Length" }));
     }
@@ -272,7 +249,6 @@ mod tests {
             let mut answers = Answers::default();
             answers.push(&octets);
             let _ = answers.next_answer();
-            let _ = answers.closed();
         }
     }
 }

@@ -1,0 +1,157 @@
+use std::sync::Arc;
+
+use dlms::profile::{CaptureObject, Column};
+use jiff::{SignedDuration, Timestamp};
+use models::Profile;
+use p2lpc::{Document, Ident, Request, Response, Row, Span};
+
+use super::Done;
+use crate::{
+    Captures, Event, Failure, Layout, LayoutColumn, ProfileRange, Reason, diagnosis::Setback,
+    layout::MAX_VALUES, turn::Turn,
+};
+
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
+/// How much of a profile is asked for at once: what is more urgent steps in between.
+const PART: SignedDuration = SignedDuration::from_hours(8 * 24);
+/// Symbols of units that meters display in thousands.
+const IN_THOUSANDS: [&str; 6] = ["W", "VA", "var", "Wh", "VAh", "varh"];
+/// A thousand as an exponent.
+const THOUSAND: i8 = 3;
+
+/// Takes over what the concentrator holds of a range, and returns the range that is covered by it.
+///
+/// The concentrator reads its nodes in order and from where it stopped, so what lies before the last capture that it holds is whole. What comes behind that, it
+/// may still read: it stays uncovered. The columns are those of the model, because what the concentrator gives names registers and nothing else.
+pub(super) async fn run(turn: &mut Turn<'_>, range: &ProfileRange) -> Result<Done, Setback> {
+    let layout = Arc::new(of_model(turn, range)?);
+    if range.layout.as_ref() != Some(&layout) {
+        turn.report(Event::Layout(Arc::clone(&layout))).await?;
+    }
+    let (mut next, mut last) = (range.from, None);
+    while next <= range.to {
+        let to = next.checked_add(PART).map_or(range.to, |end| end.min(range.to));
+        let document = ask(turn, &layout, (next, to)).await?;
+        let captures = captures(&layout, &document, (next, to))?;
+        if let Some(latest) = captures.at.last() {
+            last = Some(*latest);
+            turn.report(Event::Captures(captures)).await?;
+        }
+        turn.progressed();
+        turn.yield_to_urgent().await?;
+        next = to + SECOND;
+    }
+    Ok(Done { range: last.map(|last| (range.from, last)), outcome: None })
+}
+
+/// Asks for a part, again if need be.
+async fn ask(
+    turn: &mut Turn<'_>,
+    layout: &Layout,
+    (from, to): (Timestamp, Timestamp),
+) -> Result<Document, Setback> {
+    let (_, node) = turn.station().address.node().unwrap_or_default();
+    let span = Span { from: from.as_second(), to: to.as_second() };
+    let request = Request::MeterProfile {
+        meter: node.to_owned(),
+        profile: Ident(layout.obis.octets()),
+        register: None,
+        span,
+    };
+    loop {
+        match turn.ask_concentrator(request.clone()).await {
+            Ok(Response::Document(Document { damage: Some(error), .. })) => {
+                turn.recover(Setback::message(error)).await?;
+            }
+            Ok(Response::Document(Document { refusal: Some(refusal), .. })) => {
+                let detail =
+                    format!("Profile {} as the concentrator has it: {refusal}; ask its maker.", layout.obis);
+                return Err(Setback::Final(Failure::new(Reason::MeterBrokeRules, detail)));
+            }
+            Ok(Response::Document(document)) => return Ok(document),
+            Ok(_) => return Err(Setback::Flooded),
+            Err(setback) => turn.recover(setback).await?,
+        }
+    }
+}
+
+/// The layout that the model says the profile has.
+fn of_model(turn: &Turn<'_>, range: &ProfileRange) -> Result<Layout, Setback> {
+    let spec = turn.station().model.profiles.iter().find(|spec| spec.obis == range.obis);
+    let layout = spec.map(layout).filter(|layout| layout.values().count() <= MAX_VALUES);
+    layout.ok_or_else(|| {
+        let detail = format!(
+            "The model of the meter does not say what profile {} captures, or more than can be stored; add its columns.",
+            range.obis
+        );
+        Setback::Final(Failure::new(Reason::Unsupported, detail))
+    })
+}
+
+fn layout(spec: &Profile) -> Layout {
+    let columns = spec.columns.iter().map(|column| {
+        let capture = CaptureObject {
+            class_id: column.class_id,
+            instance: column.obis,
+            attribute: column.attribute,
+            data_index: 0,
+        };
+        let of = Column::of(&capture);
+        let is_value = of == Column::Value;
+        let unit = if is_value { column.unit } else { dlms::Unit::NONE };
+        LayoutColumn { capture, column: of, scaler: if is_value { column.scaler } else { 0 }, unit }
+    });
+    Layout { obis: spec.obis, period_s: spec.period_s, columns: columns.collect() }
+}
+
+/// What a document has of a profile for a part of the range, in ascending order.
+fn captures(
+    layout: &Arc<Layout>,
+    document: &Document,
+    (from, to): (Timestamp, Timestamp),
+) -> Result<Captures, Setback> {
+    let width = layout.values().count();
+    let has_status = layout.columns.iter().any(|column| column.column == Column::Status);
+    let mut captures = Captures {
+        layout: Arc::clone(layout),
+        at: Vec::new(),
+        offset_min: Vec::new(),
+        clock_status: Vec::new(),
+        status: Vec::new(),
+        width,
+        values: Vec::new(),
+    };
+    let profiles = document.devices.iter().flat_map(|device| &device.profiles);
+    for profile in profiles.filter(|profile| profile.ident == Ident(layout.obis.octets())) {
+        for row in profile.rows() {
+            let at = Timestamp::from_second(row.at).unwrap_or(Timestamp::MAX);
+            let is_later = captures.at.last().is_none_or(|last| at > *last);
+            if at < from || at > to || !is_later {
+                continue;
+            }
+            captures.at.push(at);
+            captures.offset_min.push(Some(0));
+            captures.clock_status.push(0);
+            captures.status.push(has_status.then_some(row.status.cast_signed()));
+            for column in layout.values() {
+                captures.values.push(value(layout, &row, column)?);
+            }
+        }
+    }
+    Ok(captures)
+}
+
+/// The meter's own integer, of what it displays.
+fn value(layout: &Layout, row: &Row, column: &LayoutColumn) -> Result<Option<i64>, Setback> {
+    let LayoutColumn { capture, scaler, unit, .. } = column;
+    let Some(displayed) = row.values.get(&Ident(capture.instance.octets())) else { return Ok(None) };
+    let exponent =
+        if IN_THOUSANDS.contains(&unit.symbol()) { scaler.saturating_sub(THOUSAND) } else { *scaler };
+    displayed.scaled(exponent).map(Some).ok_or_else(|| {
+        let detail = format!(
+            "{} in profile {} is {displayed}, which is no whole number with the scaler of the model; correct the scaler.",
+            capture.instance, layout.obis
+        );
+        Setback::Final(Failure::new(Reason::Unsupported, detail))
+    })
+}
