@@ -229,30 +229,37 @@ fn line(stage: Stage, error: &LineError, station: &Station, limits: &Limits) -> 
         LineError::Collision | LineError::NoEcho => unheard(error, &place, station),
         LineError::Interrupted => Failure::new(Reason::Cancelled, "Something more urgent went first."),
         LineError::Cut => Failure::new(Reason::LineCut, format!("{place} closed the connection{hint}.")),
-        LineError::Message(p2lpc::Error::Truncated { .. }) => Failure::new(
-            Reason::LineCut,
-            format!("What the concentrator of {place} said was cut off each time; check the line to it."),
-        ),
-        LineError::Message(error) => Failure::new(
-            Reason::MeterBrokeRules,
-            format!(
-                "What the concentrator of {place} said is no message of its web service ({error}); check that the address is that of the \
-                 service, then note its firmware and ask its maker."
-            ),
-        ),
-        LineError::Damaged(error) if is_hdlc => Failure::new(
-            Reason::MeterBrokeRules,
-            format!(
-                "{place} does not keep to HDLC ({error}); check the line, then note firmware and model, and ask the maker."
-            ),
-        ),
-        LineError::Damaged(error) => Failure::new(
-            Reason::MeterBrokeRules,
-            format!(
-                "{place} does not send DLMS frames ({error}); check that the address is a meter's DLMS port."
-            ),
-        ),
+        LineError::Message(error) => message(error, &place),
+        LineError::Damaged(error) => damaged(error, &place, is_hdlc),
     }
+}
+
+/// What a concentrator said was no message of its web service, or not a whole one.
+fn message(error: &p2lpc::Error, place: &str) -> Failure {
+    if matches!(error, p2lpc::Error::Truncated { .. }) {
+        let detail =
+            format!("What the concentrator of {place} said was cut off each time; check the line to it.");
+        return Failure::new(Reason::LineCut, detail);
+    }
+    Failure::new(
+        Reason::MeterBrokeRules,
+        format!(
+            "What the concentrator of {place} said is no message of its web service ({error}); check that the address is that of the service, \
+             then note its firmware and ask its maker."
+        ),
+    )
+}
+
+/// What came was no frame.
+fn damaged(error: &Error, place: &str, is_hdlc: bool) -> Failure {
+    let detail = if is_hdlc {
+        format!(
+            "{place} does not keep to HDLC ({error}); check the line, then note firmware and model, and ask the maker."
+        )
+    } else {
+        format!("{place} does not send DLMS frames ({error}); check that the address is a meter's DLMS port.")
+    };
+    Failure::new(Reason::MeterBrokeRules, detail)
 }
 
 /// What was sent did not come back as it was sent, on a line that brings it back.
