@@ -16,32 +16,58 @@ const SECOND: SignedDuration = SignedDuration::from_secs(1);
 const PART: SignedDuration = SignedDuration::from_hours(8 * 24);
 /// Symbols of units that meters display in thousands.
 const IN_THOUSANDS: [&str; 6] = ["W", "VA", "var", "Wh", "VAh", "varh"];
+/// Seconds of a day and of an hour.
+const DAY_S: u32 = 86_400;
+const HOUR_S: i64 = 3600;
 /// A thousand as an exponent.
 const THOUSAND: i8 = 3;
 
-/// Takes over what the concentrator holds of a range, and returns the range that is covered by it.
-///
-/// The concentrator reads its nodes in order and from where it stopped, so what lies before the last capture that it holds is whole. What comes behind that, it
-/// may still read: it stays uncovered. The columns are those of the model, because what the concentrator gives names registers and nothing else.
+/// Takes over what the concentrator holds of a range, and returns the range that is covered by it: up to the last capture that it holds, when none is missing before
+/// that, and otherwise none, so that nothing but the captures themselves is covered. What the concentrator does not hold it may still read. The columns are
+/// those of the model, because what the concentrator gives names registers and nothing else.
 pub(super) async fn run(turn: &mut Turn<'_>, range: &ProfileRange) -> Result<Done, Setback> {
     let layout = Arc::new(of_model(turn, range)?);
     if range.layout.as_ref() != Some(&layout) {
         turn.report(Event::Layout(Arc::clone(&layout))).await?;
     }
-    let (mut next, mut last) = (range.from, None);
+    let (mut next, mut row) = (range.from, InARow { last: range.from, is_whole: true });
     while next <= range.to {
         let to = next.checked_add(PART).map_or(range.to, |end| end.min(range.to));
         let document = ask(turn, &layout, (next, to)).await?;
         let captures = captures(&layout, &document, (next, to))?;
-        if let Some(latest) = captures.at.last() {
-            last = Some(*latest);
+        captures.at.iter().for_each(|at| row.goes_on(*at, layout.period_s));
+        if !captures.at.is_empty() {
             turn.report(Event::Captures(captures)).await?;
         }
         turn.progressed();
         turn.yield_to_urgent().await?;
         next = to + SECOND;
     }
-    Ok(Done { range: last.map(|last| (range.from, last)), outcome: None })
+    let is_covered = row.is_whole && row.last > range.from;
+    Ok(Done { range: is_covered.then_some((range.from, row.last)), outcome: None })
+}
+
+/// Captures that follow one another.
+struct InARow {
+    /// The last of them, or where they begin.
+    last: Timestamp,
+    /// None is missing so far.
+    is_whole: bool,
+}
+
+impl InARow {
+    /// Takes in the next capture of a profile with that period.
+    fn goes_on(&mut self, at: Timestamp, period_s: u32) {
+        let most_s = match period_s {
+            // Nobody knows when the next one is due.
+            0 => i64::MAX,
+            // A day may have 25 hours.
+            DAY_S => i64::from(DAY_S) + HOUR_S,
+            period_s => i64::from(period_s),
+        };
+        self.is_whole &= at.duration_since(self.last).as_secs() <= most_s;
+        self.last = at;
+    }
 }
 
 /// Asks for a part, again if need be.
@@ -154,4 +180,28 @@ fn value(layout: &Layout, row: &Row, column: &LayoutColumn) -> Result<Option<i64
         );
         Setback::Final(Failure::new(Reason::Unsupported, detail))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_whole(period_s: u32, captures: &[&str]) -> bool {
+        let at = |text: &&str| text.parse::<Timestamp>().unwrap();
+        let mut row = InARow { last: at(&captures[0]), is_whole: true };
+        captures[1..].iter().for_each(|text| row.goes_on(at(text), period_s));
+        row.is_whole
+    }
+
+    #[test]
+    fn a_capture_that_is_missing_in_between_is_noticed() {
+        let quarters = ["2026-03-01T00:00:01Z", "2026-03-01T00:15:00Z", "2026-03-01T00:30:00Z"];
+        assert!(is_whole(900, &quarters));
+        assert!(!is_whole(900, &[quarters[0], quarters[2]]));
+        // The 25th of October has 25 hours in Berlin.
+        let days = ["2026-10-23T22:00:00Z", "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"];
+        assert!(is_whole(DAY_S, &days));
+        assert!(!is_whole(DAY_S, &[days[0], days[2]]));
+        assert!(is_whole(0, &["2026-01-31T23:00:00Z", "2026-04-30T22:00:00Z"]));
+    }
 }
