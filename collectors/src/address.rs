@@ -199,6 +199,14 @@ impl Address {
         }
     }
 
+    /// Bits per second at which a meter behind an optical head is woken up.
+    pub(crate) const fn opening_speed(&self) -> Option<u32> {
+        match &self.0 {
+            Way::Optical { speed, .. } => Some(*speed),
+            _ => None,
+        }
+    }
+
     /// Whether the line is a device of this machine.
     pub(crate) const fn is_device(&self) -> bool {
         matches!(self.0, Way::Device { .. } | Way::Optical { .. })

@@ -4,6 +4,7 @@ use dlms::{
     AssociationResult, DataAccessResult, Diagnostic, Error, ExceptionResponse, Fault, Obis, ServiceError,
     StateError,
 };
+use models::Language;
 
 use crate::{Failure, Level, Limits, Reason, Station, line::LineError, time::TimeError};
 
@@ -33,6 +34,15 @@ pub(crate) enum Setback {
     Flooded,
     /// No invocation counters are left for the association.
     NoCounters,
+    /// The meter understood what was asked for in another language than DLMS, and said no.
+    Refused {
+        /// What is told of it.
+        failure: Failure,
+        /// It just does not have or show that.
+        is_absence: bool,
+        /// It may grant it a moment later.
+        may_pass: bool,
+    },
     /// What the task itself found out; asking again does not change it.
     Final(Failure),
     /// Something was ordered of the meter, and it could not be read what came of it.
@@ -74,6 +84,9 @@ impl Setback {
     /// Whether the meter just does not have or show the object.
     pub(crate) const fn is_absence(&self) -> bool {
         use DataAccessResult as Result;
+        if let Self::Refused { is_absence, .. } = self {
+            return *is_absence;
+        }
         let Self::Protocol(Stage::Open, Error::Access(result)) = self else { return false };
         matches!(
             result,
@@ -94,6 +107,7 @@ impl Setback {
     pub(crate) fn may_heal(&self) -> bool {
         match self {
             Self::Line(..) | Self::Flooded => true,
+            Self::Refused { may_pass, .. } => *may_pass,
             Self::Protocol(Stage::Open, error) => match error {
                 Error::Access(result) => is_passing(*result),
                 // A meter that has closed the association on its own says so in this way.
@@ -118,6 +132,7 @@ impl Setback {
         match self {
             // A meter that has closed the association on its own answers with an exception, too, and may do what it is asked for then.
             Self::Protocol(Stage::Open, error) => error.fault() == Fault::PeerRefused && !self.may_heal(),
+            Self::Refused { may_pass, .. } => !may_pass,
             _ => false,
         }
     }
@@ -133,7 +148,7 @@ impl Setback {
 
     /// Whether the association is as good as before: the meter gave a whole, valid answer.
     pub(crate) const fn keeps_association(&self) -> bool {
-        matches!(self, Self::Final(_) | Self::Protocol(Stage::Open, Error::Access(_)))
+        matches!(self, Self::Final(_) | Self::Refused { .. } | Self::Protocol(Stage::Open, Error::Access(_)))
     }
 
     /// What is reported.
@@ -148,7 +163,7 @@ impl Setback {
                 "The meter keeps sending what was not asked for; check whether another client is connected to it.",
             ),
             Self::NoCounters => spent(),
-            Self::Final(failure) => failure.clone(),
+            Self::Final(failure) | Self::Refused { failure, .. } => failure.clone(),
             Self::InDoubt(failure) => Failure { in_doubt: true, ..failure.clone() },
             Self::NobodyListens => {
                 Failure::new(Reason::Cancelled, "The head-end is stopping; the work will be redone.")
@@ -187,6 +202,9 @@ fn line(stage: Stage, error: &LineError, station: &Station, limits: &Limits) -> 
         }
         (Stage::Opening, _) => {
             " after the request to associate; check that nobody else is connected, then client and server address"
+        }
+        (Stage::Linking, _) if station.model.language != Language::Dlms => {
+            "; check device address, speed, parity and wiring of the line, and power of the meter"
         }
         (Stage::Linking, _) => {
             " to the request for a link; check device address, speed and wiring of the line, and power of the meter"

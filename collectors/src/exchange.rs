@@ -136,6 +136,11 @@ pub(crate) fn record(
     failed: Option<Reason>,
 ) {
     line.note(subject, octets, failed);
+    complete(span, octets, failed);
+}
+
+/// Completes the span of an exchange: octets of what was said and heard, and `ok` or the reason why it failed.
+pub(crate) fn complete(span: &Span, octets: (usize, usize), failed: Option<Reason>) {
     if span.is_disabled() {
         return;
     }

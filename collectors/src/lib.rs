@@ -7,7 +7,7 @@
 //! - a [`Channel`] owns the line to one address and decides whose turn it is (`channel.rs`, [`Limits`]);
 //! - what waits for its turn is in the `inbox.rs`; one work is done from its first request to its end in `serve.rs`;
 //! - a turn is one work's time with the meter: attempts, reports, cost, and giving way to what is more urgent (`turn.rs`);
-//! - `task/` has one file per thing that can be asked of a meter;
+//! - `task/` has one file per thing that can be asked of a meter that speaks DLMS, `driver/` one per other language;
 //! - [`Credentials`] say how head-end and meter show each other who they are (`credentials.rs`), a [`Seed`] is what is random in it;
 //! - a session keeps the association with one meter warm and checks its serial number (`station.rs`), opens it
 //!   (`association.rs`) and uses the reserved invocation counters in ascending order (`counters.rs`);
@@ -30,6 +30,7 @@ mod clock;
 mod counters;
 mod credentials;
 mod diagnosis;
+mod driver;
 mod exchange;
 mod failure;
 mod image;

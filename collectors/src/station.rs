@@ -2,6 +2,7 @@
 //! opened again when the line has failed.
 
 mod lists;
+mod plain;
 mod rejection;
 mod stored;
 mod way;
@@ -13,6 +14,7 @@ use std::{
 };
 
 pub(crate) use self::lists::LIST_MAX;
+use self::plain::Plain;
 
 use dlms::{
     AttributeDescriptor, Error, MethodDescriptor,
@@ -29,6 +31,7 @@ use crate::{
     bus::SharedBus,
     counters::CounterPool,
     diagnosis::{Setback, Stage},
+    driver::Memory,
     exchange::{self, Subject},
     instruments::{Held, Instruments},
     line::{Line, LineError, Origin, Port, Stop},
@@ -57,6 +60,9 @@ pub(crate) struct Session {
     open: Option<Open>,
     /// The port of the line, while no station has it.
     idle: Option<Port>,
+    /// The conversation with a station that knows no APDUs.
+    plain: Option<Plain>,
+    memory: Memory,
     /// What random gaps are made of.
     chance: u64,
     /// The wish that what is read be ended for something more urgent, and until when more of that is to be expected.
@@ -139,6 +145,8 @@ impl Session {
             bus: None,
             open: None,
             idle: None,
+            plain: None,
+            memory: Memory::default(),
             chance: 0,
             stop: Stop::default(),
             pressed_until: None,
@@ -158,7 +166,8 @@ impl Session {
     /// Octets and exchanges so far.
     pub(crate) fn traffic(&self) -> (u64, u32) {
         let open = self.open.as_ref().map_or(0, |open| open.line.bytes());
-        (self.bytes_closed + open + self.idle.as_ref().map_or(0, Port::bytes), self.exchanges)
+        let plain = self.plain.as_ref().map_or(0, Plain::bytes);
+        (self.bytes_closed + open + plain + self.idle.as_ref().map_or(0, Port::bytes), self.exchanges)
     }
 
     /// The value or block that came last.
@@ -429,6 +438,7 @@ impl Session {
 
     /// Takes leave of the meter. That nothing but courtesy depends on it is why nothing can fail here.
     pub(crate) async fn release(&mut self) {
+        self.part_plain().await;
         let Some(open) = &mut self.open else { return };
         let limit = RELEASE_TIMEOUT.min(self.limits.response_timeout) + open.station.answer_within();
         let Scratch { request, apdu } = &mut self.scratch;
@@ -459,6 +469,7 @@ impl Session {
 
     /// Leaves the meter without a word: what is said there can no longer be trusted.
     pub(crate) async fn close(&mut self) {
+        self.part_plain().await;
         let Some(open) = self.open.take() else { return };
         if let Some(counters) = open.association.counters() {
             self.pools.entry(open.station.meter).or_default().add(counters);

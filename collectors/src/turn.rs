@@ -9,6 +9,7 @@ use tokio::time::sleep;
 use crate::{
     Covered, Event, Failure, Finding, Report, Station, Work,
     diagnosis::{Setback, Stage},
+    driver::{Ear, Memory, Say},
     inbox::Inbox,
     line::{LineError, Stop},
     serve::{NobodyListens, Outlets, serve},
@@ -236,6 +237,49 @@ impl<'a> Turn<'a> {
                 Err(setback) => self.recover(setback).await?,
             }
         }
+    }
+
+    /// Says something in another language than DLMS, again if need be, and waits for what an ear makes of the answer.
+    pub(crate) async fn say<E: Ear>(
+        &mut self,
+        say: &Say<'_>,
+        ear: impl Fn() -> E,
+    ) -> Result<E::Answer, Setback> {
+        loop {
+            match self.say_once(say, &mut ear()).await {
+                Ok(answer) => {
+                    self.progressed();
+                    return Ok(answer);
+                }
+                Err(setback) => self.recover(setback).await?,
+            }
+        }
+    }
+
+    /// Says something once; the caller [recovers](Self::recover), or finds out by reading what came of it.
+    pub(crate) async fn say_once<E: Ear>(
+        &mut self,
+        say: &Say<'_>,
+        ear: &mut E,
+    ) -> Result<E::Answer, Setback> {
+        let answer = self.session.say(self.work, say, ear).await;
+        self.was_open |= answer.is_ok();
+        answer
+    }
+
+    /// Says something that nobody answers.
+    pub(crate) async fn say_farewell(&mut self, octets: &[u8]) {
+        self.session.say_farewell(octets).await;
+    }
+
+    /// What the channel remembers of devices.
+    pub(crate) const fn memory(&mut self) -> &mut Memory {
+        self.session.memory()
+    }
+
+    /// Until when an order may be sent.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        self.work.task.terms().map(|terms| terms.deadline)
     }
 
     /// Reports what an attempt to carry out an order found out or did.

@@ -8,7 +8,7 @@ use dlms::cosem::activity_calendar::Calendar;
 use dlms::profile::CaptureObject;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use models::Language;
+use models::{Language, Model};
 
 use crate::calendar::Tariffs;
 use crate::config::{FIRST_DEVICE, FleetConfig, Framing, SecurityLevel};
@@ -152,6 +152,11 @@ impl Meter {
     /// gives another one when it is asked.
     pub fn serial(&self) -> String {
         format!("{:08}", self.serial_number())
+    }
+
+    /// What type of meter it is.
+    pub fn model(&self) -> &Model {
+        &self.fleet.plan.model
     }
 
     /// The security level that the meter demands of readers.

@@ -31,7 +31,7 @@ mod udp;
 use std::{sync::Arc, time::Duration};
 
 use dlms::hdlc::BadFrames;
-use models::Reach;
+use models::{Language, Reach};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use self::{
@@ -93,6 +93,10 @@ impl Dialer {
                 }
                 Way::Device { device, characters: set } => {
                     (Socket::Serial(serial::open(device, serial::Format::eight(*set))?), characters)
+                }
+                Way::Optical { device, speed } if station.model.language != Language::Dlms => {
+                    let set = Characters::plain(*speed);
+                    (Socket::Serial(serial::open(device, serial::Format::eight(set))?), Some(set))
                 }
                 Way::Optical { device, speed } => {
                     let (port, speed) =
@@ -243,11 +247,9 @@ impl Line {
 
     /// Notes an exchange that is over: what it was about, the octets of its APDUs, and why it failed.
     pub(crate) fn note(&mut self, subject: &Subject, octets: (usize, usize), failed: Option<Reason>) {
-        let instruments = Arc::clone(self.port.instruments());
-        instruments.count(subject.service, failed);
         let payload = u32::try_from(octets.0 + octets.1).unwrap_or(u32::MAX);
         self.bus.known().note_payload(self.port.character().unwrap_or_default() * payload);
-        self.port.tap.exchanged(instruments.protocol_log(), subject, octets, failed);
+        self.port.note(subject, octets, failed);
     }
 
     /// Sends one APDU, or as much of it as the station takes before it says something; [`receive`](Self::receive) sends the rest.

@@ -2,6 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use dlms::hdlc::BadFrames;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::{
@@ -13,8 +14,10 @@ use super::{
     tap::Tap,
 };
 use crate::{
-    Station,
+    Reason, Station,
     address::{Characters, Way},
+    driver::Rejected,
+    exchange::Subject,
     instruments::{Held, Instruments},
 };
 
@@ -57,6 +60,8 @@ pub(crate) struct Port {
     is_shared: bool,
     is_broken: bool,
     bytes: u64,
+    /// Octets that came since something was said.
+    heard: usize,
     held: Held,
     pub(super) tap: Tap,
 }
@@ -84,6 +89,7 @@ impl Port {
             is_shared: station.address.is_shared(),
             is_broken: false,
             bytes: 0,
+            heard: 0,
             held: Held::line(instruments),
             tap,
         }
@@ -154,11 +160,50 @@ impl Port {
         Ok(true)
     }
 
-    /// Sends octets.
-    #[expect(dead_code, reason = "languages without APDUs send over it")]
-    pub(crate) async fn send(&mut self, octets: &[u8], limit: Duration) -> Result<(), LineError> {
+    /// Sends octets of a language without APDUs. Of what is secret, and of what comes back until something else is sent, the protocol log shows nothing.
+    pub(crate) async fn say(
+        &mut self,
+        octets: &[u8],
+        is_secret: bool,
+        limit: Duration,
+    ) -> Result<(), LineError> {
+        self.tap.hide(is_secret);
+        self.heard = 0;
         self.out.extend_from_slice(octets);
         timeout(limit, self.flush()).await.map_err(|_| LineError::Silent)?
+    }
+
+    /// Octets that came since something was said.
+    pub(crate) const fn last_heard(&self) -> usize {
+        self.heard
+    }
+
+    /// When what was said last has gone out.
+    pub(crate) const fn last_sent(&self) -> Instant {
+        self.last_sent
+    }
+
+    /// Counts what came beside an answer.
+    pub(crate) fn rejected(&self, rejected: Rejected) {
+        let bad = BadFrames { frame: rejected.frames, noise_octets: rejected.octets, ..BadFrames::default() };
+        self.held.instruments().damaged(BadFrames::default(), bad);
+    }
+
+    /// Notes an exchange that is over: what it was about, its octets, and why it failed.
+    pub(crate) fn note(&mut self, subject: &Subject, octets: (usize, usize), failed: Option<Reason>) {
+        let instruments = Arc::clone(self.held.instruments());
+        instruments.count(subject.service, failed);
+        self.tap.exchanged(instruments.protocol_log(), subject, octets, failed);
+    }
+
+    /// Changes the speed of a device; other lines have one speed.
+    pub(crate) fn change_speed(&mut self, speed: u32) -> Result<(), LineError> {
+        let characters = Characters::plain(speed);
+        if let Socket::Serial(device) = &mut self.socket {
+            super::serial::change(device, Format::eight(characters))?;
+        }
+        self.character = Some(characters.time());
+        Ok(())
     }
 
     /// Waits until the deadline for octets and appends them. May be dropped: nothing is lost then.
@@ -288,6 +333,7 @@ impl Port {
         };
         let got = self.moved(got)?;
         self.bytes += got as u64;
+        self.heard += got;
         self.held.instruments().received(got);
         self.tap.arrived(self.held.instruments().protocol_log(), &chunk[..got]);
         self.last_octets = Instant::now();

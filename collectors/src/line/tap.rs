@@ -14,6 +14,7 @@ use dlms::{
     security::{Envelope, Wrapping},
     wrapper::HEADER_LENGTH,
 };
+use models::Language;
 use tracing::info;
 
 use self::hdlc::{Frames, Kind, Seen};
@@ -46,12 +47,18 @@ pub(crate) struct Tap {
     view: View,
     /// What it remembers of an HDLC line.
     frames: Option<Frames>,
+    /// Octets of a language without APDUs pass.
+    is_plain: bool,
+    /// What passes now may hold a password.
+    is_hidden: bool,
 }
 
 impl Tap {
     pub(crate) fn of(station: &Station) -> Self {
-        let frames = station.speaks_hdlc().then(|| Frames::new(station.client_sap));
-        Self { view: View::of(station), frames }
+        let is_plain = station.model.language != Language::Dlms;
+        let has_frames = station.speaks_hdlc() && !is_plain;
+        let frames = has_frames.then(|| Frames::new(station.client_sap));
+        Self { view: View::of(station), frames, is_plain, is_hidden: false }
     }
 
     /// An APDU is about to be sent, with the wrapper as one frame, with HDLC as several.
@@ -65,9 +72,30 @@ impl Tap {
         }
     }
 
+    /// Whether what passes from now on is to be hidden, on a line without APDUs.
+    pub(crate) const fn hide(&mut self, is_secret: bool) {
+        self.is_hidden = is_secret;
+    }
+
+    /// Octets of a language without APDUs passed.
+    fn passed(&self, layers: Layers, direction: Direction, octets: &[u8]) {
+        if layers.frame {
+            let (meter, address) = self.whose();
+            let (direction, octets) = (direction.as_str(), octets.len());
+            info!(target: "protocol", layer = "frame", meter, address, direction, octets);
+        }
+        if layers.bytes {
+            let hidden = if self.is_hidden { 0..octets.len() } else { 0..0 };
+            self.write_octets(direction, octets, hidden);
+        }
+    }
+
     /// Frames were sent, each of them whole.
     pub(crate) fn sent(&mut self, log: &ProtocolLog, octets: &[u8]) {
         let layers = self.view.layers(log);
+        if self.is_plain {
+            return self.passed(layers, Direction::Sent, octets);
+        }
         if !(layers.frame || layers.bytes) {
             // From here on it does not know any more which frame holds what.
             self.frames.iter_mut().for_each(|frames| frames.begin(None));
@@ -92,6 +120,9 @@ impl Tap {
         let layers = self.view.layers(log);
         if !(layers.frame || layers.bytes) {
             return;
+        }
+        if self.is_plain {
+            return self.passed(layers, Direction::Received, octets);
         }
         match self.frames.take() {
             Some(mut frames) => {

@@ -83,7 +83,7 @@ impl Session {
     }
 
     /// The port that was left when it leads to the station, or a new one.
-    async fn port(&mut self, station: &Station) -> Result<Port, LineError> {
+    pub(super) async fn port(&mut self, station: &Station) -> Result<Port, LineError> {
         if let Some(mut port) = self.idle.take() {
             let turned = port.turn_to(station, self.limits.connect_timeout).await;
             if turned == Ok(true) {
@@ -102,7 +102,7 @@ impl Session {
         self.keep(port).await;
     }
 
-    async fn keep(&mut self, port: Port) {
+    pub(super) async fn keep(&mut self, port: Port) {
         if port.is_reusable() {
             self.idle = Some(port);
         } else {
@@ -114,6 +114,9 @@ impl Session {
     /// Waits for the end of the linger time, or until the meter hangs up. What the meter sends now was asked for by nobody.
     pub(crate) async fn lapse(&mut self) {
         let deadline = Instant::now() + self.limits.linger;
+        if let Some(plain) = &mut self.plain {
+            return plain.idle(deadline).await;
+        }
         match &mut self.open {
             Some(open) => while open.line.receive(&mut self.scratch.apdu, deadline).await.is_ok() {},
             None => match &mut self.idle {

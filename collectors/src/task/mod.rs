@@ -3,7 +3,7 @@
 mod discover;
 mod identify;
 mod install_firmware;
-mod ordered;
+pub(crate) mod ordered;
 mod push_tariff;
 mod read_clock;
 mod read_layout;
@@ -16,8 +16,9 @@ mod scaler_unit;
 mod switch;
 
 use jiff::Timestamp;
+use models::Language;
 
-use crate::{Outcome, Task, diagnosis::Setback, turn::Turn};
+use crate::{Outcome, Task, diagnosis::Setback, driver, turn::Turn};
 
 /// What a task did.
 #[derive(Debug, Clone, Copy, Default)]
@@ -42,6 +43,9 @@ impl From<Outcome> for Done {
 
 /// Does the task.
 pub(crate) async fn run(turn: &mut Turn<'_>, task: &Task) -> Result<Done, Setback> {
+    if turn.station().model.language != Language::Dlms {
+        return driver::run(turn, task).await;
+    }
     match task {
         Task::Identify => identify::run(turn).await.map(Done::from),
         Task::ReadClock => read_clock::run(turn).await.map(Done::from),

@@ -14,8 +14,8 @@ pub(super) enum Request<'a> {
 }
 
 /// What a meter said to an order.
-#[derive(Debug)]
-pub(super) enum Answer {
+#[derive(Debug, Clone)]
+pub(crate) enum Answer {
     /// It accepted it.
     Yes,
     /// It refused it.
@@ -25,12 +25,12 @@ pub(super) enum Answer {
 }
 
 impl Answer {
-    pub(super) const fn is_refusal(&self) -> bool {
+    pub(crate) const fn is_refusal(&self) -> bool {
         matches!(self, Self::No(_))
     }
 
     /// What is to be said when it can not be read what came of the order.
-    pub(super) fn unverified(self, turn: &Turn<'_>, unread: Setback) -> Setback {
+    pub(crate) fn unverified(self, turn: &Turn<'_>, unread: Setback) -> Setback {
         if matches!(unread, Setback::NobodyListens) {
             return unread;
         }
@@ -46,7 +46,7 @@ impl Answer {
 }
 
 /// What is to be said when the meter could not be read before anything is sent: an earlier doubt stays.
-pub(super) fn still_in_doubt(turn: &Turn<'_>, terms: &Terms, unread: Setback) -> Setback {
+pub(crate) fn still_in_doubt(turn: &Turn<'_>, terms: &Terms, unread: Setback) -> Setback {
     if terms.in_doubt && !matches!(unread, Setback::NobodyListens) {
         return Setback::InDoubt(turn.explain(&unread));
     }
@@ -56,16 +56,29 @@ pub(super) fn still_in_doubt(turn: &Turn<'_>, terms: &Terms, unread: Setback) ->
 /// Sends an order once. As long as it is certain that nothing was sent, as when the line could not be opened, it is tried again like a
 /// read; what the meter said, or that nobody knows, is noted.
 pub(super) async fn order(turn: &mut Turn<'_>, request: Request<'_>) -> Result<Answer, Setback> {
-    let answer = loop {
+    loop {
         let sent = match request {
             Request::Set(attribute, value) => turn.set(attribute, value).await,
             Request::Action(method, parameters) => turn.action(method, Some(parameters)).await,
         };
-        match sent {
-            Ok(()) => break Answer::Yes,
-            Err(setback) if setback.leaves_doubt() => break Answer::Lost(setback),
-            Err(setback) if setback.is_refusal() => break Answer::No(setback),
-            Err(setback) => turn.recover(setback).await?,
+        if let Some(answer) = judged(turn, sent).await? {
+            return Ok(answer);
+        }
+    }
+}
+
+/// What became of an order that was sent; `None` when it certainly was not, and may be tried again.
+pub(crate) async fn judged(
+    turn: &mut Turn<'_>,
+    sent: Result<(), Setback>,
+) -> Result<Option<Answer>, Setback> {
+    let answer = match sent {
+        Ok(()) => Answer::Yes,
+        Err(setback) if setback.leaves_doubt() => Answer::Lost(setback),
+        Err(setback) if setback.is_refusal() => Answer::No(setback),
+        Err(setback) => {
+            turn.recover(setback).await?;
+            return Ok(None);
         }
     };
     let said = match &answer {
@@ -74,5 +87,5 @@ pub(super) async fn order(turn: &mut Turn<'_>, request: Request<'_>) -> Result<A
         Answer::Lost(setback) => format!("no answer: {}", turn.explain(setback).detail),
     };
     turn.found("order", said).await?;
-    Ok(answer)
+    Ok(Some(answer))
 }

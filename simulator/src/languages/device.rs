@@ -85,9 +85,9 @@ impl Device {
         Timestamp::from_second(meter.now()).unwrap_or_default().to_zoned(meter.zone().clone()).datetime()
     }
 
-    /// Whether this is the meter's password; a meter without one takes any.
-    pub(super) fn admits(&self, digits: &str) -> bool {
-        password(self.itself()).is_none_or(|password| password == digits)
+    /// Whether this is the password of a part; one without takes any.
+    pub(super) fn admits(&self, subunit: Option<u8>, digits: &str) -> bool {
+        self.part(subunit).is_some_and(|meter| password(meter).is_none_or(|password| password == digits))
     }
 
     /// Whether the switch of a part is open, and whether it was ordered to be.

@@ -163,7 +163,7 @@ impl Dlt645Station {
         };
         let password =
             authority[1..4].iter().rev().fold(String::new(), |text, octet| format!("{text}{octet:02X}"));
-        if authority[0] != self.spec.level || !self.device.admits(&password) {
+        if authority[0] != self.spec.level || !self.device.admits(asked.subunit, &password) {
             return Reply::Refused(Refusal::NOT_AUTHORISED);
         }
         let until = until.first_chunk::<6>().and_then(|octets| Moment::from_wire(*octets));

@@ -111,11 +111,11 @@ impl ModeCStation {
         let (name, value) = text.split_once('(').unwrap_or((text, ""));
         match letters {
             [b'P', b'1'] => {
-                let is_right = self.device.admits(value.trim_end_matches(')'));
+                let is_right = self.device.admits(None, value.trim_end_matches(')'));
                 self.state = State::Programming(is_right);
                 if is_right { vec![ACK] } else { block(&[SOH, b'B', b'0'], "") }
             }
-            [b'R', b'1'] if admitted || self.device.admits("") => {
+            [b'R', b'1'] if admitted || self.device.admits(None, "") => {
                 block(&[STX], &self.set(name).map_or(UNKNOWN.to_owned(), |values| format!("{name}{values}")))
             }
             _ => block(&[STX], "(ER01)"),

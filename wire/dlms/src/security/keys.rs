@@ -100,7 +100,8 @@ impl Password {
         Self(octets.into())
     }
 
-    pub(crate) fn octets(&self) -> &[u8] {
+    /// The octets as they are sent: for languages that put a password elsewhere. Never to be formatted.
+    pub fn octets(&self) -> &[u8] {
         &self.0
     }
 

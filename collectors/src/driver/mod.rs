@@ -1,0 +1,193 @@
+//! The languages other than DLMS: what a task means in each of them.
+//!
+//! The tasks are the same for all (`tasks.rs`, `switch.rs`); a file for each language says how a serial number, a clock, registers and a switch are asked for in it; an
+//! [`Ear`] (`ear.rs`) tells when an answer is whole. What a language does not have, or a type of meter does not do, is refused by its name, and never silently left out.
+
+mod dlt645;
+mod ear;
+mod modbus;
+mod mode_c;
+mod switch;
+mod tasks;
+
+use dlms::{AttributeDescriptor, MethodDescriptor};
+use jiff::{Timestamp, civil::DateTime};
+use models::{Language, Model, Register};
+
+pub(crate) use self::ear::{Ear, Memory, Pitch, Rejected, Say};
+use self::{dlt645::Dlt645Driver, modbus::ModbusDriver, mode_c::ModeCDriver, switch::SwitchState};
+use crate::{
+    Failure, Reason, RegisterRequest, SwitchTo, Task, diagnosis::Setback, exchange::Subject, task::Done,
+    turn::Turn,
+};
+
+/// Interface class of the disconnect control, under whose name a switch is spoken of.
+const SWITCH: u16 = 70;
+
+/// Does a task in the language of the meter, which is not DLMS.
+pub(crate) async fn run(turn: &mut Turn<'_>, task: &Task) -> Result<Done, Setback> {
+    let model = turn.station().model.clone();
+    let Some(mut driver) = Driver::of(&model) else { return Err(unsupported(turn, task.kind())) };
+    match task {
+        Task::Identify => tasks::identify(turn, &mut driver).await.map(Done::from),
+        Task::ReadClock => tasks::read_clock(turn, &mut driver).await.map(Done::from),
+        Task::ReadRegisters(requests) => {
+            tasks::read_registers(turn, &mut driver, &known(&model, requests)?).await.map(Done::from)
+        }
+        Task::Switch(order) => switch::run(turn, &mut driver, order).await.map(Done::from),
+        Task::ReadProfile(_)
+        | Task::Discover
+        | Task::ReadTariff
+        | Task::PushTariff(_)
+        | Task::InstallFirmware(_)
+        | Task::ReleaseTamperLock(_) => Err(unsupported(turn, task.kind())),
+    }
+}
+
+/// What is spoken with a meter.
+enum Driver<'a> {
+    Dlt645(Dlt645Driver<'a>),
+    ModeC(ModeCDriver<'a>),
+    Modbus(ModbusDriver<'a>),
+}
+
+/// What a register held: the meter's own integer, and the scaler that goes with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Number {
+    value: i64,
+    scaler: i8,
+    /// When it was read, where that was before the others.
+    at: Option<Timestamp>,
+}
+
+/// What came of each register that was asked for.
+type Numbers = Vec<Result<Number, Setback>>;
+
+impl<'a> Driver<'a> {
+    /// The driver of a model's language; `None` for DLMS, which is no driver's.
+    fn of(model: &'a Model) -> Option<Self> {
+        match &model.language {
+            Language::Dlms => None,
+            Language::Dlt645(spec) => Some(Self::Dlt645(Dlt645Driver::new(model, spec))),
+            Language::Iec62056_21(spec) => Some(Self::ModeC(ModeCDriver::new(spec))),
+            Language::Modbus(spec) => Some(Self::Modbus(ModbusDriver::new(model, spec))),
+        }
+    }
+
+    /// The serial number that the meter shows; `None` where it shows none, and nothing but its address is known of it.
+    async fn serial(&mut self, turn: &mut Turn<'_>) -> Result<Option<String>, Setback> {
+        match self {
+            Self::Dlt645(driver) => driver.serial(turn).await,
+            Self::ModeC(driver) => driver.serial(turn).await,
+            Self::Modbus(driver) => driver.serial(turn).await,
+        }
+    }
+
+    /// Local time of the meter.
+    async fn clock(&mut self, turn: &mut Turn<'_>) -> Result<DateTime, Setback> {
+        match self {
+            Self::Dlt645(driver) => driver.clock(turn).await,
+            Self::ModeC(driver) => driver.clock(turn).await,
+            Self::Modbus(_) => Err(unsupported(turn, "read_clock")),
+        }
+    }
+
+    /// What registers hold, in their order; what the meter does not have or show is an error in its place.
+    async fn registers(&mut self, turn: &mut Turn<'_>, registers: &[&Register]) -> Result<Numbers, Setback> {
+        match self {
+            Self::Dlt645(driver) => driver.registers(turn, registers).await,
+            Self::ModeC(driver) => driver.registers(turn, registers).await,
+            Self::Modbus(driver) => driver.registers(turn, registers).await,
+        }
+    }
+
+    /// What the switch shows.
+    async fn switch_state(&mut self, turn: &mut Turn<'_>) -> Result<SwitchState, Setback> {
+        match self {
+            Self::Dlt645(driver) => driver.switch_state(turn).await,
+            Self::ModeC(_) => Err(unsupported(turn, "switch")),
+            Self::Modbus(driver) => driver.switch_state(turn).await,
+        }
+    }
+
+    /// Orders the switch once.
+    async fn order(&mut self, turn: &mut Turn<'_>, to: SwitchTo) -> Result<(), Setback> {
+        match self {
+            Self::Dlt645(driver) => driver.order(turn, to).await,
+            Self::ModeC(_) => Err(unsupported(turn, "switch")),
+            Self::Modbus(driver) => driver.order(turn, to).await,
+        }
+    }
+}
+
+/// The registers of the model that are asked for.
+fn known<'a>(model: &'a Model, requests: &[RegisterRequest]) -> Result<Vec<&'a Register>, Setback> {
+    let find = |request: &RegisterRequest| {
+        model.registers.iter().find(|register| register.obis == request.obis).ok_or_else(|| {
+            let detail = format!(
+                "Model {} does not say where {} is; choose a register that it names.",
+                model.name, request.obis
+            );
+            Setback::Final(Failure::new(Reason::Unsupported, detail))
+        })
+    };
+    requests.iter().map(find).collect()
+}
+
+/// What the language, or this type of meter, cannot do.
+fn unsupported(turn: &Turn<'_>, capability: &str) -> Setback {
+    let model = &turn.station().model;
+    let detail = format!(
+        "A meter of model {} that speaks {} cannot do {capability}: order something that it can, or correct the model.",
+        model.name,
+        model.language.as_str()
+    );
+    Setback::Final(Failure::new(Reason::Unsupported, detail))
+}
+
+/// What reading a register is about, for whoever looks on.
+fn register_subject(register: &Register) -> Subject {
+    Subject::get(&AttributeDescriptor { class_id: register.class_id, instance: register.obis, attribute: 2 })
+}
+
+/// What reading the clock is about.
+fn clock_subject(model: &Model) -> Subject {
+    Subject::get(&AttributeDescriptor { class_id: 8, instance: model.clock, attribute: 2 })
+}
+
+/// What reading the switch, or ordering it, is about.
+fn switch_subject(model: &Model, to: Option<SwitchTo>) -> Subject {
+    let instance = model.switch.as_ref().map_or(model.clock, |switch| switch.obis);
+    let method = match to {
+        None => return Subject::get(&AttributeDescriptor { class_id: SWITCH, instance, attribute: 2 }),
+        Some(SwitchTo::Disconnected) => 1,
+        Some(SwitchTo::Connected) => 2,
+    };
+    Subject::action(&MethodDescriptor { class_id: SWITCH, instance, method })
+}
+
+/// The meter has nothing to show in a place that it knows.
+fn no_value() -> Setback {
+    Setback::Refused {
+        failure: Failure::new(
+            Reason::MeterRefused,
+            "The meter has no value there; check whether it measures that.",
+        ),
+        is_absence: true,
+        may_pass: false,
+    }
+}
+
+/// An answer that contradicts the standard or the model.
+fn wrong(what: impl std::fmt::Display) -> Setback {
+    let detail =
+        format!("The meter's answer is wrong ({what}); check its model, and note firmware and maker.");
+    Setback::Final(Failure::new(Reason::MeterBrokeRules, detail))
+}
+
+/// Something that this side cannot say.
+fn unspeakable(what: impl std::fmt::Display) -> Setback {
+    let detail =
+        format!("The head-end cannot ask for that: {what}; correct the meter's model or its device address.");
+    Setback::Final(Failure::new(Reason::Unsupported, detail))
+}

@@ -1,0 +1,147 @@
+//! The reads, in whatever language.
+
+use std::time::Duration;
+
+use models::Register;
+
+use super::{Driver, unsupported, wrong};
+use crate::{Event, Failure, Reason, RegisterValue, diagnosis::Setback, turn::Turn};
+
+/// Attribute that holds the value of a register (Blue Book, 4.3.2).
+const VALUE: i8 = 2;
+/// Clock status that was not given.
+const NO_STATUS: u8 = 0xFF;
+
+/// Reads the serial number. A meter that shows none is still identified when it answers: by its address.
+pub(super) async fn identify(turn: &mut Turn<'_>, driver: &mut Driver<'_>) -> Result<(), Setback> {
+    turn.memory().forget();
+    let serial = match shown(turn, driver).await? {
+        Some(serial) => serial,
+        None => {
+            let model = turn.station().model.clone();
+            let first: Vec<_> = model.registers.iter().take(1).collect();
+            for found in driver.registers(turn, &first).await? {
+                if let Err(setback) = found
+                    && !setback.is_absence()
+                {
+                    return Err(setback);
+                }
+            }
+            let address = turn.station().device_address.map(|address| address.to_string());
+            turn.station().serial.clone().or(address).ok_or_else(|| unsupported(turn, "identify"))?
+        }
+    };
+    turn.report(Event::Identity { serial, logical_device_name: None, firmware: None, system_title: None })
+        .await
+}
+
+/// Reads the clock once.
+pub(super) async fn read_clock(turn: &mut Turn<'_>, driver: &mut Driver<'_>) -> Result<(), Setback> {
+    verify(turn, driver).await?;
+    let local = driver.clock(turn).await?;
+    let (read_at, delay) = (turn.now(), turn.last_delay());
+    let meter = turn.station().zone.to_timestamp(local).map_err(wrong)?;
+    turn.report(Event::Clock {
+        meter,
+        offset_min: None,
+        status: NO_STATUS,
+        read_at,
+        delay_ms: whole_ms(delay),
+    })
+    .await
+}
+
+/// Reads registers. What could be read is reported even when some were refused.
+pub(super) async fn read_registers(
+    turn: &mut Turn<'_>,
+    driver: &mut Driver<'_>,
+    registers: &[&Register],
+) -> Result<(), Setback> {
+    verify(turn, driver).await?;
+    let found = driver.registers(turn, registers).await?;
+    let at = turn.now();
+    let (mut values, mut refused) = (Vec::with_capacity(registers.len()), None);
+    for (register, found) in registers.iter().zip(found) {
+        match found {
+            Ok(number) => values.push(RegisterValue {
+                obis: register.obis,
+                attribute: VALUE,
+                class_id: register.class_id,
+                value: number.value,
+                scaler: number.scaler,
+                unit: register.unit,
+                at: number.at.unwrap_or(at),
+            }),
+            Err(setback) => refused = refused.or(Some((register.obis, setback))),
+        }
+    }
+    let missing = registers.len() - values.len();
+    if !values.is_empty() {
+        turn.report(Event::Registers(values)).await?;
+    }
+    let Some((obis, setback)) = refused else { return Ok(()) };
+    let why = turn.explain(&setback).detail;
+    Err(Setback::Final(Failure::new(
+        Reason::MeterRefused,
+        format!("{missing} of {} registers were not given, {obis} first: {why}", registers.len()),
+    )))
+}
+
+/// Compares the serial number with the inventory, once for each time that the channel lives.
+pub(super) async fn verify(turn: &mut Turn<'_>, driver: &mut Driver<'_>) -> Result<(), Setback> {
+    let meter = turn.station().meter;
+    if turn.memory().is_verified(meter) {
+        return Ok(());
+    }
+    shown(turn, driver).await.map(drop)
+}
+
+/// The serial number that the meter shows, which has to be the one of the inventory.
+async fn shown(turn: &mut Turn<'_>, driver: &mut Driver<'_>) -> Result<Option<String>, Setback> {
+    let station = turn.station();
+    // Who is named inside of requests only has the serial number of its device, which is another meter of the inventory.
+    let is_named_inside = station.subunit.is_some() && station.model.names_subunits();
+    let Some(expected) = station.serial.as_deref().map(str::trim).filter(|_| !is_named_inside) else {
+        return if is_named_inside { Ok(None) } else { driver.serial(turn).await };
+    };
+    let found = driver.serial(turn).await?;
+    if let Some(found) = &found
+        && !is_same(found, expected)
+    {
+        let address = &station.address;
+        return Err(Setback::Final(Failure::new(
+            Reason::WrongMeter,
+            format!(
+                "The meter at {address} has serial number {found}, not {expected}; correct address or inventory."
+            ),
+        )));
+    }
+    turn.memory().verified(station.meter);
+    // As the inventory writes it.
+    Ok(found.map(|_| expected.to_owned()))
+}
+
+/// Whether two serial numbers are one: meters show digits with zeros in front.
+fn is_same(found: &str, expected: &str) -> bool {
+    let digits = |text: &str| text.bytes().all(|octet| octet.is_ascii_digit());
+    found == expected
+        || (digits(found)
+            && digits(expected)
+            && found.trim_start_matches('0') == expected.trim_start_matches('0'))
+}
+
+fn whole_ms(delay: Duration) -> u32 {
+    u32::try_from(delay.as_millis()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_same;
+
+    #[test]
+    fn zeros_in_front_are_no_difference_between_digits() {
+        assert!(is_same("000030000001", "30000001") && is_same("30000001", "030000001"));
+        assert!(is_same("A07", "A07") && !is_same("0A7", "A7"));
+        assert!(!is_same("30000001", "30000010"));
+    }
+}
