@@ -321,10 +321,10 @@ async fn no_secret_ever_comes_out() {
 async fn a_sub_unit_has_the_ways_of_its_parent_unless_it_has_its_own() {
     let served = Served::new().await;
     let file = "serial,model,address,zone,security,device_address,paths,parent,subunit,throttle_group\n\
-        H1,generic-dlms,,UTC,none,12345678,,P,1,\n\
-        H2,generic-dlms,,UTC,none,,,P,2,cell-8\n\
-        H3,generic-dlms,10.0.0.9:4059,UTC,none,,,P,39,\n\
-        P,generic-dlms,hdlc://10.0.0.1:4001,UTC,none,17,udp://10.0.0.2:4059,,,cell-7\n";
+        H1,multi-user-dlt645,,UTC,none,12345678,,P,1,\n\
+        H2,multi-user-dlt645,,UTC,none,,,P,2,cell-8\n\
+        H3,multi-user-dlt645,10.0.0.9:4059,UTC,none,39,,P,39,\n\
+        P,multi-user-dlt645,serial://10.0.0.1:4001,UTC,none,17,rfc2217://10.0.0.2:4059#17,,,cell-7\n";
     assert_eq!(import(&served, file, 1 << 20).await.unwrap().imported, 4, "the parent may come last");
     let shown = async |serial: &str| {
         let asked = GetMeterRequest { serial: serial.into() };
@@ -333,24 +333,34 @@ async fn a_sub_unit_has_the_ways_of_its_parent_unless_it_has_its_own() {
     let parent = shown("P").await;
     assert_eq!((parent.line.as_str(), parent.device_address, parent.path), ("10.0.0.1:4001", Some(17), 0));
     let [way] = parent.paths.as_slice() else { panic!("{parent:?}") };
-    assert_eq!((way.address.as_str(), way.device_address), ("udp://10.0.0.2:4059", None));
+    assert_eq!(
+        (way.address.as_str(), way.device_address),
+        ("rfc2217://10.0.0.2:4059?baud=9600&parity=none", Some(17))
+    );
     let first = shown("H1").await;
-    assert_eq!((first.address.as_str(), first.line.as_str()), ("hdlc://10.0.0.1:4001", "10.0.0.1:4001"));
+    assert_eq!(
+        (first.address.as_str(), first.line.as_str()),
+        ("serial://10.0.0.1:4001?baud=9600&parity=none", "10.0.0.1:4001")
+    );
     assert_eq!((first.device_address, first.parent.as_str(), first.subunit), (Some(12_345_678), "P", 1));
     assert_eq!(
         (first.throttle_group.as_str(), first.paths[0].address.as_str()),
-        ("cell-7", "udp://10.0.0.2:4059")
+        ("cell-7", "rfc2217://10.0.0.2:4059?baud=9600&parity=none")
     );
     let second = shown("H2").await;
     assert_eq!((second.device_address, second.throttle_group.as_str()), (Some(17), "cell-8"));
     let third = shown("H3").await;
-    assert_eq!((third.line.as_str(), third.device_address, third.paths.len()), ("10.0.0.9:4059", None, 0));
+    assert_eq!(
+        (third.line.as_str(), third.device_address, third.paths.len()),
+        ("10.0.0.9:4059", Some(39), 0)
+    );
     assert_eq!(third.throttle_group, "");
 
     let part = |serial: &str, parent: &str, subunit| CreateMeterRequest {
         address: String::new(),
         parent: parent.into(),
         subunit,
+        model: "multi-user-dlt645".into(),
         ..new_meter(serial, None)
     };
     for nobody in ["Q", "H1"] {

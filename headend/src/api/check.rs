@@ -109,11 +109,9 @@ pub(crate) fn meter(draft: Draft, models: &Models) -> Result<NewMeter, Vec<Probl
             let server_sap = if server == 0 { spec.server_sap } else { server };
             let client_sap = if client == 0 { client_sap } else { client };
             let saps = (server_sap, client_sap);
-            let device_address = match &address {
-                Some(address) => way::device_address(address, draft.device_address, saps)?,
-                None => draft.device_address,
-            };
-            let paths = way::paths(draft.paths, address.is_some(), saps)?;
+            way::subunit(part_of.as_ref(), model)?;
+            let device_address = way::device_address(address.as_ref(), draft.device_address, (model, saps))?;
+            let paths = way::paths(draft.paths, address.is_some(), (model, saps))?;
             let line = model.concentrator.is_some().then(|| Address::line_of_concentrator(&draft.serial));
             Ok(NewMeter {
                 line,
@@ -325,10 +323,15 @@ mod tests {
 
     #[test]
     fn a_sub_unit_may_have_the_way_of_its_parent() {
-        let part = || Draft { parent: "SN-1".into(), subunit: 39, address: String::new(), ..draft() };
-        let made =
-            meter(Draft { device_address: Some(999_999_999_999), ..part() }, &models::builtin().unwrap());
-        let made = made.unwrap();
+        let part = || Draft {
+            model: "huabang-single".into(),
+            device_address: Some(999_999_999_999),
+            parent: "SN-1".into(),
+            subunit: 39,
+            address: String::new(),
+            ..draft()
+        };
+        let made = meter(part(), &models::builtin().unwrap()).unwrap();
         assert_eq!((made.address, made.device_address), (None, Some(999_999_999_999)));
         assert_eq!(made.part_of, Some(PartOf { parent: "SN-1".into(), subunit: 39 }));
         let path = || vec![DraftPath::parse("h:1")];
@@ -336,11 +339,45 @@ mod tests {
             (Draft { parent: String::new(), ..part() }, "address"),
             (Draft { parent: String::new(), address: "h:1".into(), ..part() }, "subunit"),
             (Draft { subunit: 256, ..part() }, "subunit"),
+            (Draft { subunit: 40, ..part() }, "subunit"),
+            (Draft { model: "huabang-dual".into(), subunit: 19, ..part() }, "subunit"),
+            (Draft { model: "generic-dlms".into(), subunit: 1, ..part() }, "subunit"),
             (Draft { subunit: 0, ..part() }, "subunit"),
             (Draft { parent: "SN-17".into(), ..part() }, "parent"),
             (Draft { paths: path(), ..part() }, "paths"),
         ] {
             assert_eq!(fields(wrong)[0], field);
+        }
+    }
+
+    #[test]
+    fn hb_01_the_language_says_which_device_addresses_there_are() {
+        let of = |model: &str, device_address| Draft {
+            model: model.into(),
+            address: "serial://gateway:4001".into(),
+            device_address,
+            ..draft()
+        };
+        let inside =
+            |model: &str| Draft { parent: "P".into(), subunit: 1, address: String::new(), ..of(model, None) };
+        for right in [
+            of("huabang-single", Some(999_999_999_999)),
+            of("multi-user-modbus", Some(247)),
+            of("joy311", None),
+            of("joy311", Some(12_345_678)),
+            inside("multi-user-modbus"),
+            inside("multi-user-dlt645"),
+        ] {
+            assert_eq!(fields(right), [""; 0]);
+        }
+        for wrong in [
+            of("huabang-single", None),
+            of("huabang-single", Some(1_000_000_000_000)),
+            of("multi-user-modbus", Some(0)),
+            of("multi-user-modbus", Some(248)),
+            inside("huabang-single"),
+        ] {
+            assert_eq!(fields(wrong), ["device_address"]);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The rules of the ways to a meter, and of what it is a part of.
 
 use collectors::{Address, AddressError};
+use models::{Language, Model};
 
 use super::{Problem, is_serial};
 use crate::store::meters::{MAX_PATHS, PartOf, Path};
@@ -9,6 +10,10 @@ use crate::store::meters::{MAX_PATHS, PartOf, Path};
 const MAX_HDLC: u16 = 0x3FFD;
 /// The highest HDLC address of one octet that is no group of stations.
 const MAX_HDLC_OCTET: u16 = 0x7E;
+/// The highest device address of twelve digits, as DL/T 645 has them; those of IEC 62056-21 have no more here.
+const MAX_TWELVE_DIGITS: u64 = 999_999_999_999;
+/// The highest server address of Modbus (serial line 1.02, 2.2).
+const MAX_SERVER: u64 = 247;
 /// What parts the address of a further way from the meter on its line, in a text.
 const DEVICE_MARK: char = '#';
 
@@ -67,7 +72,7 @@ pub(super) fn address(
 pub(super) fn paths(
     drafts: Vec<DraftPath>,
     has_address: bool,
-    saps: (u16, u16),
+    (model, saps): (&Model, (u16, u16)),
 ) -> Result<Vec<Path>, Vec<Problem>> {
     let problem = |problem: String| Problem { field: "paths", problem };
     if drafts.len() > MAX_PATHS {
@@ -79,9 +84,8 @@ pub(super) fn paths(
     let (mut paths, mut problems) = (Vec::new(), Vec::new());
     for (place, draft) in (1..).zip(drafts) {
         let checked = match draft.address.parse::<Address>() {
-            Ok(address) => {
-                device_address(&address, draft.device_address, saps).map(|device| (address, device))
-            }
+            Ok(address) => device_address(Some(&address), draft.device_address, (model, saps))
+                .map(|device| (address, device)),
             Err(error) => Err(vec![problem(error.to_string())]),
         };
         match checked {
@@ -95,8 +99,49 @@ pub(super) fn paths(
     if problems.is_empty() { Ok(paths) } else { Err(problems) }
 }
 
-/// The device address of a meter, when it and the service access points are some that the line can carry.
+/// The number of a sub-unit has to be one that the type of meter has.
+pub(super) fn subunit(part_of: Option<&PartOf>, model: &Model) -> Result<(), Vec<Problem>> {
+    match part_of {
+        Some(part) if part.subunit > model.subunits => {
+            let problem = match model.subunits {
+                0 => format!("a meter of model {} has no sub-units", model.name),
+                most => format!("1 to {most} is expected of model {}", model.name),
+            };
+            Err(vec![Problem { field: "subunit", problem }])
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The device address of a meter, when it and the service access points are some that the line and the language can carry. Without an address the line
+/// is that of the parent, and so is a device address that is left out.
 pub(super) fn device_address(
+    address: Option<&Address>,
+    device_address: Option<u64>,
+    (model, saps): (&Model, (u16, u16)),
+) -> Result<Option<u64>, Vec<Problem>> {
+    let (range, may_be_left_out) = match (&model.language, address) {
+        (Language::Dlms, Some(address)) => return dlms_address(address, device_address, saps),
+        (Language::Dlms, None) => return Ok(device_address),
+        (Language::Dlt645(_), _) => (0..=MAX_TWELVE_DIGITS, false),
+        (Language::Iec62056_21(_), _) => (0..=MAX_TWELVE_DIGITS, true),
+        (Language::Modbus(_), _) => (1..=MAX_SERVER, false),
+    };
+    let is_named_inside = address.is_none() && model.names_subunits();
+    match device_address {
+        Some(device) if range.contains(&device) => Ok(Some(device)),
+        None if may_be_left_out || is_named_inside => Ok(None),
+        _ => {
+            let (least, most) = range.into_inner();
+            let problem =
+                format!("{least} to {most} is expected of a meter that speaks {}", model.language.as_str());
+            Err(vec![Problem { field: "device_address", problem }])
+        }
+    }
+}
+
+/// The same of a meter that speaks DLMS.
+fn dlms_address(
     address: &Address,
     device_address: Option<u64>,
     (server_sap, client_sap): (u16, u16),

@@ -403,7 +403,7 @@ mod tests {
         let (rows, problems) = parsed(&[
             "serial,model,address,zone,security,device_address,paths,parent,subunit,throttle_group",
             "A,generic-dlms,h:1,UTC,none,,hdlc://h:2#17 udp://h:3,,,cell-7",
-            "B,generic-dlms,,UTC,none,000012345678,,A,3,",
+            "B,multi-user-dlt645,,UTC,none,000012345678,,A,3,",
             "C,generic-dlms,h:1,UTC,none,,h,,,",
             "D,generic-dlms,,UTC,none,,,,,",
         ]);

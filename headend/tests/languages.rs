@@ -1,0 +1,150 @@
+//! Meters that do not speak DLMS, through the whole head-end: from a file of the inventory to readings in the database, and a household that is switched.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests stand outside the test functions"
+)]
+
+mod program;
+
+use std::time::{Duration, Instant};
+
+use ami_proto::v1::commands_service_client::CommandsServiceClient;
+use ami_proto::v1::diagnostics_service_client::DiagnosticsServiceClient;
+use ami_proto::v1::inventory_service_client::InventoryServiceClient;
+use ami_proto::v1::switch_service_client::SwitchServiceClient;
+use ami_proto::v1::{
+    Command, CommandOutcome, DisconnectRequest, ImportMetersRequest, OrderTerms, ProtocolLayers,
+    SetProtocolLogRequest, WatchCommandsRequest, set_protocol_log_request::Subject,
+};
+use program::Program;
+use simulator::{Fleet, FleetConfig, Security};
+
+const LIMIT: Duration = Duration::from_secs(90);
+const SECTIONS: &str = "[roles]\nplanner = true\n[plan]\ninterval = \"1s\"\n[collector]\nlinger = \"100ms\"\n\
+                        [log]\nformat = \"json\"\nlevel = \"trace,sqlx=info\"\n";
+
+async fn fleet(model: &str, security: Security) -> Fleet {
+    let model = models::builtin().unwrap()[model].clone();
+    let count = u32::from(model.subunits) + 1;
+    let serial_base = 30_000_000 + u64::from(count) * 1000;
+    Fleet::start(FleetConfig { count, security, serial_base, ..FleetConfig::new(model) }).await.unwrap()
+}
+
+async fn import(program: &Program, fleet: &Fleet) {
+    let chunk = simulator::inventory(fleet).into_bytes();
+    let mut client = InventoryServiceClient::new(program.channel.clone());
+    let answer =
+        client.import_meters(tokio_stream::iter([ImportMetersRequest { chunk }])).await.unwrap().into_inner();
+    assert_eq!((answer.imported as usize, answer.problems), (fleet.meters().len(), Vec::new()));
+}
+
+/// Waits until the database says so.
+async fn until(program: &Program, sql: &str, expected: &str) {
+    let begun = Instant::now();
+    while program.sql(sql) != expected {
+        assert!(begun.elapsed() < LIMIT, "{sql} is {}, not {expected}\n{}", program.sql(sql), program.log());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Switches a meter off and waits for what becomes of it.
+async fn disconnect(program: &Program, serial: String) -> Command {
+    let terms =
+        OrderTerms { idempotency_key: serial.clone(), reason: "test".into(), ..OrderTerms::default() };
+    let request = DisconnectRequest { meter_serials: vec![serial], terms: Some(terms) };
+    let mut client = SwitchServiceClient::new(program.channel.clone());
+    let id = client.disconnect(request).await.unwrap().into_inner().commands[0].id;
+    let request = WatchCommandsRequest { ids: vec![id], ..WatchCommandsRequest::default() };
+    let mut lives = CommandsServiceClient::new(program.channel.clone())
+        .watch_commands(request)
+        .await
+        .unwrap()
+        .into_inner();
+    loop {
+        let message = tokio::time::timeout(LIMIT, lives.message()).await.unwrap().unwrap().unwrap();
+        if let Some(command) = message.commands.into_iter().find(|one| one.finished_at.is_some()) {
+            return command;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hb_03_hb_06_joy_13_each_language_is_read_and_switched_through_the_head_end() {
+    let program = Program::start(SECTIONS).await;
+    let fleets = [
+        fleet("huabang-triple", Security::Lls).await,
+        fleet("multi-user-dlt645", Security::None).await,
+        fleet("multi-user-modbus", Security::None).await,
+        fleet("joy311", Security::None).await,
+    ];
+    for fleet in &fleets {
+        import(&program, fleet).await;
+    }
+    let layers = ProtocolLayers { application: true, frame: true, bytes: true };
+    let household = fleets[0].meters()[5].serial();
+    let request = SetProtocolLogRequest {
+        subject: Some(Subject::MeterSerial(household.clone())),
+        layers: Some(layers),
+        time: None,
+    };
+    DiagnosticsServiceClient::new(program.channel.clone()).set_protocol_log(request).await.unwrap();
+
+    for fleet in &fleets {
+        let model = &fleet.meters()[0].model().name;
+        let meters = fleet.meters().len();
+        until(
+            &program,
+            &format!("SELECT count(DISTINCT r.meter_id) FROM register_row r JOIN meter m ON m.id = r.meter_id WHERE m.model = '{model}'"),
+            &meters.to_string(),
+        )
+        .await;
+        // The head-end knows each by the serial number that it showed.
+        until(
+            &program,
+            &format!("SELECT count(*) FROM meter WHERE model = '{model}' AND identified_at IS NOT NULL"),
+            &meters.to_string(),
+        )
+        .await;
+        let last = fleet.meters().last().unwrap();
+        let energy = format!(
+            "SELECT value FROM reading WHERE serial = '{}' AND obis LIKE '1.0.1.8.0.%' ORDER BY ts DESC LIMIT 1",
+            last.serial()
+        );
+        let stored: i64 = program.sql(&energy).split('.').next().unwrap().parse().unwrap();
+        let scaler = last
+            .model()
+            .registers
+            .iter()
+            .find(|register| register.obis.to_string() == "1.0.1.8.0.255")
+            .unwrap()
+            .scaler;
+        let held = last.register("1.0.1.8.0.255".parse().unwrap()).unwrap()
+            * 10_i64.pow(scaler.unsigned_abs().into());
+        assert!(stored.abs_diff(held) < 1000, "{model}: {stored} Wh are stored, {held} Wh are held");
+    }
+    for fleet in &fleets[..3] {
+        let household = &fleet.meters()[5];
+        let command = disconnect(&program, household.serial()).await;
+        assert_eq!(command.outcome(), CommandOutcome::Disconnected, "{command:?}\n{}", program.log());
+        assert!(!household.connected());
+        assert_eq!((household.counts().actions, fleet.counts().relay_moves), (1, 1));
+    }
+
+    let log = program.stop();
+    let seen: Vec<&str> = log.lines().filter(|line| line.contains("\"target\":\"protocol\"")).collect();
+    assert!(
+        seen.iter().any(|line| line.contains("action 70 0.0.96.3.10.255 1")),
+        "the order is in the protocol log"
+    );
+    assert!(seen.iter().any(|line| line.contains("****")), "its octets are hidden");
+    let password = fleets[0].meters()[5].secrets().password;
+    let digits = &password[password.len() - 6..];
+    // As it goes over the line: the last two digits first, and 33 added to each octet.
+    let on_the_line = [4, 2, 0]
+        .map(|at| format!("{:02X}", u8::from_str_radix(&digits[at..at + 2], 16).unwrap() + 0x33))
+        .concat();
+    assert!(seen.iter().all(|line| !line.contains(digits) && !line.contains(&on_the_line)));
+}
