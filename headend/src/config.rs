@@ -151,7 +151,7 @@ pub struct Collector {
     /// Further meters that are talked to when `max_sessions` are busy and something urgent was ordered, such as a disconnect.
     /// Default 32, from 1 to 10000.
     pub urgent_sessions: u32,
-    /// Lines with meters of one throttle group that are open at the same time, before anything is known of the group. From there on the
+    /// Lines with meters of one throttle group that this process has open at the same time, before anything is known of the group. From there on the
     /// number follows what is observed: one more when a round of works reached its meters, half as many when more than one in eight did
     /// not. Default 64, from `group_floor` to `group_ceiling`.
     pub group_start: u32,

@@ -236,6 +236,20 @@ async fn a_broken_line_is_tried_again_later_and_a_wrong_key_is_not() {
     assert!(database.store.lease(owner, Wanted::any(5), MINUTE, 10).await.unwrap().is_empty(), "not due yet");
 }
 
+/// C-47: a concentrator went away with its meters.
+#[tokio::test]
+async fn what_failed_together_does_not_come_again_together() {
+    let database = Database::new().await;
+    buses(&database, 60, 60);
+    let (store, owner) = (&database.store, Uuid::new_v4());
+    let leased = store.lease(owner, Wanted::any(60), MINUTE, 0).await.unwrap();
+    let ends: Vec<_> =
+        leased.iter().map(|meter| failed(meter.meter, meter.jobs[0].id, Reason::NoRoute, None)).collect();
+    assert_eq!(store.write(owner, &ends).await.unwrap().again, 60);
+    let spread = "SELECT count(DISTINCT due_at) > 30, max(due_at) - min(due_at) > interval '1 s' FROM job";
+    assert_eq!(database.sql(spread), "t|t");
+}
+
 /// C-17: a counter that is a little higher is believed.
 #[tokio::test]
 async fn what_a_meter_expects_raises_its_counter_for_the_next_attempt() {

@@ -18,71 +18,115 @@ use program::Program;
 use simulator::{Fleet, FleetConfig, Security};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Another way to `target`, which ends when it is dropped: nobody listens then, and connections are cut.
-async fn way_to(target: SocketAddr) -> (String, JoinSet<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    let mut way = JoinSet::new();
-    way.spawn(async move {
-        let mut connections = JoinSet::new();
-        while let Ok((mut near, _)) = listener.accept().await {
-            connections.spawn(async move {
-                let mut far = TcpStream::connect(target).await.unwrap();
-                // However it ends, both are closed.
-                let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
-            });
-        }
-    });
-    (address, way)
+/// Another way to a meter. When it is dropped nobody listens any more, and connections are cut.
+struct Way {
+    address: String,
+    /// Once it is cancelled nothing comes through, and nobody is told.
+    frozen: CancellationToken,
+    _tasks: JoinSet<()>,
+}
+
+impl Way {
+    async fn to(target: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let (frozen, mut tasks) = (CancellationToken::new(), JoinSet::new());
+        let token = frozen.clone();
+        tasks.spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((mut near, _)) = listener.accept().await {
+                let frozen = token.clone();
+                connections.spawn(async move {
+                    let mut far = TcpStream::connect(target).await.unwrap();
+                    let carried =
+                        frozen.run_until_cancelled(tokio::io::copy_bidirectional(&mut near, &mut far));
+                    if carried.await.is_none() {
+                        // Both connections stay open.
+                        std::future::pending().await
+                    }
+                });
+            }
+        });
+        Self { address, frozen, _tasks: tasks }
+    }
+}
+
+/// A head-end with one meter, to which there are two ways.
+struct Bench {
+    program: Program,
+    serial: String,
+    _fleet: Fleet,
+}
+
+impl Bench {
+    async fn start() -> (Self, Way, Way) {
+        let mut config = FleetConfig::new(models::builtin().unwrap()["sed302"].clone());
+        config.security = Security::Lls;
+        let fleet = Fleet::start(config).await.unwrap();
+        let (first, second) = (Way::to(fleet.addresses()[0]).await, Way::to(fleet.addresses()[0]).await);
+        let program = Program::start("[collector]\nresponse_timeout = \"2s\"\nline_retries = 1\n").await;
+        let serial = fleet.meters()[0].serial();
+        let meter = CreateMeterRequest {
+            serial: serial.clone(),
+            model: "sed302".into(),
+            address: first.address.clone(),
+            zone: "UTC".into(),
+            credentials: Some(Credentials {
+                security: SecurityLevel::Lls.into(),
+                password: fleet.meters()[0].secrets().password.clone().into_bytes(),
+                ..Credentials::default()
+            }),
+            paths: vec![MeterPath { address: second.address.clone(), device_address: None }],
+            ..Default::default()
+        };
+        InventoryServiceClient::new(program.channel.clone()).create_meter(meter).await.unwrap();
+        (Self { program, serial, _fleet: fleet }, first, second)
+    }
+
+    /// How many attempts a read took.
+    async fn read(&self) -> i32 {
+        let target = Some(Target::Registers(RegistersTarget::default()));
+        let wait = Some(prost_types::Duration { seconds: 60, nanos: 0 });
+        let request = ReadNowRequest { meter_serial: self.serial.clone(), target, wait };
+        let read = ReadingsServiceClient::new(self.program.channel.clone()).read_now(request).await;
+        read.unwrap().into_inner().job.unwrap().attempts
+    }
+
+    /// The way that is used now, and its line.
+    async fn way(&self) -> (u32, String) {
+        let asked = GetMeterRequest { serial: self.serial.clone() };
+        let shown = InventoryServiceClient::new(self.program.channel.clone()).get_meter(asked).await;
+        let meter = shown.unwrap().into_inner().meter.unwrap();
+        (meter.path, meter.line)
+    }
 }
 
 /// SEN-30: the first way is cut, and the next read goes over the second.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_the_first_way_is_cut_the_next_read_goes_over_the_second() {
-    let mut config = FleetConfig::new(models::builtin().unwrap()["sed302"].clone());
-    config.security = Security::Lls;
-    let fleet = Fleet::start(config).await.unwrap();
-    let (first, first_way) = way_to(fleet.addresses()[0]).await;
-    let (second, _second_way) = way_to(fleet.addresses()[0]).await;
-    let program = Program::start("").await;
-    let serial = fleet.meters()[0].serial();
-    let mut inventory = InventoryServiceClient::new(program.channel.clone());
-    let meter = CreateMeterRequest {
-        serial: serial.clone(),
-        model: "sed302".into(),
-        address: first.clone(),
-        zone: "UTC".into(),
-        credentials: Some(Credentials {
-            security: SecurityLevel::Lls.into(),
-            password: fleet.meters()[0].secrets().password.clone().into_bytes(),
-            ..Credentials::default()
-        }),
-        paths: vec![MeterPath { address: second.clone(), device_address: None }],
-        ..Default::default()
-    };
-    inventory.create_meter(meter).await.unwrap();
-    let read = || {
-        let target = Some(Target::Registers(RegistersTarget::default()));
-        let wait = Some(prost_types::Duration { seconds: 60, nanos: 0 });
-        let request = ReadNowRequest { meter_serial: serial.clone(), target, wait };
-        let mut readings = ReadingsServiceClient::new(program.channel.clone());
-        async move { readings.read_now(request).await.unwrap().into_inner() }
-    };
-    let mut line = async || {
-        let asked = GetMeterRequest { serial: serial.clone() };
-        let meter = inventory.get_meter(asked).await.unwrap().into_inner().meter.unwrap();
-        (meter.path, meter.line)
-    };
-    read().await;
-    assert_eq!(line().await, (0, first));
-    drop(first_way);
-    let job = read().await.job.unwrap();
-    assert_eq!(line().await, (1, second));
-    assert!(job.attempts <= 2, "the second attempt went over the second way: {job:?}");
-    program.stop();
+    let (bench, first, second) = Bench::start().await;
+    bench.read().await;
+    assert_eq!(bench.way().await, (0, first.address.clone()));
+    drop(first);
+    assert_eq!(bench.read().await, 2, "the second attempt went over the second way");
+    assert_eq!(bench.way().await, (1, second.address.clone()));
+    assert_eq!(bench.read().await, 1, "it is the way from now on");
+    bench.program.stop();
+}
+
+/// SEN-30: the first way is half open, with an association on it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_way_on_which_nothing_comes_through_is_found_out() {
+    let (bench, first, second) = Bench::start().await;
+    bench.read().await;
+    first.frozen.cancel();
+    assert_eq!(bench.read().await, 2, "the second attempt went over the second way");
+    assert_eq!(bench.way().await, (1, second.address.clone()));
+    bench.program.stop();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -18,7 +18,7 @@ use super::{CommandKind, Error, JobKind, Policy, Security, Store, failed};
 const JOBS_PER_METER: i64 = 32;
 
 /// Queued jobs that are looked at for each meter that is wanted, so that one group or another collector does not hide what stands behind it.
-const CANDIDATES: i64 = 4;
+const CANDIDATES: i64 = 2;
 
 /// `picked` locks the meters with their lines and skips those that another owner is just taking. Everything after it sees only those.
 /// A line that is ours already has its session, and so none of its group's room is needed. The room of a group is counted by jobs, which
