@@ -12,7 +12,7 @@ use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 
-use collectors::{Captures, Covered, Event, JobId, Layout, LayoutColumn, MeterId, Report};
+use collectors::{Captures, Covered, Event, Failure, JobId, Layout, LayoutColumn, MeterId, Reason, Report};
 use dlms::profile::{CaptureObject, Column};
 use dlms::{Obis, Unit};
 use headend::cluster::{Cluster, Settings};
@@ -199,6 +199,11 @@ pub(crate) fn quarters(layout: &Arc<Layout>, first: Timestamp, count: usize, val
 
 pub(crate) fn captures(meter: MeterId, job: JobId, captures: Captures) -> Report {
     Report { job, meter, event: Event::Captures(captures) }
+}
+
+/// A work that failed.
+pub(crate) fn failed(meter: MeterId, job: JobId, reason: Reason) -> Report {
+    Report { job, meter, event: Event::Ended(Err(Failure::new(reason, "It broke."))) }
 }
 
 pub(crate) fn done(meter: MeterId, job: JobId, range: Option<(Timestamp, Timestamp)>) -> Report {
