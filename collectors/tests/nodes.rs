@@ -35,7 +35,7 @@ const AGAIN_AFTER: Duration = Duration::from_secs(2 * 3600);
 const ATTEMPTS: u32 = 5;
 
 #[tokio::test(start_paused = true)]
-async fn mt01_mt02_a_thousand_nodes_are_read_daily_without_a_gap_that_they_still_hold() {
+async fn mt_01_mt_02_a_thousand_nodes_are_read_daily_without_a_gap_that_they_still_hold() {
     let config = ConcentratorConfig {
         nodes: NODES,
         lost_ppm: 20_000,
@@ -70,7 +70,7 @@ async fn mt01_mt02_a_thousand_nodes_are_read_daily_without_a_gap_that_they_still
 }
 
 #[tokio::test(start_paused = true)]
-async fn c47_a_concentrator_that_drops_out_fails_all_its_nodes_soon_and_nothing_is_lost() {
+async fn c_47_a_concentrator_that_drops_out_fails_all_its_nodes_soon_and_nothing_is_lost() {
     let site = Site::new(ConcentratorConfig { nodes: NODES, ..ConcentratorConfig::default() }, NODES);
     let mut store = Store::of(PROFILE, site.start - SignedDuration::from_hours(PAST_H));
     let all: BTreeSet<usize> = (0..usize::try_from(NODES).unwrap()).collect();

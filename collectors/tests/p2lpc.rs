@@ -76,14 +76,14 @@ fn assert_whole(site: &Site, store: &Store, profile: &str) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn mt23_a_thousand_nodes_are_pulled_daily_without_a_gap_that_they_still_hold() {
+async fn mt_23_a_thousand_nodes_are_pulled_daily_without_a_gap_that_they_still_hold() {
     let (site, store) = pull(1000, "daily-values", 4).await;
     assert_whole(&site, &store, "daily-values");
     assert_eq!(site.concentrators.busy(0), Duration::ZERO, "nothing of it went over the power line");
 }
 
 #[tokio::test(start_paused = true)]
-async fn mt23_quarter_hours_of_sixteen_values_come_exactly() {
+async fn mt_23_quarter_hours_of_sixteen_values_come_exactly() {
     let (site, store) = pull(20, "energy", 2).await;
     assert_whole(&site, &store, "energy");
     let layout = store.layout.as_ref().unwrap();
@@ -101,7 +101,7 @@ async fn reports(site: &Site, node: usize, task: Task) -> (Vec<Event>, Option<Re
 }
 
 #[tokio::test(start_paused = true)]
-async fn mt01_what_is_not_held_is_passed_through_to_the_node() {
+async fn mt_01_what_is_not_held_is_passed_through_to_the_node() {
     let site = Site::new(ConcentratorConfig { torn_ppm: 0, ..config(200) }, 200);
     sleep(Duration::from_secs(30 * 3600)).await;
     let states = site.concentrators.states(0);

@@ -109,7 +109,7 @@ fn lossy(config: ConcentratorConfig) -> ConcentratorConfig {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn mt01_nodes_with_loss_leave_no_gap_that_they_still_hold() {
+async fn mt_01_nodes_with_loss_leave_no_gap_that_they_still_hold() {
     let config = lossy(config(Backend::Wrapper { base: 16 }, "fast-wrapper", 400));
     let (concentrators, program) = start(400, config).await;
     let end = Timestamp::now();
@@ -122,7 +122,7 @@ async fn mt01_nodes_with_loss_leave_no_gap_that_they_still_hold() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn mt01_nodes_are_reached_by_the_gateway_protocol_and_by_forwarded_frames() {
+async fn mt_01_nodes_are_reached_by_the_gateway_protocol_and_by_forwarded_frames() {
     for (backend, model) in
         [(Backend::Gateway { network: 0 }, "fast-gateway"), (Backend::Forward, "fast-terminal")]
     {
@@ -136,7 +136,7 @@ async fn mt01_nodes_are_reached_by_the_gateway_protocol_and_by_forwarded_frames(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn mt23_what_a_concentrator_has_read_is_pulled_though_messages_are_torn_off() {
+async fn mt_23_what_a_concentrator_has_read_is_pulled_though_messages_are_torn_off() {
     let config = ConcentratorConfig { torn_ppm: 100_000, ..config(Backend::P2lpc, "fast-p2lpc", 100) };
     let (concentrators, program) = start(200, config).await;
     let end = Timestamp::now();

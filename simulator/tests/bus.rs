@@ -90,7 +90,7 @@ async fn a_dead_station_says_nothing_and_the_others_do() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn c04_two_stations_with_one_address_are_heard_as_noise() {
+async fn c_04_two_stations_with_one_address_are_heard_as_noise() {
     let (mut line, _bus) = bus(fleet(3), BusConfig::default(), &[0]);
     let mut client = link(17);
     let (_, came, connected) = connect(&mut line, &mut client).await;
@@ -102,7 +102,7 @@ async fn c04_two_stations_with_one_address_are_heard_as_noise() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn c04_an_adapter_with_echo_gives_back_what_was_sent() {
+async fn c_04_an_adapter_with_echo_gives_back_what_was_sent() {
     let (mut line, _bus) = bus(fleet(1), BusConfig { echo: true, ..BusConfig::default() }, &[]);
     let (request, came, connected) = connect(&mut line, &mut link(17)).await;
     assert!(connected && came.len() > request.len());

@@ -41,7 +41,7 @@ fn octets(text: &str) -> Data {
 }
 
 #[tokio::test]
-async fn mt01_each_node_has_a_wrapper_port() {
+async fn mt_01_each_node_has_a_wrapper_port() {
     let concentrators = Concentrators::start(fleet(), fast(Backend::Wrapper { base: 16 })).await.unwrap();
     for number in [0, 9, 10, 19] {
         let meter = &concentrators.meters()[number];
@@ -56,7 +56,7 @@ async fn mt01_each_node_has_a_wrapper_port() {
 }
 
 #[tokio::test]
-async fn mt01_a_node_is_named_in_front_of_each_apdu() {
+async fn mt_01_a_node_is_named_in_front_of_each_apdu() {
     let concentrators = Concentrators::start(fleet(), fast(Backend::Gateway { network: 3 })).await.unwrap();
     let meter = &concentrators.meters()[12];
     let (sap, security) = security(meter, 1);
@@ -69,7 +69,7 @@ async fn mt01_a_node_is_named_in_front_of_each_apdu() {
 }
 
 #[tokio::test]
-async fn mt24_a_concentrator_is_a_device_with_a_clock_and_lists() {
+async fn mt_24_a_concentrator_is_a_device_with_a_clock_and_lists() {
     let concentrators = Concentrators::start(fleet(), fast(Backend::Wrapper { base: 16 })).await.unwrap();
     let own = |number: usize| concentrators.addresses()[number];
     let mut reader = Reader::open_as(own(1), 16, dlms::client::Security::none()).await.unwrap();
@@ -94,7 +94,7 @@ async fn mt24_a_concentrator_is_a_device_with_a_clock_and_lists() {
 }
 
 #[tokio::test]
-async fn mt02_the_inventory_names_concentrators_and_nodes() {
+async fn mt_02_the_inventory_names_concentrators_and_nodes() {
     let concentrators = Concentrators::start(fleet(), fast(Backend::Forward)).await.unwrap();
     let inventory = inventory_of_concentrators(&concentrators);
     let lines: Vec<_> = inventory.lines().collect();
@@ -107,7 +107,7 @@ async fn mt02_the_inventory_names_concentrators_and_nodes() {
 }
 
 #[test]
-fn mt02_nodes_are_discovered_get_lost_and_come_back() {
+fn mt_02_nodes_are_discovered_get_lost_and_come_back() {
     let fleet = fleet();
     let clock = fleet.clock.clone();
     let hour = Duration::from_secs(3600);
@@ -160,7 +160,7 @@ async fn ask(line: &mut DuplexStream, port: u16, apdu: &[u8]) -> Option<Vec<u8>>
 }
 
 #[tokio::test(start_paused = true)]
-async fn mt01_one_transaction_at_a_time_takes_the_time_of_the_power_line() {
+async fn mt_01_one_transaction_at_a_time_takes_the_time_of_the_power_line() {
     let config = ConcentratorConfig { nodes: NODES, ..ConcentratorConfig::default() };
     let concentrators =
         Concentrators::offline(FleetConfig { security: Security::None, ..fleet() }, config).unwrap();
@@ -219,7 +219,7 @@ async fn a_node_that_is_lost_or_vanishes_says_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn mt01_a_frame_is_forwarded_to_the_node_that_is_meant() {
+async fn mt_01_a_frame_is_forwarded_to_the_node_that_is_meant() {
     let fleet = FleetConfig { security: Security::None, ..fleet() };
     let config = ConcentratorConfig { nodes: NODES, ..fast(Backend::Forward) };
     let concentrators = Concentrators::offline(fleet, config).unwrap();

@@ -88,7 +88,7 @@ fn came(profile: &Profile) -> Vec<(i64, Vec<i64>)> {
 }
 
 #[tokio::test]
-async fn mt23_what_is_held_is_what_the_meters_captured_up_to_the_last_round() {
+async fn mt_23_what_is_held_is_what_the_meters_captured_up_to_the_last_round() {
     let (concentrators, clock) = concentrators(|config| {
         config.lost_ppm = 300_000;
         config.outage = Duration::from_secs(10 * 3600);
@@ -135,7 +135,7 @@ async fn download(concentrators: &Concentrators, name: &str, step: u32) -> Vec<u
 }
 
 #[tokio::test]
-async fn mt23_result_files_are_followed_by_a_marker_and_hold_everything_once() {
+async fn mt_23_result_files_are_followed_by_a_marker_and_hold_everything_once() {
     let (concentrators, clock) = concentrators(|config| {
         config.lost_ppm = 300_000;
         config.outage = Duration::from_secs(5 * 3600);
@@ -171,7 +171,7 @@ async fn mt23_result_files_are_followed_by_a_marker_and_hold_everything_once() {
 }
 
 #[tokio::test]
-async fn mt23_result_files_are_written_into_a_folder_when_they_are_whole() {
+async fn mt_23_result_files_are_written_into_a_folder_when_they_are_whole() {
     let folder = std::env::temp_dir().join(format!("simulator-p2lpc-{}", std::process::id()));
     let fleet = FleetConfig { count: 2, security: Security::None, ..config("generic-dlms") };
     let clock = fleet.clock.clone();
@@ -200,7 +200,7 @@ async fn mt23_result_files_are_written_into_a_folder_when_they_are_whole() {
 }
 
 #[tokio::test]
-async fn mt23_messages_are_torn_off_now_and_then() {
+async fn mt_23_messages_are_torn_off_now_and_then() {
     let (concentrators, _) = concentrators(|config| config.torn_ppm = 500_000);
     let mut torn = 0;
     for _ in 0..20 {
@@ -217,7 +217,7 @@ async fn mt23_messages_are_torn_off_now_and_then() {
 }
 
 #[tokio::test]
-async fn mt24_the_concentrator_tells_and_sets_its_own() {
+async fn mt_24_the_concentrator_tells_and_sets_its_own() {
     let (concentrators, clock) = concentrators(|config| config.lost_ppm = 300_000);
     clock.advance(20 * HOUR);
     let Ok(Response::Status(status)) = ask(&concentrators, Request::ConcentratorStatus).await else {
@@ -237,7 +237,7 @@ async fn mt24_the_concentrator_tells_and_sets_its_own() {
 }
 
 #[tokio::test]
-async fn mt01_requests_are_passed_through_to_meters_that_are_there() {
+async fn mt_01_requests_are_passed_through_to_meters_that_are_there() {
     let (concentrators, clock) = concentrators(|config| config.lost_ppm = 300_000);
     clock.advance(20 * HOUR);
     let Ok(Response::Meters(meters)) = ask(&concentrators, Request::MetersList).await else {

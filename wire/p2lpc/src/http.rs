@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn c07_what_is_too_long_is_refused_at_once() {
+    fn c_07_what_is_too_long_is_refused_at_once() {
         let refusal = |octets: &[u8]| {
             let mut answers = Answers::default();
             answers.push(octets);

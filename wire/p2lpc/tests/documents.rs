@@ -44,7 +44,7 @@ fn entries(document: &Document) -> Vec<String> {
 }
 
 #[test]
-fn mt23_a_profile_is_read_by_time_whatever_its_order() {
+fn mt_23_a_profile_is_read_by_time_whatever_its_order() {
     let document = Document::read(PROFILE.as_bytes());
     assert_eq!((document.damage, document.refused), (None, 0));
     assert_eq!(document.devices[1].id, "3637&1002");
@@ -67,7 +67,7 @@ fn mt23_a_profile_is_read_by_time_whatever_its_order() {
 }
 
 #[test]
-fn mt06_a_log_gives_its_status_words() {
+fn mt_06_a_log_gives_its_status_words() {
     let document = Document::read(EVENTS.as_bytes());
     let event = |minutes: i64, status, meter: Option<&str>| Event {
         at: MARCH + 8 * 3600 + minutes * 60,
@@ -80,7 +80,7 @@ fn mt06_a_log_gives_its_status_words() {
 }
 
 #[test]
-fn mt23_a_document_that_is_cut_off_gives_what_is_whole() {
+fn mt_23_a_document_that_is_cut_off_gives_what_is_whole() {
     for text in [PROFILE.trim_end(), EVENTS] {
         let whole = entries(&Document::read(text.as_bytes()));
         let mut most = 0;
@@ -97,7 +97,7 @@ fn mt23_a_document_that_is_cut_off_gives_what_is_whole() {
 }
 
 #[test]
-fn mt23_what_cannot_be_understood_is_left_out_and_counted() {
+fn mt_23_what_cannot_be_understood_is_left_out_and_counted() {
     let text = PROFILE
         .replace("0000031.250", "0000O31.250")
         .replace("T00:15:00Z\" Status=\"0\"></", "T00:15:00\" Status=\"0\"></")
@@ -113,7 +113,7 @@ fn mt23_what_cannot_be_understood_is_left_out_and_counted() {
 }
 
 #[test]
-fn mt23_what_is_no_result_is_named() {
+fn mt_23_what_is_no_result_is_named() {
     let damage = |text: &str| Document::read(text.as_bytes()).damage;
     assert_eq!(damage("<html></html>"), Some(Error::Unexpected { element: "html".to_owned() }));
     assert_eq!(damage("no XML at all"), Some(Error::Malformed { octet: 0 }));
@@ -125,7 +125,7 @@ fn mt23_what_is_no_result_is_named() {
 }
 
 #[test]
-fn c07_bombs_end_early() {
+fn c_07_bombs_end_early() {
     let deep = format!("<MeterProfile>{}", "<a>".repeat(100_000));
     let too_deep = Error::TooLong { what: "elements inside one another", limit: DEPTH_LIMIT };
     assert_eq!(Document::read(deep.as_bytes()).damage, Some(too_deep));
@@ -165,7 +165,7 @@ proptest! {
     }
 
     #[test]
-    fn mt23_damage_never_makes_more_of_a_document(places in prop::collection::vec((0..PROFILE.len(), any::<u8>()), 1..8)) {
+    fn mt_23_damage_never_makes_more_of_a_document(places in prop::collection::vec((0..PROFILE.len(), any::<u8>()), 1..8)) {
         let mut octets = PROFILE.as_bytes().to_vec();
         for (place, octet) in places {
             octets[place] = octet;

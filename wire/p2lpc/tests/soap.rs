@@ -70,7 +70,7 @@ fn every_request_and_response_is_read_as_it_was_written() {
 }
 
 #[test]
-fn mt23_a_message_that_is_cut_off_is_none() {
+fn mt_23_a_message_that_is_cut_off_is_none() {
     for (request, response) in requests() {
         let (question, answer) = (request.encode(), response.encode(&request));
         assert!((0..question.len()).all(|end| Request::read(&question[..end]).is_err()), "{request:?}");
@@ -90,7 +90,7 @@ fn prefixes_and_blanks_do_not_matter() {
 }
 
 #[test]
-fn mt23_what_is_no_message_is_named() {
+fn mt_23_what_is_no_message_is_named() {
     let ask = |text: &str| Request::read(text.as_bytes());
     assert_eq!(ask(""), Err(Error::Truncated { octets: 0 }));
     assert_eq!(ask("<html><body/></html>"), Err(Error::Missing { what: "Envelope" }));
