@@ -32,8 +32,9 @@ fn config(nodes: u32) -> ConcentratorConfig {
 }
 
 /// Pulls every node once a day and, on the last day, every hour until each has everything up to its beginning.
-async fn pull(nodes: u32, profile: &str, days: i64) -> (Site, Store) {
-    let site = Site::new(config(nodes), nodes);
+async fn pull(config: ConcentratorConfig, profile: &str, days: i64) -> (Site, Store) {
+    let nodes = config.nodes;
+    let site = Site::new(config, nodes);
     let mut store = Store::of(profile, site.start - SignedDuration::from_hours(48));
     let all: BTreeSet<usize> = (0..usize::try_from(nodes).unwrap()).collect();
     for day in 1..=days {
@@ -77,17 +78,26 @@ fn assert_whole(site: &Site, store: &Store, profile: &str) {
 
 #[tokio::test(start_paused = true)]
 async fn mt_23_a_thousand_nodes_are_pulled_daily_without_a_gap_that_they_still_hold() {
-    let (site, store) = pull(1000, "daily-values", 4).await;
+    let (site, store) = pull(config(1000), "daily-values", 4).await;
     assert_whole(&site, &store, "daily-values");
     assert_eq!(site.concentrators.busy(0), Duration::ZERO, "nothing of it went over the power line");
 }
 
 #[tokio::test(start_paused = true)]
 async fn mt_23_quarter_hours_of_sixteen_values_come_exactly() {
-    let (site, store) = pull(20, "energy", 2).await;
+    let (site, store) = pull(config(20), "energy", 2).await;
     assert_whole(&site, &store, "energy");
     let layout = store.layout.as_ref().unwrap();
     assert_eq!((layout.period_s, layout.values().count()), (900, 16));
+}
+
+#[tokio::test(start_paused = true)]
+async fn mt_23_a_service_that_closes_each_connection_is_pulled_from_all_the_same() {
+    let (site, store) =
+        pull(ConcentratorConfig { keeps_alive: false, ..config(20) }, "daily-values", 2).await;
+    assert!(store.failures.is_empty(), "{:?}", store.failures);
+    assert_eq!(site.concentrators.busy(0), Duration::ZERO);
+    assert!(store.rows.values().all(|rows| rows.len() >= 3));
 }
 
 async fn reports(site: &Site, node: usize, task: Task) -> (Vec<Event>, Option<Reason>) {

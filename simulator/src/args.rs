@@ -195,6 +195,7 @@ impl ConcentratorArgs {
             pre_read: Duration::from_secs(self.pre_read_s),
             torn_ppm: self.torn_ppm,
             results: self.results.clone(),
+            keeps_alive: true,
             accelerate: self.accelerate,
         })
     }

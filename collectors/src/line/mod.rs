@@ -310,7 +310,12 @@ impl Line {
             while !matches!(self.advance(&mut stray, deadline).await, Ok(Step::Disconnected) | Err(_)) {}
         }
         // Where there are no links, an answer that comes late could be taken for one to a later question.
-        if self.is_silent && matches!(self.framing, Framing::Wrapper(_) | Framing::Proxy(_)) {
+        let is_of_no_use = match &self.framing {
+            Framing::Wrapper(_) => self.is_silent,
+            Framing::Proxy(proxy) => self.is_silent || proxy.is_over(),
+            Framing::Hdlc(_) => false,
+        };
+        if is_of_no_use {
             self.port.give_up();
         }
         self.port

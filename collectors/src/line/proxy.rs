@@ -47,6 +47,8 @@ pub(super) struct Proxy {
     ready: Option<Vec<u8>>,
     /// Something was asked for by itself.
     is_alone: bool,
+    /// The other side closes the connection behind what it said last.
+    is_over: bool,
 }
 
 impl Proxy {
@@ -75,7 +77,13 @@ impl Proxy {
             known: Vec::new(),
             ready: None,
             is_alone: false,
+            is_over: false,
         }
+    }
+
+    /// Whether the connection carries no further request.
+    pub(super) const fn is_over(&self) -> bool {
+        self.is_over
     }
 
     pub(super) const fn ports(&self) -> (u16, u16) {
@@ -120,6 +128,7 @@ impl Proxy {
         let Some(answer) = self.answers.next_answer().map_err(LineError::Message)? else {
             return Ok(Step::Wait);
         };
+        self.is_over = !answer.stays_open;
         let Some(request) = self.wanted.pop_front() else { return Ok(Step::Wait) };
         if !matches!(answer.status, OK | FAULT) {
             let what = format!("the web service answers with status {}", answer.status);

@@ -80,6 +80,8 @@ pub struct ConcentratorConfig {
     pub pre_read: Duration,
     /// With [`Backend::P2lpc`], of a million messages how many are torn off somewhere. Default 0.
     pub torn_ppm: u32,
+    /// With [`Backend::P2lpc`], whether a connection carries more than one request. Default yes.
+    pub keeps_alive: bool,
     /// With [`Backend::P2lpc`], the folder into which result files are written, too; each concentrator has one of its own in it, by its serial number.
     /// Default: none.
     pub results: Option<PathBuf>,
@@ -100,6 +102,7 @@ impl Default for ConcentratorConfig {
             joining: Duration::ZERO,
             pre_read: Duration::from_secs(3600),
             torn_ppm: 0,
+            keeps_alive: true,
             results: None,
             accelerate: 1,
         }

@@ -41,6 +41,8 @@ pub(super) struct Site {
     pub(super) round_ms: i64,
     /// Result files by their round, so that one need not be made again for each of its pieces.
     files: Mutex<BTreeMap<i64, Arc<[u8]>>>,
+    /// Whether a connection carries more than one request.
+    pub(super) keeps_alive: bool,
     noise: Noise,
     torn_ppm: u32,
     /// Messages that were sent.
@@ -75,6 +77,7 @@ impl Site {
             round_ms: i64::try_from(config.pre_read.as_millis()).unwrap_or(i64::MAX).max(1),
             files: Mutex::default(),
             noise: Noise::of(fleet.seed, fleet.serial_base + first),
+            keeps_alive: config.keeps_alive,
             torn_ppm: config.torn_ppm,
             messages: AtomicI64::new(0),
         }

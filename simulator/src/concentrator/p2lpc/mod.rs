@@ -30,6 +30,7 @@ const REQUEST_LIMIT: usize = 64 * 1024;
 pub(super) async fn serve(stream: impl Stream + 'static, site: &Site) -> io::Result<()> {
     let service = service_fn(|request| respond(request, site));
     hyper::server::conn::http1::Builder::new()
+        .keep_alive(site.keeps_alive)
         .serve_connection(TokioIo::new(stream), service)
         .await
         .map_err(io::Error::other)
