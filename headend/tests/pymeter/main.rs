@@ -15,6 +15,7 @@
 
 mod alarms;
 mod bad_input;
+mod buses;
 mod discover;
 mod firmware;
 mod hdlc;
