@@ -1,6 +1,7 @@
 //! Benchmarks: figures that are measured side by side in one run, so that a ratio means something on a noisy machine.
 
 mod alarms;
+mod bus;
 mod codec;
 mod concentrator;
 mod fleet;
@@ -18,6 +19,8 @@ pub(crate) enum Bench {
     Read(read::Arguments),
     /// Decodes a day of a load profile, plain, ciphered and from HDLC frames, and compares with a client in Python.
     Codec(codec::Arguments),
+    /// Reads meters over RS485 buses and measures how much of the time of the wires was needed.
+    Bus(bus::Arguments),
     /// Reads nodes behind a concentrator and measures how much of the power line's time is in use.
     Concentrator(concentrator::Arguments),
     /// Pushes a storm of last gasps at the head-end and measures when they reach subscribers.
@@ -31,6 +34,7 @@ pub(crate) fn run(root: &std::path::Path, bench: &Bench) -> anyhow::Result<()> {
     match bench {
         Bench::Read(arguments) => read::run(root, arguments),
         Bench::Codec(arguments) => codec::run(root, arguments),
+        Bench::Bus(arguments) => bus::run(root, arguments),
         Bench::Concentrator(arguments) => concentrator::run(root, arguments),
         Bench::Alarms(arguments) => alarms::run(root, arguments),
         Bench::Switch(arguments) => switch::run(root, arguments),

@@ -19,7 +19,7 @@ async fn all_are_read(head: &Head, program: &Meter, address: impl Fn(usize) -> S
     let meters: Vec<&Value> = program.all().collect();
     let text = |meter: &Value, key: &str| meter[key].as_str().unwrap().to_owned();
     for (number, meter) in meters.iter().enumerate() {
-        let device = u32::try_from(meter["hdlc_address"].as_u64().unwrap()).unwrap();
+        let device = meter["hdlc_address"].as_u64();
         let place = address(number);
         let password = lls(text(meter, "password").into_bytes());
         head.create_on_bus(&text(meter, "serial"), (&place, device), "UTC", Some(password)).await;
