@@ -8,7 +8,7 @@
     reason = "helpers of tests stand outside the test functions"
 )]
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use collectors::{
     Channel, Covered, Credentials, Event, Failure, Limits, Outcome, Reason, RegisterRequest, RegisterValue,
@@ -17,7 +17,10 @@ use collectors::{
 use dlms::client::Password;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use models::Model;
-use simulator::{Affected, Fault, FaultRule, Fleet, FleetConfig, Framing, Often, Security, SwitchConfig};
+use simulator::{
+    Affected, Bus, BusConfig, Fault, FaultRule, Fleet, FleetConfig, Framing, Meter, Often, Security,
+    SwitchConfig, Terminal,
+};
 use tokio::sync::mpsc;
 
 use SwitchTo::{Connected, Disconnected};
@@ -30,7 +33,6 @@ const MODELS: [&str; 5] =
 struct Bench {
     model: Arc<Model>,
     fleet: Fleet,
-    jobs: i64,
 }
 
 /// What came of a work.
@@ -49,7 +51,7 @@ impl Bench {
         change(&mut model, &mut config);
         let model = Arc::new(model);
         config.model = Arc::clone(&model);
-        Self { model, fleet: Fleet::start(config).await.unwrap(), jobs: 0 }
+        Self { model, fleet: Fleet::start(config).await.unwrap() }
     }
 
     /// Number of the meter that is asked: the last household of the second device, or that device.
@@ -89,50 +91,50 @@ impl Bench {
 
     /// Works in one channel, as they come.
     async fn ask_all(&mut self, asked: Vec<(Station, Task)>) -> Vec<Done> {
-        let (reports, mut reported) = mpsc::channel::<Report>(64);
-        let (sender, receiver) = mpsc::channel(asked.len());
-        let first = self.jobs + 1;
-        for (station, task) in asked {
-            self.jobs += 1;
-            let work = Work {
-                job: self.jobs,
-                station: Arc::new(station),
-                counters: None,
-                seed: Seed::new([42; 32]),
-                task,
-                priority: 0,
-                span: tracing::Span::none(),
-            };
-            sender.try_send(work).unwrap();
-        }
-        drop(sender);
         let limits = Limits {
             response_timeout: Duration::from_secs(1),
             retry_pause: Duration::from_millis(10),
             linger: Duration::from_millis(10),
             ..Limits::default()
         };
-        let channel = tokio::spawn(Channel::new(limits, reports).run(receiver));
-        let mut all: Vec<_> = (first..=self.jobs).map(|_| (Vec::new(), None)).collect();
-        while let Some(Report { job, event, .. }) = reported.recv().await {
-            let (events, end) = &mut all[usize::try_from(job - first).unwrap()];
-            match event {
-                Event::Ended(outcome) => *end = Some(outcome),
-                event => events.push(event),
-            }
-        }
-        channel.await.unwrap();
-        all.into_iter().map(|(events, end)| Done { events, end: end.expect("every work ends") }).collect()
+        collect(asked, limits).await
     }
 
     fn all_registers(&self) -> Task {
-        let request = |register: &models::Register| RegisterRequest {
-            obis: register.obis,
-            class_id: register.class_id,
-            attribute: 2,
-        };
-        Task::ReadRegisters(self.model.registers.iter().map(request).collect())
+        all_registers(&self.model)
     }
+}
+
+fn all_registers(model: &Model) -> Task {
+    let request = |register: &models::Register| RegisterRequest {
+        obis: register.obis,
+        class_id: register.class_id,
+        attribute: 2,
+    };
+    Task::ReadRegisters(model.registers.iter().map(request).collect())
+}
+
+/// Lets one channel do works, as they come.
+async fn collect(asked: Vec<(Station, Task)>, limits: Limits) -> Vec<Done> {
+    let (reports, mut reported) = mpsc::channel::<Report>(64);
+    let (sender, receiver) = mpsc::channel(asked.len());
+    let mut all: Vec<_> = asked.iter().map(|_| (Vec::new(), None)).collect();
+    for (job, (station, task)) in (0..).zip(asked) {
+        let (station, seed) = (Arc::new(station), Seed::new([42; 32]));
+        let span = tracing::Span::none();
+        sender.try_send(Work { job, station, counters: None, seed, task, priority: 0, span }).unwrap();
+    }
+    drop(sender);
+    let channel = tokio::spawn(Channel::new(limits, reports).run(receiver));
+    while let Some(Report { job, event, .. }) = reported.recv().await {
+        let (events, end) = &mut all[usize::try_from(job).unwrap()];
+        match event {
+            Event::Ended(outcome) => *end = Some(outcome),
+            event => events.push(event),
+        }
+    }
+    channel.await.unwrap();
+    all.into_iter().map(|(events, end)| Done { events, end: end.expect("every work ends") }).collect()
 }
 
 impl Done {
@@ -377,6 +379,73 @@ async fn answers_that_get_lost_are_asked_for_again() {
         let done = bench.ask(last, task).await;
         assert!(done.end.is_ok(), "{name}: {:?}", done.end);
         assert_eq!(done.registers().len(), bench.model.registers.len(), "{name}");
+    }
+}
+
+/// A bus on a pseudo terminal: the address of its device, and the meters on it.
+fn on_a_bus(model: &Arc<Model>, count: u32, config: BusConfig) -> (String, Vec<Arc<Meter>>) {
+    let framing = Framing::Plain { devices_per_line: count };
+    let fleet = FleetConfig { framing, count, ..FleetConfig::new(Arc::clone(model)) };
+    let (bus, meters) = Bus::of_fleet(fleet, config, &BTreeSet::new()).unwrap();
+    let mut terminal = Terminal::open().unwrap();
+    let device = terminal.device().to_owned();
+    tokio::spawn(async move { bus.run(&mut terminal).await });
+    (device, meters)
+}
+
+fn on_the_bus(address: &str, meter: &Meter, model: &Arc<Model>) -> Station {
+    Station {
+        meter: i32::try_from(meter.number()).unwrap(),
+        address: address.parse().unwrap(),
+        device_address: meter.line_address(),
+        subunit: None,
+        via: None,
+        server_sap: 1,
+        client_sap: 16,
+        credentials: Credentials::none(),
+        model: Arc::clone(model),
+        serial: Some(meter.serial()),
+        zone: TimeZone::UTC,
+    }
+}
+
+#[tokio::test]
+async fn joy_13_an_optical_head_begins_at_300_and_goes_on_at_9600() {
+    for read in [models::ReadBy::ReadOut, models::ReadBy::Programming] {
+        let mut model = Model::clone(&models::builtin().unwrap()["joy311"]);
+        if let models::Language::Iec62056_21(spec) = &mut model.language {
+            spec.read = read;
+        }
+        let model = Arc::new(model);
+        let config = BusConfig { speed: 300, echo: true, ..BusConfig::default() };
+        let (device, meters) = on_a_bus(&model, 1, config);
+        let station = on_the_bus(&format!("optical://{device}?baud=300"), &meters[0], &model);
+        let task = all_registers(&model);
+        let limits = Limits { response_timeout: Duration::from_secs(5), ..Limits::default() };
+        let done = collect(vec![(station.clone(), task.clone()), (station, task)], limits).await;
+        for done in done {
+            assert!(done.end.is_ok(), "{read:?}: {:?}", done.end);
+            assert_eq!(done.registers().len(), model.registers.len(), "{read:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn hb_20_noise_and_echo_on_a_bus_of_dlt645_cost_time_and_no_value() {
+    let model = Arc::clone(&models::builtin().unwrap()["generic-dlt645"]);
+    let config =
+        BusConfig { speed: 9600, echo: true, noise_ppm: 3000, turnaround: Duration::from_millis(5), seed: 5 };
+    let (device, meters) = on_a_bus(&model, 4, config);
+    let address = format!("serial://{device}?baud=9600&parity=even&echo=yes");
+    let works =
+        meters.iter().map(|meter| (on_the_bus(&address, meter, &model), all_registers(&model))).collect();
+    let limits = Limits { response_timeout: Duration::from_secs(2), line_retries: 5, ..Limits::default() };
+    let done = collect(works, limits).await;
+    let import = model.registers[0].obis;
+    for (done, meter) in done.iter().zip(&meters) {
+        assert!(done.end.is_ok(), "{:?}", done.end);
+        let held = meter.register(import).unwrap() % 100_000_000;
+        assert!(done.registers()[0].value.abs_diff(held) <= 2, "{} {held}", done.registers()[0].value);
     }
 }
 

@@ -19,6 +19,8 @@ use crate::{
 const TRIES: u32 = 3;
 /// How long a station that has begun to answer may pause (DL/T 645: 500 ms; IEC 62056-21: 1500 ms), and what the way may add.
 const PAUSE: Duration = Duration::from_secs(2);
+/// Least time between two messages (IEC 62056-21, 6.4.3).
+const REACTION: Duration = Duration::from_millis(20);
 /// How many times as long as an answer may take a whole read-out may.
 const LONG: u32 = 10;
 
@@ -135,7 +137,11 @@ impl Plain {
         if say.is_order {
             patience = limits.response_timeout;
         }
-        self.pitch(say.speed == Pitch::Initial, self.station.address.opening_speed())?;
+        if say.speed == Pitch::Initial {
+            // What was said last, such as a farewell, is still on its way at the other speed.
+            sleep_until(self.port.last_sent() + REACTION).await;
+            self.pitch(true, self.station.address.opening_speed())?;
+        }
         for _ in 0..tries {
             match self.once(say, ear, (patience, limits)).await {
                 Err(Setback::Line(_, LineError::Silent)) => {

@@ -33,14 +33,16 @@ impl Bus {
                 return Ok(());
             }
             let octets = &mut chunk[..count];
-            let speed = wire.speed().unwrap_or(self.config.speed);
+            // The master may speak at another speed before these have passed.
+            let spoken_at = wire.speed();
+            let speed = spoken_at.unwrap_or(self.config.speed);
             end = end.max(Instant::now()) + airtime(count, speed);
             sleep_until(end).await;
             passed.damage(octets);
             if self.config.echo {
                 wire.write_all(octets).await?;
             }
-            let Some((answer, thinks)) = self.ask(octets, wire.speed()) else { continue };
+            let Some((answer, thinks)) = self.ask(octets, spoken_at) else { continue };
             // Whoever goes on speaking meanwhile is heard by nobody: the line is taken.
             end = end + self.config.turnaround + thinks;
             let speaks = answer.speed;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use dlms::Unit;
 use iec62056_21::{ACK, Identification, Message, Mode, NAK, Receiver, Selection, Speed, check_character};
 use models::{Iec62056_21, Place};
+use tokio::time::Instant;
 
 use super::device::Device;
 use crate::bus::Station;
@@ -14,6 +15,10 @@ const STX: u8 = 0x02;
 const ETX: u8 = 0x03;
 /// The speed that it proposes, `5`: 9600 bits per second.
 const PROPOSED: u8 = b'5';
+/// Bits of a character on the line.
+const BITS: u64 = 10;
+/// How long behind its read-out a meter can be asked for it again.
+const REPEATABLE: Duration = Duration::from_millis(500);
 /// Digits in front of the point, at least.
 const DIGITS: usize = 6;
 /// A data set that it does not have.
@@ -28,6 +33,8 @@ pub(super) struct ModeCStation {
     speed: u32,
     /// The speed at which it can be called. It proposes another one where that is the initial one of the standard.
     asleep_at: u32,
+    /// When it falls asleep behind its read-out.
+    awake_until: Option<Instant>,
     /// What it said last, for a repetition.
     said: Vec<u8>,
 }
@@ -49,6 +56,7 @@ impl ModeCStation {
             state: State::Asleep,
             speed,
             asleep_at: speed,
+            awake_until: None,
             said: Vec::new(),
         }
     }
@@ -97,7 +105,13 @@ impl ModeCStation {
             self.speed = speed.baud();
         }
         match selection {
-            Selection::ReadOut => block(&[STX], &self.read_out()),
+            Selection::ReadOut => {
+                let said = block(&[STX], &self.read_out());
+                let bits = BITS * u64::try_from(said.len()).unwrap_or(u64::MAX);
+                let passes = Duration::from_millis(bits * 1000 / u64::from(self.speed.max(1)));
+                self.awake_until = Some(Instant::now() + passes + REPEATABLE);
+                said
+            }
             Selection::Programming => {
                 self.state = State::Programming(false);
                 block(&[SOH, b'P', b'0', STX], "(00000000)")
@@ -161,6 +175,7 @@ impl ModeCStation {
     fn sleep(&mut self) {
         self.state = State::Asleep;
         self.speed = self.asleep_at;
+        self.awake_until = None;
     }
 }
 
@@ -185,7 +200,10 @@ impl Station for ModeCStation {
     }
 
     fn speed(&self) -> u32 {
-        self.speed
+        match self.awake_until {
+            Some(until) if Instant::now() > until => self.asleep_at,
+            _ => self.speed,
+        }
     }
 }
 

@@ -257,6 +257,8 @@ fn step(awaiting: Awaiting, message: Message<'_>, parts: &mut Vec<u8>) -> Result
         }
         (Awaiting::Nothing, _) => Ok(Step::Wait),
         (_, Message::Nak) => Ok(Step::Repeat),
+        // The end of the session before, which a head gives back late.
+        (Awaiting::Identification, Message::Command { letters: [b'B', _], .. }) => Ok(Step::Wait),
         (_, Message::Command { letters: [b'B', _], .. }) => Err(Error::Ended),
         (Awaiting::Challenge, Message::Command { letters: [b'P', b'0'], body }) => {
             let inside = body.strip_prefix(b"(").and_then(|body| body.strip_suffix(b")")).unwrap_or(body);
