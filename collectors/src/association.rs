@@ -45,12 +45,12 @@ pub(crate) async fn open(
     let parameters = Parameters { security, conformance, max_receive_pdu };
     scratch.request.clear();
     let mut opening = Opening::start(parameters, &mut scratch.request).map_err(refused)?;
-    let mut subject = Subject::ASSOCIATE;
+    let (mut subject, mut is_first) = (Subject::ASSOCIATE, true);
     loop {
         let span = subject.span();
         let request = scratch.request.len();
         let step = async {
-            ask(line, limits, scratch).await?;
+            ask(line, limits, scratch, is_first).await?;
             *exchanges = exchanges.saturating_add(1);
             scratch.request.clear();
             opening.handle(&mut scratch.apdu, &mut scratch.request).map_err(refused)
@@ -68,23 +68,32 @@ pub(crate) async fn open(
                 return Ok(association);
             }
         }
-        subject = Subject::PROVE;
+        (subject, is_first) = (Subject::PROVE, false);
     }
 }
 
-/// Sends the request and waits for an answer to us.
-async fn ask(line: &mut Line, limits: &Limits, scratch: &mut Scratch) -> Result<(), Setback> {
+/// Sends the request and waits for an answer to us. The first one on a line that somebody had before may be overtaken by answers to him.
+async fn ask(line: &mut Line, limits: &Limits, scratch: &mut Scratch, is_first: bool) -> Result<(), Setback> {
     let broken = |error| Setback::Line(Stage::Opening, error);
     let limit = limits.response_timeout;
     scratch.apdu.clear();
     line.send(&scratch.request, limit).await.map_err(broken)?;
     let deadline = Instant::now() + limit;
     let mut strangers = 0;
-    while line.receive(&mut scratch.apdu, deadline).await.map_err(broken)? == Origin::Stranger {
+    let may_be_late = is_first && line.is_borrowed();
+    while line.receive(&mut scratch.apdu, deadline).await.map_err(broken)? == Origin::Stranger
+        || (may_be_late && is_late(&scratch.apdu))
+    {
         strangers += 1;
         if strangers > limits.stale_answers {
             return Err(Setback::Flooded);
         }
     }
     Ok(())
+}
+
+/// Whether an APDU answers something that was asked on an association, and so none that is being opened: a response to GET, SET or ACTION, in the
+/// clear or with the global or the dedicated key, or to a release.
+fn is_late(apdu: &[u8]) -> bool {
+    matches!(apdu.first(), Some(0xC4 | 0xC5 | 0xC7 | 0xCC | 0xCD | 0xCF | 0xD4 | 0xD5 | 0xD7 | 0x63))
 }

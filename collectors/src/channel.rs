@@ -3,7 +3,7 @@ use std::sync::{Arc, atomic::AtomicUsize};
 use tokio::{sync::mpsc, time::Instant};
 
 use crate::{
-    Clock, Dialer, Instruments, Limits, Reach, Report, SystemClock, Work,
+    Clock, Dialer, Instruments, Limits, Lobby, Reach, Report, SystemClock, Work,
     inbox::Inbox,
     serve::{Outlets, serve},
     station::Session,
@@ -23,10 +23,10 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// A channel that uses the clock of this machine. `reports` is where the outcome goes; when it is full the
+    /// A channel that uses the clock of this machine, and that nobody called. `reports` is where the outcome goes; when it is full the
     /// channel waits, and with it the meter.
     pub fn new(limits: Limits, reports: mpsc::Sender<Report>) -> Self {
-        Self::with(limits, reports, Dialer::System, Arc::new(SystemClock))
+        Self::with(limits, reports, Dialer::System(Lobby::default()), Arc::new(SystemClock))
     }
 
     /// A channel over any kind of line, with any wall clock.

@@ -74,6 +74,11 @@ impl Credentials {
         self.protection.as_ref().is_some_and(|protection| protection.policy.is_ciphered())
     }
 
+    /// Whether an association that opened shows that the meter is who it says: it knows a secret that never went over the line.
+    pub(crate) fn prove_the_meter(&self) -> bool {
+        matches!(self.level, Level::Hls(_)) || self.is_ciphered()
+    }
+
     /// Whether the head-end is known by keys, and not by a secret that people choose.
     pub(crate) const fn proves_by_key(&self) -> bool {
         matches!(self.level, Level::Hls(Hls::Gmac | Hls::Ecdsa { .. }))

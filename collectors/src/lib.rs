@@ -16,6 +16,7 @@
 //!   knobs of its [`ProtocolLog`];
 //! - an [`Address`] says where a line ends and what is spoken on it (`address.rs`); `line/` has one file per way to reach a meter and per
 //!   framing, opened by a [`Dialer`];
+//! - in the [`Lobby`] are the connections that meters opened to us, which a channel borrows (`lobby.rs`);
 //! - `diagnosis.rs` turns what went wrong into what an operator is told, `time.rs` the meter's times into
 //!   instants, `value.rs` single values into names and numbers.
 //!
@@ -39,6 +40,7 @@ mod instruments;
 mod layout;
 mod limits;
 mod line;
+mod lobby;
 mod order;
 mod protocol_log;
 mod reach;
@@ -63,6 +65,7 @@ pub use instruments::Instruments;
 pub use layout::{Layout, LayoutColumn, MAX_VALUES};
 pub use limits::Limits;
 pub use line::{Dialer, FailingDialer, Faults, MemoryDialer};
+pub use lobby::{Call, Leave, Lent, Lobby, Word};
 pub use order::{Finding, Outcome, Switch, SwitchTo, Terms};
 pub use protocol_log::{Knobs, Layers, ProtocolLog};
 pub use reach::Reach;

@@ -95,6 +95,15 @@ struct Open {
     _held: Held,
 }
 
+/// An association that stays open while nobody has its line.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    association: Association,
+    station: Arc<Station>,
+    serial: Option<String>,
+    held: Held,
+}
+
 /// What is left of an exchange after an answer came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Piece {
@@ -108,6 +117,12 @@ impl Open {
     fn new(line: Line, association: Association, station: Arc<Station>) -> Self {
         let held = Held::association(line.instruments());
         Self { line, association, station, serial: None, _held: held }
+    }
+
+    /// The association that was left open on a line.
+    fn resumed(line: Line, kept: Kept) -> Self {
+        let Kept { association, station, serial, held } = kept;
+        Self { line, association, station, serial, _held: held }
     }
 
     /// Sends the blocks that follow the one written last without an answer in between.
@@ -214,6 +229,9 @@ impl Session {
         let found = self.serial(&work.station).await?;
         if found == expected.trim() {
             return Ok(());
+        }
+        if let Some(open) = &mut self.open {
+            open.line.judge(false);
         }
         self.release().await;
         let address = &work.station.address;
@@ -410,6 +428,11 @@ impl Session {
         let seed = work.seed.of_association(self.associations + 1);
         self.chance = seed.gaps();
         let mut line = self.dial(station).await?;
+        if let Some(kept) = line.kept().filter(|kept| is_same(&kept.station, station)) {
+            tracing::debug!("association still open");
+            self.open = Some(Open::resumed(line, *kept));
+            return Ok(());
+        }
         let pool = self.pools.entry(station.meter).or_default();
         let counters = if takes_counters { pool.take() } else { None };
         let spare = counters.as_ref().map(after_opening);
@@ -420,12 +443,18 @@ impl Session {
         match association::open(&mut line, station, security, &self.limits, counts).await {
             Ok(association) => {
                 tracing::debug!("association open");
+                if station.credentials.prove_the_meter() {
+                    line.judge(true);
+                }
                 self.open = Some(Open::new(line, association, Arc::clone(station)));
                 Ok(())
             }
             Err(setback) => {
                 if let Some(spare) = spare {
                     pool.add(&spare);
+                }
+                if self.is_no_proof(&setback, station) {
+                    line.judge(false);
                 }
                 self.part(line).await;
                 Err(match used {
@@ -434,6 +463,12 @@ impl Session {
                 })
             }
         }
+    }
+
+    /// Whether a setback says that who is at the other end does not know the meter's secrets.
+    fn is_no_proof(&self, setback: &Setback, station: &Station) -> bool {
+        let reason = setback.failure(station, &self.limits).reason;
+        matches!(reason, Reason::WrongKey | Reason::WrongPassword | Reason::Downgrade)
     }
 
     /// Takes leave of the meter. That nothing but courtesy depends on it is why nothing can fail here.

@@ -16,8 +16,8 @@ use std::{
 };
 
 use collectors::{
-    Channel, Credentials, Dialer, Faults, Instruments, Limits, ProfileRange, Reason, Report, Seed, Station,
-    Switch, SwitchTo, SystemClock, Task, Terms, Work,
+    Channel, Credentials, Dialer, Faults, Instruments, Limits, Lobby, ProfileRange, Reason, Report, Seed,
+    Station, Switch, SwitchTo, SystemClock, Task, Terms, Work,
 };
 use common::{at, captured, ended, reason};
 use dlms::client::{Counters, GlobalKeys, Key, SystemTitle};
@@ -121,7 +121,8 @@ async fn a_day_is_read_over_udp() {
     for security in [Security::None, Security::Gmac] {
         let fleet = fleet(security).await;
         let (reports, instruments) =
-            collect(Dialer::System, &station(&fleet), read_day(&station(&fleet)), 1000).await;
+            collect(Dialer::System(Lobby::default()), &station(&fleet), read_day(&station(&fleet)), 1000)
+                .await;
         assert!(ended(&reports, 1).is_ok(), "{:?}", ended(&reports, 1));
         assert_eq!(captured(&reports), held(&fleet));
         assert!(instruments.octets_received() > instruments.octets_sent());
@@ -149,7 +150,7 @@ async fn x_13_udp_with_every_fault() {
             let mut struck = 0;
             for seed in 1..=2 {
                 let fleet = fleet(security).await;
-                let dialer = Dialer::System.failing(Faults { seed, ..faults });
+                let dialer = Dialer::System(Lobby::default()).failing(Faults { seed, ..faults });
                 let (reports, instruments) =
                     collect(dialer, &station(&fleet), read_day(&station(&fleet)), 1000).await;
                 let (captures, all) = (captured(&reports), held(&fleet));
@@ -172,7 +173,7 @@ async fn x_13_udp_with_every_fault() {
 /// A read of the clock of nobody at this address.
 async fn read_clock(address: String) -> Vec<Report> {
     let station = Station { address: address.parse().unwrap(), ..common::station(common::Level::None) };
-    collect(Dialer::System, &Arc::new(station), Task::ReadClock, 1000).await.0
+    collect(Dialer::System(Lobby::default()), &Arc::new(station), Task::ReadClock, 1000).await.0
 }
 
 #[tokio::test]
@@ -201,7 +202,8 @@ async fn c_40_an_order_over_a_network_that_loses_and_doubles_moves_the_relay_onc
         let faults = Faults { seed, loss_ppm: 100_000, duplication_ppm: 100_000, ..Faults::default() };
         let terms = Terms { deadline: Timestamp::MAX, in_doubt: false };
         let task = Task::Switch(Switch { to: SwitchTo::Disconnected, terms });
-        let (reports, _) = collect(Dialer::System.failing(faults), &station(&fleet), task, 1000).await;
+        let (reports, _) =
+            collect(Dialer::System(Lobby::default()).failing(faults), &station(&fleet), task, 1000).await;
         let (end, moves) = (ended(&reports, 1), fleet.counts().relay_moves);
         match end {
             Ok(_) => assert_eq!(moves, 1, "seed {seed}"),

@@ -13,6 +13,7 @@ mod fault;
 mod forward;
 mod framing;
 mod gateway;
+mod inbound;
 mod link;
 mod memory;
 mod node;
@@ -49,11 +50,14 @@ use crate::{
     bus::{SharedBus, Wait},
     exchange::Subject,
     instruments::Instruments,
+    lobby::Lobby,
+    station::Kept,
 };
 
 pub(crate) use fault::Fault;
 pub use fault::{FailingDialer, Faults};
 pub(crate) use framing::Origin;
+pub(crate) use inbound::Guest;
 pub use memory::MemoryDialer;
 pub(crate) use port::Port;
 pub(crate) use stop::Stop;
@@ -61,8 +65,8 @@ pub(crate) use stop::Stop;
 /// Opens lines.
 #[derive(Debug, Clone)]
 pub enum Dialer {
-    /// Over the network and the serial devices of this machine, as the address says.
-    System,
+    /// Over the network and the serial devices of this machine, as the address says, or by those who called.
+    System(Lobby),
     /// Inside the process; of an address only the framing counts.
     Memory(MemoryDialer),
     /// Another one, on lines that fail on purpose.
@@ -83,7 +87,7 @@ impl Dialer {
         let (socket, characters) = match self {
             Self::Failing(dialer) => return dialer.open(station, limits, instruments).await,
             Self::Memory(dialer) => (Socket::Memory(dialer.connect(limit).await?), characters),
-            Self::System => match station.terminus().way() {
+            Self::System(lobby) => match station.terminus().way() {
                 Way::Tcp { host, .. } | Way::Gateway { host, orders: false, .. } => {
                     (Socket::Tcp(tcp::connect(host, limit).await?), characters)
                 }
@@ -104,7 +108,11 @@ impl Dialer {
                     (Socket::Serial(port), Some(Characters::plain(speed)))
                 }
                 Way::Udp(host) => (Socket::Udp(udp::open(host, limit).await?), None),
-                Way::Inbound { .. } | Way::Concentrator { .. } => {
+                Way::Inbound { id, .. } => {
+                    let absent = || LineError::NoRoute("the meter has no connection open to us".to_owned());
+                    (Socket::Inbound(lobby.borrow(id, limit).await.ok_or_else(absent)?), None)
+                }
+                Way::Concentrator { .. } => {
                     let detail = "this collector does not serve such lines";
                     return Err(LineError::NoRoute(detail.to_owned()));
                 }
@@ -235,6 +243,37 @@ impl Line {
         self.framing.takes_streams()
     }
 
+    /// The association that was left open on the line by the one who had it before.
+    pub(crate) fn kept(&mut self) -> Option<Box<Kept>> {
+        self.port.guest().and_then(Guest::kept)
+    }
+
+    /// Whether an association can stay open on the line while nobody has it.
+    pub(crate) const fn keeps(&self) -> bool {
+        self.takes_streams() && self.is_borrowed()
+    }
+
+    /// Gives the line back with an association open on it, where it [keeps](Self::keeps) one.
+    pub(crate) fn give_back(mut self, kept: Kept) {
+        if let Some(guest) = self.port.guest() {
+            guest.keep(Box::new(kept));
+        }
+    }
+
+    /// Whether the line was somebody else's before, so that what comes first may be late.
+    pub(crate) const fn is_borrowed(&self) -> bool {
+        self.port.is_borrowed()
+    }
+
+    /// Tells what was found out about who is at the other end, where that decides whose line it is.
+    pub(crate) fn judge(&mut self, is_meter: bool) {
+        match self.port.guest() {
+            Some(guest) if is_meter => guest.prove(),
+            Some(guest) => guest.disprove(),
+            None => {}
+        }
+    }
+
     /// Octets sent and received so far.
     pub(crate) const fn bytes(&self) -> u64 {
         self.port.bytes()
@@ -325,7 +364,8 @@ impl Line {
     async fn advance(&mut self, apdu: &mut Vec<u8>, mut deadline: Instant) -> Result<Step, LineError> {
         loop {
             if !self.port.out.is_empty() {
-                timeout_at(deadline, self.port.flush()).await.map_err(|_| self.nothing())??;
+                let flushed = timeout_at(deadline, self.port.flush()).await;
+                flushed.map_err(|_| self.nothing())??;
                 // After a repetition it is the first time that counts.
                 self.asked = self.asked.or(Some(self.port.last_sent));
                 self.heard = None;
@@ -393,6 +433,7 @@ impl Line {
         if let Framing::Hdlc(link) = &self.framing {
             self.bus.known().note_frames(self.meter, link.frames_known());
         }
+        self.port.guest().into_iter().for_each(|guest| guest.doubt());
         let BadFrames { header, frame, flag, noise_octets: octets } = self.framing.bad_frames();
         let frames = header + frame + flag;
         if frames + octets == 0 { LineError::Silent } else { LineError::Noisy { frames, octets } }

@@ -6,7 +6,7 @@ use dlms::hdlc::BadFrames;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::{
-    LineError,
+    Guest, LineError,
     echo::{Echo, Heard},
     fault::Faulty,
     serial::Format,
@@ -252,6 +252,16 @@ impl Port {
             self.ahead.clear();
         }
         Ok(())
+    }
+
+    /// Whether somebody else has opened it.
+    pub(super) const fn is_borrowed(&self) -> bool {
+        matches!(self.socket, Socket::Inbound(_))
+    }
+
+    /// The connection, when somebody else has opened it.
+    pub(super) const fn guest(&mut self) -> Option<&mut Guest> {
+        self.socket.guest()
     }
 
     /// Closes it; what the other side thinks of that does not matter any more.

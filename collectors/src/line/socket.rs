@@ -8,7 +8,7 @@ use tokio::{
 };
 use tokio_serial::SerialStream;
 
-use super::{forward::Forward, gateway::Gateway, udp::Udp};
+use super::{Guest, forward::Forward, gateway::Gateway, udp::Udp};
 
 /// An open way for octets.
 #[derive(Debug)]
@@ -18,6 +18,7 @@ pub(super) enum Socket {
     Serial(SerialStream),
     Gateway(Box<Gateway>),
     Memory(DuplexStream),
+    Inbound(Guest),
     /// Through a terminal, which is the end of another one.
     Forward(Box<Forward>),
 }
@@ -36,6 +37,7 @@ impl Socket {
             Self::Serial(socket) => socket.read(octets).await,
             Self::Gateway(socket) => socket.read(octets).await,
             Self::Memory(socket) => socket.read(octets).await,
+            Self::Inbound(guest) => guest.read(octets).await,
             Self::Forward(way) => way.read(octets).await,
         }
     }
@@ -48,11 +50,25 @@ impl Socket {
             Self::Serial(socket) => socket.write(octets).await,
             Self::Gateway(socket) => socket.write(octets).await,
             Self::Memory(socket) => socket.write(octets).await,
+            Self::Inbound(guest) => guest.write(octets).await,
             Self::Forward(way) => way.write(octets).await,
         }
     }
 
-    /// Ends what is sent.
+    /// The connection, when somebody else has opened it.
+    pub(super) const fn guest(&mut self) -> Option<&mut Guest> {
+        match self {
+            Self::Inbound(guest) => Some(guest),
+            Self::Tcp(_)
+            | Self::Udp(_)
+            | Self::Serial(_)
+            | Self::Gateway(_)
+            | Self::Memory(_)
+            | Self::Forward(_) => None,
+        }
+    }
+
+    /// Ends what is sent; a borrowed connection stays open.
     pub(super) async fn shutdown(&mut self) -> io::Result<()> {
         match self {
             Self::Tcp(socket) => socket.shutdown().await,
@@ -60,6 +76,7 @@ impl Socket {
             Self::Serial(socket) => socket.shutdown().await,
             Self::Gateway(socket) => socket.shutdown().await,
             Self::Memory(socket) => socket.shutdown().await,
+            Self::Inbound(_) => Ok(()),
             Self::Forward(way) => way.shutdown().await,
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{RELEASE_TIMEOUT, Session};
+use super::{Kept, Open, RELEASE_TIMEOUT, Session};
 use crate::{
     Station,
     bus::SharedBus,
@@ -131,9 +131,19 @@ impl Session {
         }
     }
 
-    /// Takes leave of the meter and of the line.
+    /// Takes leave of the meter and of the line; where the line keeps the association, that stays open.
     pub(crate) async fn leave(&mut self) {
-        self.release().await;
+        match self.open.take() {
+            Some(open) if open.line.keeps() => {
+                self.bytes_closed += open.line.bytes();
+                let Open { line, association, station, serial, _held: held } = open;
+                line.give_back(Kept { association, station, serial, held });
+            }
+            open => {
+                self.open = open;
+                self.release().await;
+            }
+        }
         self.tell_use();
         if let Some(port) = self.idle.take() {
             self.bytes_closed += port.bytes();

@@ -36,6 +36,20 @@ pub enum Unit<'a> {
     Noise(&'a [u8]),
 }
 
+impl Unit<'_> {
+    /// Its octets as they go over a connection, an HDLC frame between flags.
+    pub fn octets(&self) -> Vec<u8> {
+        match self {
+            Self::Wrapper { header, apdu, flagged } => {
+                let flag: &[u8] = if *flagged { &[FLAG] } else { &[] };
+                [flag, &header.octets(), apdu].concat()
+            }
+            Self::Hdlc(frame) => [&[FLAG], *frame, &[FLAG]].concat(),
+            Self::Gdw376(octets) | Self::Dlt645(octets) | Self::Noise(octets) => octets.to_vec(),
+        }
+    }
+}
+
 /// Cuts a stream of octets into frames, wherever the stream itself was cut. It holds memory only while a part of a frame is there.
 ///
 /// Order: [`push`](Self::push) what arrived, then [`next_unit`](Self::next_unit) until it has none. After an error the stream is out of step
@@ -134,7 +148,7 @@ impl Splitter {
             self.used += match (&self.received[self.used..], self.in_hdlc) {
                 ([WAKE_UP, ..] | [FLAG, FLAG, ..], _) => 1,
                 // The flag that closes a frame, with nothing behind it that it would open.
-                ([FLAG], true) | ([FLAG, START | WAKE_UP, ..], true) => 1,
+                ([FLAG], true) | ([FLAG, 0 | START | WAKE_UP, ..], true) => 1,
                 _ => return,
             };
         }

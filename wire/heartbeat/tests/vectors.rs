@@ -180,6 +180,15 @@ fn languages_follow_one_another_on_one_connection_wherever_it_is_cut() {
         assert_eq!(found[1], ('h', hdlc.clone()));
         assert_eq!(found[4], ('g', octets(GDW376[0])));
         assert_eq!(found[9], ('d', dlt645.clone()));
+        let mut splitter = Splitter::new(2048);
+        let mut again = Vec::new();
+        splitter.push(&stream);
+        while let Some(unit) = splitter.next_unit().unwrap() {
+            assert!(!matches!(unit, Unit::Wrapper { flagged: true, .. }), "the flag closes what was before");
+            again.extend(unit.octets());
+        }
+        let found_again: Vec<_> = pieces(&mut Splitter::new(2048), &again, step);
+        assert_eq!(found_again, found);
     }
 }
 
