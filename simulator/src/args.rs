@@ -1,18 +1,20 @@
 //! What the command line says of a fleet.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
+use heartbeat::Dialect;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use models::{Language, Model, SecondInitiate};
 use simulator::{
-    Backend, BusConfig, Clock, ConcentratorConfig, FaultRule, FirmwareConfig, FleetConfig, Framing,
-    SecretKind, Security, SwitchConfig, Transport,
+    Backend, BusConfig, CallConfig, Clock, ConcentratorConfig, FaultRule, FirmwareConfig, FleetConfig,
+    Framing, SecretKind, Security, SwitchConfig, Transport,
 };
 
 /// What a fleet is made of; the same arguments give the same meters.
@@ -159,6 +161,47 @@ pub(crate) struct ConcentratorArgs {
     /// How much faster than a real one the power line is
     #[arg(long, default_value_t = 1, requires = "concentrator")]
     accelerate: u32,
+}
+
+/// Modems that call.
+#[derive(Debug, Args)]
+pub(crate) struct CallArgs {
+    /// Let each line call the head-end that listens there, besides being reached at its port
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["concentrator", "pty"])]
+    call: Option<SocketAddr>,
+    /// How the modems say who they are
+    #[arg(long, value_enum, default_value = "login", requires = "call")]
+    dialect: DialectArg,
+    /// Seconds between two heartbeats
+    #[arg(long, default_value_t = 60, requires = "call")]
+    heartbeat_s: u64,
+}
+
+/// How a modem says who it is.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum DialectArg {
+    /// A login, and then heartbeats, with a check sequence
+    Login,
+    /// Heartbeats without a login
+    Plain,
+    /// Tests of the link of Q/GDW 376.1
+    Gdw376,
+    /// It does not
+    Silent,
+}
+
+impl CallArgs {
+    /// How the modems call, when they do.
+    pub(crate) fn config(&self) -> Option<CallConfig> {
+        let dialect = match self.dialect {
+            DialectArg::Login => Some(Dialect::Login),
+            DialectArg::Plain => Some(Dialect::Plain),
+            DialectArg::Gdw376 => Some(Dialect::Terminal),
+            DialectArg::Silent => None,
+        };
+        let heartbeat = Duration::from_secs(self.heartbeat_s.max(1));
+        Some(CallConfig { to: self.call?, dialect, heartbeat, from: None })
+    }
 }
 
 /// How a concentrator lets others reach its nodes.

@@ -6,6 +6,9 @@ use std::sync::Arc;
 
 use models::Language;
 
+use heartbeat::Dialect;
+
+use crate::caller::caller_id;
 use crate::config::{Framing, SecretKind, SecurityLevel};
 use crate::{BusConfig, Buses, Concentrators, Fleet, Meter, languages};
 
@@ -21,6 +24,25 @@ pub fn inventory(fleet: &Fleet) -> String {
             line(meter, &format!("hdlc://{address}"), meter.device_address().map(u64::from))
         }
         Framing::Plain { .. } => line(meter, &format!("serial://{address}"), meter.line_address()),
+    };
+    list(fleet.meters().iter().zip(fleet.addresses()).map(line))
+}
+
+/// The inventory of meters whose modems call, in the same form.
+pub fn inventory_of_callers(fleet: &Fleet, dialect: Option<Dialect>) -> String {
+    let mut line_of = (None, String::new());
+    let line = |(meter, address): (&Arc<Meter>, &SocketAddr)| {
+        if line_of.0.replace(*address) != Some(*address) {
+            line_of.1 = caller_id(&meter.serial(), dialect);
+        }
+        let address = format!("inbound://{}", line_of.1);
+        match meter.fleet().config.framing {
+            Framing::Wrapper | Framing::Datagrams => line(meter, &address, None),
+            Framing::Hdlc { .. } => {
+                line(meter, &format!("{address}?framing=hdlc"), meter.device_address().map(u64::from))
+            }
+            Framing::Plain { .. } => line(meter, &address, meter.line_address()),
+        }
     };
     list(fleet.meters().iter().zip(fleet.addresses()).map(line))
 }

@@ -14,6 +14,7 @@
 //! - [`Ledger`] is what really happened to a meter, whatever its answers said;
 //! - `talk.rs` is what is spoken with one meter, `serve.rs` one connection, `udp.rs` a meter on UDP, `framing.rs` what stands between its octets and APDUs, [`Fleet`] all of them;
 //!   `bus/` is the same on RS485, `concentrator/` behind concentrators; [`FaultRule`] says what is wrong with whom;
+//! - [`Modems`] call a head-end that the lines of a fleet are behind;
 //! - [`inventory`] lists a fleet as the head-end imports it.
 //!
 //! Deliberately absent: services with list, push, event logs. Meters forget when the program ends.
@@ -21,6 +22,7 @@
 mod buffer;
 mod bus;
 mod calendar;
+mod caller;
 mod clock;
 mod concentrator;
 mod config;
@@ -47,6 +49,7 @@ mod talk;
 mod udp;
 
 pub use bus::{Bus, BusConfig, Buses, Station, Terminal, Wire};
+pub use caller::{CallConfig, Modems, call, caller_id};
 pub use clock::Clock;
 pub use concentrator::{
     Backend, ConcentratorConfig, Concentrators, NODES_LIMIT, NodeEvent, NodeEventKind, NodeState,
@@ -59,7 +62,7 @@ pub use error::Error;
 pub use fault::{Affected, Fault, FaultRule, Often};
 pub use fleet::Fleet;
 pub use image::FirmwareConfig;
-pub use inventory::{inventory, inventory_of_buses, inventory_of_concentrators};
+pub use inventory::{inventory, inventory_of_buses, inventory_of_callers, inventory_of_concentrators};
 pub use ledger::{Access, Counts, Event, LEDGER_RECORDS, Ledger, Record};
 pub use meter::{Capture, Meter, Secrets};
 pub use push::{PushOptions, Pusher, Transport, send};

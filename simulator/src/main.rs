@@ -12,12 +12,13 @@ use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
 use jiff::Timestamp;
 use simulator::{
-    Buses, ConcentratorConfig, Concentrators, Fleet, FleetConfig, Framing, Meter, PushOptions, Pusher,
-    Transport, inventory, inventory_of_buses, inventory_of_concentrators,
+    Buses, CallConfig, ConcentratorConfig, Concentrators, Fleet, FleetConfig, Framing, Meter, Modems,
+    PushOptions, Pusher, Transport, inventory, inventory_of_buses, inventory_of_callers,
+    inventory_of_concentrators,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::args::{BusArgs, ConcentratorArgs, FleetArgs, TransportArg};
+use crate::args::{BusArgs, CallArgs, ConcentratorArgs, FleetArgs, TransportArg};
 
 /// Simulated DLMS meters over TCP (wrapper or HDLC) or UDP on 127.0.0.1, on pseudo terminals, or behind concentrators.
 #[derive(Debug, Parser)]
@@ -37,7 +38,9 @@ enum Command {
         #[command(flatten)]
         bus: BusArgs,
         #[command(flatten)]
-        concentrator: ConcentratorArgs,
+        concentrator: Box<ConcentratorArgs>,
+        #[command(flatten)]
+        call: Box<CallArgs>,
         /// Port of the first line, the others follow; 0 takes any free ports
         #[arg(long, default_value_t = 20_000)]
         port: u16,
@@ -101,12 +104,12 @@ async fn main() -> anyhow::Result<()> {
         .with_writer(io::stderr)
         .init();
     match Cli::parse().command {
-        Command::Serve { fleet, bus, concentrator, port, inventory, ledger } => {
+        Command::Serve { fleet, bus, concentrator, call, port, inventory, ledger } => {
             let config = FleetConfig { ledger, ..fleet.config(port)? };
             match (&bus.pty, concentrator.config()) {
                 (Some(folder), _) => serve_buses(config, &bus, folder, inventory).await,
                 (None, Some(concentrator)) => serve_concentrators(config, concentrator, inventory).await,
-                (None, None) => serve(config, inventory).await,
+                (None, None) => serve(config, call.config(), inventory).await,
             }
         }
         Command::Push { fleet, meter, meters, key, to, over, plain, confirmed } => {
@@ -120,11 +123,15 @@ async fn main() -> anyhow::Result<()> {
     }
 }
 
-async fn serve(config: FleetConfig, file: Option<PathBuf>) -> anyhow::Result<()> {
+async fn serve(config: FleetConfig, call: Option<CallConfig>, file: Option<PathBuf>) -> anyhow::Result<()> {
     let model = config.model.name.clone();
     let end = end()?;
     let fleet = Fleet::start(config).await?;
-    write_inventory(file, || inventory(&fleet))?;
+    write_inventory(file, || match &call {
+        Some(call) => inventory_of_callers(&fleet, call.dialect),
+        None => inventory(&fleet),
+    })?;
+    let _modems = call.map(|call| Modems::start(&fleet, &call));
     let (Some(first), Some(last)) = (fleet.addresses().first(), fleet.addresses().last()) else {
         bail!("the fleet has no meters");
     };
