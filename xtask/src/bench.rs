@@ -8,6 +8,7 @@ mod fleet;
 mod machine;
 mod process;
 mod read;
+mod sessions;
 mod switch;
 
 use clap::Subcommand;
@@ -25,6 +26,11 @@ pub(crate) enum Bench {
     Concentrator(concentrator::Arguments),
     /// Pushes a storm of last gasps at the head-end and measures when they reach subscribers.
     Alarms(alarms::Arguments),
+    /// Lets meters call, be read and stay, and measures the memory that each idle session takes.
+    Sessions(sessions::Arguments),
+    /// Plays the meters of that.
+    #[command(hide = true)]
+    SessionMeters(sessions::MetersArguments),
     /// Disconnects and reconnects meters, idle and while a fleet is read, and measures when the outcome is known.
     Switch(switch::Arguments),
 }
@@ -37,6 +43,8 @@ pub(crate) fn run(root: &std::path::Path, bench: &Bench) -> anyhow::Result<()> {
         Bench::Bus(arguments) => bus::run(root, arguments),
         Bench::Concentrator(arguments) => concentrator::run(root, arguments),
         Bench::Alarms(arguments) => alarms::run(root, arguments),
+        Bench::Sessions(arguments) => sessions::run(root, arguments),
+        Bench::SessionMeters(arguments) => sessions::play(arguments),
         Bench::Switch(arguments) => switch::run(root, arguments),
     }
 }

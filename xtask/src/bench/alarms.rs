@@ -83,7 +83,9 @@ pub(super) fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
 
 fn round(root: &Path, number: u32, arguments: &Arguments, runtime: &Runtime) -> anyhow::Result<Round> {
     let to = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-    let listener = format!("[roles]\nlistener = true\n[listener]\ntcp = \"{to}\"\nudp = \"{to}\"\n");
+    let listener = format!(
+        "[roles]\nlistener = true\n[listener]\ntcp = \"{to}\"\nudp = \"{to}\"\nconnections_per_second = 1000000\nconnections_per_second_and_address = 1000000\n"
+    );
     let meters = arguments.meters.to_string();
     let simulator = ["--count", &meters, "--days", "1", "--model", "generic-dlms", "--security", "none"];
     let mut set = Set::start(root, number, &simulator, &listener)?;
