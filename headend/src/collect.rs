@@ -15,7 +15,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ami_proto::v1::ImageHeader;
-use collectors::{Channel, Dialer, ImageOctets, Instruments, Limits, Reach, Report, SystemClock, Work};
+use collectors::{
+    Channel, Dialer, ImageOctets, Instruments, Limits, Lobby, Reach, Report, SystemClock, Work,
+};
 use dlms::security::Wear;
 use models::Model;
 use sqlx::postgres::PgListener;
@@ -135,10 +137,7 @@ impl Collector {
         writers: Writers,
         instruments: Arc<Instruments>,
     ) -> Self {
-        let dialer = match config.faults {
-            Some(faults) => Dialer::System.failing(faults.into()),
-            None => Dialer::System,
-        };
+        let dialer = dialer(&config, Lobby::default());
         let throttles = Throttles::new(&config);
         Self {
             store,
@@ -155,6 +154,13 @@ impl Collector {
             ended: Arc::default(),
             expired_at: Instant::now(),
         }
+    }
+
+    /// The same collector, which reads meters that call this process as well.
+    #[must_use]
+    pub fn called_by(mut self, lobby: Lobby) -> Self {
+        self.dialer = dialer(&self.config, lobby);
+        self
     }
 
     /// Works until `stop`, then lets what is on the wire come to its end for a moment. What was leased and not begun is left to
@@ -391,6 +397,15 @@ impl Collector {
                 task.abort();
             }
         }
+    }
+}
+
+/// Opens lines, and borrows those that meters opened.
+fn dialer(config: &config::Collector, lobby: Lobby) -> Dialer {
+    let dialer = Dialer::System(lobby);
+    match config.faults {
+        Some(faults) => dialer.failing(faults.into()),
+        None => dialer,
     }
 }
 

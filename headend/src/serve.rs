@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use collectors::{Instruments, Report};
+use collectors::{Instruments, Lobby, Report};
 use jiff::{SignedDuration, Timestamp};
 use models::Model;
 use tokio::net::TcpListener;
@@ -199,7 +199,7 @@ async fn roles(
     entrance: Option<Entrance>,
     stop: CancellationToken,
 ) -> Result<(), Error> {
-    let owner = Uuid::new_v4();
+    let (owner, lobby) = (Uuid::new_v4(), Lobby::default());
     let mut running = Vec::new();
     if let Some(entrance) = entrance {
         let limits = Limits {
@@ -220,11 +220,11 @@ async fn roles(
     }
     if config.roles.listener {
         let listener = listen::Listener::open(config.listener.clone()).await?;
-        let hearing = listener.run(store.clone(), Arc::clone(&models), stop.clone());
+        let hearing = listener.run(store.clone(), Arc::clone(&models), (owner, lobby.clone()), stop.clone());
         running.push(("the listener", tokio::spawn(async { Ok(hearing.await?) })));
     }
     if config.roles.collector {
-        let collecting = collect(config.clone(), store.clone(), owner, models, stop.clone());
+        let collecting = collect(config.clone(), store.clone(), (owner, lobby), models, stop.clone());
         running.push(("the collector", tokio::spawn(collecting)));
     }
     info!(%owner, roles = running.len(), "the head-end runs");
@@ -277,7 +277,7 @@ async fn start_api(address: SocketAddr, parts: api::Parts, stop: CancellationTok
 async fn collect(
     config: Config,
     store: Store,
-    owner: Uuid,
+    (owner, lobby): (Uuid, Lobby),
     models: Arc<BTreeMap<String, Arc<Model>>>,
     stop: CancellationToken,
 ) -> Result<(), Error> {
@@ -300,7 +300,8 @@ async fn collect(
     let knobs = knobs::follow(store.clone(), &instruments, stop.clone());
     let queues = Writers { reads, orders };
     let collector =
-        Collector::new(store.clone(), owner, models, config.collector, queues, Arc::clone(&instruments));
+        Collector::new(store.clone(), owner, models, config.collector, queues, Arc::clone(&instruments))
+            .called_by(lobby);
     tokio::join!(knobs, collector.run(stop));
     let (mut captures, mut batches) = (0, 0);
     while let Some(written) = writers.join_next().await {

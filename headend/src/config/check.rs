@@ -113,6 +113,12 @@ impl Config {
         let listener = &self.listener;
         within("listener.max_connections", listener.max_connections, 1..=100_000)?;
         within("listener.connections_per_address", listener.connections_per_address, 1..=100_000)?;
+        within("listener.connections_per_second", listener.connections_per_second, 1..=1_000_000)?;
+        let each = listener.connections_per_second_and_address;
+        within("listener.connections_per_second_and_address", each, 1..=1_000_000)?;
+        lasts("listener.heartbeat", listener.heartbeat, 5_000, 60 * MINUTE * 1_000)?;
+        within("listener.first_reads_per_second", listener.first_reads_per_second, 1..=100_000)?;
+        within("listener.strangers", listener.strangers, 0..=100_000)?;
         within("listener.pending_per_address", listener.pending_per_address, 1..=1_000_000)?;
         lasts("listener.frame_timeout", listener.frame_timeout, 100, 5 * MINUTE * 1_000)?;
         lasts("listener.idle_timeout", listener.idle_timeout, 1_000, 7 * DAY * 1_000)?;

@@ -18,6 +18,18 @@ pub struct Listener {
     pub max_connections: usize,
     /// Connections that one address may have open at once. Default 1024, from 1 to 100000.
     pub connections_per_address: u32,
+    /// Connections that may be opened in a second; ten seconds' worth at once. More are closed as they come. Default 20000, from 1 to 1000000.
+    pub connections_per_second: u32,
+    /// The same of one address. Default 500, from 1 to 1000000.
+    pub connections_per_second_and_address: u32,
+    /// The usual time between two heartbeats of a meter that calls. Until its own is known, and when its own is shorter, it is given up after three
+    /// times as long without a word. Default 5m, from 5s to 1h.
+    #[serde(with = "humantime_serde")]
+    pub heartbeat: Duration,
+    /// Meters that are read in a second for the first time after they called; urgent work does not wait. Default 100, from 1 to 100000.
+    pub first_reads_per_second: u32,
+    /// Callers that no meter in the inventory fits and whose connections are kept nevertheless. Default 1000, from 0 to 100000.
+    pub strangers: usize,
     /// Pushes of one address that may wait to be stored: of more, connections wait and datagrams are not taken. Default 16384,
     /// from 1 to 1000000.
     pub pending_per_address: usize,
@@ -49,6 +61,11 @@ impl Default for Listener {
             udp: usual,
             max_connections: 8192,
             connections_per_address: 1024,
+            connections_per_second: 20_000,
+            connections_per_second_and_address: 500,
+            heartbeat: Duration::from_secs(300),
+            first_reads_per_second: 100,
+            strangers: 1000,
             pending_per_address: 16_384,
             frame_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(300),

@@ -23,6 +23,8 @@ pub(crate) struct Arrival {
     pub(crate) peer: String,
     /// Host of the sender, as it stands in the address of a meter.
     pub(crate) host: String,
+    /// The line, when the sender said before who it is.
+    pub(crate) line: Option<String>,
     /// What arrived, without the header where one was understood.
     pub(crate) octets: Vec<u8>,
     /// How far it is understood.
@@ -45,6 +47,10 @@ pub(crate) enum Form {
     },
     /// Not understood, and why.
     Obscure(String),
+    /// A login of somebody who is no meter's, told to a person.
+    Stranger(String),
+    /// A heartbeat of one of two who say to be the same, told to a person.
+    Contested(String),
 }
 
 /// Who waits for what becomes of a push.
@@ -81,9 +87,9 @@ impl Arrival {
         let (title, names) = match &self.form {
             Form::Plain(message) => (None, message.names.as_slice()),
             Form::Ciphered { title } => (*title, &[][..]),
-            Form::Obscure(_) => (None, &[][..]),
+            Form::Obscure(_) | Form::Stranger(_) | Form::Contested(_) => (None, &[][..]),
         };
-        Claim { title, names, host: &self.host }
+        Claim { title, names, line: self.line.as_deref(), host: &self.host }
     }
 
     /// Tells whoever waits. That nobody waits any more, or cannot be reached, changes nothing about the push.

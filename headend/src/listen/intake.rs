@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dlms::wrapper::Header;
@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::arrival::{Arrival, Form, Waiting, host};
 use super::judge::Answer;
+use super::presence::Presence;
 use super::sources::{Source, Sources};
 use crate::config;
 
@@ -31,8 +32,41 @@ pub(crate) struct Intake {
     pub(crate) config: config::Listener,
     /// What each address takes up.
     pub(crate) sources: Sources,
+    /// Who is connected.
+    pub(crate) presence: Arc<Presence>,
+    /// Places for callers who are no meter's.
+    pub(crate) strangers: Strangers,
     queue: mpsc::Sender<Arrival>,
     turned_away: Arc<AtomicU64>,
+}
+
+/// Places for callers who are no meter's. A modem that is turned away would only call again.
+#[derive(Debug, Clone)]
+pub(crate) struct Strangers {
+    limit: usize,
+    taken: Arc<AtomicUsize>,
+}
+
+/// One of these places, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Stranger(Arc<AtomicUsize>);
+
+impl Strangers {
+    fn new(limit: usize) -> Self {
+        Self { limit, taken: Arc::default() }
+    }
+
+    /// A place, if one is free.
+    pub(crate) fn admit(&self) -> Option<Stranger> {
+        let place = Stranger(Arc::clone(&self.taken));
+        (self.taken.fetch_add(1, Ordering::Relaxed) < self.limit).then_some(place)
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Intake {
@@ -40,24 +74,27 @@ impl Intake {
     pub(crate) fn new(
         config: config::Listener,
         queue: mpsc::Sender<Arrival>,
+        presence: Arc<Presence>,
         turned_away: Arc<AtomicU64>,
     ) -> Self {
-        let sources = Sources::new(config.connections_per_address, config.pending_per_address);
-        Self { config, sources, queue, turned_away }
+        let sources = Sources::new(&config);
+        let strangers = Strangers::new(config.strangers);
+        Self { config, sources, presence, strangers, queue, turned_away }
     }
 
     /// Takes in a push from a connection, which waits for its turn and for a place in the queue.
     pub(crate) async fn take(
         &self,
         source: &Source,
-        peer: SocketAddr,
+        (peer, line): (SocketAddr, Option<String>),
         form: Form,
         octets: Vec<u8>,
     ) -> Result<oneshot::Receiver<Answer>, QueueFull> {
         // Never closed.
         let turn = Arc::clone(&source.turns).acquire_owned().await.map_err(|_| self.turn_away())?;
         let (connection, answer) = oneshot::channel();
-        let arrival = arrival("tcp", peer, form, octets, Waiting::Connection(connection), turn);
+        let arrival =
+            Arrival { line, ..arrival("tcp", peer, form, octets, Waiting::Connection(connection), turn) };
         match timeout(PATIENCE, self.queue.send(arrival)).await {
             Ok(Ok(())) => Ok(answer),
             _ => Err(self.turn_away()),
@@ -95,5 +132,5 @@ fn arrival(
     turn: OwnedSemaphorePermit,
 ) -> Arrival {
     let (at, host) = (Timestamp::now(), host(peer));
-    Arrival { at, peer: format!("{transport} {peer}"), host, octets, form, waiting, _turn: turn }
+    Arrival { at, peer: format!("{transport} {peer}"), host, line: None, octets, form, waiting, _turn: turn }
 }

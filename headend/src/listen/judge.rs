@@ -9,6 +9,7 @@ use dlms::{DateTime, Error, Obis};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
 use models::{Alarms, Meaning, Severity, Source};
+use tracing::warn;
 
 use super::arrival::{Arrival, Form};
 use super::message::{Content, Message, Said};
@@ -20,6 +21,8 @@ use crate::store::{AlarmSeverity, AlarmSource, PushFate};
 const ALARMS: usize = 64;
 /// Key of what the tables of the model do not have.
 const UNKNOWN: &str = "unknown";
+/// Key of what the head-end itself says when two connections of one name live at different addresses.
+const CONTESTED: &str = "security.duplicate_login";
 /// Key of a push that names no object: data that the meter sends by itself.
 const DATA: &str = "push.data";
 /// Clock status bit 0: the time is not valid.
@@ -81,8 +84,10 @@ struct Bench<'a> {
 impl Bench<'_> {
     /// Takes in one push; returns what it asks to be answered.
     fn hear(&mut self, arrival: &Arrival, found: &Found) -> Result<Option<LongInvokeId>, Refusal> {
-        if let Form::Obscure(detail) = &arrival.form {
-            return Err(refused(PushFate::Undecodable, detail.clone()));
+        match &arrival.form {
+            Form::Obscure(detail) => return Err(refused(PushFate::Undecodable, detail.clone())),
+            Form::Stranger(detail) => return Err(refused(PushFate::UnknownSender, detail.clone())),
+            Form::Plain(_) | Form::Ciphered { .. } | Form::Contested(_) => {}
         }
         let sender = match found {
             Found::One(sender) => sender,
@@ -101,11 +106,49 @@ impl Bench<'_> {
         };
         match &arrival.form {
             Form::Plain(message) => self.admit(arrival, sender, message, false).map(|()| message.confirm),
-            Form::Ciphered { .. } | Form::Obscure(_) => {
+            Form::Contested(detail) => {
+                warn!(meter = sender.meter, detail, "two connections say to be one meter's");
+                self.raise(arrival, sender)?;
+                Ok(None)
+            }
+            Form::Ciphered { .. } | Form::Obscure(_) | Form::Stranger(_) => {
                 let (message, authenticated) = self.open(arrival, sender)?;
                 self.admit(arrival, sender, &message, authenticated).map(|()| message.confirm)
             }
         }
+    }
+
+    /// An alarm that the head-end raises itself: somebody else says to be the meter.
+    fn raise(&mut self, arrival: &Arrival, sender: &Sender) -> Result<(), Refusal> {
+        self.count(sender, false, 1)?;
+        self.verdict.alarms.push(NewAlarm {
+            meter: sender.meter,
+            key: CONTESTED.to_owned(),
+            severity: AlarmSeverity::Critical,
+            phase: None,
+            source: AlarmSource::Data,
+            obis: None,
+            code: None,
+            meter_ts: None,
+            meter_time: None,
+            received_at: arrival.at,
+            authenticated: false,
+            peer: arrival.peer.clone(),
+            raw: arrival.octets.clone(),
+        });
+        Ok(())
+    }
+
+    /// Notes that so many alarms of a meter are to be kept, unless there were too many.
+    fn count(&mut self, sender: &Sender, authenticated: bool, alarms: usize) -> Result<(), Refusal> {
+        let recent = self.recent.entry(sender.meter).or_insert(sender.recent);
+        let recent = if authenticated { &mut recent.authenticated } else { &mut recent.plain };
+        if *recent >= self.limit {
+            let detail = format!("the meter had {} alarms in ten minutes already", self.limit);
+            return Err(refused(PushFate::TooMany, detail));
+        }
+        *recent = recent.saturating_add(u32::try_from(alarms).unwrap_or(u32::MAX));
+        Ok(())
     }
 
     /// Deciphers a push, notes the use of its counter when nobody else can have written it, and tells whether that is so.
@@ -165,13 +208,7 @@ impl Bench<'_> {
         if sources.len() > ALARMS {
             return Err(refused(PushFate::Undecodable, format!("it is more than {ALARMS} alarms")));
         }
-        let recent = self.recent.entry(sender.meter).or_insert(sender.recent);
-        let recent = if authenticated { &mut recent.authenticated } else { &mut recent.plain };
-        if *recent >= self.limit {
-            let detail = format!("the meter had {} alarms in ten minutes already", self.limit);
-            return Err(refused(PushFate::TooMany, detail));
-        }
-        *recent = recent.saturating_add(u32::try_from(sources.len()).unwrap_or(u32::MAX));
+        self.count(sender, authenticated, sources.len())?;
         for (source, time) in sources {
             let meaning = meaning(source, tables);
             if meaning.key == UNKNOWN {

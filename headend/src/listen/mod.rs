@@ -1,14 +1,21 @@
 //! Hearing what meters send unasked.
 //!
-//! The way of a push: [`tcp`] and [`udp`] cut it out of what arrives, [`arrival`] and [`message`] understand as much of it as can be
+//! The way of a push: [`connection`] (which [`tcp`] accepts) and [`udp`] cut it out of what arrives, [`arrival`] and [`message`] understand as much of it as can be
 //! without knowing who sent it, [`intake`] gives it a place in the bounded queue, [`record`] takes a batch out of the queue, has its
 //! senders looked up, [`judge`] decides what becomes of each, and one transaction keeps it all. Whoever asked for a confirmation
-//! gets it after the commit; nobody gets anything else. [`sources`] keeps one address from hurting others.
+//! gets it after the commit; nobody gets anything else. [`sources`] keeps one address from hurting others, at a [`pace`].
+//!
+//! A meter, or the modem in front of it, may also say who it is and stay: [`caller`]. Then its connection stands in the [`Lobby`], where channels
+//! borrow it, and in the table of those who are connected ([`presence`]).
 
 mod arrival;
+mod caller;
+mod connection;
 mod intake;
 mod judge;
 mod message;
+mod pace;
+mod presence;
 mod record;
 mod sources;
 mod tcp;
@@ -18,15 +25,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use collectors::Lobby;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
+use uuid::Uuid;
 
 use crate::api::Models;
 use crate::config;
 use crate::store::Store;
 use intake::Intake;
+use presence::Presence;
 use record::Recorder;
 
 /// Why nothing can be heard.
@@ -77,20 +87,31 @@ impl Listener {
         Ok((self.tcp.local_addr()?, self.udp.local_addr()?))
     }
 
-    /// Takes in pushes until `stop`, and returns when all that were taken are stored.
+    /// Takes in pushes until `stop`, and returns when all that were taken are stored. Connections of meters that call stand in `lobby`, for
+    /// the collector of this process, whose number is `owner`.
     ///
     /// # Errors
     /// [`Error::Ended`].
-    pub async fn run(self, store: Store, models: Arc<Models>, stop: CancellationToken) -> Result<(), Error> {
+    pub async fn run(
+        self,
+        store: Store,
+        models: Arc<Models>,
+        (owner, lobby): (Uuid, Lobby),
+        stop: CancellationToken,
+    ) -> Result<(), Error> {
         let (sender, queue) = mpsc::channel(self.config.queue);
         let turned_away = Arc::new(AtomicU64::new(0));
-        let intake = Arc::new(Intake::new(self.config.clone(), sender, Arc::clone(&turned_away)));
+        let presence = Presence::new(lobby, self.config.first_reads_per_second);
+        let writing = Arc::clone(&presence).write(store.clone(), owner, stop.clone());
+        let intake = Intake::new(self.config.clone(), sender, presence, Arc::clone(&turned_away));
+        let intake = Arc::new(intake);
         let recorder = Recorder { store, models, config: self.config, turned_away, stop: stop.clone() };
         info!("listening to meters");
         let parts = tokio::try_join!(
             tokio::spawn(tcp::listen(self.tcp, Arc::clone(&intake), stop.clone())),
             tokio::spawn(udp::listen(self.udp, intake, stop)),
             tokio::spawn(recorder.run(queue)),
+            tokio::spawn(writing),
         );
         parts.map_err(|_| Error::Ended)?;
         info!("everything that was pushed is stored");

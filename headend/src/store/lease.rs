@@ -36,6 +36,7 @@ WITH candidates AS MATERIALIZED (
         AND (l.lease_owner IS NULL OR l.lease_owner = $1 OR l.lease_until < now())
         AND (j.priority >= $9 OR m.line <> ALL ($8)
             AND (l.lease_owner = $1 OR m.throttle_group IS NULL OR m.throttle_group <> ALL ($12)))
+        AND caller_is_here(m.line, $1, j.priority >= $9)
     ORDER BY j.priority DESC, j.due_at LIMIT $2 * $13),
 placed AS (
     SELECT c.*, row_number() OVER (PARTITION BY throttle_group ORDER BY priority DESC, due_at) AS place FROM candidates c),

@@ -54,7 +54,8 @@ impl Hearing {
         let (tcp, udp) = listener.addresses().unwrap();
         let stop = CancellationToken::new();
         let models = Arc::new(models::builtin().unwrap());
-        let task = tokio::spawn(listener.run(served.database.store.clone(), models, stop.clone()));
+        let here = (uuid::Uuid::new_v4(), collectors::Lobby::default());
+        let task = tokio::spawn(listener.run(served.database.store.clone(), models, here, stop.clone()));
         Self { served, tcp, udp, stop, task }
     }
 

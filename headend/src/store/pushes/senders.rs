@@ -17,6 +17,8 @@ pub struct Claim<'a> {
     pub title: Option<SystemTitle>,
     /// What it calls itself: serial number, logical device name or equipment id, the likelier first.
     pub names: &'a [String],
+    /// The line of the connection, when it said who it is before.
+    pub line: Option<&'a str>,
     /// Host that it came from, as it stands in the address of a meter.
     pub host: &'a str,
 }
@@ -79,6 +81,7 @@ struct Row {
 struct Directory {
     titles: BTreeMap<Vec<u8>, BTreeSet<i32>>,
     names: BTreeMap<String, BTreeSet<i32>>,
+    lines: BTreeMap<String, BTreeSet<i32>>,
     hosts: BTreeMap<String, BTreeSet<i32>>,
 }
 
@@ -106,7 +109,12 @@ impl Directory {
         if let Some(title) = claim.title {
             return self.titles.get(&title.octets()[..]);
         }
-        claim.names.iter().find_map(|name| self.names.get(name)).or_else(|| self.hosts.get(claim.host))
+        let named = claim.names.iter().find_map(|name| self.names.get(name));
+        // Behind one gateway are many who call.
+        named.or_else(|| match claim.line {
+            Some(line) => self.lines.get(line),
+            None => self.hosts.get(claim.host),
+        })
     }
 }
 
@@ -119,37 +127,46 @@ async fn directory(connection: &mut PgConnection, claims: &[Claim<'_>]) -> Resul
         claims.iter().filter_map(|claim| claim.title.as_ref()).map(|title| &title.octets()[..]).collect();
     let untitled = || claims.iter().filter(|claim| claim.title.is_none());
     let names: BTreeSet<&str> = untitled().flat_map(|claim| claim.names).map(String::as_str).collect();
-    let hosts: BTreeSet<&str> = untitled().map(|claim| claim.host).collect();
-    // Thousands of meters may share a host; two of them tell that it names none.
-    let query = sqlx::query_as::<_, (Option<Vec<u8>>, Option<String>, Option<String>, i32)>(
+    let lines: BTreeSet<&str> = untitled().filter_map(|claim| claim.line).collect();
+    let hosts: BTreeSet<&str> =
+        untitled().filter(|claim| claim.line.is_none()).map(|claim| claim.host).collect();
+    // Thousands of meters may share a host, and hundreds a line; two of them tell that it names none.
+    let query = sqlx::query_as::<_, (Option<Vec<u8>>, Option<String>, Option<String>, Option<String>, i32)>(
         "/* store::pushes::directory */
-         SELECT c.title, NULL::text, NULL::text, m.id
+         SELECT c.title, NULL::text, NULL::text, NULL::text, m.id
          FROM unnest($1::bytea[]) AS c (title) JOIN meter m ON m.system_title = c.title AND m.state = 'active'
          UNION ALL
-         SELECT NULL, c.name, NULL, m.id
+         SELECT NULL, c.name, NULL, NULL, m.id
          FROM unnest($2::text[]) AS c (name) JOIN meter m ON m.serial = c.name AND m.state = 'active'
          UNION ALL
-         SELECT NULL, c.name, NULL, m.id
+         SELECT NULL, c.name, NULL, NULL, m.id
          FROM unnest($2::text[]) AS c (name) JOIN meter m ON m.logical_device_name = c.name AND m.state = 'active'
          UNION ALL
-         SELECT NULL, c.name, NULL, m.id
+         SELECT NULL, c.name, NULL, NULL, m.id
          FROM unnest($2::text[]) AS c (name) JOIN meter m ON m.equipment_id = c.name AND m.state = 'active'
          UNION ALL
-         SELECT NULL, NULL, c.host, m.id
+         SELECT NULL, NULL, c.host, NULL, m.id
          FROM unnest($3::text[]) AS c (host) CROSS JOIN LATERAL (
-             SELECT id FROM meter WHERE address_host(address) = c.host AND state = 'active' LIMIT 2) m",
+             SELECT id FROM meter WHERE address_host(address) = c.host AND state = 'active' LIMIT 2) m
+         UNION ALL
+         SELECT NULL, NULL, NULL, c.line, m.id
+         FROM unnest($4::text[]) AS c (line) CROSS JOIN LATERAL (
+             SELECT id FROM meter WHERE line = c.line AND state = 'active' LIMIT 2) m",
     );
     let query = query.bind(titles.into_iter().collect::<Vec<_>>());
     let query = query.bind(names.into_iter().collect::<Vec<_>>()).bind(hosts.into_iter().collect::<Vec<_>>());
+    let query = query.bind(lines.into_iter().collect::<Vec<_>>());
     let rows = query.fetch_all(connection).await.map_err(failed("store::pushes::directory"))?;
     let mut directory = Directory::default();
-    for (title, name, host, meter) in rows {
+    for (title, name, host, line, meter) in rows {
         if let Some(title) = title {
             directory.titles.entry(title).or_default().insert(meter);
         } else if let Some(name) = name {
             directory.names.entry(name).or_default().insert(meter);
         } else if let Some(host) = host {
             directory.hosts.entry(host).or_default().insert(meter);
+        } else if let Some(line) = line {
+            directory.lines.entry(line).or_default().insert(meter);
         }
     }
     Ok(directory)
@@ -213,22 +230,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_title_goes_before_names_and_these_before_the_host() {
+    fn a_title_goes_before_names_and_these_before_the_line_and_the_host() {
         let mut directory = Directory::default();
         directory.titles.insert(b"MMM\0\0\0\0\x01".to_vec(), [1].into());
         directory.names.insert("A".into(), [2].into());
         directory.names.insert("B".into(), [3, 4].into());
+        directory.lines.insert("inbound://C".into(), [6].into());
         directory.hosts.insert("10.0.0.1".into(), [5].into());
-        let find = |title: Option<&[u8; 8]>, names: &[&str], host| {
+        let find_on = |line, title: Option<&[u8; 8]>, names: &[&str], host| {
             let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-            let claim = Claim { title: title.map(|title| SystemTitle::new(*title)), names: &names, host };
+            let claim =
+                Claim { title: title.map(|title| SystemTitle::new(*title)), names: &names, line, host };
             directory.find(&claim).map(|meters| meters.iter().copied().collect::<Vec<_>>())
         };
+        let find = |title, names: &[&str], host| find_on(None, title, names, host);
         assert_eq!(find(Some(b"MMM\0\0\0\0\x01"), &["A"], "10.0.0.1"), Some(vec![1]));
         assert_eq!(find(Some(b"MMM\0\0\0\0\x02"), &["A"], "10.0.0.1"), None);
         assert_eq!(find(None, &["X", "A"], "10.0.0.1"), Some(vec![2]));
         assert_eq!(find(None, &["B", "A"], "10.0.0.1"), Some(vec![3, 4]));
         assert_eq!(find(None, &["X"], "10.0.0.1"), Some(vec![5]));
         assert_eq!(find(None, &[], "10.0.0.2"), None);
+        assert_eq!(find_on(Some("inbound://C"), None, &["A"], "10.0.0.1"), Some(vec![2]));
+        assert_eq!(find_on(Some("inbound://C"), None, &[], "10.0.0.1"), Some(vec![6]));
+        assert_eq!(find_on(Some("inbound://D"), None, &[], "10.0.0.1"), None);
     }
 }

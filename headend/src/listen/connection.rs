@@ -1,0 +1,355 @@
+//! One connection over TCP: a stream of frames, cut anywhere, of pushes, of logins and heartbeats, and of answers to whoever borrows it.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use collectors::Leave;
+use dlms::push::Pieces;
+use dlms::wrapper::{self, Header};
+use heartbeat::{Beat, Kind, Splitter, Unit};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, trace};
+
+use super::arrival::{Form, frame};
+use super::caller::{Caller, Summons};
+use super::intake::{Intake, QueueFull, Stranger};
+use super::judge::Answer;
+use super::sources::Connected;
+
+/// Pushes of one connection that are on the way at once; more are not read.
+const PIPELINE: usize = 16;
+/// How long a peer may take to receive what is sent.
+const WRITE_LIMIT: Duration = Duration::from_secs(10);
+/// Octets that are read at once.
+const CHUNK: usize = 4096;
+
+/// Why a connection was closed.
+#[derive(Debug, thiserror::Error)]
+enum End {
+    #[error("the peer closed it")]
+    Closed,
+    #[error("the line broke: {0}")]
+    Broken(#[from] io::Error),
+    #[error("no whole frame came in time")]
+    TooSlow,
+    #[error("it is not understood: {0}")]
+    OutOfStep(#[from] heartbeat::Error),
+    #[error("a frame is too long: {0}")]
+    TooLong(#[from] dlms::Error),
+    #[error(transparent)]
+    Full(#[from] QueueFull),
+    #[error("it was given up: {0:?}")]
+    Left(Leave),
+    #[error("it took its leave")]
+    Logout,
+    #[error("it says another name than before")]
+    Renamed,
+}
+
+/// One connection.
+pub(super) struct Connection {
+    stream: TcpStream,
+    peer: SocketAddr,
+    connected: Connected,
+    intake: Arc<Intake>,
+    splitter: Splitter,
+    /// What comes in general block transfer.
+    pieces: Pieces,
+    /// Pushes that are on the way, in their order.
+    waiting: VecDeque<(Header, oneshot::Receiver<Answer>)>,
+    /// Who it said to be.
+    caller: Option<Box<Caller>>,
+    /// Its share of the places for those who are no meter's.
+    stranger: Option<Stranger>,
+    /// When the frame that is expected has to be there.
+    due: Instant,
+}
+
+/// What is to be done about a piece of the stream.
+enum Piece {
+    Beat(Beat, Vec<u8>),
+    Push(Header, Vec<u8>),
+    Answer(Vec<u8>),
+    Obscure(Vec<u8>, String),
+    Late,
+    Nothing,
+}
+
+impl Connection {
+    pub(super) fn new(
+        stream: TcpStream,
+        peer: SocketAddr,
+        connected: Connected,
+        intake: Arc<Intake>,
+    ) -> Self {
+        let splitter = Splitter::new(intake.config.max_frame);
+        let pieces = Pieces::new(intake.config.max_frame.into());
+        let due = Instant::now() + intake.config.frame_timeout;
+        let (waiting, caller, stranger) = (VecDeque::new(), None, None);
+        Self { stream, peer, connected, intake, splitter, pieces, waiting, caller, stranger, due }
+    }
+
+    /// Takes in frames until the end, and answers those that were taken.
+    pub(super) async fn serve(mut self, stop: CancellationToken) {
+        let end = tokio::select! {
+            end = self.run() => end,
+            () = stop.cancelled() => Ok(()),
+        };
+        if let Err(end) = &end {
+            trace!(peer = %self.peer, %end, "connection ended");
+            self.hand_in_rest(end).await;
+        }
+        if let Some(caller) = self.caller.take() {
+            let ended = end.err().map(|end| end.to_string());
+            debug!(peer = %self.peer, id = caller.id, ended, "a caller is gone");
+        }
+        while let Some((header, answer)) = self.waiting.pop_front() {
+            if let Ok(answer) = answer.await
+                && self.answer(header, answer).await.is_err()
+            {
+                return;
+            }
+        }
+    }
+
+    /// Only ever ends with a reason.
+    async fn run(&mut self) -> Result<(), End> {
+        loop {
+            self.take_pieces().await?;
+            let has_room = self.caller.as_ref().is_none_or(|caller| caller.has_room());
+            let may_read = has_room && self.waiting.len() < PIPELINE;
+            tokio::select! {
+                (header, answer) = oldest(&mut self.waiting) => {
+                    // A push that the store could not take is not answered.
+                    if let Some(answer) = answer {
+                        self.answer(header, answer).await?;
+                    }
+                    // While as many as may be were on the way, nothing was read.
+                    self.due = self.due.max(Instant::now() + self.intake.config.frame_timeout);
+                }
+                ready = self.stream.readable(), if may_read => {
+                    ready?;
+                    self.receive()?;
+                }
+                summons = summons(&mut self.caller) => self.heed(summons).await?,
+                () = sleep_until(self.due), if may_read => self.time_is_up()?,
+            }
+        }
+    }
+
+    /// Does what whoever borrows the connection, or the lobby, asks for.
+    async fn heed(&mut self, summons: Summons) -> Result<(), End> {
+        match summons {
+            Summons::Again => {}
+            Summons::Send(octets) => {
+                if octets.first() != Some(&0) {
+                    // Behind the modem is a bus.
+                    self.splitter.tolerate_noise();
+                }
+                self.write(&octets).await?;
+            }
+            Summons::Leave(Leave::Unknown) => {
+                let Some(caller) = &self.caller else { return Ok(()) };
+                let detail = format!(
+                    "somebody calls himself {}, and no meter in service has the address {}",
+                    caller.id, caller.present.line
+                );
+                let octets = caller.id.as_bytes().to_vec();
+                self.take(Form::Stranger(detail), octets).await?;
+                self.stranger = Some(self.intake.strangers.admit().ok_or(End::Left(Leave::Unknown))?);
+            }
+            Summons::Leave(leave) => return Err(End::Left(leave)),
+        }
+        self.due = self.due.min(self.next_due());
+        Ok(())
+    }
+
+    /// Nothing came for as long as may be.
+    fn time_is_up(&mut self) -> Result<(), End> {
+        match &mut self.caller {
+            Some(caller) if caller.is_over() => Err(End::Left(Leave::Superseded)),
+            Some(caller) if self.splitter.pending() == 0 && Instant::now() < caller.due() => {
+                self.due = caller.due();
+                Ok(())
+            }
+            _ => Err(End::TooSlow),
+        }
+    }
+
+    /// Takes the whole pieces that were received, as many as may be on the way.
+    async fn take_pieces(&mut self) -> Result<(), End> {
+        while self.waiting.len() < PIPELINE && self.caller.as_ref().is_none_or(|caller| caller.has_room()) {
+            let Some(unit) = self.splitter.next_unit()? else { break };
+            match piece(&unit, self.caller.as_deref()) {
+                Piece::Beat(beat, octets) => self.beat(&beat, octets).await?,
+                Piece::Push(header, apdu) => self.push(header, &apdu).await?,
+                Piece::Obscure(octets, detail) => drop(self.take(Form::Obscure(detail), octets).await?),
+                Piece::Answer(octets) => {
+                    if let Some(caller) = &self.caller {
+                        caller.hand_on(octets);
+                    }
+                }
+                // The meter may say so that it knows of no association.
+                Piece::Late => self.caller.iter().for_each(|caller| caller.call.forget()),
+                Piece::Nothing => {}
+            }
+            self.caller.iter_mut().for_each(|caller| caller.hear());
+            self.due = match self.splitter.pending() {
+                0 => self.next_due(),
+                _ => Instant::now() + self.intake.config.frame_timeout,
+            };
+        }
+        Ok(())
+    }
+
+    /// When the next whole frame has to be there.
+    fn next_due(&self) -> Instant {
+        match &self.caller {
+            Some(caller) => caller.due(),
+            None => Instant::now() + self.intake.config.idle_timeout,
+        }
+    }
+
+    /// Answers a login or heartbeat, and lets the caller in.
+    async fn beat(&mut self, beat: &Beat, octets: Vec<u8>) -> Result<(), End> {
+        match &mut self.caller {
+            Some(caller) if caller.id != beat.id => return Err(End::Renamed),
+            Some(caller) => {
+                caller.beat();
+                if let Some(other) = caller.call.is_alive() {
+                    let detail = format!("{other} and {} both say to be {}", self.peer.ip(), caller.id);
+                    self.take(Form::Contested(detail), octets).await?;
+                }
+            }
+            None if beat.kind != Kind::Logout => {
+                let presence = &self.intake.presence;
+                let call = presence.lobby.enter(&beat.id, self.peer.ip());
+                let present = presence.came(&beat.id, format!("tcp {}", self.peer), beat.dialect.as_str());
+                let usual = self.intake.config.heartbeat;
+                self.caller = Some(Box::new(Caller::new(beat.id.clone(), call, present, usual)));
+                debug!(peer = %self.peer, id = beat.id, dialect = beat.dialect.as_str(), "a caller is there");
+            }
+            None => {}
+        }
+        self.write(beat.answer()).await?;
+        if beat.kind == Kind::Logout { Err(End::Logout) } else { Ok(()) }
+    }
+
+    /// Takes in an APDU that was sent unasked.
+    async fn push(&mut self, header: Header, apdu: &[u8]) -> Result<(), End> {
+        let mut word = Vec::new();
+        let push = match self.pieces.take(apdu, &mut word) {
+            Ok(None) => None,
+            Ok(Some(push)) => Some((Form::of(push), push.to_vec())),
+            Err(error) => Some((Form::Obscure(error.to_string()), apdu.to_vec())),
+        };
+        if !word.is_empty() {
+            let mut frame = Vec::new();
+            wrapper::frame(header.destination, header.source, &word, &mut frame)?;
+            self.write(&frame).await?;
+        }
+        if let Some((form, octets)) = push {
+            let answer = self.take(form, octets).await?;
+            self.waiting.push_back((header, answer));
+        }
+        Ok(())
+    }
+
+    /// Hands something in.
+    async fn take(&self, form: Form, octets: Vec<u8>) -> Result<oneshot::Receiver<Answer>, QueueFull> {
+        let line = self.caller.as_ref().map(|caller| caller.present.line.clone());
+        self.intake.take(self.connected.source(), (self.peer, line), form, octets).await
+    }
+
+    /// Receives what is there. The memory for it is needed only now: most connections are silent most of the time.
+    fn receive(&mut self) -> Result<(), End> {
+        let mut chunk = [0; CHUNK];
+        match self.stream.try_read(&mut chunk) {
+            Ok(0) => Err(End::Closed),
+            Ok(length) => {
+                if self.splitter.pending() == 0 {
+                    self.due = self.due.min(Instant::now() + self.intake.config.frame_timeout);
+                }
+                self.splitter.push(&chunk[..length]);
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn answer(&mut self, to: Header, answer: Answer) -> io::Result<()> {
+        match frame(answer, to) {
+            Some(frame) => self.write(&frame).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Sends whole frames.
+    async fn write(&mut self, octets: &[u8]) -> io::Result<()> {
+        timeout(WRITE_LIMIT, self.stream.write_all(octets)).await?
+    }
+
+    /// Hands in what is left of a stream that ended within a frame or out of step.
+    async fn hand_in_rest(&mut self, end: &End) {
+        if matches!(end, End::Full(_)) || self.splitter.pending() == 0 {
+            return;
+        }
+        let rest = self.splitter.rest();
+        let octets = rest[..rest.len().min(self.intake.config.max_frame.into())].to_vec();
+        let form = Form::Obscure(format!("a frame was not whole when the connection ended: {end}"));
+        // Nobody waits for what becomes of it, and a full queue has counted it.
+        drop(self.take(form, octets).await);
+    }
+}
+
+/// What is to be done about a piece of the stream of this caller.
+fn piece(unit: &Unit<'_>, caller: Option<&Caller>) -> Piece {
+    let foreign = |octets: Vec<u8>, language: &str| match caller {
+        Some(caller) if caller.takes_octets() => Piece::Answer(octets),
+        Some(_) => Piece::Nothing,
+        None => Piece::Obscure(octets, format!("{language} of somebody who has not said who he is")),
+    };
+    match unit {
+        Unit::Wrapper { header, apdu, flagged } => match Beat::read(*header, apdu, *flagged) {
+            Ok(Some(beat)) => Piece::Beat(beat, apdu.to_vec()),
+            Ok(None) if caller.is_some_and(|caller| caller.is_answer(*header, apdu)) => {
+                Piece::Answer(unit.octets())
+            }
+            Ok(None) if caller.is_some() && Caller::is_late(apdu) => Piece::Late,
+            Ok(None) => Piece::Push(*header, apdu.to_vec()),
+            Err(error) => Piece::Obscure(apdu.to_vec(), error.to_string()),
+        },
+        Unit::Gdw376(frame) => match Beat::read_terminal(frame) {
+            Ok(Some(beat)) => Piece::Beat(beat, frame.to_vec()),
+            Ok(None) => foreign(unit.octets(), "Q/GDW 376.1"),
+            Err(error) => Piece::Obscure(frame.to_vec(), error.to_string()),
+        },
+        Unit::Hdlc(_) => foreign(unit.octets(), "HDLC"),
+        Unit::Dlt645(_) => foreign(unit.octets(), "DL/T 645"),
+        Unit::Noise(_) => foreign(unit.octets(), "noise"),
+    }
+}
+
+/// What is asked of whoever said who he is; never when nobody did.
+async fn summons(caller: &mut Option<Box<Caller>>) -> Summons {
+    match caller {
+        Some(caller) => caller.summons().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What became of the oldest push that is on the way; never when there is none.
+async fn oldest(waiting: &mut VecDeque<(Header, oneshot::Receiver<Answer>)>) -> (Header, Option<Answer>) {
+    let Some((header, answer)) = waiting.front_mut() else { return std::future::pending().await };
+    let (header, answer) = (*header, answer.await.ok());
+    waiting.pop_front();
+    (header, answer)
+}
