@@ -2,6 +2,7 @@
 
 mod alarms;
 mod commands;
+mod concentrators;
 mod decode;
 mod firmware;
 mod meters;
@@ -24,6 +25,7 @@ use prost_types::Timestamp;
 pub(crate) use self::{
     alarms::{Alarms, ListAlarmsArgs, QuarantineArgs, WatchAlarmsArgs},
     commands::{Commands, CommandsArgs, WatchCommandsArgs},
+    concentrators::{Concentrators, NodesArgs},
     decode::DecodeArgs,
     firmware::{Firmware, InstallArgs, StatusArgs, UploadArgs},
     meters::{AddArgs, DiscoverArgs, ListArgs, Meters},
@@ -79,6 +81,9 @@ pub(crate) enum Command {
     /// Look at what meters told unasked, and take notice of it.
     #[command(subcommand)]
     Alarms(Alarms),
+    /// Look at concentrators and what stands behind them.
+    #[command(subcommand)]
+    Concentrators(Concentrators),
     /// Show the work of the head-end, the newest first.
     #[command(args_conflicts_with_subcommands = true)]
     Jobs(JobsArgs),
@@ -107,7 +112,7 @@ pub(crate) struct JobsArgs {
     /// Only in this state (due, running, done, failed, cancelled); may be repeated.
     #[arg(long, value_name = "STATE", value_parser = word::<JobState>)]
     pub(crate) state: Vec<JobState>,
-    /// Only of this kind (identify, read_clock, read_registers, read_profile, command, read_tariff, discover); may be repeated.
+    /// Only of this kind (identify, read_clock, read_registers, read_profile, command, read_tariff, discover, list_nodes); may be repeated.
     #[arg(long, value_name = "KIND", value_parser = word::<JobKind>)]
     pub(crate) kind: Vec<JobKind>,
     /// Only of this meter.

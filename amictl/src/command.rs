@@ -3,6 +3,7 @@
 mod alarms;
 mod commands;
 mod completions;
+mod concentrators;
 mod decode;
 mod discover;
 mod firmware;
@@ -59,6 +60,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
         Command::Tariff(command) => tariff::run(channel, command, &mut stdout(plain)).await,
         Command::Commands(command) => commands::run(channel, command, format).await,
         Command::Alarms(command) => alarms::run(channel, command, format).await,
+        Command::Concentrators(command) => concentrators::run(channel, command, &mut stdout(plain)).await,
         Command::Jobs(args) => match args.command {
             None => jobs::list(channel, args, &mut stdout(plain)).await,
             Some(JobsCommand::Show { id }) => jobs::show(channel, id, &mut stdout(plain)).await,

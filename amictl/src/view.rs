@@ -7,6 +7,7 @@ mod group;
 mod image;
 mod job;
 mod meter;
+mod node;
 mod reading;
 mod tariff;
 mod trace;
@@ -19,6 +20,7 @@ pub(crate) use self::{
     image::ImageRow,
     job::{CountRow, JobRow},
     meter::{MeterRow, ProfileRow},
+    node::NodeRow,
     reading::ReadingRow,
     tariff::{DifferenceRow, ProblemRow},
     trace::TraceRow,

@@ -72,6 +72,6 @@ pub use reach::Reach;
 pub use seed::Seed;
 pub use tariff::{Activation, HeldTariff, PushTariff, TariffObjects};
 pub use work::{
-    Captures, Covered, Event, JobId, MeterId, ProfileRange, RegisterRequest, RegisterValue, Report, Station,
-    Task, Via, Work,
+    Captures, Covered, Event, JobId, MeterId, Node, ProfileRange, RegisterRequest, RegisterValue, Report,
+    Station, Task, Via, Work,
 };

@@ -97,6 +97,8 @@ pub enum Task {
     ReadProfile(ProfileRange),
     /// Find out what the meter has and write it down as a draft of its model. The serial number is not compared before.
     Discover,
+    /// Ask a concentrator for its nodes.
+    ListNodes,
     /// Read both calendars of the tariff, the time of activation and the special days.
     ReadTariff,
     /// Bring a tariff into the meter and into force.
@@ -118,6 +120,7 @@ impl Task {
             Self::ReadRegisters(_) => "read_registers",
             Self::ReadProfile(_) => "read_profile",
             Self::Discover => "discover",
+            Self::ListNodes => "list_nodes",
             Self::ReadTariff => "read_tariff",
             Self::PushTariff(_) => "push_tariff",
             Self::Switch(_) => "switch",
@@ -138,6 +141,7 @@ impl Task {
             | Self::ReadRegisters(_)
             | Self::ReadProfile(_)
             | Self::Discover
+            | Self::ListNodes
             | Self::ReadTariff => None,
         }
     }
@@ -220,6 +224,8 @@ pub enum Event {
     Captures(Captures),
     /// A draft of the meter's model: a file without its first line, which is the model's name.
     ModelDraft(String),
+    /// The nodes that a concentrator names now, at most 4096; what is not among them it does not reach.
+    Nodes(Vec<Node>),
     /// The objects of the tariff.
     Tariff(TariffObjects),
     /// What an attempt to carry out an order found out or did.
@@ -233,6 +239,28 @@ pub enum Event {
     },
     /// The work is over.
     Ended(Result<Covered, Failure>),
+}
+
+/// A node of a concentrator, as the concentrator has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// Its name in an address, at most 64 letters.
+    pub name: String,
+    /// What else the concentrator says it is: a logical device name, a serial number.
+    pub identity: Option<String>,
+    /// Whether the concentrator reaches it.
+    pub is_linked: bool,
+    /// Phase of the supply that it is on, 1 to 3.
+    pub phase: Option<u8>,
+    /// Repeaters in between.
+    pub level: Option<u8>,
+}
+
+impl Node {
+    /// A node that is reached, and of which no more is known.
+    pub(crate) const fn linked(name: String) -> Self {
+        Self { name, identity: None, is_linked: true, phase: None, level: None }
+    }
 }
 
 /// What a register held.

@@ -22,6 +22,9 @@ use crate::store::{self, JobKind, Store};
 /// How often a meter is asked who it is as long as it never answered.
 const IDENTIFY_AGAIN: Duration = Duration::from_secs(60 * 60);
 
+/// How often a concentrator is asked for its nodes.
+const NODES_EVERY: Duration = Duration::from_secs(60 * 60);
+
 /// Meters that are looked at together.
 const PAGE: u16 = 1000;
 
@@ -38,6 +41,8 @@ pub struct MeterState {
     pub identify_tried_at: Option<Timestamp>,
     /// When the last planned read of its registers ended.
     pub registers_tried_at: Option<Timestamp>,
+    /// When the last planned look at its nodes ended.
+    pub nodes_tried_at: Option<Timestamp>,
     /// Its profiles, those that were never read are absent.
     pub profiles: BTreeMap<Obis, ProfileState>,
 }
@@ -104,6 +109,10 @@ pub fn due(state: &MeterState, model: &Model, now: Timestamp, config: &config::P
     let registers_every = model.registers.iter().map(|register| register.read_every).min();
     if registers_every.is_some_and(|every| passed(state.registers_tried_at, every, phase, now)) {
         jobs.push(job(JobKind::ReadRegisters, None, None));
+    }
+    let has_nodes = model.concentrator.as_ref().is_some_and(|concentrator| concentrator.node_list.is_some());
+    if has_nodes && passed(state.nodes_tried_at, NODES_EVERY, phase, now) {
+        jobs.push(job(JobKind::ListNodes, None, None));
     }
     let unread = ProfileState::default();
     for profile in &model.profiles {

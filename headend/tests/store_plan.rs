@@ -47,6 +47,7 @@ fn meter(state: ProfileState) -> MeterState {
         identified_at: Some(now()),
         identify_tried_at: Some(now()),
         registers_tried_at: Some(now()),
+        nodes_tried_at: None,
         profiles: BTreeMap::from([(energy(), state)]),
     }
 }
@@ -60,6 +61,22 @@ fn range(jobs: &[PlannedJob]) -> Option<(Timestamp, Timestamp)> {
         }
         more => panic!("{more:?}"),
     }
+}
+
+#[test]
+fn a_concentrator_is_asked_for_its_nodes_every_hour_and_a_meter_never() {
+    let model = |name: &str| Arc::clone(&models::builtin().unwrap()[name]);
+    let kinds = |name: &str, tried: Option<Timestamp>| -> Vec<_> {
+        let state = MeterState { meter: 7, nodes_tried_at: tried, ..MeterState::default() };
+        let jobs = plan::due(&state, &model(name), now(), &config::Plan::default());
+        jobs.into_iter().map(|job| job.kind).filter(|kind| *kind == JobKind::ListNodes).collect()
+    };
+    for name in ["dlms-concentrator", "dlms-gateway", "p2lpc"] {
+        assert_eq!(kinds(name, None), [JobKind::ListNodes], "{name}");
+        assert_eq!(kinds(name, Some(now() - SignedDuration::from_hours(2))), [JobKind::ListNodes], "{name}");
+        assert_eq!(kinds(name, Some(now())), [], "{name}");
+    }
+    assert_eq!((kinds("mt371", None), kinds("gdw376-terminal", None)), (Vec::new(), Vec::new()));
 }
 
 #[test]

@@ -73,6 +73,8 @@ pub enum NodeList {
     SapAssignment,
     /// The list of reporting systems of S-FSK (class 56, `0.0.26.6.0.255`): the system title of each node, which is its name.
     ReportingSystems,
+    /// The meters list of its web service, with [`Reach::P2lpc`].
+    MetersList,
 }
 
 fn default_answer_within() -> Duration {

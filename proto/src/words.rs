@@ -39,6 +39,7 @@ words! {
     JobKind {
         Identify = "identify", ReadClock = "read_clock", ReadRegisters = "read_registers", ReadProfile = "read_profile",
         Command = "command", ReadTariff = "read_tariff", Discover = "discover",
+        ListNodes = "list_nodes",
     }
     CommandKind {
         Disconnect = "disconnect", Reconnect = "reconnect", ReleaseTamperLock = "release_tamper_lock",

@@ -37,6 +37,7 @@ pub(crate) async fn run(turn: &mut Turn<'_>, task: &Task) -> Result<Done, Setbac
         Task::Switch(order) => switch::run(turn, &mut driver, order).await.map(Done::from),
         Task::ReadProfile(_)
         | Task::Discover
+        | Task::ListNodes
         | Task::ReadTariff
         | Task::PushTariff(_)
         | Task::InstallFirmware(_)

@@ -3,6 +3,7 @@
 mod discover;
 mod identify;
 mod install_firmware;
+mod list_nodes;
 pub(crate) mod ordered;
 mod push_tariff;
 mod read_clock;
@@ -55,6 +56,7 @@ pub(crate) async fn run(turn: &mut Turn<'_>, task: &Task) -> Result<Done, Setbac
             read_profile::run(turn, range).await.map(|range| Done { range: Some(range), outcome: None })
         }
         Task::Discover => discover::run(turn).await.map(Done::from),
+        Task::ListNodes => list_nodes::run(turn).await.map(Done::from),
         Task::ReadTariff => read_tariff::run(turn).await.map(Done::from),
         Task::PushTariff(push) => push_tariff::run(turn, push).await.map(Done::from),
         Task::Switch(order) => switch::run(turn, order).await.map(Done::from),

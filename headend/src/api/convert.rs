@@ -200,6 +200,7 @@ fn kind(kind: store::JobKind) -> v1::JobKind {
         store::JobKind::ReadClock => v1::JobKind::ReadClock,
         store::JobKind::ReadRegisters => v1::JobKind::ReadRegisters,
         store::JobKind::ReadProfile => v1::JobKind::ReadProfile,
+        store::JobKind::ListNodes => v1::JobKind::ListNodes,
         store::JobKind::Discover => v1::JobKind::Discover,
         store::JobKind::ReadTariff => v1::JobKind::ReadTariff,
         store::JobKind::Command => v1::JobKind::Command,

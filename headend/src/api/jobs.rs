@@ -102,6 +102,7 @@ fn stored_kind(kind: i32) -> Result<store::JobKind, Refusal> {
         Ok(JobKind::ReadClock) => Ok(store::JobKind::ReadClock),
         Ok(JobKind::ReadRegisters) => Ok(store::JobKind::ReadRegisters),
         Ok(JobKind::ReadProfile) => Ok(store::JobKind::ReadProfile),
+        Ok(JobKind::ListNodes) => Ok(store::JobKind::ListNodes),
         Ok(JobKind::Discover) => Ok(store::JobKind::Discover),
         Ok(JobKind::ReadTariff) => Ok(store::JobKind::ReadTariff),
         Ok(JobKind::Command) => Ok(store::JobKind::Command),

@@ -10,6 +10,7 @@ mod alarms;
 mod calls;
 mod check;
 mod commands;
+mod concentrators;
 mod connection;
 mod convert;
 mod diagnostics;
@@ -35,6 +36,7 @@ use std::time::Duration;
 use ami_proto::FILE_DESCRIPTOR_SET;
 use ami_proto::v1::alarms_service_server::{self, AlarmsServiceServer};
 use ami_proto::v1::commands_service_server::{self, CommandsServiceServer};
+use ami_proto::v1::concentrators_service_server::{self, ConcentratorsServiceServer};
 use ami_proto::v1::diagnostics_service_server::{self, DiagnosticsServiceServer};
 use ami_proto::v1::firmware_service_server::{self, FirmwareServiceServer};
 use ami_proto::v1::inventory_service_server::{self, InventoryServiceServer};
@@ -57,6 +59,7 @@ use access::AccessLayer;
 use alarms::{Alarms, Tail};
 use calls::CallsLayer;
 use commands::Commands;
+use concentrators::Concentrators;
 pub(crate) use connection::LOOPBACK;
 pub use connection::{Entrance, Tls, TlsError, TlsFiles};
 use diagnostics::Diagnostics;
@@ -82,9 +85,10 @@ const GRACE: Duration = Duration::from_secs(10);
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Names of the services, for the health service.
-const SERVICES: [&str; 9] = [
+const SERVICES: [&str; 10] = [
     alarms_service_server::SERVICE_NAME,
     commands_service_server::SERVICE_NAME,
+    concentrators_service_server::SERVICE_NAME,
     switch_service_server::SERVICE_NAME,
     tariff_service_server::SERVICE_NAME,
     firmware_service_server::SERVICE_NAME,
@@ -234,6 +238,10 @@ fn routes(
     let commands = CommandsServiceServer::new(Commands::new(parts, notices.clone(), shutdown.clone()))
         .max_decoding_message_size(MAX_REQUEST)
         .send_compressed(CompressionEncoding::Gzip);
+    let concentrators =
+        ConcentratorsServiceServer::new(Concentrators::new(parts, notices.clone(), shutdown.clone()))
+            .max_decoding_message_size(MAX_REQUEST)
+            .send_compressed(CompressionEncoding::Gzip);
     let tariff = TariffServiceServer::new(Tariffs::new(parts, notices.clone(), shutdown.clone()))
         .max_decoding_message_size(MAX_REQUEST);
     let switch = SwitchServiceServer::new(Switch::new(parts)).max_decoding_message_size(MAX_REQUEST);
@@ -246,6 +254,7 @@ fn routes(
         .add_service(switch)
         .add_service(alarms)
         .add_service(diagnostics)
+        .add_service(concentrators)
         .add_service(tariff)
         .add_service(describe().build_v1().map_err(broken)?)
         .add_service(describe().build_v1alpha().map_err(broken)?))

@@ -140,6 +140,7 @@ fn task(model: &Model, job: &LeasedJob, images: Images<'_>) -> Result<Task, Fail
         JobKind::Identify => Ok(Task::Identify),
         JobKind::ReadClock => Ok(Task::ReadClock),
         JobKind::Discover => Ok(Task::Discover),
+        JobKind::ListNodes => Ok(Task::ListNodes),
         JobKind::ReadTariff => Ok(Task::ReadTariff),
         JobKind::ReadRegisters => {
             let wanted =

@@ -1,6 +1,6 @@
 //! A batch: what many meters answered, in one transaction over all tables that it touches.
 //!
-//! Order inside of it: which ends are ours, marks, captures, registers, clocks, identities, tariffs, drafts of models, marks moved on, jobs, counters,
+//! Order inside of it: which ends are ours, marks, captures, registers, clocks, identities, tariffs, drafts of models, nodes, marks moved on, jobs, counters,
 //! leases given back, log, notifications. Whoever is told of a capture can read it, because both happen with the commit.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +19,8 @@ use super::profiles::{Advance, Mark, ProfileKey};
 use super::tally::Tally;
 use super::{Error, JOB_CHANNEL, JobKind, JobState, READING_CHANNEL, Store};
 use super::{
-    captures, commands, counters, failed, give_back, log, model_drafts, profiles, registers, tariffs,
+    captures, commands, concentrators, counters, failed, give_back, log, model_drafts, profiles, registers,
+    tariffs,
 };
 use crate::plan::grid_s;
 
@@ -142,6 +143,7 @@ async fn write_all(
     registers::identify(connection, &digest.identities).await?;
     tariffs::insert(connection, &digest.tariffs).await?;
     model_drafts::insert(connection, &digest.drafts).await?;
+    concentrators::replace(connection, &digest.nodes).await?;
     let mut advances = digest.advances.clone();
     for end in &ends {
         conclude(&mut advances, digest, &marks, end);

@@ -7,6 +7,7 @@ use collectors::{Captures, Covered, Event, Failure, Finding, JobId, Layout, Mete
 use jiff::{SignedDuration, Timestamp};
 
 use super::captures::{Row, SLOTS};
+use super::concentrators::Listed;
 use super::model_drafts::Draft;
 use super::profiles::{Advance, ProfileKey, Range};
 use super::registers::{Clock, Identity, Register};
@@ -28,6 +29,8 @@ pub(super) struct Digest<'a> {
     pub(super) identities: Vec<Identity<'a>>,
     pub(super) tariffs: Vec<Tariff<'a>>,
     pub(super) drafts: Vec<Draft<'a>>,
+    /// What concentrators named.
+    pub(super) nodes: Vec<Listed<'a>>,
     /// What attempts to carry out commands found out, in order.
     pub(super) findings: Vec<(JobId, &'a Finding)>,
     /// How far commands have come, in steps done and steps there are.
@@ -64,6 +67,7 @@ impl<'a> Digest<'a> {
                     system_title: *system_title,
                 })
             }
+            Event::Nodes(nodes) => self.nodes.push((meter, nodes)),
             Event::ModelDraft(draft) => self.drafts.push((meter, job, draft)),
             Event::Tariff(objects) => self.tariffs.push((meter, job, objects)),
             Event::Clock { meter: shown, offset_min, status, read_at, delay_ms } => self.clocks.push(Clock {

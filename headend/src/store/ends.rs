@@ -215,7 +215,7 @@ pub(super) async fn write(
     note_attempts(connection, ends).await
 }
 
-/// Notes on the meter when a planned identification or read of registers ended: the next is planned from there. That of
+/// Notes on the meter when a planned identification, read of registers or look at nodes ended: the next is planned from there. That of
 /// profiles stands with the profile.
 async fn note_attempts(connection: &mut PgConnection, ends: &[End]) -> Result<(), Error> {
     let meters = |kind: JobKind| -> Vec<MeterId> {
@@ -224,18 +224,21 @@ async fn note_attempts(connection: &mut PgConnection, ends: &[End]) -> Result<()
         planned.map(|end| end.running.meter).collect()
     };
     let (identified, registers) = (meters(JobKind::Identify), meters(JobKind::ReadRegisters));
-    if identified.is_empty() && registers.is_empty() {
+    let nodes = meters(JobKind::ListNodes);
+    if identified.is_empty() && registers.is_empty() && nodes.is_empty() {
         return Ok(());
     }
     sqlx::query(
         "/* store::ends::note_attempts */
          UPDATE meter SET
              identify_tried_at = CASE WHEN id = ANY ($1) THEN now() ELSE identify_tried_at END,
-             registers_tried_at = CASE WHEN id = ANY ($2) THEN now() ELSE registers_tried_at END
-         WHERE id = ANY ($1 || $2)",
+             registers_tried_at = CASE WHEN id = ANY ($2) THEN now() ELSE registers_tried_at END,
+             nodes_tried_at = CASE WHEN id = ANY ($3) THEN now() ELSE nodes_tried_at END
+         WHERE id = ANY ($1 || $2 || $3)",
     )
     .bind(identified)
     .bind(registers)
+    .bind(nodes)
     .execute(connection)
     .await
     .map_err(failed("store::ends::note_attempts"))?;

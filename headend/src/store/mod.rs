@@ -11,6 +11,7 @@ pub mod batch;
 pub mod callers;
 pub mod captures;
 pub mod commands;
+pub mod concentrators;
 pub mod counters;
 mod digest;
 mod ends;

@@ -18,6 +18,7 @@ struct MeterRow {
     identified_at: Option<SqlTimestamp>,
     identify_tried_at: Option<SqlTimestamp>,
     registers_tried_at: Option<SqlTimestamp>,
+    nodes_tried_at: Option<SqlTimestamp>,
 }
 
 #[derive(FromRow)]
@@ -41,7 +42,7 @@ impl Store {
         let failed = failed("store::planned::planning_page");
         let meters: Vec<MeterRow> = sqlx::query_as(
             "/* store::planned::planning_page */
-             SELECT id, model, identified_at, identify_tried_at, registers_tried_at FROM meter
+             SELECT id, model, identified_at, identify_tried_at, registers_tried_at, nodes_tried_at FROM meter
              WHERE id > $1 AND state = 'active' ORDER BY id LIMIT $2",
         )
         .bind(after)
@@ -113,6 +114,7 @@ impl MeterRow {
             identified_at: self.identified_at.map(SqlTimestamp::to_jiff),
             identify_tried_at: self.identify_tried_at.map(SqlTimestamp::to_jiff),
             registers_tried_at: self.registers_tried_at.map(SqlTimestamp::to_jiff),
+            nodes_tried_at: self.nodes_tried_at.map(SqlTimestamp::to_jiff),
             profiles: profiles.remove(&self.id).unwrap_or_default(),
         }
     }

@@ -82,6 +82,8 @@ pub enum JobKind {
     ReadProfile,
     /// Find out what it has, as a draft of its model.
     Discover,
+    /// Ask a concentrator for its nodes.
+    ListNodes,
     /// Read both calendars and the special days.
     ReadTariff,
     /// Carry out a command.
@@ -97,6 +99,7 @@ impl JobKind {
             Self::ReadRegisters => "read_registers",
             Self::ReadProfile => "read_profile",
             Self::Discover => "discover",
+            Self::ListNodes => "list_nodes",
             Self::ReadTariff => "read_tariff",
             Self::Command => "command",
         }

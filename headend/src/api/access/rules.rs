@@ -50,6 +50,7 @@ const RULES: &[Service] = &[
         "ami.v1.DiagnosticsService",
         &[("SetProtocolLog", Diagnose), ("ListProtocolLogs", View), ("ListThrottleGroups", View)],
     ),
+    ("ami.v1.ConcentratorsService", &[("ListNodes", View), ("RefreshNodes", ReadNow)]),
     ("ami.v1.TariffService", &[("CheckTariff", View), ("DiffTariff", ReadNow), ("PushTariff", PushTariff)]),
     (
         "ami.v1.FirmwareService",
