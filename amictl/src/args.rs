@@ -1,6 +1,7 @@
 //! What can be asked on the command line.
 
 mod alarms;
+mod capture;
 mod commands;
 mod concentrators;
 mod decode;
@@ -24,6 +25,7 @@ use prost_types::Timestamp;
 
 pub(crate) use self::{
     alarms::{Alarms, ListAlarmsArgs, QuarantineArgs, WatchAlarmsArgs},
+    capture::{Capture, StartCaptureArgs},
     commands::{Commands, CommandsArgs, WatchCommandsArgs},
     concentrators::{Concentrators, NodesArgs},
     decode::DecodeArgs,
@@ -91,6 +93,9 @@ pub(crate) enum Command {
     Trace(TraceArgs),
     /// Show the throttle groups that are at work or were slowed down: how many lines of each are open, and how many may be.
     Groups,
+    /// Capture what goes over a line into a file that Wireshark reads, for a limited time.
+    #[command(subcommand)]
+    Capture(Capture),
     /// Keep firmware images and install them.
     #[command(subcommand)]
     Firmware(Firmware),

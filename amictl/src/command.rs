@@ -1,6 +1,7 @@
 //! One file per command.
 
 mod alarms;
+mod capture;
 mod commands;
 mod completions;
 mod concentrators;
@@ -71,6 +72,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
             Some(TraceCommand::List) => trace::list(channel, &mut stdout(plain)).await,
         },
         Command::Groups => groups::run(channel, &mut stdout(plain)).await,
+        Command::Capture(command) => capture::run(channel, command, &mut stdout(plain)).await,
         Command::Firmware(command) => firmware::run(channel, command, &mut stdout(plain)).await,
         Command::Decode(_) | Command::Completions { .. } => Ok(()),
     }

@@ -22,6 +22,12 @@ pub(crate) fn text(instant: Option<&prost_types::Timestamp>) -> String {
     }
 }
 
+/// An instant in microseconds since 1970, likewise.
+pub(crate) fn micros(instant: u64) -> String {
+    let known = i64::try_from(instant).ok().and_then(|instant| Timestamp::from_microsecond(instant).ok());
+    known.map_or_else(|| format!("{instant} µs after 1970"), |instant| instant.to_string())
+}
+
 fn midnight(text: &str) -> Option<Timestamp> {
     // jiff would also take the date out of a longer text; a date here is ten characters and no more.
     if text.len() != 10 {

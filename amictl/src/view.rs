@@ -1,6 +1,7 @@
 //! Answers of the API as rows: what is shown of them, and in which order.
 
 mod alarm;
+mod capture;
 mod command;
 mod decode;
 mod group;
@@ -14,6 +15,7 @@ mod trace;
 
 pub(crate) use self::{
     alarm::{AlarmRow, FateRow, PushRow},
+    capture::CaptureRow,
     command::{ChangeRow, CommandRow},
     decode::tree,
     group::GroupRow,

@@ -64,10 +64,10 @@ pub use image::{Image, ImageActivation, ImageError, ImageOctets, ImageSource, In
 pub use instruments::Instruments;
 pub use layout::{Layout, LayoutColumn, MAX_VALUES};
 pub use limits::Limits;
-pub use line::{Dialer, FailingDialer, Faults, MemoryDialer};
+pub use line::{Captured, Dialer, FailingDialer, Faults, MemoryDialer};
 pub use lobby::{Call, Leave, Lent, Lobby, Word};
 pub use order::{Finding, Outcome, Switch, SwitchTo, Terms};
-pub use protocol_log::{Knobs, Layers, ProtocolLog};
+pub use protocol_log::{CaptureId, Knobs, Layers, ProtocolLog};
 pub use reach::Reach;
 pub use seed::Seed;
 pub use tariff::{Activation, HeldTariff, PushTariff, TariffObjects};

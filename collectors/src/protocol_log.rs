@@ -1,4 +1,5 @@
-//! The knobs of the protocol log: which part of the conversation with whom is written to the log, changed while channels run.
+//! The knobs of the protocol log and of line captures: which part of the conversation with whom is written to the log, and what is kept of it for a file,
+//! changed while channels run.
 
 use std::{
     collections::BTreeMap,
@@ -8,7 +9,15 @@ use std::{
     },
 };
 
-use crate::{MeterId, Station};
+use tokio::sync::mpsc;
+
+use crate::{
+    MeterId, Station,
+    line::{Captured, Sink},
+};
+
+/// Number of a line capture.
+pub type CaptureId = i64;
 
 /// Parts of a conversation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -40,6 +49,10 @@ pub struct Knobs {
     pub meters: BTreeMap<MeterId, Layers>,
     /// By address, whichever meter is behind it.
     pub lines: BTreeMap<String, Layers>,
+    /// Captures of what is said with a meter.
+    pub captured_meters: BTreeMap<MeterId, CaptureId>,
+    /// Captures of what is said at an address.
+    pub captured_lines: BTreeMap<String, CaptureId>,
 }
 
 /// The knobs as all channels of a process see them. A channel that talks looks at them before each exchange, for the price of one
@@ -49,6 +62,7 @@ pub struct ProtocolLog {
     /// Counts the changes.
     epoch: AtomicU64,
     knobs: RwLock<Knobs>,
+    pub(crate) sink: Sink,
 }
 
 impl ProtocolLog {
@@ -59,6 +73,22 @@ impl ProtocolLog {
             *known = knobs;
             self.epoch.fetch_add(1, Ordering::Release);
         }
+    }
+
+    /// Lets what is captured go there, from the first call on; what finds no room is lost and counted.
+    pub fn capture_to(&self, to: mpsc::Sender<Captured>) {
+        self.sink.go_to(to);
+    }
+
+    /// What was captured and found no room.
+    pub fn captures_lost(&self) -> u64 {
+        self.sink.lost()
+    }
+
+    fn captures_of(&self, meter: MeterId, address: &str) -> Vec<CaptureId> {
+        let knobs = self.knobs.read().unwrap_or_else(PoisonError::into_inner);
+        let found = [knobs.captured_meters.get(&meter), knobs.captured_lines.get(address)];
+        found.into_iter().flatten().copied().collect()
     }
 
     fn of(&self, meter: MeterId, address: &str) -> Layers {
@@ -76,12 +106,13 @@ pub(crate) struct View {
     /// `None` before the first look.
     epoch: Option<u64>,
     layers: Layers,
+    captures: Vec<CaptureId>,
 }
 
 impl View {
     pub(crate) fn of(station: &Station) -> Self {
         let (meter, address) = (station.meter, station.address.to_string());
-        Self { meter, address, epoch: None, layers: Layers::default() }
+        Self { meter, address, epoch: None, layers: Layers::default(), captures: Vec::new() }
     }
 
     /// The layers to log now.
@@ -89,8 +120,14 @@ impl View {
         let epoch = Some(log.epoch.load(Ordering::Acquire));
         if self.epoch != epoch {
             self.layers = log.of(self.meter, &self.address);
+            self.captures = log.captures_of(self.meter, &self.address);
             self.epoch = epoch;
         }
         self.layers
+    }
+
+    /// The captures that take what is said, as [`layers`](Self::layers) found them.
+    pub(crate) fn captures(&self) -> &[CaptureId] {
+        &self.captures
     }
 }

@@ -4,6 +4,7 @@
 //! more than [`max_sessions`](config::Collector::max_sessions) of them, and a reserve for what is urgent: no more meters are leased than there
 //! is room for.
 
+pub mod captures;
 mod image;
 pub mod knobs;
 mod throttle;

@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use crate::api::{self, Entrance, Limits, Tls, TlsError, TlsFiles};
 use crate::cluster::{self, Cluster};
-use crate::collect::{Collector, Writers, knobs};
+use crate::collect::{Collector, Writers, captures, knobs};
 use crate::config::{self, Config};
 use crate::ingest::{self, Haste};
 use crate::store::{self, Store};
@@ -298,11 +298,14 @@ async fn collect(
         queues.iter().filter_map(WeakSender::upgrade).map(waiting).sum()
     });
     let knobs = knobs::follow(store.clone(), &instruments, stop.clone());
+    let (captured, queue) = captures::queue();
+    instruments.protocol_log().capture_to(captured);
+    let capturing = captures::store_captured(store.clone(), queue, stop.clone());
     let queues = Writers { reads, orders };
     let collector =
         Collector::new(store.clone(), owner, models, config.collector, queues, Arc::clone(&instruments))
             .called_by(lobby);
-    tokio::join!(knobs, collector.run(stop));
+    tokio::join!(knobs, capturing, collector.run(stop));
     let (mut captures, mut batches) = (0, 0);
     while let Some(written) = writers.join_next().await {
         let stats = written.map_err(|_| Error::Role("ingest"))?;

@@ -11,11 +11,14 @@ use clap::Args;
 #[derive(Debug, Args)]
 pub(crate) struct DecodeArgs {
     /// The octets in hexadecimal digits; spaces, colons, dashes, commas and 0x may stand between them. Without any, they come from --file, else from standard input.
-    #[arg(value_name = "HEX", conflicts_with = "file")]
+    #[arg(value_name = "HEX", conflicts_with_all = ["file", "capture"])]
     pub(crate) octets: Vec<String>,
     /// A file with the digits, or with the octets themselves.
     #[arg(long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
+    /// A line capture: what went over each line is decoded one frame after the other.
+    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    pub(crate) capture: Option<PathBuf>,
     /// The key of encryption, in digits or in a file that holds them.
     #[arg(long, value_name = "HEX|FILE")]
     pub(crate) key: Option<PathBuf>,

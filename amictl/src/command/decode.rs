@@ -10,24 +10,79 @@ use dlms::{
     decode::{OCTETS_MAX, Secrets, decode},
     security::{Key, PublicKey, SystemTitle},
 };
+use pcapng::What;
 
-use crate::{args::DecodeArgs, error::Error, hex, output::Format, view};
+use crate::{args::DecodeArgs, error::Error, hex, output::Format, time, view};
 
 /// Most octets that are taken from a file or from standard input: every octet may take two digits and what separates them.
 const TEXT_MAX: usize = 6 * OCTETS_MAX;
+/// Octets of a capture file at most; the server makes none that is longer.
+const CAPTURE_MAX: u64 = 64 << 20;
 
 /// Prints the tree, or JSON, and fails where the octets stop making sense.
 pub(crate) fn run(args: DecodeArgs, format: Format) -> Result<(), Error> {
-    let octets = octets(&args)?;
     let secrets = secrets(&args)?;
-    let decoded = decode(&octets, &secrets);
     let mut out = io::BufWriter::new(io::stdout().lock());
+    if let Some(path) = &args.capture {
+        return capture(path, &secrets, format, &mut out);
+    }
+    let octets = octets(&args)?;
+    show(&octets, &secrets, format, &mut out)
+}
+
+/// What went over each line of a capture: when what was sent and received, and what it means.
+fn capture(path: &Path, secrets: &Secrets, format: Format, out: &mut impl Write) -> Result<(), Error> {
+    let named = |what: String| Error::Local(format!("{}: {what}", path.display()));
+    let mut octets = Vec::new();
+    let opened = fs::File::open(path).and_then(|file| file.take(CAPTURE_MAX).read_to_end(&mut octets));
+    opened.map_err(|error| named(error.to_string()))?;
+    let file = pcapng::read(&octets).map_err(|error| named(error.to_string()))?;
+    let mut outcome = Ok(());
+    for (place, line) in file.lines.iter().enumerate() {
+        let mut said = Vec::new();
+        if format != Format::Json {
+            writeln!(out, "{}", line.name)?;
+        }
+        for packet in file.packets.iter().filter(|packet| packet.line == place) {
+            if format != Format::Json {
+                let (offset, length) = (said.len(), packet.octets.len());
+                writeln!(
+                    out,
+                    "{offset:04X}  {}  {} {length}",
+                    time::micros(packet.at_us),
+                    word(packet.what)
+                )?;
+            }
+            said.extend_from_slice(&packet.octets);
+        }
+        if said.len() > OCTETS_MAX {
+            return Err(named(format!(
+                "more than {OCTETS_MAX} octets went over {}: decode a part of them",
+                line.name
+            )));
+        }
+        outcome = show(&said, secrets, format, out).and(outcome);
+    }
+    outcome
+}
+
+const fn word(what: What) -> &'static str {
+    match what {
+        What::Opened => "opened",
+        What::Sent => "sent",
+        What::Received => "received",
+    }
+}
+
+/// Octets as a tree, or as JSON.
+fn show(octets: &[u8], secrets: &Secrets, format: Format, out: &mut impl Write) -> Result<(), Error> {
+    let decoded = decode(octets, secrets);
     match format {
         Format::Json => {
-            serde_json::to_writer(&mut out, &decoded).map_err(io::Error::from)?;
+            serde_json::to_writer(&mut *out, &decoded).map_err(io::Error::from)?;
             out.write_all(b"\n")?;
         }
-        _ => view::tree(&decoded, &octets).iter().try_for_each(|line| writeln!(out, "{line}"))?,
+        _ => view::tree(&decoded, octets).iter().try_for_each(|line| writeln!(out, "{line}"))?,
     }
     out.flush()?;
     match decoded.stop {

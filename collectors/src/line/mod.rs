@@ -4,9 +4,11 @@
 //! `framing` between APDUs and octets (the wrapper, or in `link` the HDLC link), `port` for the octets, which it counts, over a `socket` (`tcp`,
 //! `serial`, `gateway` with the orders of `rfc2217`, `memory`), `udp`, past the `echo` of a two-wire bus; `optical` wakes a meter up by mode E. Languages without
 //! APDUs use a port. `node` says how what is meant for a node behind a concentrator gets there, `forward` carries octets through a terminal. The set
-//! of lines is closed, hence enums and no trait. `tap` writes the protocol log of any of them, `secret` knows what must not be in it; `fault` lets any of
+//! of lines is closed, hence enums and no trait. `tap` writes the protocol log of any of them, `capture` a file of what
+//! went over it, `secret` knows what must not be in them; `fault` lets any of
 //! them fail on purpose.
 
+mod capture;
 mod datagram;
 mod echo;
 mod fault;
@@ -54,6 +56,8 @@ use crate::{
     station::Kept,
 };
 
+pub use capture::Captured;
+pub(crate) use capture::Sink;
 pub(crate) use fault::Fault;
 pub use fault::{FailingDialer, Faults};
 pub(crate) use framing::Origin;

@@ -74,6 +74,8 @@ impl Port {
         (station, tap): (&Station, Tap),
         instruments: &Arc<Instruments>,
     ) -> Self {
+        let mut tap = tap;
+        tap.opened(instruments.protocol_log());
         Self {
             socket,
             faulty: None,

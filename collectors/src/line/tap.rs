@@ -1,4 +1,5 @@
-//! The protocol log of a line, whatever its kind: what the [knobs](crate::ProtocolLog) ask for, written as events of target `protocol`.
+//! The protocol log of a line, whatever its kind: what the [knobs](crate::ProtocolLog) ask for, written as events of target `protocol`, and left for
+//! captures.
 
 mod hdlc;
 
@@ -15,10 +16,11 @@ use dlms::{
     wrapper::HEADER_LENGTH,
 };
 use models::Language;
+use pcapng::What;
 use tracing::info;
 
 use self::hdlc::{Frames, Kind, Seen};
-use super::{framing::Arrival, secret};
+use super::{capture, framing::Arrival, secret};
 use crate::{
     Layers, MeterId, Reason, Station,
     exchange::Subject,
@@ -39,6 +41,13 @@ impl Direction {
             Self::Received => "received",
         }
     }
+
+    const fn what(self) -> What {
+        match self {
+            Self::Sent => What::Sent,
+            Self::Received => What::Received,
+        }
+    }
 }
 
 /// What looks on at one line.
@@ -51,6 +60,8 @@ pub(crate) struct Tap {
     is_plain: bool,
     /// What passes now may hold a password.
     is_hidden: bool,
+    /// The line as captures have it.
+    line: pcapng::Line,
 }
 
 impl Tap {
@@ -58,17 +69,24 @@ impl Tap {
         let is_plain = station.model.language != Language::Dlms;
         let has_frames = station.speaks_hdlc() && !is_plain;
         let frames = has_frames.then(|| Frames::new(station.client_sap));
-        Self { view: View::of(station), frames, is_plain, is_hidden: false }
+        Self { view: View::of(station), frames, is_plain, is_hidden: false, line: capture::line(station) }
+    }
+
+    /// The line was opened.
+    pub(super) fn opened(&mut self, log: &ProtocolLog) {
+        if self.looks(log).1 {
+            log.sink.leave(self.view.captures(), &self.line, What::Opened, &[]);
+        }
     }
 
     /// An APDU is about to be sent, with the wrapper as one frame, with HDLC as several.
     pub(crate) fn sending(&mut self, log: &ProtocolLog, ports: (u16, u16), apdu: &[u8]) {
-        let Layers { frame, bytes, .. } = self.view.layers(log);
+        let (Layers { frame, bytes, .. }, is_captured) = self.looks(log);
         if frame {
             self.write_apdu(Direction::Sent, ports, apdu);
         }
         if let Some(frames) = &mut self.frames {
-            frames.begin(bytes.then(|| secret::hidden(apdu)));
+            frames.begin((bytes || is_captured).then(|| secret::hidden(apdu)));
         }
     }
 
@@ -78,72 +96,67 @@ impl Tap {
     }
 
     /// Octets of a language without APDUs passed.
-    fn passed(&self, layers: Layers, direction: Direction, octets: &[u8]) {
+    fn passed(&self, log: &ProtocolLog, layers: Layers, direction: Direction, octets: &[u8]) {
         if layers.frame {
             let (meter, address) = self.whose();
             let (direction, octets) = (direction.as_str(), octets.len());
             info!(target: "protocol", layer = "frame", meter, address, direction, octets);
         }
-        if layers.bytes {
-            let hidden = if self.is_hidden { 0..octets.len() } else { 0..0 };
-            self.write_octets(direction, octets, hidden);
-        }
+        let hidden = if self.is_hidden { 0..octets.len() } else { 0..0 };
+        self.write_octets(log, layers, direction, octets, hidden);
     }
 
     /// Frames were sent, each of them whole.
     pub(crate) fn sent(&mut self, log: &ProtocolLog, octets: &[u8]) {
-        let layers = self.view.layers(log);
+        let (layers, is_captured) = self.looks(log);
         if self.is_plain {
-            return self.passed(layers, Direction::Sent, octets);
+            return self.passed(log, layers, Direction::Sent, octets);
         }
-        if !(layers.frame || layers.bytes) {
+        if !(layers.frame || layers.bytes || is_captured) {
             // From here on it does not know any more which frame holds what.
             self.frames.iter_mut().for_each(|frames| frames.begin(None));
             return;
         }
         match self.frames.take() {
             Some(mut frames) => {
-                frames.sent(octets, |seen| self.write_seen(layers, Direction::Sent, &seen));
+                frames.sent(octets, |seen| self.write_seen(log, layers, Direction::Sent, &seen));
                 self.frames = Some(frames);
             }
-            None if layers.bytes => {
+            None => {
                 let hidden = secret::hidden(octets.get(HEADER_LENGTH..).unwrap_or_default());
                 let hidden = hidden.start + HEADER_LENGTH..hidden.end + HEADER_LENGTH;
-                self.write_octets(Direction::Sent, octets, hidden);
+                self.write_octets(log, layers, Direction::Sent, octets, hidden);
             }
-            None => {}
         }
     }
 
     /// Octets arrived, cut anywhere. A meter sends back no secret of ours, but an HDLC line may: it is written frame by frame.
     pub(crate) fn arrived(&mut self, log: &ProtocolLog, octets: &[u8]) {
-        let layers = self.view.layers(log);
-        if !(layers.frame || layers.bytes) {
+        let (layers, is_captured) = self.looks(log);
+        if !(layers.frame || layers.bytes || is_captured) {
             return;
         }
         if self.is_plain {
-            return self.passed(layers, Direction::Received, octets);
+            return self.passed(log, layers, Direction::Received, octets);
         }
         match self.frames.take() {
             Some(mut frames) => {
                 let noise =
-                    frames.arrived(octets, |seen| self.write_seen(layers, Direction::Received, &seen));
+                    frames.arrived(octets, |seen| self.write_seen(log, layers, Direction::Received, &seen));
                 self.frames = Some(frames);
                 if noise > 0 {
                     let (meter, address) = self.whose();
                     info!(target: "protocol", layer = "frame", meter, address, direction = "received", noise, "octets outside of whole frames");
                 }
             }
-            None if layers.bytes => self.write_octets(Direction::Received, octets, 0..0),
-            None => {}
+            None => self.write_octets(log, layers, Direction::Received, octets, 0..0),
         }
     }
 
     /// Octets of a text in front of all frames went over the line; there is no secret in it.
     pub(super) fn text(&mut self, log: &ProtocolLog, direction: Direction, octets: &[u8]) {
-        if self.view.layers(log).bytes {
-            self.write_octets(direction, octets, 0..0);
-        }
+        let layers = self.view.layers(log);
+        self.write_octets(log, layers, direction, octets, 0..0);
     }
 
     /// A whole APDU arrived.
@@ -168,7 +181,13 @@ impl Tap {
         }
     }
 
-    fn write_seen(&self, layers: Layers, direction: Direction, seen: &Seen<'_>) {
+    /// What is to be logged now, and whether anything is to be captured.
+    fn looks(&mut self, log: &ProtocolLog) -> (Layers, bool) {
+        let layers = self.view.layers(log);
+        (layers, !self.view.captures().is_empty())
+    }
+
+    fn write_seen(&self, log: &ProtocolLog, layers: Layers, direction: Direction, seen: &Seen<'_>) {
         if layers.frame {
             let (meter, address) = self.whose();
             let (direction, octets, frame) = (direction.as_str(), seen.octets.len(), &seen.frame);
@@ -176,7 +195,10 @@ impl Tap {
             info!(target: "protocol", layer = "frame", meter, address, direction, %source, %destination, octets, hdlc = %Kind(frame));
         }
         if layers.bytes {
-            self.write_octets(direction, seen.octets, seen.hidden.clone());
+            self.log_octets(direction, seen.octets, seen.hidden.clone());
+        }
+        if !self.view.captures().is_empty() {
+            log.sink.leave(self.view.captures(), &self.line, direction.what(), &seen.masked());
         }
     }
 
@@ -186,7 +208,24 @@ impl Tap {
         info!(target: "protocol", layer = "frame", meter, address, direction, source, destination, octets, %apdu);
     }
 
-    fn write_octets(&self, direction: Direction, octets: &[u8], hidden: Range<usize>) {
+    fn write_octets(
+        &self,
+        log: &ProtocolLog,
+        layers: Layers,
+        direction: Direction,
+        octets: &[u8],
+        hidden: Range<usize>,
+    ) {
+        if !self.view.captures().is_empty() {
+            let masked = capture::masked(octets, hidden.clone());
+            log.sink.leave(self.view.captures(), &self.line, direction.what(), &masked);
+        }
+        if layers.bytes {
+            self.log_octets(direction, octets, hidden);
+        }
+    }
+
+    fn log_octets(&self, direction: Direction, octets: &[u8], hidden: Range<usize>) {
         let (meter, address) = self.whose();
         let (direction, count, octets) = (direction.as_str(), octets.len(), Octets { octets, hidden });
         info!(target: "protocol", layer = "bytes", meter, address, direction, count, %octets);

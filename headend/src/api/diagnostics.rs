@@ -1,12 +1,16 @@
 //! `ami.v1.DiagnosticsService`.
 
+mod captures;
+
 use std::time::Duration;
 
 use ami_proto::v1::diagnostics_service_server::DiagnosticsService;
 use ami_proto::v1::{
-    ListProtocolLogsRequest, ListProtocolLogsResponse, ListThrottleGroupsRequest, ListThrottleGroupsResponse,
-    ProtocolLayers, ProtocolLog, SetProtocolLogRequest, SetProtocolLogResponse, ThrottleGroup, protocol_log,
-    set_protocol_log_request::Subject as Asked,
+    EndLineCaptureRequest, EndLineCaptureResponse, GetLineCaptureRequest, GetLineCaptureResponse,
+    ListLineCapturesRequest, ListLineCapturesResponse, ListProtocolLogsRequest, ListProtocolLogsResponse,
+    ListThrottleGroupsRequest, ListThrottleGroupsResponse, ProtocolLayers, ProtocolLog,
+    SetProtocolLogRequest, SetProtocolLogResponse, StartLineCaptureRequest, StartLineCaptureResponse,
+    ThrottleGroup, protocol_log, set_protocol_log_request::Subject as Asked, start_line_capture_request,
 };
 use collectors::Layers;
 use tonic::{Request, Response, Status};
@@ -57,16 +61,20 @@ impl Diagnostics {
 
     async fn subject(&self, subject: Option<Asked>) -> Result<Subject, Refusal> {
         match subject {
-            Some(Asked::MeterSerial(serial)) => {
-                check::serial("meter_serial", &serial)?;
-                let meter = self.store.meter(&serial).await?.ok_or(Refusal::MeterNotFound { serial })?;
-                Ok(Subject::Meter(meter.id))
-            }
-            Some(Asked::Address(address)) => {
-                Ok(Subject::Line(check::address("address", &address)?.to_string()))
-            }
+            Some(Asked::MeterSerial(serial)) => self.meter(serial).await,
+            Some(Asked::Address(address)) => self.line(&address),
             None => Err(Refusal::field("subject", "a meter or an address is expected")),
         }
+    }
+
+    async fn meter(&self, serial: String) -> Result<Subject, Refusal> {
+        check::serial("meter_serial", &serial)?;
+        let meter = self.store.meter(&serial).await?.ok_or(Refusal::MeterNotFound { serial })?;
+        Ok(Subject::Meter(meter.id))
+    }
+
+    fn line(&self, address: &str) -> Result<Subject, Refusal> {
+        Ok(Subject::Line(check::address("address", address)?.to_string()))
     }
 }
 
@@ -102,6 +110,56 @@ impl DiagnosticsService for Diagnostics {
     ) -> Result<Response<ListThrottleGroupsResponse>, Status> {
         let groups = self.store.throttles().await.map_err(Refusal::from)?;
         Ok(Response::new(ListThrottleGroupsResponse { groups: groups.into_iter().map(group).collect() }))
+    }
+
+    async fn start_line_capture(
+        &self,
+        request: Request<StartLineCaptureRequest>,
+    ) -> Result<Response<StartLineCaptureResponse>, Status> {
+        use start_line_capture_request::Subject;
+        let asker = Asker::of(&request, "DiagnosticsService/StartLineCapture")?;
+        let request = request.into_inner();
+        let target = match &request.subject {
+            Some(Subject::MeterSerial(serial)) => serial.clone(),
+            Some(Subject::Address(address)) => format!("line {address}"),
+            None => String::new(),
+        };
+        let started = self.start(&asker, &target, request).await;
+        let capture_id = asker.audited(&self.store, target, started).await?;
+        Ok(Response::new(StartLineCaptureResponse { capture_id }))
+    }
+
+    async fn end_line_capture(
+        &self,
+        request: Request<EndLineCaptureRequest>,
+    ) -> Result<Response<EndLineCaptureResponse>, Status> {
+        let asker = Asker::of(&request, "DiagnosticsService/EndLineCapture")?;
+        let request = request.into_inner();
+        let target = format!("line capture {}", request.capture_id);
+        let ended = self.end(&asker, &target, request).await;
+        asker.audited(&self.store, target, ended).await?;
+        Ok(Response::new(EndLineCaptureResponse {}))
+    }
+
+    async fn list_line_captures(
+        &self,
+        _: Request<ListLineCapturesRequest>,
+    ) -> Result<Response<ListLineCapturesResponse>, Status> {
+        let captures = self.store.line_captures().await.map_err(Refusal::from)?;
+        let captures = captures.into_iter().map(captures::shown).collect();
+        Ok(Response::new(ListLineCapturesResponse { captures }))
+    }
+
+    type GetLineCaptureStream =
+        tokio_stream::Iter<std::vec::IntoIter<Result<GetLineCaptureResponse, Status>>>;
+
+    async fn get_line_capture(
+        &self,
+        request: Request<GetLineCaptureRequest>,
+    ) -> Result<Response<Self::GetLineCaptureStream>, Status> {
+        let pieces = self.file(request.into_inner().capture_id).await?;
+        let pieces: Vec<_> = pieces.into_iter().map(Ok).collect();
+        Ok(Response::new(tokio_stream::iter(pieces)))
     }
 }
 

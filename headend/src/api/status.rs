@@ -73,6 +73,12 @@ pub(crate) enum Refusal {
     /// Too many conversations are logged at once.
     #[error("{limit} conversations are logged already: end one, or wait until one has ended")]
     TooManyProtocolLogs { limit: i64 },
+    /// Too many captures are kept.
+    #[error("{limit} line captures are kept already: forget one that ended")]
+    TooManyLineCaptures { limit: i64 },
+    /// No capture has this number.
+    #[error("there is no line capture {id}; they are kept for a week")]
+    LineCaptureNotFound { id: i64 },
     /// An on-demand read failed.
     #[error("meter {serial} could not be read: {}", failure.detail)]
     ReadFailed { serial: String, failure: JobFailure },
@@ -160,6 +166,8 @@ impl Refusal {
             Self::TooManyWatches { .. } => (Code::ResourceExhausted, ErrorReason::TooManyWatches),
             Self::TooManyWaiting { .. } => (Code::ResourceExhausted, ErrorReason::TooManyWaiting),
             Self::TooManyProtocolLogs { .. } => (Code::ResourceExhausted, ErrorReason::TooManyProtocolLogs),
+            Self::TooManyLineCaptures { .. } => (Code::ResourceExhausted, ErrorReason::TooManyLineCaptures),
+            Self::LineCaptureNotFound { .. } => (Code::NotFound, ErrorReason::LineCaptureNotFound),
             Self::ReadFailed { failure, .. } => (read_failed(failure.reason()), ErrorReason::ReadFailed),
             Self::ReadPending { .. } => (Code::DeadlineExceeded, ErrorReason::ReadPending),
             Self::NotPermitted { .. } | Self::NoRule { .. } => {

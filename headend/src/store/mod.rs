@@ -22,6 +22,7 @@ pub mod job_list;
 pub mod jobs;
 pub mod layouts;
 mod lease;
+pub mod line_captures;
 mod log;
 pub mod meters;
 pub mod migrate;

@@ -82,6 +82,11 @@ impl Program {
 
     /// Registers meter `number` of a fleet with its true secrets and returns its serial number.
     pub(crate) async fn register(&self, fleet: &Fleet, number: usize) -> String {
+        self.register_at(fleet, number, fleet.addresses()[number].to_string()).await
+    }
+
+    /// The same, at this address.
+    pub(crate) async fn register_at(&self, fleet: &Fleet, number: usize, address: String) -> String {
         let meter = &fleet.meters()[number];
         let secrets = meter.secrets();
         let level = match meter.security() {
@@ -103,7 +108,7 @@ impl Program {
         let request = CreateMeterRequest {
             serial: meter.serial(),
             model: "sed302".into(),
-            address: fleet.addresses()[number].to_string(),
+            address,
             zone: "UTC".into(),
             credentials: level,
             ..Default::default()

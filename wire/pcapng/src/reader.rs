@@ -59,7 +59,7 @@ pub fn read(octets: &[u8]) -> Result<File, Error> {
             return Err(Error::NoCapture);
         }
         let block = offset.checked_add(length).and_then(|end| octets.get(offset..end)).ok_or(damaged)?;
-        if length < BARE || length % 4 != 0 || word(block, length - 4) != word(block, 4) {
+        if length < BARE || !length.is_multiple_of(4) || word(block, length - 4) != word(block, 4) {
             return Err(damaged);
         }
         let body = &block[8..length - 4];

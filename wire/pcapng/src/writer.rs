@@ -23,7 +23,9 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Begins a file, and says which program writes it.
+    /// Begins a file (section header block), and says which program writes it.
+    ///
+    /// Octets are in the order of little-endian machines, and times in microseconds.
     pub fn begin(application: &str, out: &mut Vec<u8>) -> Self {
         block(SECTION, out, |out| {
             out.extend_from_slice(&MAGIC.to_le_bytes());
@@ -35,7 +37,7 @@ impl Writer {
         Self { lines: Vec::new() }
     }
 
-    /// Appends a line; its place among the lines of the file.
+    /// Appends a line (interface description block); its place among the lines of the file.
     pub fn line(&mut self, line: &Line, out: &mut Vec<u8>) -> usize {
         block(INTERFACE, out, |out| {
             out.extend_from_slice(&line.carrier.link_type().to_le_bytes());
@@ -47,7 +49,8 @@ impl Writer {
         self.lines.len() - 1
     }
 
-    /// Appends what happened on a line, with its octets; nothing for a line that is not there.
+    /// Appends what happened on a line, with its octets, at a time in microseconds since 1970 (enhanced packet block); nothing for a line that is
+    /// not there. More than 65,000 octets become several packets.
     pub fn packet(&mut self, line: usize, at_us: u64, what: What, octets: &[u8], out: &mut Vec<u8>) {
         let Some((carrier, connection)) = self.lines.get_mut(line) else { return };
         let (mut rest, mut is_first) = (octets, true);

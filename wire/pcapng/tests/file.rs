@@ -8,7 +8,9 @@ use proptest::prelude::*;
 fn written(file: &File) -> Vec<u8> {
     let mut out = Vec::new();
     let mut writer = Writer::begin("headend", &mut out);
-    file.lines.iter().for_each(|line| drop(writer.line(line, &mut out)));
+    for (place, line) in file.lines.iter().enumerate() {
+        assert_eq!(writer.line(line, &mut out), place);
+    }
     for Packet { line, at_us, what, octets } in &file.packets {
         writer.packet(*line, *at_us, *what, octets, &mut out);
     }

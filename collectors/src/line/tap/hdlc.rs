@@ -5,6 +5,8 @@ use dlms::{
     llc,
 };
 
+use super::super::capture;
+
 /// Octets behind what a frame carries: its check sequence and a flag.
 const TAIL: usize = 3;
 
@@ -32,6 +34,19 @@ pub(super) struct Seen<'a> {
     pub(super) octets: &'a [u8],
     /// Those of its octets that nobody may see.
     pub(super) hidden: Range<usize>,
+}
+
+impl Seen<'_> {
+    /// The frame with something else in place of what nobody may see, and the check sum that is its then.
+    pub(super) fn masked(&self) -> Vec<u8> {
+        let start = self.octets.len().saturating_sub(self.frame.information.len() + TAIL);
+        let hidden = self.hidden.start.saturating_sub(start)..self.hidden.end.saturating_sub(start);
+        let information = capture::masked(self.frame.information, hidden);
+        let mut octets = Vec::new();
+        // It was put together from a frame of the same length.
+        let _ = Frame { information: &information, ..self.frame }.encode(&mut octets);
+        octets
+    }
 }
 
 impl Frames {

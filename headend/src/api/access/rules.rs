@@ -48,7 +48,15 @@ const RULES: &[Service] = &[
     ),
     (
         "ami.v1.DiagnosticsService",
-        &[("SetProtocolLog", Diagnose), ("ListProtocolLogs", View), ("ListThrottleGroups", View)],
+        &[
+            ("SetProtocolLog", Diagnose),
+            ("ListProtocolLogs", View),
+            ("ListThrottleGroups", View),
+            ("StartLineCapture", Diagnose),
+            ("EndLineCapture", Diagnose),
+            ("ListLineCaptures", View),
+            ("GetLineCapture", Diagnose),
+        ],
     ),
     ("ami.v1.ConcentratorsService", &[("ListNodes", View), ("RefreshNodes", ReadNow)]),
     ("ami.v1.TariffService", &[("CheckTariff", View), ("DiffTariff", ReadNow), ("PushTariff", PushTariff)]),
