@@ -1,6 +1,7 @@
 //! One meter at the end of the line: the association is opened when it is needed, checked once, kept while it serves, and
 //! opened again when the line has failed.
 
+mod kept;
 mod lists;
 mod plain;
 mod rejection;
@@ -13,8 +14,8 @@ use std::{
     time::Duration,
 };
 
-pub(crate) use self::lists::LIST_MAX;
 use self::plain::Plain;
+pub(crate) use self::{kept::Kept, lists::LIST_MAX};
 
 use dlms::{
     AttributeDescriptor, Error, MethodDescriptor,
@@ -95,15 +96,6 @@ struct Open {
     _held: Held,
 }
 
-/// An association that stays open while nobody has its line.
-#[derive(Debug)]
-pub(crate) struct Kept {
-    association: Association,
-    station: Arc<Station>,
-    serial: Option<String>,
-    held: Held,
-}
-
 /// What is left of an exchange after an answer came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Piece {
@@ -117,12 +109,6 @@ impl Open {
     fn new(line: Line, association: Association, station: Arc<Station>) -> Self {
         let held = Held::association(line.instruments());
         Self { line, association, station, serial: None, _held: held }
-    }
-
-    /// The association that was left open on a line.
-    fn resumed(line: Line, kept: Kept) -> Self {
-        let Kept { association, station, serial, held } = kept;
-        Self { line, association, station, serial, _held: held }
     }
 
     /// Sends the blocks that follow the one written last without an answer in between.
@@ -219,7 +205,7 @@ impl Session {
     /// Makes the open association one with the work's station, verified.
     pub(crate) async fn ensure(&mut self, work: &Work) -> Result<(), Setback> {
         self.limits.response_timeout = self.answer_time + work.station.answer_within();
-        if !self.open.as_ref().is_some_and(|open| is_same(&open.station, &work.station)) {
+        if !self.open.as_ref().is_some_and(|open| kept::is_same(&open.station, &work.station)) {
             self.release().await;
             self.connect(work).await?;
         }
@@ -428,9 +414,9 @@ impl Session {
         let seed = work.seed.of_association(self.associations + 1);
         self.chance = seed.gaps();
         let mut line = self.dial(station).await?;
-        if let Some(kept) = line.kept().filter(|kept| is_same(&kept.station, station)) {
+        if let Some(kept) = line.kept().filter(|kept| kept.serves(station)) {
             tracing::debug!("association still open");
-            self.open = Some(Open::resumed(line, *kept));
+            self.open = Some(kept.resume(line));
             return Ok(());
         }
         let pool = self.pools.entry(station.meter).or_default();
@@ -463,12 +449,6 @@ impl Session {
                 })
             }
         }
-    }
-
-    /// Whether a setback says that who is at the other end does not know the meter's secrets.
-    fn is_no_proof(&self, setback: &Setback, station: &Station) -> bool {
-        let reason = setback.failure(station, &self.limits).reason;
-        matches!(reason, Reason::WrongKey | Reason::WrongPassword | Reason::Downgrade)
     }
 
     /// Takes leave of the meter. That nothing but courtesy depends on it is why nothing can fail here.
@@ -511,16 +491,6 @@ impl Session {
         }
         self.part(open.line).await;
     }
-}
-
-/// Whether an association for one station serves the other.
-fn is_same(one: &Arc<Station>, other: &Arc<Station>) -> bool {
-    let who =
-        |station: &Station| (station.meter, station.device_address, station.client_sap, station.server_sap);
-    Arc::ptr_eq(one, other)
-        || (who(one) == who(other)
-            && one.address == other.address
-            && one.credentials.serve(&other.credentials))
 }
 
 /// What certainly is unused of a range when opening an association with it has failed.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{Kept, Open, RELEASE_TIMEOUT, Session};
+use super::{RELEASE_TIMEOUT, Session};
 use crate::{
     Station,
     bus::SharedBus,
@@ -136,8 +136,7 @@ impl Session {
         match self.open.take() {
             Some(open) if open.line.keeps() => {
                 self.bytes_closed += open.line.bytes();
-                let Open { line, association, station, serial, _held: held } = open;
-                line.give_back(Kept { association, station, serial, held });
+                open.keep();
             }
             open => {
                 self.open = open;
