@@ -4,12 +4,13 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 11] = [
+const FILES: [&str; 12] = [
     "ami/v1/alarms.proto",
     "ami/v1/commands.proto",
     "ami/v1/common.proto",
     "ami/v1/concentrators.proto",
     "ami/v1/diagnostics.proto",
+    "ami/v1/events.proto",
     "ami/v1/firmware.proto",
     "ami/v1/inventory.proto",
     "ami/v1/jobs.proto",

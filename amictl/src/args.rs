@@ -5,6 +5,7 @@ mod capture;
 mod commands;
 mod concentrators;
 mod decode;
+mod events;
 mod firmware;
 mod meters;
 mod readings;
@@ -29,6 +30,7 @@ pub(crate) use self::{
     commands::{Commands, CommandsArgs, WatchCommandsArgs},
     concentrators::{Concentrators, NodesArgs},
     decode::DecodeArgs,
+    events::{Events, ListEventsArgs, LossesArgs, WatchEventsArgs},
     firmware::{Firmware, InstallArgs, StatusArgs, UploadArgs},
     meters::{AddArgs, DiscoverArgs, ListArgs, Meters},
     readings::{ReadArgs, ReadingsArgs, WatchArgs},
@@ -86,6 +88,9 @@ pub(crate) enum Command {
     /// Look at concentrators and what stands behind them.
     #[command(subcommand)]
     Concentrators(Concentrators),
+    /// Look at what stands in the logs of meters.
+    #[command(subcommand)]
+    Events(Events),
     /// Show the work of the head-end, the newest first.
     #[command(args_conflicts_with_subcommands = true)]
     Jobs(JobsArgs),

@@ -7,6 +7,7 @@ mod completions;
 mod concentrators;
 mod decode;
 mod discover;
+mod events;
 mod firmware;
 mod follow;
 mod groups;
@@ -62,6 +63,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
         Command::Commands(command) => commands::run(channel, command, format).await,
         Command::Alarms(command) => alarms::run(channel, command, format).await,
         Command::Concentrators(command) => concentrators::run(channel, command, &mut stdout(plain)).await,
+        Command::Events(command) => events::run(channel, command, format).await,
         Command::Jobs(args) => match args.command {
             None => jobs::list(channel, args, &mut stdout(plain)).await,
             Some(JobsCommand::Show { id }) => jobs::show(channel, id, &mut stdout(plain)).await,

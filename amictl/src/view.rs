@@ -4,6 +4,7 @@ mod alarm;
 mod capture;
 mod command;
 mod decode;
+mod event;
 mod group;
 mod image;
 mod job;
@@ -18,6 +19,7 @@ pub(crate) use self::{
     capture::CaptureRow,
     command::{ChangeRow, CommandRow},
     decode::tree,
+    event::{EventRow, LossRow},
     group::GroupRow,
     image::ImageRow,
     job::{CountRow, JobRow},

@@ -81,6 +81,16 @@ impl Setback {
         matches!(self, Self::Protocol(_, Error::CountersSpent))
     }
 
+    /// Whether the meter says that there is no such object.
+    pub(crate) const fn is_undefined(&self) -> bool {
+        use DataAccessResult as Result;
+        let Self::Protocol(Stage::Open, Error::Access(result)) = self else { return false };
+        matches!(
+            result,
+            Result::ObjectUndefined | Result::ObjectClassInconsistent | Result::ObjectUnavailable
+        )
+    }
+
     /// Whether the meter just does not have or show the object.
     pub(crate) const fn is_absence(&self) -> bool {
         use DataAccessResult as Result;

@@ -41,6 +41,7 @@ mod layout;
 mod limits;
 mod line;
 mod lobby;
+mod log;
 mod order;
 mod protocol_log;
 mod reach;
@@ -66,11 +67,13 @@ pub use layout::{Layout, LayoutColumn, MAX_VALUES};
 pub use limits::Limits;
 pub use line::{Captured, Dialer, FailingDialer, Faults, MemoryDialer};
 pub use lobby::{Call, Leave, Lent, Lobby, Word};
+pub use log::{LogEntries, LogEntry, LogLoss, LogLossCause, LogMeaning, LogRange, LogRead};
 pub use order::{Finding, Outcome, Switch, SwitchTo, Terms};
 pub use protocol_log::{CaptureId, Knobs, Layers, ProtocolLog};
 pub use reach::Reach;
 pub use seed::Seed;
 pub use tariff::{Activation, HeldTariff, PushTariff, TariffObjects};
+pub use time::instant;
 pub use work::{
     Captures, Covered, Event, JobId, MeterId, Node, ProfileRange, RegisterRequest, RegisterValue, Report,
     Station, Task, Via, Work,

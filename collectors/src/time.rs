@@ -40,6 +40,22 @@ pub(crate) struct Moment {
     pub(crate) status: u8,
 }
 
+/// Clock status bit 0: the time is not valid.
+const INVALID: u8 = 1;
+
+/// The instant of a single time of a meter whose clock shows the time of `zone`; `None` when it is no time on the calendar. Without a deviation
+/// it is local time; of two that are possible the summer bit decides, and without it the first counts. The same octets always are the same instant.
+pub fn instant(time: &DateTime, zone: &TimeZone, sign: DeviationSign) -> Option<Timestamp> {
+    let mut alone = Resolver::new(zone.clone(), 0, None).with_sign(sign);
+    alone.resolve(Some(time)).ok().map(|moment| moment.at)
+}
+
+/// Whether a time says of itself that it is not valid.
+pub(crate) const fn is_invalid(time: &DateTime) -> bool {
+    let status = time.status();
+    status != STATUS_UNSPECIFIED && status & INVALID != 0
+}
+
 /// Turns the times of one answer, in their order, into instants.
 #[derive(Debug, Clone)]
 pub(crate) struct Resolver {
@@ -69,6 +85,11 @@ impl Resolver {
     /// For a meter that means deviations so.
     pub(crate) fn with_sign(self, sign: DeviationSign) -> Self {
         Self { sign, ..self }
+    }
+
+    /// Rows without a time follow each other by this period, in seconds.
+    pub(crate) fn captured_every(&mut self, period_s: u32) {
+        self.period_s = period_s;
     }
 
     /// Makes ready for another answer of the same meter, which begins after the given instant.

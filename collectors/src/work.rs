@@ -8,8 +8,8 @@ use jiff::{Timestamp, tz::TimeZone};
 use models::Model;
 
 use crate::{
-    Address, Credentials, Failure, Finding, Install, Layout, Outcome, PushTariff, Seed, Switch,
-    TariffObjects, Terms,
+    Address, Credentials, Failure, Finding, Install, Layout, LogEntries, LogRange, LogRead, Outcome,
+    PushTariff, Seed, Switch, TariffObjects, Terms,
 };
 
 /// Key of a meter in the inventory.
@@ -95,6 +95,8 @@ pub enum Task {
     ReadRegisters(Vec<RegisterRequest>),
     /// Read the captures of a profile.
     ReadProfile(ProfileRange),
+    /// Read the entries of a log of events.
+    ReadLog(LogRange),
     /// Find out what the meter has and write it down as a draft of its model. The serial number is not compared before.
     Discover,
     /// Ask a concentrator for its nodes.
@@ -119,6 +121,7 @@ impl Task {
             Self::ReadClock => "read_clock",
             Self::ReadRegisters(_) => "read_registers",
             Self::ReadProfile(_) => "read_profile",
+            Self::ReadLog(_) => "read_log",
             Self::Discover => "discover",
             Self::ListNodes => "list_nodes",
             Self::ReadTariff => "read_tariff",
@@ -140,6 +143,7 @@ impl Task {
             | Self::ReadClock
             | Self::ReadRegisters(_)
             | Self::ReadProfile(_)
+            | Self::ReadLog(_)
             | Self::Discover
             | Self::ListNodes
             | Self::ReadTariff => None,
@@ -222,6 +226,10 @@ pub enum Event {
     Layout(Arc<Layout>),
     /// Captures of a profile, as they arrive.
     Captures(Captures),
+    /// Entries of a log of events, as they arrive.
+    Logged(LogEntries),
+    /// A log of events was read to its end.
+    LogRead(LogRead),
     /// A draft of the meter's model: a file without its first line, which is the model's name.
     ModelDraft(String),
     /// The nodes that a concentrator names now, at most 4096; what is not among them it does not reach.

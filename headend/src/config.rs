@@ -241,6 +241,10 @@ pub struct Models {
     /// Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dir: Option<PathBuf>,
+    /// TOML file with codes of EndDeviceEventType (IEC 61968-9) for canonical keys, which go before the built-in ones: a section `[codes]` with
+    /// lines such as `"power.down" = "3.26.0.47"`; an empty code takes one away. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cim: Option<PathBuf>,
 }
 
 /// `[log]`: what the program says about itself, on standard error.

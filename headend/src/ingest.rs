@@ -98,6 +98,7 @@ async fn gather(
 fn weight(report: &Report) -> usize {
     match &report.event {
         Event::Captures(captures) => captures.at.len().max(1),
+        Event::Logged(logged) => logged.entries.len().max(1),
         Event::Registers(values) => values.len().max(1),
         _ => 1,
     }

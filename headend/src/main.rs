@@ -94,6 +94,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::CheckConfig(file) => {
             let config = file.load()?;
             let models = serve::load_models(&config.models)?;
+            serve::load_cim(&config.models)?;
             serve::entrance(&config)?;
             println!("the configuration is usable; {} models: {}", models.len(), names(&models));
             Ok(())

@@ -3,7 +3,8 @@
 //! Every read has a grid in time, `read_every` apart and shifted by a fixed amount for each meter, so that a fleet spreads over
 //! the interval and the reads of one meter fall together. A read is due when a point of its grid has passed since the last one
 //! ended; what was never read is due at once. A profile is read from its high-water mark on. When that is not due, a hole in
-//! what is covered becomes a job, the oldest first, because the meter will overwrite it first.
+//! what is covered becomes a job, the oldest first, because the meter will overwrite it first. Logs of events have no holes: they are read from
+//! a day before their high-water mark on, once it is known which meter it is.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use collectors::MeterId;
 use dlms::Obis;
 use jiff::{SignedDuration, Timestamp};
-use models::{Model, Profile};
+use models::{Log, Model, Profile};
 use tracing::warn;
 
 use crate::config;
@@ -24,6 +25,12 @@ const IDENTIFY_AGAIN: Duration = Duration::from_secs(60 * 60);
 
 /// How often a concentrator is asked for its nodes.
 const NODES_EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// How far back of the latest known entry a log is read again, in which a clock that was put back may have hidden later ones.
+const PUT_BACK: SignedDuration = SignedDuration::from_hours(24);
+
+/// Where a log that was never read may begin: a clock that lost its time starts here, or later.
+const LOG_BEGIN: Timestamp = Timestamp::constant(946_684_800, 0);
 
 /// Meters that are looked at together.
 const PAGE: u16 = 1000;
@@ -122,6 +129,13 @@ pub fn due(state: &MeterState, model: &Model, now: Timestamp, config: &config::P
             jobs.push(job(JobKind::ReadProfile, Some(profile.obis), Some(range)));
         }
     }
+    // Whoever never answered costs time enough without its logs.
+    for log in model.logs.iter().filter(|_| state.identified_at.is_some()) {
+        let known = state.profiles.get(&log.obis).unwrap_or(&unread);
+        if let Some(range) = entries(known, log, phase, now) {
+            jobs.push(job(JobKind::ReadProfile, Some(log.obis), Some(range)));
+        }
+    }
     jobs
 }
 
@@ -186,6 +200,16 @@ fn forward(
         None => floor(oldest(profile, now, config), grid),
     };
     (from <= to).then_some((from, to))
+}
+
+/// The entries of a log, when they are due: those since a while before the latest known one, or all of them.
+fn entries(known: &ProfileState, log: &Log, phase: u64, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
+    if !passed(known.tried_at, log.read_every, phase, now) {
+        return None;
+    }
+    let last = known.last_ts.filter(|last| *last <= now);
+    let from = last.and_then(|last| last.checked_sub(PUT_BACK).ok()).unwrap_or(LOG_BEGIN);
+    Some((from.min(now), now))
 }
 
 /// The oldest hole that can still be filled, when it may be tried.

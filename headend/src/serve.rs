@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use collectors::{Instruments, Lobby, Report};
 use jiff::{SignedDuration, Timestamp};
-use models::Model;
+use models::{CimCodes, Model};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{self, WeakSender};
 use tokio::task::{JoinHandle, JoinSet};
@@ -146,12 +146,13 @@ impl Database {
 /// Every [`Error`]; the database is closed whatever happened.
 pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Error> {
     let models = Arc::new(load_models(&config.models)?);
-    let entrance = entrance(&config)?;
+    let (cim, entrance) = (load_cim(&config.models)?, entrance(&config)?);
     let database = Database::open(&config.database).await?;
+    let store = database.store.clone().with_cim(cim);
     let outcome = match database.prepare().await {
         Ok(()) => {
             tokio::select! {
-                outcome = roles(&config, &database.store, models, entrance, stop.clone()) => outcome,
+                outcome = roles(&config, &store, models, entrance, stop.clone()) => outcome,
                 ended = database.ended() => Err(ended),
             }
         }
@@ -172,6 +173,15 @@ pub fn load_models(config: &config::Models) -> Result<BTreeMap<String, Arc<Model
         models.extend(models::load_dir(folder)?);
     }
     Ok(models)
+}
+
+/// The codes that other systems give to keys: the built-in ones, and before them those of the file.
+///
+/// # Errors
+/// [`Error::Models`].
+pub fn load_cim(config: &config::Models) -> Result<CimCodes, Error> {
+    let codes = config.cim.as_ref().map_or_else(CimCodes::builtin, CimCodes::load);
+    codes.map_err(Error::Models)
 }
 
 /// Who may call the interface; `None` where it is not served.

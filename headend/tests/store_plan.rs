@@ -28,6 +28,7 @@ fn only_energy() -> Model {
     let mut model = (*generic()).clone();
     model.profiles.retain(|profile| profile.obis == energy());
     model.registers.clear();
+    model.logs.clear();
     model
 }
 
@@ -77,6 +78,31 @@ fn a_concentrator_is_asked_for_its_nodes_every_hour_and_a_meter_never() {
         assert_eq!(kinds(name, Some(now())), [], "{name}");
     }
     assert_eq!((kinds("mt371", None), kinds("gdw376-terminal", None)), (Vec::new(), Vec::new()));
+}
+
+#[test]
+fn a_log_is_read_from_its_beginning_and_then_from_a_day_before_its_latest_entry() {
+    let mut model = only_energy();
+    model.profiles.clear();
+    model.logs = generic().logs[..1].to_vec();
+    let log = model.logs[0].obis;
+    let range = |state| {
+        let config = config::Plan::default();
+        let mut meter = meter(ProfileState::default());
+        meter.profiles = BTreeMap::from([(log, state)]);
+        plan::due(&meter, &model, now(), &config).first().and_then(|job| {
+            assert_eq!((job.kind, job.obis), (JobKind::ReadProfile, Some(log)));
+            job.range
+        })
+    };
+    assert_eq!(range(ProfileState::default()), Some((at("2000-01-01T00:00:00Z"), now())));
+    let read = |tried, last| ProfileState {
+        tried_at: Some(before(tried)),
+        last_ts: Some(before(last)),
+        ..ProfileState::default()
+    };
+    assert_eq!(range(read(400, 700)), Some((before(700 + 1440), now())));
+    assert_eq!(range(read(0, 700)), None, "it was read just now");
 }
 
 #[test]

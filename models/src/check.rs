@@ -11,12 +11,13 @@ use std::time::Duration;
 use dlms::profile::{CaptureObject, Column};
 
 use crate::{
-    Alarms, ColumnSpec, Concentrator, Error, Firmware, KEYS, Language, Model, Profile, Reach, Register,
+    Alarms, ColumnSpec, Concentrator, Error, Firmware, KEYS, Language, Log, Model, Profile, Reach, Register,
     Severity, TEST_KEY, Tariff,
 };
 
 const NAME_LIMIT: usize = 32;
 const PROFILES_LIMIT: usize = 16;
+const LOGS_LIMIT: usize = 16;
 const REGISTERS_LIMIT: usize = 64;
 /// The stored row has 16 slots for values.
 const VALUE_COLUMNS_LIMIT: usize = 16;
@@ -87,6 +88,16 @@ pub(crate) fn check(file: &str, model: &Model) -> Result<(), Error> {
         check.unique(&mut logical_names, &profile.obis, &format!("{key}.obis"))?;
         check.profile(&key, profile, model)?;
     }
+    let count = model.logs.len();
+    check.that(count <= LOGS_LIMIT, "logs", || {
+        format!("has {count} entries, at most {LOGS_LIMIT} are allowed")
+    })?;
+    for (index, log) in model.logs.iter().enumerate() {
+        let key = format!("logs[{index}]");
+        check.unique(&mut names, &log.name, &format!("{key}.name"))?;
+        check.unique(&mut logical_names, &log.obis, &format!("{key}.obis"))?;
+        check.log(&key, log)?;
+    }
     let mut names = Unique::new();
     for (index, register) in model.registers.iter().enumerate() {
         let key = format!("registers[{index}]");
@@ -104,6 +115,13 @@ pub(crate) fn check(file: &str, model: &Model) -> Result<(), Error> {
 pub fn is_name(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     !text.is_empty() && text.len() <= NAME_LIMIT && text.chars().all(plain)
+}
+
+/// Whether a text may be a canonical key: one of [`KEYS`], or `vendor.` and a name of one's own.
+pub(crate) fn is_key(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '.';
+    let own = text.strip_prefix(VENDOR).is_some_and(|name| !name.is_empty() && name.chars().all(plain));
+    KEYS.contains(&text) || (own && text.len() <= KEY_LIMIT)
 }
 
 type Unique = BTreeSet<String>;
@@ -129,11 +147,20 @@ impl Check<'_> {
         self.that(period == 0 || DAY_S.is_multiple_of(period), &format!("{key}.period_s"), || {
             format!("is {period}, must be 0 or divide a day ({DAY_S})")
         })?;
-        self.that((1..=DEPTH_LIMIT).contains(&profile.depth), &format!("{key}.depth"), || {
-            format!("is {}, must be 1 to {DEPTH_LIMIT} rows", profile.depth)
-        })?;
+        self.depth(key, profile.depth)?;
         self.read_every(key, profile.read_every)?;
         self.columns(&format!("{key}.columns"), &profile.columns, model)
+    }
+
+    fn log(&self, key: &str, log: &Log) -> Result<(), Error> {
+        self.depth(key, log.depth)?;
+        self.read_every(key, log.read_every)
+    }
+
+    fn depth(&self, key: &str, depth: u32) -> Result<(), Error> {
+        self.that((1..=DEPTH_LIMIT).contains(&depth), &format!("{key}.depth"), || {
+            format!("is {depth}, must be 1 to {DEPTH_LIMIT} rows")
+        })
     }
 
     fn columns(&self, key: &str, columns: &[ColumnSpec], model: &Model) -> Result<(), Error> {
@@ -255,9 +282,7 @@ impl Check<'_> {
     }
 
     fn meaning(&self, at: &str, key: &str, severity: Severity, phase: Option<u8>) -> Result<(), Error> {
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '.';
-        let own = key.strip_prefix(VENDOR).is_some_and(|name| !name.is_empty() && name.chars().all(plain));
-        self.that(KEYS.contains(&key) || (own && key.len() <= KEY_LIMIT), &format!("{at}.key"), || {
+        self.that(is_key(key), &format!("{at}.key"), || {
             format!("`{key}` is no canonical key; a key of one's own begins with `{VENDOR}`")
         })?;
         self.that(key != TEST_KEY || severity == Severity::Info, &format!("{at}.severity"), || {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use toml::Value;
 
 use crate::check::check;
-use crate::{Error, Model, Profile, Register};
+use crate::{Error, Log, Model, Profile, Register};
 
 /// What a draft is called as long as nobody has named it.
 const NAME: &str = "draft";
@@ -36,6 +36,7 @@ pub fn draft(model: &Model, notes: &[String]) -> Result<String, Error> {
     section(&mut text, "tariff", model.tariff.as_ref());
     section(&mut text, "quirks", Some(&model.quirks));
     model.profiles.iter().for_each(|profile| write_profile(&mut text, profile));
+    model.logs.iter().for_each(|log| write_log(&mut text, log));
     model.registers.iter().for_each(|register| write_register(&mut text, register));
     crate::parse(FILE, &with_name(NAME, &text))?;
     Ok(text)
@@ -91,6 +92,20 @@ fn write_profile(text: &mut String, profile: &Profile) {
         text.push('\n');
     }
     text.push_str("]\n");
+}
+
+fn write_log(text: &mut String, log: &Log) {
+    text.push_str("\n[[logs]]\n");
+    line(text, "name", &Value::from(log.name.as_str()), None);
+    obis(text, "obis", log.obis);
+    line(text, "depth", &Value::from(log.depth), None);
+    duration(text, log.read_every);
+    if let Some(code) = log.code {
+        obis(text, "code", code);
+    }
+    if let Some(word) = log.status_word {
+        text.push_str(&format!("status_word = {{ number = {:#06x} }}\n", word.number));
+    }
 }
 
 fn write_register(text: &mut String, register: &Register) {

@@ -7,9 +7,10 @@
 //! From the outside in:
 //! - [`builtin`] and [`load_dir`] (`source.rs`) find the files and give back models by name;
 //! - [`Model`] and its parts (`model.rs`) are the manual of the file: each field says meaning, unit and limits;
-//! - [`Alarms`] (`alarm.rs`) turns the codes and bits of the meter into the keys that all meters share;
+//! - [`Alarms`] (`alarm.rs`) turns the codes and bits of the meter into the keys that all meters share; [`CimCodes`] (`cim.rs`) has the codes that
+//!   other systems give to these keys;
 //! - [`Language`] says what is spoken with it (`language.rs`; of each but DLMS `dlt645.rs`, `iec62056_21.rs`, `modbus.rs`), and where registers are in it;
-//! - a capability that not every meter has is a section with a file of its own (`firmware.rs`, `tariff.rs`, `concentrator.rs`);
+//! - a capability that not every meter has is a section with a file of its own (`firmware.rs`, `tariff.rs`, `log.rs`, `concentrator.rs`);
 //! - `base.rs` lets a model be like another one but for some things;
 //! - `check.rs` refuses what the types alone cannot (a profile twice, a first column that is no clock, …);
 //! - `draft.rs` writes a model down that was made from what a meter shows;
@@ -21,6 +22,7 @@
 mod alarm;
 mod base;
 mod check;
+mod cim;
 mod concentrator;
 mod dlt645;
 mod draft;
@@ -29,6 +31,7 @@ mod firmware;
 mod form;
 mod iec62056_21;
 mod language;
+mod log;
 mod modbus;
 mod model;
 mod source;
@@ -37,6 +40,7 @@ mod tariff;
 
 pub use alarm::{AlarmBit, AlarmObject, Alarms, EventCode, KEYS, Meaning, Severity, Source, TEST_KEY};
 pub use check::is_name;
+pub use cim::CimCodes;
 pub use concentrator::{Concentrator, NodeList, Parity, Reach};
 pub use dlt645::{ClockItems, Dlt645, Dlt645Place, Dlt645Switch, ItemName, Part, Reconnect};
 pub use draft::{draft, with_name};
@@ -44,6 +48,7 @@ pub use error::Error;
 pub use firmware::{Firmware, SecondInitiate};
 pub use iec62056_21::{ClockSets, Iec62056_21, Iec62056_21Place, ReadBy};
 pub use language::{Language, Place, SwitchPlace};
+pub use log::{Log, StatusWord};
 pub use modbus::{Modbus, ModbusPlace, ModbusState, ModbusSwitch};
 pub use model::{
     Answers, AssociationSpec, ColumnSpec, DeviationSign, Identity, Model, NullRule, Profile, ProofCounter,

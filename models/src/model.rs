@@ -5,7 +5,7 @@ use std::time::Duration;
 use dlms::{DateTime, Obis, Unit, cosem::Form, hdlc::AddressSize};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::{Alarms, Concentrator, Firmware, Language, Place, Switch, Tariff};
+use crate::{Alarms, Concentrator, Firmware, Language, Log, Place, Switch, Tariff};
 
 /// What a type of meter can do.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -41,6 +41,9 @@ pub struct Model {
     /// Profiles that are read periodically; at least one with DLMS, at most 16. None with other languages, and for a concentrator that measures nothing.
     #[serde(default)]
     pub profiles: Vec<Profile>,
+    /// Logs of events that are read periodically; at most 16. Default: none.
+    #[serde(default)]
+    pub logs: Vec<Log>,
     /// The load switch; absent when the meter has none.
     #[serde(default)]
     pub switch: Option<Switch>,
@@ -344,6 +347,11 @@ impl Model {
     /// The profile of that name, if the model has it.
     pub fn profile(&self, name: &str) -> Option<&Profile> {
         self.profiles.iter().find(|profile| profile.name == name)
+    }
+
+    /// The log with that logical name, if the model has it.
+    pub fn log(&self, obis: Obis) -> Option<&Log> {
+        self.logs.iter().find(|log| log.obis == obis)
     }
 }
 

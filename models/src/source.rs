@@ -15,7 +15,7 @@ use crate::{Error, Model};
 /// Files in one folder at most.
 const MODELS_LIMIT: usize = 256;
 /// Octets in one file at most.
-const FILE_LIMIT: usize = 256 * 1024;
+pub(crate) const FILE_LIMIT: usize = 256 * 1024;
 
 const BUILTIN: [(&str, &str); 20] = [
     ("ble-lls.toml", include_str!("../ble-lls.toml")),
@@ -126,7 +126,7 @@ fn table(file: &str, text: &str) -> Result<Table, Error> {
     text.parse().map_err(|error| syntax(file, text, &error))
 }
 
-fn syntax(file: &str, text: &str, error: &toml::de::Error) -> Error {
+pub(crate) fn syntax(file: &str, text: &str, error: &toml::de::Error) -> Error {
     Error::Syntax {
         file: file.to_owned(),
         line: line_of(text, error.span().map_or(0, |span| span.start)),
@@ -143,6 +143,6 @@ fn line_of(text: &str, at: usize) -> usize {
     text.bytes().take(at).filter(|&byte| byte == b'\n').count() + 1
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> Error {
+pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Error {
     Error::Unreadable { file: path.display().to_string(), kind: error.kind() }
 }

@@ -1,8 +1,8 @@
 //! The short words of enum values: `JOB_STATE_DUE` is `due`, the same in SQL, on the command line and on the screen.
 
 use crate::v1::{
-    AlarmSeverity, AlarmSource, CommandKind, CommandOutcome, CommandState, FailureReason, JobKind, JobState,
-    MeterState, PushFate, ReadingKind, SecurityLevel, SecurityPolicy,
+    AlarmSeverity, AlarmSource, CommandKind, CommandOutcome, CommandState, EventLossCause, FailureReason,
+    JobKind, JobState, MeterState, PushFate, ReadingKind, SecurityLevel, SecurityPolicy,
 };
 
 /// An enum of the contract whose values have short words.
@@ -74,6 +74,7 @@ words! {
     ReadingKind { Profile = "profile", Register = "register" }
     AlarmSeverity { Info = "info", Warning = "warning", Critical = "critical" }
     AlarmSource { Event = "event", Bit = "bit", Object = "object", Data = "data" }
+    EventLossCause { Overflow = "overflow", Cleared = "cleared" }
     PushFate {
         Stored = "stored", Repeated = "repeated", UnknownCode = "unknown_code", UnknownSender = "unknown_sender",
         WrongTag = "wrong_tag", ReplayedCounter = "replayed_counter", Undecodable = "undecodable", TooMany = "too_many",
@@ -85,8 +86,8 @@ words! {
 mod tests {
     use super::Word;
     use crate::v1::{
-        AlarmSeverity, AlarmSource, CommandKind, CommandOutcome, CommandState, FailureReason, JobKind,
-        JobState, MeterState, PushFate, ReadingKind, SecurityLevel, SecurityPolicy,
+        AlarmSeverity, AlarmSource, CommandKind, CommandOutcome, CommandState, EventLossCause, FailureReason,
+        JobKind, JobState, MeterState, PushFate, ReadingKind, SecurityLevel, SecurityPolicy,
     };
 
     /// A word is the name in the contract without its prefix, so a slip in the table above is found.
@@ -110,6 +111,7 @@ mod tests {
         follows_the_contract("reading_kind", |v: ReadingKind| v.as_str_name());
         follows_the_contract("alarm_severity", |v: AlarmSeverity| v.as_str_name());
         follows_the_contract("alarm_source", |v: AlarmSource| v.as_str_name());
+        follows_the_contract("event_loss_cause", |v: EventLossCause| v.as_str_name());
         follows_the_contract("push_fate", |v: PushFate| v.as_str_name());
         assert_eq!(FailureReason::ALL.len(), 18);
     }

@@ -27,6 +27,7 @@ pub(crate) struct AlarmRow {
     acknowledged_at: Option<String>,
     acknowledged_by: Option<String>,
     note: Option<String>,
+    event: Option<i64>,
 }
 
 impl From<Alarm> for AlarmRow {
@@ -50,6 +51,7 @@ impl From<Alarm> for AlarmRow {
             repetitions: alarm.repetitions,
             acknowledged_by: given(alarm.acknowledged_by),
             note: given(alarm.note),
+            event: Some(alarm.event_id).filter(|event| *event != 0),
         }
     }
 }
@@ -74,8 +76,9 @@ impl Row for AlarmRow {
         "acknowledged_at",
         "acknowledged_by",
         "note",
+        "event",
     ];
-    const NUMBERS: &'static [&'static str] = &["id", "phase", "code", "repetitions"];
+    const NUMBERS: &'static [&'static str] = &["id", "phase", "code", "repetitions", "event"];
     const IN_TABLE: &'static [&'static str] = &[
         "id",
         "meter",
@@ -109,6 +112,7 @@ impl Row for AlarmRow {
             cell(&self.acknowledged_at),
             cell(&self.acknowledged_by),
             cell(&self.note),
+            cell(&self.event),
         ]
     }
 }

@@ -41,6 +41,7 @@ pub(crate) async fn run(turn: &mut Turn<'_>, task: &Task) -> Result<Done, Setbac
         | Task::ReadTariff
         | Task::PushTariff(_)
         | Task::InstallFirmware(_)
+        | Task::ReadLog(_)
         | Task::ReleaseTamperLock(_) => Err(unsupported(turn, task.kind())),
     }
 }

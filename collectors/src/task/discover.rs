@@ -10,7 +10,7 @@ use dlms::{
     profile::Column,
 };
 use jiff::{Timestamp, tz::TimeZone};
-use models::{Alarms, ColumnSpec, DeviationSign, Model, Profile, RangeDeviation};
+use models::{Alarms, ColumnSpec, DeviationSign, Log, Model, Profile, RangeDeviation};
 
 use self::survey::Survey;
 use super::read_layout::{self, PROFILE};
@@ -18,6 +18,8 @@ use crate::{Event, Failure, Layout, Reason, diagnosis::Setback, turn::Turn, valu
 
 /// Profiles that a model may have.
 const PROFILES_MAX: usize = 16;
+/// Logs that a model may have.
+const LOGS_MAX: usize = 16;
 /// Columns that a profile of a model may have.
 const COLUMNS_MAX: usize = 32;
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -39,6 +41,7 @@ pub(super) async fn run(turn: &mut Turn<'_>) -> Result<(), Setback> {
     identify(turn, &survey, &mut model, &mut notes).await?;
     look_at_clock(turn, &mut model, &mut notes).await?;
     model.profiles = profiles(turn, &survey, &mut notes).await?;
+    model.logs = logs(turn, &survey, &mut notes).await?;
     let draft = models::draft(&model, &notes).map_err(|error| {
         let detail =
             format!("What the meter shows makes no model ({error}); look at its objects with more rights.");
@@ -157,6 +160,28 @@ async fn profiles(
         }
     }
     Ok(profiles)
+}
+
+/// The logs of events.
+async fn logs(turn: &mut Turn<'_>, survey: &Survey, notes: &mut Vec<String>) -> Result<Vec<Log>, Setback> {
+    let mut logs = Vec::new();
+    for obis in survey.logs() {
+        if logs.len() == LOGS_MAX {
+            notes.push(format!("Left out: log {obis}, because a model has at most {LOGS_MAX}."));
+            continue;
+        }
+        let depth = depth(turn, obis).await?.filter(|depth| *depth > 0).unwrap_or(1);
+        let known = turn.station().model.log(obis);
+        logs.push(Log {
+            name: known.map_or_else(|| format!("log {obis}"), |log| log.name.clone()),
+            obis,
+            depth,
+            read_every: 6 * HOUR,
+            code: known.and_then(|log| log.code),
+            status_word: known.and_then(|log| log.status_word),
+        });
+    }
+    Ok(logs)
 }
 
 /// Rows that a profile keeps; `None` when it does not say.

@@ -8,6 +8,7 @@ pub(crate) mod ordered;
 mod push_tariff;
 mod read_clock;
 mod read_layout;
+mod read_log;
 mod read_profile;
 mod read_registers;
 mod read_stored;
@@ -55,6 +56,7 @@ pub(crate) async fn run(turn: &mut Turn<'_>, task: &Task) -> Result<Done, Setbac
         Task::ReadProfile(range) => {
             read_profile::run(turn, range).await.map(|range| Done { range: Some(range), outcome: None })
         }
+        Task::ReadLog(wanted) => read_log::run(turn, wanted).await.map(|range| Done { range, outcome: None }),
         Task::Discover => discover::run(turn).await.map(Done::from),
         Task::ListNodes => list_nodes::run(turn).await.map(Done::from),
         Task::ReadTariff => read_tariff::run(turn).await.map(Done::from),

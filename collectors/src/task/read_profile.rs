@@ -19,68 +19,95 @@ use crate::{
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
 /// Reads the captures of a range and returns the range covered.
-///
-/// With a known layout this is one exchange per block of the buffer and nothing else. Captures leave with each block.
-/// What is lost on the way is asked for again from the last capture that left.
 pub(super) async fn run(
     turn: &mut Turn<'_>,
     range: &ProfileRange,
 ) -> Result<(Timestamp, Timestamp), Setback> {
+    let station = turn.station();
+    let resolver =
+        Resolver::new(station.zone.clone(), 0, None).with_sign(station.model.quirks.deviation_sign);
+    let mut captures = Rowwise { outside: 0, resolver };
+    let covered = read(turn, range, &mut captures).await?;
+    if captures.outside > 0 {
+        tracing::info!(profile = %range.obis, rows = captures.outside, "rows outside the range asked for were dropped");
+    }
+    Ok(covered)
+}
+
+/// What becomes of the rows of a buffer.
+pub(super) trait Sink {
+    /// The layout with those columns that are wanted.
+    fn fit(&mut self, layout: Layout) -> Result<Layout, Setback>;
+
+    /// Makes ready for another answer, whose rows lie after the given instant.
+    fn restart(&mut self, after: Timestamp);
+
+    /// Takes in some rows of a part.
+    fn take(
+        &mut self,
+        layout: &Arc<Layout>,
+        rows: &Rows,
+        part: (Timestamp, Timestamp),
+    ) -> Result<Taken, Setback>;
+}
+
+/// What was made of rows.
+pub(super) struct Taken {
+    /// What is to be reported, if there is anything.
+    pub(super) event: Option<Event>,
+    /// From where to go on when what follows is lost; `None` when the rows prove nothing about what lies before them.
+    pub(super) next: Option<Timestamp>,
+}
+
+/// Reads the buffer of a profile-generic object within a range and returns the range covered.
+///
+/// With a known layout this is one exchange per block of the buffer and nothing else. Rows leave with each block.
+/// What is lost on the way is asked for again from the last row that left.
+pub(super) async fn read(
+    turn: &mut Turn<'_>,
+    range: &ProfileRange,
+    sink: &mut impl Sink,
+) -> Result<(Timestamp, Timestamp), Setback> {
     let layout = match &range.layout {
-        Some(layout) => Arc::clone(layout),
+        Some(layout) => Arc::new(sink.fit(Layout::clone(layout))?),
         None => {
-            let layout = Arc::new(read_layout::run(turn, range.obis).await?);
+            let layout = Arc::new(sink.fit(read_layout::run(turn, range.obis).await?)?);
             turn.report(Event::Layout(Arc::clone(&layout))).await?;
             layout
         }
     };
-    let resolver = Resolver::new(turn.station().zone.clone(), layout.period_s, None)
-        .with_sign(turn.station().model.quirks.deviation_sign);
-    let mut progress = Progress { next: range.from, outside: 0, resolver };
-    while progress.next <= range.to {
-        let part = (progress.next, part_end(turn, &layout, (progress.next, range.to)));
-        match read_part(turn, &layout, part, &mut progress).await {
+    let mut next = range.from;
+    while next <= range.to {
+        let part = (next, part_end(turn, &layout, (next, range.to)));
+        match read_part(turn, &layout, part, &mut next, sink).await {
             Ok(Part::Whole) => {
                 turn.progressed();
-                progress.next = part.1 + SECOND;
+                next = part.1 + SECOND;
             }
             Ok(Part::Interrupted) => turn.progressed(),
             Err(setback) if setback.is_interruption() => {
-                if progress.next > part.0 {
+                if next > part.0 {
                     turn.progressed();
                 }
                 turn.give_way().await?;
             }
-            Err(Setback::Shape(error)) => return Err(explain_shape(turn, &layout, error).await),
+            Err(Setback::Shape(error)) => return Err(explain_shape(turn, &layout, error, sink).await),
             Err(setback) => {
-                if progress.next > part.0 {
+                if next > part.0 {
                     turn.progressed();
                 }
                 turn.recover(setback).await?;
             }
         }
     }
-    if progress.outside > 0 {
-        tracing::info!(profile = %range.obis, rows = progress.outside, "rows outside the range asked for were dropped");
-    }
     Ok((range.from, range.to))
-}
-
-/// How far a read has come.
-struct Progress {
-    /// Everything before it was reported, or is not there.
-    next: Timestamp,
-    /// Rows that nobody asked for.
-    outside: u64,
-    /// Turns the times of all parts into instants.
-    resolver: Resolver,
 }
 
 /// How much of a part was read.
 enum Part {
     /// All of it.
     Whole,
-    /// What lies before [`Progress::next`]; then something more urgent stepped in.
+    /// What lies before the place to go on; then something more urgent stepped in.
     Interrupted,
 }
 
@@ -94,11 +121,13 @@ fn part_end(turn: &Turn<'_>, layout: &Layout, (from, to): (Timestamp, Timestamp)
     from.checked_add(span).map_or(to, |end| end.min(to))
 }
 
+/// Reads a part. Everything before `next` was reported, or is not there.
 async fn read_part(
     turn: &mut Turn<'_>,
     layout: &Arc<Layout>,
     part: (Timestamp, Timestamp),
-    progress: &mut Progress,
+    next: &mut Timestamp,
+    sink: &mut impl Sink,
 ) -> Result<Part, Setback> {
     let (selection, start) = select(turn, layout, part)?;
     let buffer = AttributeDescriptor { class_id: PROFILE, instance: layout.obis, attribute: 2 };
@@ -108,22 +137,17 @@ async fn read_part(
     };
     let columns = layout.columns.iter().map(|column| column.column).collect();
     let mut decoder = RowDecoder::new(columns, null_rule);
-    progress.resolver.restart(start - SECOND);
+    sink.restart(start - SECOND);
     let mut rows = Rows::default();
     let mut piece = turn.get(&buffer, &selection).await?;
     loop {
         decoder.push(turn.answer(), &mut rows).map_err(Setback::row)?;
-        let captures = resolve(layout, &rows, part, progress)?;
+        let taken = sink.take(layout, &rows, part)?;
         rows.clear();
-        if !captures.at.is_empty() {
-            let last = captures.at.iter().max().copied();
-            let ascending = captures.at.is_sorted();
-            turn.report(Event::Captures(captures)).await?;
-            // Rows in another order prove nothing about what lies before them.
-            if let (Some(last), true) = (last, ascending) {
-                progress.next = progress.next.max(last + SECOND);
-            }
+        if let Some(event) = taken.event {
+            turn.report(event).await?;
         }
+        *next = taken.next.map_or(*next, |taken| taken.max(*next));
         match piece {
             Piece::Last => break,
             Piece::More if turn.yield_to_urgent().await? => return Ok(Part::Interrupted),
@@ -152,41 +176,68 @@ fn select(
     Ok((Selection::Range(RangeSelection { restricting, from, to, form, columns: Vec::new() }), start))
 }
 
-/// Rows as captures of the part; rows outside of it are counted and dropped, because some meters ignore the selection.
-fn resolve(
-    layout: &Arc<Layout>,
-    rows: &Rows,
-    (from, to): (Timestamp, Timestamp),
-    progress: &mut Progress,
-) -> Result<Captures, Setback> {
-    let mut captures = Captures {
-        layout: Arc::clone(layout),
-        at: Vec::with_capacity(rows.len()),
-        offset_min: Vec::with_capacity(rows.len()),
-        clock_status: Vec::with_capacity(rows.len()),
-        status: Vec::with_capacity(rows.len()),
-        width: rows.width,
-        values: Vec::with_capacity(rows.values.len()),
-    };
-    for (index, clock) in rows.clocks.iter().enumerate() {
-        let moment =
-            progress.resolver.resolve(clock.as_ref()).map_err(|error| Setback::time(layout.obis, &error))?;
-        if moment.at < from || moment.at > to {
-            progress.outside += 1;
-            continue;
-        }
-        captures.at.push(moment.at);
-        captures.offset_min.push(moment.offset_min);
-        captures.clock_status.push(moment.status);
-        captures.status.push(rows.statuses[index].map(u32::cast_signed));
-        captures.values.extend_from_slice(&rows.values[index * rows.width..(index + 1) * rows.width]);
+/// Rows as captures.
+struct Rowwise {
+    /// Rows that nobody asked for.
+    outside: u64,
+    /// Turns the times of all parts into instants.
+    resolver: Resolver,
+}
+
+impl Sink for Rowwise {
+    fn fit(&mut self, layout: Layout) -> Result<Layout, Setback> {
+        self.resolver.captured_every(layout.period_s);
+        Ok(layout)
     }
-    Ok(captures)
+
+    fn restart(&mut self, after: Timestamp) {
+        self.resolver.restart(after);
+    }
+
+    /// Rows as captures of the part; rows outside of it are counted and dropped, because some meters ignore the selection.
+    fn take(
+        &mut self,
+        layout: &Arc<Layout>,
+        rows: &Rows,
+        (from, to): (Timestamp, Timestamp),
+    ) -> Result<Taken, Setback> {
+        let mut captures = Captures {
+            layout: Arc::clone(layout),
+            at: Vec::with_capacity(rows.len()),
+            offset_min: Vec::with_capacity(rows.len()),
+            clock_status: Vec::with_capacity(rows.len()),
+            status: Vec::with_capacity(rows.len()),
+            width: rows.width,
+            values: Vec::with_capacity(rows.values.len()),
+        };
+        for (index, clock) in rows.clocks.iter().enumerate() {
+            let moment =
+                self.resolver.resolve(clock.as_ref()).map_err(|error| Setback::time(layout.obis, &error))?;
+            if moment.at < from || moment.at > to {
+                self.outside += 1;
+                continue;
+            }
+            captures.at.push(moment.at);
+            captures.offset_min.push(moment.offset_min);
+            captures.clock_status.push(moment.status);
+            captures.status.push(rows.statuses[index].map(u32::cast_signed));
+            captures.values.extend_from_slice(&rows.values[index * rows.width..(index + 1) * rows.width]);
+        }
+        // Rows in another order prove nothing about what lies before them.
+        let last = captures.at.iter().max().copied().filter(|_| captures.at.is_sorted());
+        let event = (!captures.at.is_empty()).then_some(Event::Captures(captures));
+        Ok(Taken { event, next: last.map(|last| last + SECOND) })
+    }
 }
 
 /// A row does not fit the layout: either the layout is another one now, and is reported, or the meter contradicts itself.
-async fn explain_shape(turn: &mut Turn<'_>, layout: &Arc<Layout>, error: dlms::Error) -> Setback {
-    let fresh = match read_layout::run(turn, layout.obis).await {
+async fn explain_shape(
+    turn: &mut Turn<'_>,
+    layout: &Arc<Layout>,
+    error: dlms::Error,
+    sink: &mut impl Sink,
+) -> Setback {
+    let fresh = match read_layout::run(turn, layout.obis).await.and_then(|fresh| sink.fit(fresh)) {
         Ok(fresh) => fresh,
         Err(setback) => return setback,
     };

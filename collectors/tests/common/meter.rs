@@ -132,8 +132,18 @@ pub(crate) struct Meter {
     pub(crate) captures: Vec<CaptureObject>,
     pub(crate) rows: Vec<Timestamp>,
     pub(crate) switch: LoadSwitch,
+    /// Its log of events, whatever it is called; none when that is absent.
+    pub(crate) log: Option<LogBook>,
     pub(crate) mischief: Mischief,
     pub(crate) seen: Seen,
+}
+
+/// A log of events.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LogBook {
+    pub(crate) captures: Vec<CaptureObject>,
+    /// Entries: a time and the other cells.
+    pub(crate) entries: Vec<(DateTime, Vec<Data>)>,
 }
 
 impl Meter {
@@ -150,6 +160,7 @@ impl Meter {
             captures: vec![object(8, CLOCK), object(3, ENERGY), object(3, VOLTAGE)],
             rows: (1..=96).map(|row| Timestamp::from_second(midnight + row * QUARTER).unwrap()).collect(),
             switch: LoadSwitch { output: true, control: 1, mode: 4, lock: 0 },
+            log: None,
             mischief: Mischief::default(),
             seen: Seen::default(),
         }
@@ -215,6 +226,49 @@ impl Meter {
     }
 }
 
+impl LogBook {
+    /// Clock, event code, and what else is captured beside them.
+    pub(crate) fn new(others: &[(u16, &str)]) -> Self {
+        let captures = [(8, "0.0.1.0.0.255")].iter().chain(others).map(|(class_id, name)| CaptureObject {
+            class_id: *class_id,
+            instance: name.parse().unwrap(),
+            attribute: 2,
+            data_index: 0,
+        });
+        Self { captures: captures.collect(), entries: Vec::new() }
+    }
+
+    pub(crate) fn with(mut self, time: DateTime, cells: &[Data]) -> Self {
+        self.entries.push((time, cells.to_vec()));
+        self
+    }
+
+    fn attribute(
+        &self,
+        attribute: i8,
+        selection: Option<&Selection>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), DataAccessResult> {
+        match (attribute, selection) {
+            (2, Some(Selection::Range(range))) => {
+                let bound = |time: DateTime| time.unix_seconds();
+                let (from, to) = (bound(range.from).unwrap(), bound(range.to).unwrap());
+                // What has no time is in every range.
+                let inside = |time: &DateTime| time.unix_seconds().is_none_or(|at| (from..=to).contains(&at));
+                let entries = self.entries.iter().filter(|(time, _)| inside(time));
+                let rows = entries.map(|(time, cells)| {
+                    Data::Structure([&[Data::OctetString(time.octets().to_vec())], &cells[..]].concat())
+                });
+                Data::Array(rows.collect()).encode(out);
+            }
+            (3, None) => encode_list(&self.captures, out),
+            (4, None) => Data::DoubleLongUnsigned(0).encode(out),
+            _ => return Err(DataAccessResult::ScopeOfAccessViolated),
+        }
+        Ok(())
+    }
+}
+
 /// What the meter measured at a time.
 pub(crate) fn expected_values(at: Timestamp) -> [i64; 2] {
     let quarter = at.as_second() / QUARTER;
@@ -252,6 +306,10 @@ impl Objects for Meter {
             (70, _, 2) => Data::Boolean(self.switch.output).encode(out),
             (70, _, 3) => Data::Enum(self.switch.control).encode(out),
             (70, _, 4) => Data::Enum(self.switch.mode).encode(out),
+            (7, [_, _, 99, 98, ..], number) => match &self.log {
+                Some(log) => return log.attribute(number, selection, out),
+                None => return Err(DataAccessResult::ObjectUndefined),
+            },
             (7, _, 2) => self.buffer(selection, out),
             (7, _, 3) => encode_list(&self.captures, out),
             (7, _, 4) => Data::DoubleLongUnsigned(900).encode(out),

@@ -3,6 +3,7 @@
 mod secrets;
 mod way;
 
+use ami_proto::v1;
 use collectors::{Address, AddressError};
 use dlms::Obis;
 use jiff::Timestamp;
@@ -13,8 +14,8 @@ pub(crate) use self::secrets::DraftSecrets;
 pub(crate) use self::way::DraftPath;
 use super::Models;
 use super::status::Refusal;
-use crate::store::Security;
 use crate::store::meters::{NewMeter, Secret};
+use crate::store::{AlarmSeverity, Security};
 
 /// The longest serial number.
 const MAX_SERIAL: usize = 64;
@@ -22,6 +23,10 @@ const MAX_SERIAL: usize = 64;
 const MAX_PASSWORD: usize = 64;
 /// Octets of a system title (IEC 62056-5-3).
 const TITLE: usize = 8;
+/// Keys in a filter at most.
+const MAX_KEYS: usize = 64;
+/// The longest canonical key.
+const MAX_KEY: usize = 64;
 /// Meters or jobs in a page when the client does not care.
 const DEFAULT_PAGE: u32 = 100;
 /// Rows in a page at most.
@@ -188,6 +193,32 @@ pub(crate) fn range(
         return Err(Refusal::field("to", "an instant at or after `from` is expected"));
     }
     Ok((from, to))
+}
+
+/// Canonical keys of a filter.
+///
+/// # Errors
+/// [`Refusal::OverLimit`], [`Refusal::InvalidField`].
+pub(crate) fn keys(keys: &[String]) -> Result<(), Refusal> {
+    list("keys", keys, MAX_KEYS)?;
+    if keys.iter().any(|key| key.is_empty() || key.len() > MAX_KEY) {
+        return Err(Refusal::field("keys", "canonical keys are expected, for example power.last_gasp"));
+    }
+    Ok(())
+}
+
+/// The least severity of a filter, if it has one.
+///
+/// # Errors
+/// [`Refusal::InvalidField`].
+pub(crate) fn least_severity(least: i32) -> Result<Option<AlarmSeverity>, Refusal> {
+    match v1::AlarmSeverity::try_from(least) {
+        Ok(v1::AlarmSeverity::Unspecified) => Ok(None),
+        Ok(v1::AlarmSeverity::Info) => Ok(Some(AlarmSeverity::Info)),
+        Ok(v1::AlarmSeverity::Warning) => Ok(Some(AlarmSeverity::Warning)),
+        Ok(v1::AlarmSeverity::Critical) => Ok(Some(AlarmSeverity::Critical)),
+        Err(_) => Err(Refusal::field("min_severity", "a severity of ami.v1.AlarmSeverity is expected")),
+    }
 }
 
 /// The size of a page of meters or jobs; 0 is the usual one.

@@ -8,8 +8,12 @@ use jiff_sqlx::Timestamp;
 use super::status::Refusal;
 use crate::store;
 use crate::store::alarms::{Alarm, QuarantineEntry};
+use crate::store::events::{Event, EventLoss};
 use crate::store::job_list::{Job, JobCount};
 use crate::store::meters::{Meter, ProfileState};
+
+/// The clock status of a time that has none (IEC 62056-6-2, 4.1.6.1).
+const CLOCK_STATUS_NOT_GIVEN: u32 = 0xFF;
 
 /// An instant.
 pub(super) fn instant(instant: jiff::Timestamp) -> prost_types::Timestamp {
@@ -134,6 +138,46 @@ pub(super) fn alarm(alarm: Alarm) -> Result<v1::Alarm, Refusal> {
         acknowledged_at: alarm.acknowledged_at.map(stored),
         acknowledged_by: alarm.acknowledged_by.unwrap_or_default(),
         note: alarm.note.unwrap_or_default(),
+        event_id: alarm.event_id.unwrap_or_default(),
+    })
+}
+
+/// An event.
+pub(super) fn event(event: Event) -> Result<v1::Event, Refusal> {
+    Ok(v1::Event {
+        id: event.id,
+        meter_serial: event.serial,
+        key: event.key,
+        severity: v1::AlarmSeverity::from_word(event.severity.word()).unwrap_or_default().into(),
+        phase: event.phase.unwrap_or_default().unsigned_abs().into(),
+        cim_code: event.cim.unwrap_or_default(),
+        log: obis(&event.log)?,
+        code: event.code,
+        logged: event.logged,
+        meter_time: event.meter_ts.map(stored),
+        meter_time_octets: event.meter_time,
+        clock_status: u32::try_from(event.clock_status)
+            .ok()
+            .filter(|status| *status != CLOCK_STATUS_NOT_GIVEN),
+        authenticated: event.authenticated,
+        pushed_at: event.pushed_at.map(stored),
+        polled_at: event.polled_at.map(stored),
+        job_id: event.job_id.unwrap_or_default(),
+        stored_at: Some(stored(event.stored_at)),
+    })
+}
+
+/// Entries of a log that may be lost.
+pub(super) fn event_loss(loss: EventLoss) -> Result<v1::EventLoss, Refusal> {
+    Ok(v1::EventLoss {
+        id: loss.id,
+        meter_serial: loss.serial,
+        log: obis(&loss.log)?,
+        cause: v1::EventLossCause::from_word(loss.cause.word()).unwrap_or_default().into(),
+        after: Some(stored(loss.after_ts)),
+        until: loss.until_ts.map(stored),
+        entries: loss.entries.unsigned_abs(),
+        noticed_at: Some(stored(loss.noticed_at)),
     })
 }
 

@@ -1,6 +1,6 @@
 //! The public interface: gRPC services over the store.
 //!
-//! `inventory`, `readings`, `jobs`, `commands`, `switch`, `tariff`, `firmware`, `alarms` and `diagnostics` are the services of `ami.v1`; `orders` is how every one of them orders. Around
+//! `inventory`, `readings`, `jobs`, `commands`, `switch`, `tariff`, `firmware`, `alarms`, `events` and `diagnostics` are the services of `ami.v1`; `orders` is how every one of them orders. Around
 //! them: `connection` lets callers in, [`access`] says who may call what, `request_id` names every request, `calls` counts them, `status` is the one
 //! place where a refusal becomes a gRPC status, `check` holds the rules of what comes in, `convert` the shapes of what goes out, `token`
 //! the opaque tokens, `follow` the calls that go on, `known` the meters of a filter, `notices` one connection that hears what the database tells.
@@ -14,6 +14,7 @@ mod concentrators;
 mod connection;
 mod convert;
 mod diagnostics;
+mod events;
 mod firmware;
 mod follow;
 mod inventory;
@@ -38,6 +39,7 @@ use ami_proto::v1::alarms_service_server::{self, AlarmsServiceServer};
 use ami_proto::v1::commands_service_server::{self, CommandsServiceServer};
 use ami_proto::v1::concentrators_service_server::{self, ConcentratorsServiceServer};
 use ami_proto::v1::diagnostics_service_server::{self, DiagnosticsServiceServer};
+use ami_proto::v1::events_service_server::{self, EventsServiceServer};
 use ami_proto::v1::firmware_service_server::{self, FirmwareServiceServer};
 use ami_proto::v1::inventory_service_server::{self, InventoryServiceServer};
 use ami_proto::v1::jobs_service_server::{self, JobsServiceServer};
@@ -63,6 +65,7 @@ use concentrators::Concentrators;
 pub(crate) use connection::LOOPBACK;
 pub use connection::{Entrance, Tls, TlsError, TlsFiles};
 use diagnostics::Diagnostics;
+use events::Events;
 use firmware::Firmware;
 use inventory::Inventory;
 use jobs::Jobs;
@@ -85,7 +88,7 @@ const GRACE: Duration = Duration::from_secs(10);
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Names of the services, for the health service.
-const SERVICES: [&str; 10] = [
+const SERVICES: [&str; 11] = [
     alarms_service_server::SERVICE_NAME,
     commands_service_server::SERVICE_NAME,
     concentrators_service_server::SERVICE_NAME,
@@ -96,6 +99,7 @@ const SERVICES: [&str; 10] = [
     readings_service_server::SERVICE_NAME,
     jobs_service_server::SERVICE_NAME,
     diagnostics_service_server::SERVICE_NAME,
+    events_service_server::SERVICE_NAME,
 ];
 
 /// The meter models by name.
@@ -235,6 +239,9 @@ fn routes(
     let alarms = AlarmsServiceServer::new(Alarms::new(parts, tail.clone(), shutdown.clone()))
         .max_decoding_message_size(MAX_REQUEST)
         .send_compressed(CompressionEncoding::Gzip);
+    let events = EventsServiceServer::new(Events::new(parts, notices.clone(), shutdown.clone()))
+        .max_decoding_message_size(MAX_REQUEST)
+        .send_compressed(CompressionEncoding::Gzip);
     let commands = CommandsServiceServer::new(Commands::new(parts, notices.clone(), shutdown.clone()))
         .max_decoding_message_size(MAX_REQUEST)
         .send_compressed(CompressionEncoding::Gzip);
@@ -253,6 +260,7 @@ fn routes(
         .add_service(commands)
         .add_service(switch)
         .add_service(alarms)
+        .add_service(events)
         .add_service(diagnostics)
         .add_service(concentrators)
         .add_service(tariff)

@@ -9,7 +9,7 @@ use sqlx::postgres::PgNotification;
 use tokio::sync::{broadcast, watch};
 use tracing::{info, warn};
 
-use crate::store::{ALARM_CHANNEL, COMMAND_CHANNEL, JOB_CHANNEL, READING_CHANNEL, Store};
+use crate::store::{ALARM_CHANNEL, COMMAND_CHANNEL, EVENT_CHANNEL, JOB_CHANNEL, READING_CHANNEL, Store};
 
 /// Ended jobs that a slow waiter may fall behind before it has to look for itself.
 const JOB_QUEUE: usize = 1024;
@@ -23,6 +23,7 @@ pub(super) struct Hub {
     readings: watch::Sender<()>,
     commands: watch::Sender<()>,
     alarms: watch::Sender<()>,
+    events: watch::Sender<()>,
     jobs: broadcast::Sender<i64>,
 }
 
@@ -32,6 +33,7 @@ pub(super) struct Notices {
     readings: watch::Receiver<()>,
     commands: watch::Receiver<()>,
     alarms: watch::Receiver<()>,
+    events: watch::Receiver<()>,
     jobs: broadcast::Sender<i64>,
     poll: Duration,
 }
@@ -40,6 +42,13 @@ pub(super) struct Notices {
 #[derive(Debug)]
 pub(super) struct CommandNotices {
     commands: watch::Receiver<()>,
+    poll: Duration,
+}
+
+/// Notices about events.
+#[derive(Debug)]
+pub(super) struct EventNotices {
+    events: watch::Receiver<()>,
     poll: Duration,
 }
 
@@ -55,10 +64,17 @@ pub(super) fn channel(poll: Duration) -> (Hub, Notices) {
     let (readings, of_readings) = watch::channel(());
     let (commands, of_commands) = watch::channel(());
     let (alarms, of_alarms) = watch::channel(());
+    let (events, of_events) = watch::channel(());
     let (jobs, _) = broadcast::channel(JOB_QUEUE);
-    let notices =
-        Notices { readings: of_readings, commands: of_commands, alarms: of_alarms, jobs: jobs.clone(), poll };
-    (Hub { readings, commands, alarms, jobs }, notices)
+    let notices = Notices {
+        readings: of_readings,
+        commands: of_commands,
+        alarms: of_alarms,
+        events: of_events,
+        jobs: jobs.clone(),
+        poll,
+    };
+    (Hub { readings, commands, alarms, events, jobs }, notices)
 }
 
 impl Hub {
@@ -74,8 +90,8 @@ impl Hub {
     }
 
     async fn hear(&self, store: &Store, answers: &watch::Sender<bool>) -> Result<(), crate::store::Error> {
-        let mut listener =
-            store.listen(&[ALARM_CHANNEL, COMMAND_CHANNEL, JOB_CHANNEL, READING_CHANNEL]).await?;
+        let channels = [ALARM_CHANNEL, COMMAND_CHANNEL, EVENT_CHANNEL, JOB_CHANNEL, READING_CHANNEL];
+        let mut listener = store.listen(&channels).await?;
         answers.send_replace(true);
         info!("listening to the database");
         loop {
@@ -86,6 +102,7 @@ impl Hub {
                     self.readings.send_replace(());
                     self.commands.send_replace(());
                     self.alarms.send_replace(());
+                    self.events.send_replace(());
                     return Ok(());
                 }
                 Err(error) => return Err(crate::store::failed("api::notices")(error)),
@@ -103,6 +120,9 @@ impl Hub {
             }
             ALARM_CHANNEL => {
                 self.alarms.send_replace(());
+            }
+            EVENT_CHANNEL => {
+                self.events.send_replace(());
             }
             // Nobody may be waiting for a job.
             JOB_CHANNEL => drop(notice.payload().parse().map(|job| self.jobs.send(job))),
@@ -122,6 +142,11 @@ impl Notices {
         told(&mut self.alarms, self.poll).await;
     }
 
+    /// Notices about events from now on.
+    pub(super) fn events(&self) -> EventNotices {
+        EventNotices { events: self.events.clone(), poll: self.poll }
+    }
+
     /// Notices about commands from now on.
     pub(super) fn commands(&self) -> CommandNotices {
         CommandNotices { commands: self.commands.clone(), poll: self.poll }
@@ -137,6 +162,13 @@ impl CommandNotices {
     /// Waits until something may have happened to any command.
     pub(super) async fn any(&mut self) {
         told(&mut self.commands, self.poll).await;
+    }
+}
+
+impl EventNotices {
+    /// Waits until events may have been stored.
+    pub(super) async fn any(&mut self) {
+        told(&mut self.events, self.poll).await;
     }
 }
 

@@ -58,6 +58,19 @@ pub(crate) fn number(fingerprint: u64, text: &str) -> Result<Option<i64>, Refusa
     Ok(Some(i64::from_be_bytes(place.try_into().map_err(|_| Refusal::PageToken)?)))
 }
 
+/// Cuts a page, of which one row too many was read, and returns the token of the next one; empty on the last.
+pub(crate) fn next_page<T>(
+    fingerprint: u64,
+    rows: &mut Vec<T>,
+    limit: u32,
+    id: impl Fn(&T) -> i64,
+) -> String {
+    let more = rows.len() as u64 > u64::from(limit);
+    rows.truncate(limit as usize);
+    let last = rows.last().filter(|_| more);
+    last.map(|last| encode(fingerprint, &id(last).to_be_bytes())).unwrap_or_default()
+}
+
 /// A fingerprint of a question (FNV-1a, 64 bits): the same on every server of the same version, no secret.
 pub(crate) fn fingerprint(question: &impl prost::Message) -> u64 {
     let octets = question.encode_to_vec();

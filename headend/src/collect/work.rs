@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use ami_proto::v1::ImageHeader;
 use collectors::{
-    Address, Event, Failure, ImageOctets, ProfileRange, Reason, RegisterRequest, Report, Seed, Station, Task,
-    Via, Work,
+    Address, Event, Failure, ImageOctets, LogRange, ProfileRange, Reason, RegisterRequest, Report, Seed,
+    Station, Task, Via, Work,
 };
 use dlms::client::Counters;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
@@ -163,6 +163,11 @@ fn task(model: &Model, job: &LeasedJob, images: Images<'_>) -> Result<Task, Fail
             let incomplete =
                 || Failure::new(Reason::Unsupported, "The job names no profile or no range: order it again.");
             let (obis, (from, to)) = job.obis.zip(job.range).ok_or_else(incomplete)?;
+            if model.log(obis).is_some() {
+                // From the beginning, also when the attempt before was cut: only a whole read shows what may be lost.
+                let range = ProfileRange { obis, from, to, layout: job.layout.clone() };
+                return Ok(Task::ReadLog(LogRange { range, mark: job.last_ts }));
+            }
             let from = resume(from, to, job);
             Ok(Task::ReadProfile(ProfileRange { obis, from, to, layout: job.layout.clone() }))
         }

@@ -7,20 +7,18 @@ use dlms::push;
 use dlms::security::ReplayWindow;
 use dlms::{DateTime, Error, Obis};
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, civil};
-use models::{Alarms, Meaning, Severity, Source};
+use models::{Alarms, Log, Meaning, Severity, Source};
 use tracing::warn;
 
 use super::arrival::{Arrival, Form};
 use super::message::{Content, Message, Said};
 use crate::api::Models;
+use crate::store::events::UNKNOWN;
 use crate::store::pushes::{Found, NewAlarm, Quarantined, Recent, Sender, Verdict};
 use crate::store::{AlarmSeverity, AlarmSource, PushFate};
 
 /// Alarms that one push may be.
 const ALARMS: usize = 64;
-/// Key of what the tables of the model do not have.
-const UNKNOWN: &str = "unknown";
 /// Key of what the head-end itself says when two connections of one name live at different addresses.
 const CONTESTED: &str = "security.duplicate_login";
 /// Key of a push that names no object: data that the meter sends by itself.
@@ -129,6 +127,8 @@ impl Bench<'_> {
             source: AlarmSource::Data,
             obis: None,
             code: None,
+            logged: 0,
+            clock_ts: None,
             meter_ts: None,
             meter_time: None,
             received_at: arrival.at,
@@ -200,16 +200,19 @@ impl Bench<'_> {
         let model = self.models.get(&sender.model);
         let tables = model.map_or(&nothing, |model| &model.alarms);
         let sign = model.map(|model| model.quirks.deviation_sign).unwrap_or_default();
-        let sources = message
-            .said
-            .iter()
-            .flat_map(|said| sources(said, tables).into_iter().map(move |source| (source, said.time)));
+        let zone = TimeZone::get(&sender.zone).ok();
+        let sources = message.said.iter().flat_map(|said| {
+            let sources = sources(said, tables, |log| model.and_then(|model| model.log(log)));
+            sources.into_iter().map(move |source| (source, said))
+        });
         let sources: Vec<_> = sources.take(ALARMS + 1).collect();
         if sources.len() > ALARMS {
             return Err(refused(PushFate::Undecodable, format!("it is more than {ALARMS} alarms")));
         }
         self.count(sender, authenticated, sources.len())?;
-        for (source, time) in sources {
+        for (source, said) in sources {
+            let clock_ts =
+                said.time.zip(zone.as_ref()).and_then(|(time, zone)| collectors::instant(&time, zone, sign));
             let meaning = meaning(source, tables);
             if meaning.key == UNKNOWN {
                 *self.verdict.tally.entry(PushFate::UnknownCode).or_default() += 1;
@@ -218,13 +221,15 @@ impl Bench<'_> {
             self.verdict.alarms.push(NewAlarm {
                 meter: sender.meter,
                 key: meaning.key.to_owned(),
-                severity: severity(meaning.severity),
+                severity: meaning.severity.into(),
                 phase: meaning.phase,
                 source,
                 obis: obis.map(Obis::octets),
                 code,
-                meter_ts: time.and_then(|time| instant(sign.apply(time), &sender.zone)),
-                meter_time: time.map(|time| time.octets()),
+                logged: said.content.logged(),
+                meter_ts: clock_ts.filter(|_| !said.time.is_some_and(is_invalid)),
+                clock_ts,
+                meter_time: said.time.map(|time| time.octets()),
                 received_at: arrival.at,
                 authenticated,
                 peer: arrival.peer.clone(),
@@ -236,13 +241,17 @@ impl Bench<'_> {
 }
 
 /// Where in the tables of a model to look for what a push says.
-fn sources(said: &Said, tables: &Alarms) -> Vec<Option<Source>> {
+fn sources<'a>(said: &Said, tables: &Alarms, log: impl Fn(Obis) -> Option<&'a Log>) -> Vec<Option<Source>> {
     let Some(object) = said.object else { return vec![None] };
     let itself = || vec![Some(Source::Object(object))];
+    let entry = |name: Obis, logged: u32| -> Vec<Option<Source>> {
+        let codes = log(name).map_or_else(|| vec![logged], |log| log.codes(logged));
+        codes.into_iter().map(|code| Some(Source::Event { log: name, code })).collect()
+    };
     match said.content {
-        Content::Entry(code) => vec![Some(Source::Event { log: object, code })],
+        Content::Entry(code) => entry(object, code),
         Content::Number(number) => match (log_of(object), u32::try_from(number)) {
-            (Some(log), Ok(code)) => vec![Some(Source::Event { log, code })],
+            (Some(log), Ok(code)) => entry(log, code),
             _ if number != 0
                 && (is_register(object) || tables.bits.iter().any(|bit| bit.register == object)) =>
             {
@@ -285,27 +294,9 @@ fn parts(source: Option<Source>) -> (AlarmSource, Option<Obis>, Option<u32>) {
     }
 }
 
-fn severity(severity: Severity) -> AlarmSeverity {
-    match severity {
-        Severity::Info => AlarmSeverity::Info,
-        Severity::Warning => AlarmSeverity::Warning,
-        Severity::Critical => AlarmSeverity::Critical,
-    }
-}
-
-/// The instant of a time of the meter; `None` when it has none, or says itself that it is wrong. Without a deviation it is local
-/// time of the meter's zone, the first of two that are possible.
-fn instant(time: DateTime, zone: &str) -> Option<Timestamp> {
-    let status = time.status();
-    if status != STATUS_UNSPECIFIED && status & INVALID != 0 {
-        return None;
-    }
-    if let Some(seconds) = time.unix_seconds() {
-        return Timestamp::from_second(seconds).ok();
-    }
-    let as_if_utc = Timestamp::from_second(time.local_seconds()?).ok()?;
-    let local: civil::DateTime = TimeZone::UTC.to_datetime(as_if_utc);
-    TimeZone::get(zone).ok()?.to_ambiguous_timestamp(local).compatible().ok()
+/// Whether a time says of itself that it is wrong.
+fn is_invalid(time: DateTime) -> bool {
+    time.status() != STATUS_UNSPECIFIED && time.status() & INVALID != 0
 }
 
 #[cfg(test)]
@@ -320,7 +311,7 @@ mod tests {
         let models = models::builtin().unwrap();
         let tables = &models["generic-dlms"].alarms;
         let said = Said { object: Some(obis(object)), content, time: None };
-        let meanings = sources(&said, tables).into_iter().map(|source| meaning(source, tables));
+        let meanings = sources(&said, tables, |_| None).into_iter().map(|source| meaning(source, tables));
         meanings.map(|meaning| (meaning.key.to_owned(), meaning.severity)).collect()
     }
 
@@ -347,18 +338,27 @@ mod tests {
         assert_eq!(keys("1.0.1.8.0.255", Content::Number(12_345)), unknown);
         assert_eq!(keys("0.0.97.98.0.255", Content::Number(0)), unknown);
         let said = Said { object: None, content: Content::Other, time: None };
-        assert_eq!(sources(&said, &Alarms::default()), [None]);
+        assert_eq!(sources(&said, &Alarms::default(), |_| None), [None]);
         assert_eq!(meaning(None, &Alarms::default()).key, DATA);
     }
 
     #[test]
-    fn a_time_without_deviation_is_local_and_an_invalid_one_none() {
-        let local = 1_774_872_000; // 2026-03-30T12:00:00, in the summer of Berlin
-        let at = |time| instant(time, "Europe/Berlin").map(|at| at.as_second());
-        assert_eq!(at(DateTime::from_unix(local, None, 0)), Some(local - 7200));
-        assert_eq!(at(DateTime::from_unix(local, None, STATUS_UNSPECIFIED)), Some(local - 7200));
-        assert_eq!(at(DateTime::from_unix(local, Some(-60), 0)), Some(local));
-        assert_eq!(at(DateTime::from_unix(local, Some(-60), INVALID)), None);
-        assert_eq!(at(DateTime::new([0xFF; 12])), None);
+    fn an_invalid_time_says_so_and_one_without_a_status_does_not() {
+        let said = |status| is_invalid(DateTime::from_unix(1_774_872_000, Some(-60), status));
+        assert_eq!([0, INVALID, 0x80 | INVALID, STATUS_UNSPECIFIED].map(said), [false, true, true, false]);
+    }
+
+    #[test]
+    fn a_pushed_status_word_is_as_many_alarms_as_it_has_bits() {
+        let models = models::builtin().unwrap();
+        let model = &models["mt371"];
+        let log = model.logs[0].obis;
+        let said = |word| Said { object: Some(log), content: Content::Entry(word), time: None };
+        let keys = |word| -> Vec<String> {
+            let sources = sources(&said(word), &model.alarms, |log| model.log(log));
+            sources.into_iter().map(|source| meaning(source, &model.alarms).key.to_owned()).collect()
+        };
+        assert_eq!(keys(0x00C0), ["power.up", "power.down"]);
+        assert_eq!(keys(32_785), ["tamper.terminal_cover_open"]);
     }
 }

@@ -55,6 +55,17 @@ pub(crate) enum Content {
     Other,
 }
 
+impl Content {
+    /// What stands in an entry of a log; 0 when it is not about one.
+    pub(crate) fn logged(self) -> i64 {
+        match self {
+            Self::Entry(code) => code.into(),
+            Self::Number(number) => i64::try_from(number).unwrap_or_default(),
+            Self::Other => 0,
+        }
+    }
+}
+
 /// Why a push cannot be understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Obscure {

@@ -51,6 +51,8 @@ pub struct Alarm {
     pub acknowledged_by: Option<String>,
     /// What that person wrote.
     pub note: Option<String>,
+    /// The event that it tells of.
+    pub event_id: Option<i64>,
 }
 
 /// Which alarms; what is empty or `None` does not matter.

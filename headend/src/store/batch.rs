@@ -1,7 +1,7 @@
 //! A batch: what many meters answered, in one transaction over all tables that it touches.
 //!
 //! Order inside of it: which ends are ours, marks, captures, registers, clocks, identities, tariffs, drafts of models, nodes, marks moved on, jobs, counters,
-//! leases given back, log, notifications. Whoever is told of a capture can read it, because both happen with the commit.
+//! leases given back, log, commands, events, notifications. Whoever is told of a capture can read it, because both happen with the commit.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,11 +16,10 @@ use super::digest::{Digest, interval_start};
 use super::ends::{self, End};
 use super::log::Changes;
 use super::profiles::{Advance, Mark, ProfileKey};
-use super::tally::Tally;
 use super::{Error, JOB_CHANNEL, JobKind, JobState, READING_CHANNEL, Store};
 use super::{
-    captures, commands, concentrators, counters, failed, give_back, log, model_drafts, profiles, registers,
-    tariffs,
+    captures, commands, concentrators, counters, events, failed, give_back, log, model_drafts, profiles,
+    registers, tariffs,
 };
 use crate::plan::grid_s;
 
@@ -34,6 +33,8 @@ pub struct Written {
     pub captures: Stored,
     /// Register values that are new.
     pub registers: u64,
+    /// Entries of logs.
+    pub events: events::Written,
     /// Jobs that are done.
     pub done: u64,
     /// Jobs that failed for good.
@@ -49,6 +50,7 @@ impl Written {
     pub fn add(&mut self, other: Self) {
         self.captures.add(other.captures);
         self.registers += other.registers;
+        self.events.add(other.events);
         self.done += other.done;
         self.failed += other.failed;
         self.again += other.again;
@@ -99,7 +101,7 @@ impl Store {
 
     async fn attempt(&self, owner: Uuid, digest: &Digest<'_>, trust: Trust) -> Result<Written, Error> {
         let mut transaction = self.pool.begin().await.map_err(failed("store::batch::begin"))?;
-        let (written, ends) = write_all(&mut transaction, owner, digest, trust, &self.tally).await?;
+        let (written, ends) = write_all(&mut transaction, owner, digest, trust, self).await?;
         transaction.commit().await.map_err(failed("store::batch::commit"))?;
         self.tally.committed(&digest.counts, digest.ends.keys());
         ends.iter().for_each(End::show);
@@ -121,7 +123,7 @@ async fn write_all(
     owner: Uuid,
     digest: &Digest<'_>,
     trust: Trust,
-    tally: &Tally,
+    store: &Store,
 ) -> Result<(Written, Vec<End>), Error> {
     let ends = ends::decide(connection, owner, &digest.ends).await?;
     let mut keys: BTreeSet<ProfileKey> = digest.advances.keys().copied().collect();
@@ -155,7 +157,7 @@ async fn write_all(
     }
     profiles::advance(connection, &advances).await?;
     ends::write(connection, owner, &ends, |job| {
-        tally.of(job) + digest.counts.get(&job).copied().unwrap_or(0)
+        store.tally.of(job) + digest.counts.get(&job).copied().unwrap_or(0)
     })
     .await?;
     counters::raise(connection, &digest.counters).await?;
@@ -167,6 +169,11 @@ async fn write_all(
     commands::ends::advance(connection, &digest.progress).await?;
     let commanded: Vec<_> = ends.iter().filter_map(|end| end.command.clone()).collect();
     commands::ends::write(connection, &commanded).await?;
+    // The same goes for events.
+    written.events = events::write(connection, &store.cim, &digest.events).await?.0;
+    written.events.losses = events::insert_losses(connection, &digest.losses).await?;
+    let logged: BTreeSet<MeterId> = digest.events.iter().map(|event| event.meter).collect();
+    events::link_alarms(connection, &logged.into_iter().collect::<Vec<_>>()).await?;
     notify(connection, &changes, &ends).await?;
     Ok((written, ends))
 }

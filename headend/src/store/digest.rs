@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use collectors::{Captures, Covered, Event, Failure, Finding, JobId, Layout, MeterId, Report};
+use collectors::{
+    Captures, Covered, Event, Failure, Finding, JobId, Layout, LogEntries, LogRead, MeterId, Report,
+};
 use jiff::{SignedDuration, Timestamp};
 
+use super::AlarmSeverity;
 use super::captures::{Row, SLOTS};
 use super::concentrators::Listed;
+use super::events::{Loss, NewEvent, UNKNOWN, Way};
 use super::model_drafts::Draft;
 use super::profiles::{Advance, ProfileKey, Range};
 use super::registers::{Clock, Identity, Register};
@@ -35,7 +39,11 @@ pub(super) struct Digest<'a> {
     pub(super) findings: Vec<(JobId, &'a Finding)>,
     /// How far commands have come, in steps done and steps there are.
     pub(super) progress: BTreeMap<JobId, (u32, u32)>,
-    /// Captures and register values of each job.
+    /// Entries of logs.
+    pub(super) events: Vec<NewEvent>,
+    /// Where entries of logs may be lost.
+    pub(super) losses: Vec<Loss>,
+    /// Captures, register values and entries of logs of each job.
     pub(super) counts: BTreeMap<JobId, i64>,
     /// How jobs ended, with their meter.
     pub(super) ends: BTreeMap<JobId, (MeterId, &'a Result<Covered, Failure>)>,
@@ -91,6 +99,15 @@ impl<'a> Digest<'a> {
                     self.captures(meter, job, id, captures);
                 }
             }
+            Event::Logged(logged) => {
+                *self.counts.entry(job).or_default() += logged.entries.len() as i64;
+                self.events.extend(entries(meter, job, logged));
+            }
+            Event::LogRead(LogRead { log, last, loss }) => {
+                let advance = self.advances.entry((meter, *log)).or_default();
+                advance.last_ts = advance.last_ts.max(*last);
+                self.losses.extend(loss.map(|loss| (meter, job, *log, loss)));
+            }
             Event::Found(finding) => self.findings.push((job, finding)),
             Event::Progress { done, total } => {
                 self.progress.insert(job, (*done, *total));
@@ -138,6 +155,25 @@ impl<'a> Digest<'a> {
         advance.last_ts = advance.last_ts.max(captures.at.iter().max().copied());
         advance.covered.extend(intervals(&captures.at, captures.layout.period_s));
     }
+}
+
+/// Entries of a log as events.
+fn entries(meter: MeterId, job: JobId, logged: &LogEntries) -> impl Iterator<Item = NewEvent> {
+    logged.entries.iter().map(move |entry| {
+        let meaning = entry.meaning.as_ref();
+        NewEvent {
+            meter,
+            log: logged.log,
+            code: entry.code,
+            logged: entry.logged,
+            at: entry.at,
+            time: entry.time.octets(),
+            key: meaning.map_or(UNKNOWN, |meaning| &meaning.key).to_owned(),
+            severity: meaning.map_or(AlarmSeverity::Info, |meaning| meaning.severity.into()),
+            phase: meaning.and_then(|meaning| meaning.phase),
+            way: Way::Polled { job },
+        }
+    })
 }
 
 /// What captures cover: the interval that ends with each, joined where they follow each other.

@@ -2,7 +2,7 @@
 //!
 //! One file for each family of tables: [`meters`], [`jobs`] (leases) and [`job_list`] (orders), [`planned`] (what the planner
 //! looks at), [`counters`], [`layouts`], [`captures`], [`profiles`] (high-water marks and coverage), [`registers`],
-//! [`readings`], [`commands`], [`firmware`] (images), [`pushes`] (on their way in), [`callers`] (who is connected), [`alarms`] and the [`audit`]. [`batch`] puts what meters answered into
+//! [`readings`], [`commands`], [`firmware`] (images), [`pushes`] (on their way in), [`callers`] (who is connected), [`alarms`], [`events`] and the [`audit`]. [`batch`] puts what meters answered into
 //! one transaction over several of them. Each statement starts with the name of its function, so that the server's log can be read.
 
 pub mod alarms;
@@ -16,6 +16,7 @@ pub mod counters;
 mod digest;
 mod ends;
 mod error;
+pub mod events;
 pub mod firmware;
 mod give_back;
 pub mod job_list;
@@ -43,6 +44,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use models::CimCodes;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tracing::warn;
@@ -54,7 +56,8 @@ use tally::Tally;
 pub use error::Error;
 pub(crate) use error::failed;
 pub use words::{
-    AlarmSeverity, AlarmSource, CommandKind, CommandState, JobKind, JobState, Policy, PushFate, Security,
+    AlarmSeverity, AlarmSource, CommandKind, CommandState, EventLossCause, JobKind, JobState, Policy,
+    PushFate, Security,
 };
 
 /// How often a transaction is tried that others or the network disturbed.
@@ -79,6 +82,9 @@ pub const COMMAND_CHANNEL: &str = "command";
 /// Channel that tells of new alarms, without saying which.
 pub const ALARM_CHANNEL: &str = "alarm";
 
+/// Channel that tells of new events, without saying which.
+pub const EVENT_CHANNEL: &str = "event";
+
 /// Channel that tells of readings: the payload is the id of a meter with new ones.
 pub const READING_CHANNEL: &str = "reading";
 
@@ -88,6 +94,7 @@ pub struct Store {
     pool: PgPool,
     layouts: Arc<Layouts>,
     tally: Arc<Tally>,
+    cim: Arc<CimCodes>,
     /// Months whose partition is known to exist. There are at most as many as the calendar of a meter has.
     months: Arc<Mutex<BTreeSet<i32>>>,
 }
@@ -102,7 +109,19 @@ impl Store {
             .max_connections(max_connections)
             .acquire_timeout(ACQUIRE_LIMIT)
             .connect_lazy_with(options);
-        Self { pool, layouts: Arc::default(), tally: Arc::default(), months: Arc::default() }
+        Self {
+            pool,
+            layouts: Arc::default(),
+            tally: Arc::default(),
+            cim: Arc::default(),
+            months: Arc::default(),
+        }
+    }
+
+    /// The same store, that writes these codes beside the keys of events; without them it writes none.
+    #[must_use]
+    pub fn with_cim(self, cim: CimCodes) -> Self {
+        Self { cim: Arc::new(cim), ..self }
     }
 
     /// The connections, for the files of this module and for tests.

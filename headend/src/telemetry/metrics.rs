@@ -15,6 +15,7 @@ use tonic::Code;
 
 use crate::store::batch::Written;
 use crate::store::commands::OpenCommands;
+use crate::store::events;
 use crate::store::job_list::Waiting;
 use crate::store::pushes::Tally;
 use crate::store::{self, JobKind, JobState, PushFate};
@@ -47,6 +48,9 @@ struct Metrics {
     groups_halved: Counter<u64>,
     captures: Counter<u64>,
     registers: Counter<u64>,
+    events: Counter<u64>,
+    events_unknown: Counter<u64>,
+    event_losses: Counter<u64>,
     batch_duration: Histogram<f64>,
     batch_reports: Histogram<u64>,
     store_errors: Counter<u64>,
@@ -86,6 +90,15 @@ impl Metrics {
             ),
             captures: counter("headend.captures.stored", "Captures of profiles that were stored."),
             registers: counter("headend.registers.stored", "Values of registers that were stored."),
+            events: counter(
+                "headend.events",
+                "Events of logs that were heard of, and whether they were new.",
+            ),
+            events_unknown: counter(
+                "headend.events.unknown",
+                "New events whose code the tables of the model do not have.",
+            ),
+            event_losses: counter("headend.event.losses", "Logs of which entries may be lost."),
             batch_duration: seconds("headend.batch.duration", "Time to store a batch, attempts included."),
             batch_reports: meter
                 .u64_histogram("headend.batch.reports")
@@ -114,6 +127,10 @@ pub(super) fn read_by(provider: SdkMeterProvider) {
         METRICS.pushes.add(0, &[KeyValue::new("fate", fate.word())]);
     }
     METRICS.registers.add(0, &[]);
+    METRICS.event_losses.add(0, &[]);
+    for way in ["polled", "pushed"] {
+        events_stored(way, &events::Written::default());
+    }
     METRICS.meters_leased.record(0, &[]);
     METRICS.groups_slowed.record(0, &[]);
     METRICS.groups_halved.add(0, &[]);
@@ -188,8 +205,19 @@ pub fn batch_stored(reports: usize, written: &Written, took: Duration) {
         METRICS.captures.add(count, &[KeyValue::new("outcome", outcome)]);
     }
     METRICS.registers.add(written.registers, &[]);
+    events_stored("polled", &written.events);
+    METRICS.event_losses.add(written.events.losses, &[]);
     METRICS.batch_reports.record(reports as u64, &[]);
     METRICS.batch_duration.record(took.as_secs_f64(), &[]);
+}
+
+/// Events were heard of in this way.
+pub fn events_stored(way: &'static str, written: &events::Written) {
+    let way = KeyValue::new("way", way);
+    for (outcome, count) in [("new", written.new), ("joined", written.joined), ("known", written.known)] {
+        METRICS.events.add(count, &[way.clone(), KeyValue::new("outcome", outcome)]);
+    }
+    METRICS.events_unknown.add(written.unknown, &[way]);
 }
 
 /// A statement or transaction failed.

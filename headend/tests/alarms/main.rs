@@ -13,6 +13,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod crash;
+mod events;
 mod follow;
 mod forms;
 mod hearing;

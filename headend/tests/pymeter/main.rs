@@ -17,6 +17,7 @@ mod alarms;
 mod bad_input;
 mod buses;
 mod discover;
+mod events;
 mod firmware;
 mod hdlc;
 mod head;

@@ -68,8 +68,7 @@ impl Survey {
         model.firmware = self.firmware(known);
         model.tariff = self.tariff(known, notes);
         model.registers = self.registers();
-        let logs: Vec<String> =
-            self.of_class(PROFILE).filter(|obis| is_log(*obis)).map(|obis| obis.to_string()).collect();
+        let logs: Vec<String> = self.logs().iter().map(Obis::to_string).collect();
         if !logs.is_empty() {
             notes.push(format!("Logs, whose codes belong into [alarms]: {}.", logs.join(", ")));
         }
@@ -79,6 +78,11 @@ impl Survey {
     /// Profiles other than logs, in the order of their names.
     pub(super) fn profiles(&self) -> Vec<Obis> {
         self.of_class(PROFILE).filter(|obis| !is_log(*obis)).collect()
+    }
+
+    /// Logs of events, in the order of their names.
+    pub(super) fn logs(&self) -> Vec<Obis> {
+        self.of_class(PROFILE).filter(|obis| is_log(*obis)).collect()
     }
 
     /// Data objects that may hold the serial number, the likeliest first.

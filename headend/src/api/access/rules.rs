@@ -46,6 +46,7 @@ const RULES: &[Service] = &[
             ("ListQuarantine", View),
         ],
     ),
+    ("ami.v1.EventsService", &[("WatchEvents", View), ("ListEvents", View), ("ListEventLosses", View)]),
     (
         "ami.v1.DiagnosticsService",
         &[

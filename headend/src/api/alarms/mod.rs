@@ -7,9 +7,9 @@ mod tail;
 use std::sync::Arc;
 
 use ami_proto::v1::{
-    AcknowledgeAlarmsRequest, AcknowledgeAlarmsResponse, AlarmSeverity, ListAlarmsRequest,
-    ListAlarmsResponse, ListQuarantineRequest, ListQuarantineResponse, PushCount, PushFate,
-    SubscribeAlarmsRequest, SubscribeAlarmsResponse, alarms_service_server::AlarmsService,
+    AcknowledgeAlarmsRequest, AcknowledgeAlarmsResponse, ListAlarmsRequest, ListAlarmsResponse,
+    ListQuarantineRequest, ListQuarantineResponse, PushCount, PushFate, SubscribeAlarmsRequest,
+    SubscribeAlarmsResponse, alarms_service_server::AlarmsService,
 };
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -26,10 +26,6 @@ pub(super) use tail::Tail;
 
 /// Meters in a filter, and alarms that are acknowledged at once, at most.
 const MAX_LIST: usize = 1_000;
-/// Keys in a filter at most.
-const MAX_KEYS: usize = 64;
-/// The longest key.
-const MAX_KEY: usize = 64;
 /// Reasons in a filter at most: each once.
 const MAX_REASONS: usize = 16;
 /// Characters of a note at most.
@@ -55,22 +51,8 @@ impl Alarms {
     /// The part of a filter that following and listing share.
     async fn filter(&self, serials: &[String], keys: &[String], least: i32) -> Result<AlarmFilter, Refusal> {
         let meters = known::meters(&self.store, serials, MAX_LIST).await?;
-        check::list("keys", keys, MAX_KEYS)?;
-        if keys.iter().any(|key| key.is_empty() || key.len() > MAX_KEY) {
-            return Err(Refusal::field(
-                "keys",
-                "keys as in Alarm.key are expected, for example power.last_gasp",
-            ));
-        }
-        let least = match AlarmSeverity::try_from(least) {
-            Ok(AlarmSeverity::Unspecified) => None,
-            Ok(AlarmSeverity::Info) => Some(store::AlarmSeverity::Info),
-            Ok(AlarmSeverity::Warning) => Some(store::AlarmSeverity::Warning),
-            Ok(AlarmSeverity::Critical) => Some(store::AlarmSeverity::Critical),
-            Err(_) => {
-                return Err(Refusal::field("min_severity", "a severity of ami.v1.AlarmSeverity is expected"));
-            }
-        };
+        check::keys(keys)?;
+        let least = check::least_severity(least)?;
         Ok(AlarmFilter {
             meters: Some(meters).filter(|_| !serials.is_empty()),
             keys: Some(keys.to_vec()).filter(|keys| !keys.is_empty()),
@@ -95,7 +77,7 @@ impl Alarms {
             ..self.filter(&question.meter_serials, &question.keys, question.min_severity).await?
         };
         let mut alarms = self.store.list_alarms(&filter, before, i64::from(limit) + 1).await?;
-        let next = next(fingerprint, &mut alarms, limit, |alarm| alarm.id);
+        let next = token::next_page(fingerprint, &mut alarms, limit, |alarm| alarm.id);
         let alarms = alarms.into_iter().map(convert::alarm).collect::<Result<_, _>>()?;
         Ok(ListAlarmsResponse { alarms, next_page_token: next })
     }
@@ -135,7 +117,7 @@ impl Alarms {
         let reasons =
             question.reasons.iter().map(|reason| stored_fate(*reason)).collect::<Result<Vec<_>, _>>()?;
         let mut pushes = self.store.list_quarantine(&reasons, before, i64::from(limit) + 1).await?;
-        let next = next(fingerprint, &mut pushes, limit, |push| push.id);
+        let next = token::next_page(fingerprint, &mut pushes, limit, |push| push.id);
         let counts = self.store.push_tally().await?.into_iter();
         let counts = counts.map(|(fate, pushes)| PushCount { fate: convert::fate(fate).into(), pushes });
         Ok(ListQuarantineResponse {
@@ -150,14 +132,6 @@ impl Alarms {
 fn target(request: &AcknowledgeAlarmsRequest) -> String {
     let ids = request.ids.iter().take(MAX_LIST).map(i64::to_string).collect::<Vec<_>>();
     format!("alarms {}", ids.join(" "))
-}
-
-/// Cuts a page, of which one row too many was read, and returns the token of the next one; empty on the last.
-fn next<T>(fingerprint: u64, rows: &mut Vec<T>, limit: u32, id: impl Fn(&T) -> i64) -> String {
-    let more = rows.len() as u64 > u64::from(limit);
-    rows.truncate(limit as usize);
-    let last = rows.last().filter(|_| more);
-    last.map(|last| token::encode(fingerprint, &id(last).to_be_bytes())).unwrap_or_default()
 }
 
 /// A fate that leads to the quarantine.

@@ -71,16 +71,16 @@ impl Readings {
         })
     }
 
-    /// The logical name of a profile that the meter's model has.
+    /// The logical name of a profile, or a log, that the meter's model has.
     fn profile(&self, meter: &Meter, target: &ProfileTarget) -> Result<Obis, Refusal> {
-        let profiles =
-            self.models.get(&meter.model).map(|model| model.profiles.as_slice()).unwrap_or_default();
+        let named: Vec<(&str, Obis)> = self.models.get(&meter.model).map_or_else(Vec::new, |model| {
+            let profiles = model.profiles.iter().map(|profile| (profile.name.as_str(), profile.obis));
+            profiles.chain(model.logs.iter().map(|log| (log.name.as_str(), log.obis))).collect()
+        });
         let asked = target.profile.parse::<Obis>().ok();
-        let found =
-            profiles.iter().find(|profile| profile.name == target.profile || Some(profile.obis) == asked);
-        found.map(|profile| profile.obis).ok_or_else(|| {
-            let known: Vec<_> =
-                profiles.iter().map(|profile| format!("{} ({})", profile.name, profile.obis)).collect();
+        let found = named.iter().find(|(name, obis)| *name == target.profile || Some(*obis) == asked);
+        found.map(|(_, obis)| *obis).ok_or_else(|| {
+            let known: Vec<_> = named.iter().map(|(name, obis)| format!("{name} ({obis})")).collect();
             Refusal::field("profile.profile", format!("the meter's model has {}", known.join(", ")))
         })
     }

@@ -8,9 +8,11 @@ mod senders;
 mod write;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use dlms::security::ReplayWindow;
 use jiff::Timestamp;
+use models::CimCodes;
 use sqlx::PgTransaction;
 
 use super::{AlarmSeverity, AlarmSource, Error, PushFate, Store, failed};
@@ -35,7 +37,11 @@ pub struct NewAlarm {
     pub obis: Option<[u8; 6]>,
     /// Code in the log, or number of the bit.
     pub code: Option<u32>,
-    /// When it happened, by the meter's clock.
+    /// What stands in the entry of the log: the code, or the whole status word.
+    pub logged: i64,
+    /// When it happened, by the meter's clock, whether that is right or not.
+    pub clock_ts: Option<Timestamp>,
+    /// The same when the clock is right.
     pub meter_ts: Option<Timestamp>,
     /// The same as the meter sent it.
     pub meter_time: Option<[u8; 12]>,
@@ -83,6 +89,7 @@ pub struct Verdict {
 #[derive(Debug)]
 pub struct Recording {
     transaction: PgTransaction<'static>,
+    cim: Arc<CimCodes>,
 }
 
 impl Store {
@@ -96,6 +103,6 @@ impl Store {
             .execute(&mut *transaction)
             .await
             .map_err(failed("store::pushes::begin"))?;
-        Ok(Recording { transaction })
+        Ok(Recording { transaction, cim: Arc::clone(&self.cim) })
     }
 }

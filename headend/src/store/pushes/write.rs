@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use dlms::Obis;
 use dlms::security::ReplayWindow;
 use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx as _};
+use models::CimCodes;
 use sqlx::PgConnection;
 
-use super::super::{ALARM_CHANNEL, Error, PushFate, failed};
+use super::super::events::{self, NewEvent, Way};
+use super::super::{ALARM_CHANNEL, AlarmSource, Error, PushFate, failed};
 use super::{NewAlarm, Quarantined, Recording, Verdict};
+use crate::telemetry::metrics;
 
 /// How much the quarantine keeps; the oldest entries make room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +33,8 @@ impl Recording {
     /// Every [`Error`]; nothing was kept then, unless the answer to the commit was lost.
     pub async fn keep(mut self, verdict: &Verdict, kept: Kept) -> Result<Tally, Error> {
         let connection: &mut PgConnection = &mut self.transaction;
-        let (stored, repeated) = insert_alarms(connection, &verdict.alarms).await?;
+        let (heard, numbers) = write_events(connection, &self.cim, &verdict.alarms).await?;
+        let (stored, repeated) = insert_alarms(connection, &verdict.alarms, &numbers).await?;
         use_counters(connection, &verdict.counters).await?;
         let evicted = quarantine(connection, &verdict.quarantined, kept).await?;
         let mut tally = verdict.tally.clone();
@@ -48,13 +53,46 @@ impl Recording {
                 .map_err(failed("store::pushes::notify"))?;
         }
         self.transaction.commit().await.map_err(failed("store::pushes::commit"))?;
+        metrics::events_stored("pushed", &heard);
         Ok(tally)
     }
+}
+
+/// Writes the events that alarms tell of, which are those with a code of a log and a time. Returns their numbers by the places of the alarms.
+async fn write_events(
+    connection: &mut PgConnection,
+    cim: &CimCodes,
+    alarms: &[NewAlarm],
+) -> Result<(events::Written, BTreeMap<usize, i64>), Error> {
+    let (places, told): (Vec<usize>, Vec<NewEvent>) =
+        alarms.iter().enumerate().filter_map(|(place, alarm)| Some((place, event(alarm)?))).unzip();
+    let (written, numbers) = events::write(connection, cim, &told).await?;
+    Ok((written, places.into_iter().zip(numbers).collect()))
+}
+
+/// The event that an alarm tells of.
+fn event(alarm: &NewAlarm) -> Option<NewEvent> {
+    if alarm.source != AlarmSource::Event {
+        return None;
+    }
+    Some(NewEvent {
+        meter: alarm.meter,
+        log: Obis::new(alarm.obis?),
+        code: alarm.code?.into(),
+        logged: alarm.logged,
+        at: alarm.clock_ts,
+        time: alarm.meter_time?,
+        key: alarm.key.clone(),
+        severity: alarm.severity,
+        phase: alarm.phase,
+        way: Way::Pushed { at: alarm.received_at, authenticated: alarm.authenticated },
+    })
 }
 
 /// An alarm, and how often and when it was repeated within the batch.
 struct Merged<'a> {
     alarm: &'a NewAlarm,
+    event: Option<i64>,
     repetitions: i32,
     last: jiff::Timestamp,
 }
@@ -74,10 +112,10 @@ fn sameness(alarm: &NewAlarm) -> Sameness<'_> {
     (meter, &alarm.key, alarm.source as u8, obis, code, authenticated, meter_time, said)
 }
 
-fn merge(alarms: &[NewAlarm]) -> Vec<Merged<'_>> {
+fn merge<'a>(alarms: &'a [NewAlarm], events: &BTreeMap<usize, i64>) -> Vec<Merged<'a>> {
     let mut places: BTreeMap<Sameness<'_>, usize> = BTreeMap::new();
     let mut merged: Vec<Merged<'_>> = Vec::new();
-    for alarm in alarms {
+    for (place, alarm) in alarms.iter().enumerate() {
         match places.get(&sameness(alarm)) {
             Some(&place) => {
                 merged[place].repetitions += 1;
@@ -85,7 +123,8 @@ fn merge(alarms: &[NewAlarm]) -> Vec<Merged<'_>> {
             }
             None => {
                 places.insert(sameness(alarm), merged.len());
-                merged.push(Merged { alarm, repetitions: 0, last: alarm.received_at });
+                let event = events.get(&place).copied();
+                merged.push(Merged { alarm, event, repetitions: 0, last: alarm.received_at });
             }
         }
     }
@@ -94,20 +133,25 @@ fn merge(alarms: &[NewAlarm]) -> Vec<Merged<'_>> {
 
 /// Stores alarms; one that was stored within the last ten minutes is counted there instead. Returns how many are new, and
 /// how many pushes were repetitions.
-async fn insert_alarms(connection: &mut PgConnection, alarms: &[NewAlarm]) -> Result<(u64, u64), Error> {
+async fn insert_alarms(
+    connection: &mut PgConnection,
+    alarms: &[NewAlarm],
+    events: &BTreeMap<usize, i64>,
+) -> Result<(u64, u64), Error> {
     if alarms.is_empty() {
         return Ok((0, 0));
     }
-    let merged = merge(alarms);
+    let merged = merge(alarms, events);
     let query = sqlx::query_scalar::<_, i64>(
         "/* store::pushes::insert_alarms */
          WITH new AS (
              SELECT * FROM unnest($1::int4[], $2::text[], $3::text[], $4::int2[], $5::text[], $6::bytea[], $7::int8[],
                  $8::timestamptz[], $9::bytea[], $10::timestamptz[], $11::bool[], $12::text[], $13::bytea[], $14::int4[],
-                 $15::timestamptz[]) WITH ORDINALITY AS n (meter_id, key, severity, phase, source, obis, code, meter_ts,
-                 meter_time, received_at, authenticated, peer, raw, repetitions, repeated_at, place)),
+                 $15::timestamptz[], $16::int8[]) WITH ORDINALITY AS n (meter_id, key, severity, phase, source, obis, code, meter_ts,
+                 meter_time, received_at, authenticated, peer, raw, repetitions, repeated_at, event_id, place)),
          known AS (
-             UPDATE alarm a SET repetitions = a.repetitions + n.repetitions + 1, repeated_at = n.repeated_at
+             UPDATE alarm a SET repetitions = a.repetitions + n.repetitions + 1, repeated_at = n.repeated_at,
+                 event_id = coalesce(a.event_id, n.event_id)
              FROM new n
              WHERE a.meter_id = n.meter_id AND a.received_at > n.received_at - interval '10 minutes'
                  AND a.key = n.key AND a.source = n.source::alarm_source AND a.authenticated = n.authenticated
@@ -117,9 +161,9 @@ async fn insert_alarms(connection: &mut PgConnection, alarms: &[NewAlarm]) -> Re
              RETURNING n.place),
          made AS (
              INSERT INTO alarm (meter_id, key, severity, phase, source, obis, code, meter_ts, meter_time, received_at,
-                 authenticated, peer, raw, repetitions, repeated_at)
+                 authenticated, peer, raw, repetitions, repeated_at, event_id)
              SELECT meter_id, key, severity::alarm_severity, phase, source::alarm_source, obis, code, meter_ts, meter_time,
-                 received_at, authenticated, peer, raw, repetitions, CASE WHEN repetitions > 0 THEN repeated_at END
+                 received_at, authenticated, peer, raw, repetitions, CASE WHEN repetitions > 0 THEN repeated_at END, event_id
              FROM new WHERE place NOT IN (SELECT place FROM known) ORDER BY place RETURNING id)
          SELECT count(*) FROM made",
     );
@@ -142,6 +186,7 @@ async fn insert_alarms(connection: &mut PgConnection, alarms: &[NewAlarm]) -> Re
         .bind(column(&merged, |alarm| alarm.raw.as_slice()))
         .bind(merged.iter().map(|merged| merged.repetitions).collect::<Vec<_>>())
         .bind(merged.iter().map(|merged| merged.last.to_sqlx()).collect::<Vec<SqlTimestamp>>())
+        .bind(merged.iter().map(|merged| merged.event).collect::<Vec<_>>())
         .fetch_one(connection)
         .await
         .map_err(failed("store::pushes::insert_alarms"))?;

@@ -52,6 +52,16 @@ pub enum PushFate {
     Evicted,
 }
 
+impl From<models::Severity> for AlarmSeverity {
+    fn from(severity: models::Severity) -> Self {
+        match severity {
+            models::Severity::Info => Self::Info,
+            models::Severity::Warning => Self::Warning,
+            models::Severity::Critical => Self::Critical,
+        }
+    }
+}
+
 impl AlarmSeverity {
     /// The word in the schema.
     pub const fn word(self) -> &'static str {

@@ -1,0 +1,172 @@
+use std::sync::Arc;
+
+use dlms::{
+    DateTime,
+    profile::{Column, Rows},
+};
+use jiff::{Timestamp, tz::TimeZone};
+use models::{Log, Model, Source};
+
+use super::read_profile::{self, Sink, Taken};
+use crate::{
+    Event, Failure, Layout, LogEntries, LogEntry, LogLoss, LogLossCause, LogMeaning, LogRange, LogRead,
+    Reason,
+    diagnosis::Setback,
+    time::{self, is_invalid},
+    turn::Turn,
+};
+
+/// Reads the entries of a log and returns the range covered; none when the meter has no such log.
+pub(super) async fn run(
+    turn: &mut Turn<'_>,
+    wanted: &LogRange,
+) -> Result<Option<(Timestamp, Timestamp)>, Setback> {
+    let model = Arc::clone(&turn.station().model);
+    let obis = wanted.range.obis;
+    let Some(log) = model.log(obis) else {
+        let detail = format!("Model {} names no log {obis}: choose one that it names.", model.name);
+        return Err(Setback::Final(Failure::new(Reason::Unsupported, detail)));
+    };
+    let zone = turn.station().zone.clone();
+    let mut book =
+        Book { model: &model, log, zone, wanted, rows: 0, last: None, next: None, mark_is_there: false };
+    match read_profile::read(turn, &wanted.range, &mut book).await {
+        Ok(range) => {
+            turn.report(Event::LogRead(book.close())).await?;
+            Ok(Some(range))
+        }
+        // A log that was there before is missed.
+        Err(setback) if setback.is_undefined() && wanted.range.layout.is_none() => {
+            tracing::debug!(log = %obis, "the meter has no such log");
+            Ok(None)
+        }
+        Err(setback) => Err(setback),
+    }
+}
+
+/// What is read of a log, and what shows of it whether entries were lost.
+struct Book<'a> {
+    model: &'a Model,
+    log: &'a Log,
+    zone: TimeZone,
+    wanted: &'a LogRange,
+    /// Entries so far.
+    rows: u32,
+    /// The latest one with a time that can be believed.
+    last: Option<Timestamp>,
+    /// The earliest one behind the mark.
+    next: Option<Timestamp>,
+    mark_is_there: bool,
+}
+
+impl Sink for Book<'_> {
+    /// Only clock and code are wanted: other columns may hold what no capture can, such as texts.
+    fn fit(&mut self, mut layout: Layout) -> Result<Layout, Setback> {
+        let Some(place) = self.code_column(&layout) else {
+            let detail =
+                format!("Log {} has no column with codes; name one in the model (`code`).", layout.obis);
+            return Err(Setback::Final(Failure::new(Reason::Unsupported, detail)));
+        };
+        for (_, column) in layout.columns.iter_mut().enumerate().filter(|(other, _)| *other != place) {
+            if column.column != Column::Clock {
+                column.column = Column::Ignored;
+            }
+        }
+        Ok(layout)
+    }
+
+    /// The time of an entry depends on no other one: whenever it is read, it is the same.
+    fn restart(&mut self, _after: Timestamp) {}
+
+    fn take(
+        &mut self,
+        _layout: &Arc<Layout>,
+        rows: &Rows,
+        _part: (Timestamp, Timestamp),
+    ) -> Result<Taken, Setback> {
+        let mut entries = Vec::with_capacity(rows.len());
+        let mut times = Vec::with_capacity(rows.len());
+        for (index, clock) in rows.clocks.iter().enumerate() {
+            let time = clock.unwrap_or(DateTime::new([0xFF; 12]));
+            let at = time::instant(&time, &self.zone, self.model.quirks.deviation_sign);
+            self.note(at, &time);
+            times.extend(at);
+            let value = if rows.width > 0 { rows.values[index * rows.width] } else { None };
+            match value.or(rows.statuses[index].map(i64::from)) {
+                Some(logged) => entries.extend(self.entries(at, time, logged)),
+                None => tracing::warn!(log = %self.log.obis, "an entry without a code was left out"),
+            }
+        }
+        let log = self.log.obis;
+        Ok(Taken {
+            event: (!entries.is_empty()).then_some(Event::Logged(LogEntries { log, entries })),
+            // More of the same second may follow, so it is asked for again.
+            next: times.last().copied().filter(|_| times.is_sorted()),
+        })
+    }
+}
+
+impl Book<'_> {
+    /// The place of the column with the code.
+    fn code_column(&self, layout: &Layout) -> Option<usize> {
+        let columns = &layout.columns;
+        let first = |of: Column| columns.iter().position(|column| column.column == of);
+        if let Some(code) = self.log.code {
+            let named = |column: &crate::LayoutColumn| {
+                column.capture.instance == code && matches!(column.column, Column::Value | Column::Status)
+            };
+            return columns.iter().position(named);
+        }
+        let is_event_code = |column: &crate::LayoutColumn| {
+            column.column == Column::Value && column.capture.instance.octets()[2..4] == [96, 11]
+        };
+        columns
+            .iter()
+            .position(is_event_code)
+            .or_else(|| first(Column::Value))
+            .or_else(|| first(Column::Status))
+    }
+
+    /// Notes when an entry was made.
+    fn note(&mut self, at: Option<Timestamp>, time: &DateTime) {
+        self.rows = self.rows.saturating_add(1);
+        let Some(at) = at.filter(|at| *at <= self.wanted.range.to) else { return };
+        if !is_invalid(time) {
+            self.last = self.last.max(Some(at));
+        }
+        match self.wanted.mark {
+            Some(mark) if at == mark => self.mark_is_there = true,
+            Some(mark) if at > mark => self.next = self.next.map_or(Some(at), |next| Some(next.min(at))),
+            _ => {}
+        }
+    }
+
+    /// What an entry stands for.
+    fn entries(&self, at: Option<Timestamp>, time: DateTime, logged: i64) -> impl Iterator<Item = LogEntry> {
+        let codes = match u32::try_from(logged) {
+            Ok(code) => self.log.codes(code).into_iter().map(i64::from).collect(),
+            Err(_) => vec![logged],
+        };
+        codes.into_iter().map(move |code| LogEntry { at, time, code, logged, meaning: self.meaning(code) })
+    }
+
+    fn meaning(&self, code: i64) -> Option<LogMeaning> {
+        let source = Source::Event { log: self.log.obis, code: u32::try_from(code).ok()? };
+        let meaning = self.model.alarms.meaning(source)?;
+        Some(LogMeaning { key: meaning.key.to_owned(), severity: meaning.severity, phase: meaning.phase })
+    }
+
+    /// What there is to say at the end of the log.
+    fn close(&self) -> LogRead {
+        let range = &self.wanted.range;
+        let missed =
+            self.wanted.mark.filter(|mark| (range.from..=range.to).contains(mark) && !self.mark_is_there);
+        let loss = missed.map(|after| LogLoss {
+            after,
+            until: self.next,
+            entries: self.rows,
+            cause: if self.rows >= self.log.depth { LogLossCause::Overflow } else { LogLossCause::Cleared },
+        });
+        LogRead { log: self.log.obis, last: self.last.max(self.wanted.mark), loss }
+    }
+}

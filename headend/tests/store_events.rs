@@ -1,0 +1,133 @@
+//! Events in the store: each once, however often and in whatever way it is heard of. What counts as failure: an event that is lost, stored twice,
+//! or stored as something else than the meter said.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests stand outside the test functions")]
+
+mod common;
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use collectors::{
+    Event, JobId, LogEntries, LogEntry, LogLoss, LogLossCause, LogMeaning, LogRead, MeterId, Report,
+};
+use common::{Database, at};
+use dlms::{DateTime, Obis};
+use models::{CimCodes, Severity};
+use proptest::prelude::*;
+use uuid::Uuid;
+
+static JOB: AtomicI64 = AtomicI64::new(1);
+
+const NOON: i64 = 1_774_872_000;
+
+fn fraud() -> Obis {
+    "0.0.99.98.1.255".parse().unwrap()
+}
+
+/// An entry so many seconds after noon of 2026-03-30.
+fn entry(second: i64, code: i64, key: Option<&str>) -> LogEntry {
+    let meaning = key.map(|key| LogMeaning { key: key.into(), severity: Severity::Critical, phase: Some(2) });
+    let time = DateTime::from_unix(NOON + second, Some(-120), 0x80);
+    LogEntry { at: jiff::Timestamp::from_second(NOON + second).ok(), time, code, logged: code, meaning }
+}
+
+/// Writes what a read of the fraud log brought.
+async fn polled(database: &Database, meter: MeterId, entries: &[LogEntry], loss: Option<LogLoss>) -> JobId {
+    let job = JOB.fetch_add(1, Ordering::Relaxed);
+    let last = entries.iter().filter_map(|entry| entry.at).max();
+    let events = [
+        Event::Logged(LogEntries { log: fraud(), entries: entries.to_vec() }),
+        Event::LogRead(LogRead { log: fraud(), last, loss }),
+    ];
+    let reports: Vec<_> = events.into_iter().map(|event| Report { job, meter, event }).collect();
+    let store = database.store.clone().with_cim(CimCodes::builtin().unwrap());
+    store.write(Uuid::new_v4(), &reports).await.unwrap();
+    job
+}
+
+const SHOWN: &str = "SELECT obis_text(log), code, extract(epoch FROM meter_ts)::int8 - 1774872000, key, severity, phase, cim, \
+                     clock_status, encode(meter_time, 'hex'), authenticated, pushed_at IS NOT NULL, polled_at IS NOT NULL, job_id FROM event ORDER BY id";
+
+#[tokio::test]
+async fn x_06_an_entry_is_one_event_and_a_second_read_changes_nothing() {
+    let database = Database::new().await;
+    let meter = database.meter("1");
+    let known = entry(0, 2, Some("power.up"));
+    let unknown = entry(60, 4711, None);
+    let mut timeless = entry(0, 3, None);
+    (timeless.at, timeless.time) = (None, DateTime::new([0xFF; 12]));
+    let entries = [unknown, known, timeless];
+    let job = polled(&database, meter, &entries, None).await;
+    let shown = database.sql(SHOWN);
+    let expected = [
+        format!("0.0.99.98.1.255|3||unknown|info|||255|ffffffffffffffffffffffff|t|f|t|{job}"),
+        format!(
+            "0.0.99.98.1.255|2|0|power.up|critical|2|3.26.0.216|128|07ea031e010e000000ff8880|t|f|t|{job}"
+        ),
+        format!("0.0.99.98.1.255|4711|60|unknown|info|||128|07ea031e010e010000ff8880|t|f|t|{job}"),
+    ];
+    assert_eq!(shown.lines().collect::<Vec<_>>(), expected, "in the order of the meter's clock");
+    let twice = [&entries[..], &entries[..1]].concat();
+    polled(&database, meter, &twice, None).await;
+    assert_eq!(database.sql(SHOWN), shown);
+    let mark = "SELECT extract(epoch FROM last_ts)::int8 - 1774872000 FROM meter_profile WHERE obis_text(obis) = '0.0.99.98.1.255'";
+    assert_eq!(database.sql(mark), "60");
+}
+
+#[tokio::test]
+async fn mt_06_a_possible_loss_is_noted_once_and_listed() {
+    let database = Database::new().await;
+    let meter = database.meter("1");
+    let until = Some(at("2026-03-30T12:00:00Z"));
+    let cause = LogLossCause::Overflow;
+    let loss = LogLoss { after: at("2026-03-29T12:00:00Z"), until, entries: 64, cause };
+    polled(&database, meter, &[entry(0, 42, Some("tamper.magnet_on"))], Some(loss)).await;
+    polled(&database, meter, &[entry(0, 42, Some("tamper.magnet_on"))], Some(loss)).await;
+    let shown =
+        database.sql("SELECT meter_id, obis_text(log), cause, after_ts, until_ts, entries FROM event_loss");
+    assert_eq!(
+        shown,
+        format!("{meter}|0.0.99.98.1.255|overflow|2026-03-29 12:00:00+00|2026-03-30 12:00:00+00|64")
+    );
+    let listed = database.store.list_event_losses(Some(&[meter]), None, 10).await.unwrap();
+    assert_eq!((listed.len(), listed[0].serial.as_str(), listed[0].entries), (1, "1", 64));
+    assert!(database.store.list_event_losses(Some(&[meter + 1]), None, 10).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_event_refuses_what_cannot_be() {
+    let database = Database::new().await;
+    let meter = database.meter("1");
+    polled(&database, meter, &[entry(0, 2, None)], None).await;
+    let again = "INSERT INTO event (meter_id, log, code, logged, meter_ts, meter_time, key, severity, authenticated, pushed_at) \
+                 SELECT meter_id, log, code, logged, meter_ts, meter_time, key, severity, false, now() FROM event";
+    assert!(database.refused(again).contains("event_once"));
+    assert!(
+        database.refused("UPDATE event SET polled_at = NULL, job_id = NULL").contains("check constraint")
+    );
+    assert!(database.refused("UPDATE event SET authenticated = false").contains("check constraint"));
+}
+
+/// Whatever codes and times a log holds, each pair of them is one event with exactly that code and time, known to no table and counted as such.
+#[test]
+fn x_06_unknown_codes_are_stored_as_they_are() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let database = runtime.block_on(Database::new());
+    let config = ProptestConfig { cases: 24, ..ProptestConfig::default() };
+    let rows = prop::collection::vec((0..500_i64, any::<i64>()), 1..40);
+    proptest!(config, |(rows in rows)| {
+        let meter = database.meter(&Uuid::new_v4().to_string());
+        let entries: Vec<_> = rows.iter().map(|(second, code)| entry(*second, *code, None)).collect();
+        for half in [&entries[..entries.len() / 2], &entries[..]] {
+            runtime.block_on(polled(&database, meter, half, None));
+        }
+        let shown = database.sql(&format!(
+            "SELECT extract(epoch FROM meter_ts)::int8 - {NOON}, code FROM event WHERE meter_id = {meter} AND key = 'unknown' ORDER BY 1, 2"
+        ));
+        let mut expected = rows;
+        expected.sort_unstable();
+        expected.dedup();
+        let expected: Vec<_> = expected.iter().map(|(second, code)| format!("{second}|{code}")).collect();
+        prop_assert_eq!(shown.lines().collect::<Vec<_>>(), expected);
+    });
+}
