@@ -29,9 +29,10 @@ new_firmware() {
 
 # Lets a meter say with its last strength that its supply is gone, and tells how that reaches whoever follows alarms.
 last_gasp() {
-    local id severity
+    local id severity call
     # shellcheck disable=SC2154 # of ./run, which sources this
-    "$bin/simulator" push "${fleet[@]}" --key power.last_gasp >>simulator.log
+    read -ra call < <(arguments_of "${media[0]}")
+    "$bin/simulator" push "${call[@]}" --key power.last_gasp >>"${media[0]}.log"
     wait_for 10 "the last gasp" alarm "$1"
     IFS=, read -r id _ _ _ severity _ < <(alarm "$1")
     say "$1: power.last_gasp heard and stored ($severity, alarm $id)"

@@ -50,6 +50,8 @@ pub struct MeterState {
     pub registers_tried_at: Option<Timestamp>,
     /// When the last planned look at its nodes ended.
     pub nodes_tried_at: Option<Timestamp>,
+    /// Whether it is a part of another meter.
+    pub is_subunit: bool,
     /// Its profiles, those that were never read are absent.
     pub profiles: BTreeMap<Obis, ProfileState>,
 }
@@ -113,8 +115,12 @@ pub fn due(state: &MeterState, model: &Model, now: Timestamp, config: &config::P
     if passed(state.identify_tried_at, identify_every, phase, now) {
         jobs.push(job(JobKind::Identify, None, None));
     }
+    // A meter whose parts are named in each request has nothing to be read itself.
+    let has_registers = state.is_subunit || !model.names_subunits();
     let registers_every = model.registers.iter().map(|register| register.read_every).min();
-    if registers_every.is_some_and(|every| passed(state.registers_tried_at, every, phase, now)) {
+    if has_registers
+        && registers_every.is_some_and(|every| passed(state.registers_tried_at, every, phase, now))
+    {
         jobs.push(job(JobKind::ReadRegisters, None, None));
     }
     let has_nodes = model.concentrator.as_ref().is_some_and(|concentrator| concentrator.node_list.is_some());

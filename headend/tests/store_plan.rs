@@ -49,6 +49,7 @@ fn meter(state: ProfileState) -> MeterState {
         identify_tried_at: Some(now()),
         registers_tried_at: Some(now()),
         nodes_tried_at: None,
+        is_subunit: false,
         profiles: BTreeMap::from([(energy(), state)]),
     }
 }
@@ -61,6 +62,21 @@ fn range(jobs: &[PlannedJob]) -> Option<(Timestamp, Timestamp)> {
             job.range
         }
         more => panic!("{more:?}"),
+    }
+}
+
+#[test]
+fn of_a_meter_whose_parts_are_named_in_requests_the_parts_are_read() {
+    let models = models::builtin().unwrap();
+    let registers = |model: &str, is_subunit| {
+        let state = MeterState { meter: 7, is_subunit, ..MeterState::default() };
+        let jobs = plan::due(&state, &models[model], at("2026-03-01T00:00:00Z"), &config::Plan::default());
+        jobs.iter().filter(|job| job.kind == JobKind::ReadRegisters).count()
+    };
+    for (model, of_the_meter) in
+        [("multi-user-modbus", 0), ("multi-user-dlt645", 0), ("huabang-single", 1), ("sed302", 1)]
+    {
+        assert_eq!((registers(model, false), registers(model, true)), (of_the_meter, 1), "{model}");
     }
 }
 

@@ -32,6 +32,9 @@ pub(crate) struct FleetArgs {
     /// Everything that looks random comes from it
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Serial number of the first meter, the others follow
+    #[arg(long, default_value_t = 30_000_000)]
+    serial_base: u64,
     /// What the meters demand of readers: gmac when it is left out, or none where the model does not speak DLMS
     #[arg(long, value_enum)]
     security: Option<SecurityArg>,
@@ -307,6 +310,7 @@ impl FleetArgs {
         config.count = self.count;
         config.base_port = port;
         config.seed = self.seed;
+        config.serial_base = self.serial_base;
         config.security = self.security.map_or(config.security, Security::from);
         config.clock = self.now.map_or_else(Clock::wall, Clock::starting_at);
         config.zone = TimeZone::get(&self.zone)?;

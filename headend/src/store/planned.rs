@@ -19,6 +19,7 @@ struct MeterRow {
     identify_tried_at: Option<SqlTimestamp>,
     registers_tried_at: Option<SqlTimestamp>,
     nodes_tried_at: Option<SqlTimestamp>,
+    is_subunit: bool,
 }
 
 #[derive(FromRow)]
@@ -42,7 +43,8 @@ impl Store {
         let failed = failed("store::planned::planning_page");
         let meters: Vec<MeterRow> = sqlx::query_as(
             "/* store::planned::planning_page */
-             SELECT id, model, identified_at, identify_tried_at, registers_tried_at, nodes_tried_at FROM meter
+             SELECT id, model, identified_at, identify_tried_at, registers_tried_at, nodes_tried_at, subunit IS NOT NULL AS is_subunit
+             FROM meter
              WHERE id > $1 AND state = 'active' ORDER BY id LIMIT $2",
         )
         .bind(after)
@@ -115,6 +117,7 @@ impl MeterRow {
             identify_tried_at: self.identify_tried_at.map(SqlTimestamp::to_jiff),
             registers_tried_at: self.registers_tried_at.map(SqlTimestamp::to_jiff),
             nodes_tried_at: self.nodes_tried_at.map(SqlTimestamp::to_jiff),
+            is_subunit: self.is_subunit,
             profiles: profiles.remove(&self.id).unwrap_or_default(),
         }
     }
