@@ -258,6 +258,7 @@ fn line(stage: Stage, error: &LineError, station: &Station, limits: &Limits) -> 
         LineError::Interrupted => Failure::new(Reason::Cancelled, "Something more urgent went first."),
         LineError::Cut => Failure::new(Reason::LineCut, format!("{place} closed the connection{hint}.")),
         LineError::Message(error) => message(error, &place),
+        LineError::Opening(error) => unopened(error, &place),
         LineError::Damaged(error) => damaged(error, &place, is_hdlc),
     }
 }
@@ -276,6 +277,18 @@ fn message(error: &p2lpc::Error, place: &str) -> Failure {
              then note its firmware and ask its maker."
         ),
     )
+}
+
+/// The meter behind an optical head cannot be opened for HDLC.
+fn unopened(error: &iec62056_21::Error, place: &str) -> Failure {
+    let (reason, help) = match error {
+        iec62056_21::Error::NoHdlc => (Reason::Unsupported, "choose a model that speaks IEC 62056-21"),
+        _ => (
+            Reason::MeterBrokeRules,
+            "check how the optical head sits, then note the model and ask the maker",
+        ),
+    };
+    Failure::new(reason, format!("{place} cannot be opened by mode E ({error}); {help}."))
 }
 
 /// What came was no frame.

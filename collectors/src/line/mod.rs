@@ -167,6 +167,9 @@ pub(crate) enum LineError {
     /// What came is no frame, or one against the rules of the link.
     #[error("no frame: {0}")]
     Damaged(dlms::Error),
+    /// The meter behind an optical head does not let itself be opened for HDLC.
+    #[error("no opening: {0}")]
+    Opening(iec62056_21::Error),
     /// What came is no message of the web service, or not a whole one.
     #[error("no message: {0}")]
     Message(p2lpc::Error),

@@ -1,6 +1,10 @@
 use std::time::Duration;
 
-use dlms::mode_e::{self, Opening, Progress, Speed};
+use iec62056_21::{
+    Speed,
+    mode_e::{Opening, Progress},
+    opening,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::{sleep, timeout},
@@ -47,10 +51,9 @@ pub(super) async fn open(
 
 /// One opening; the speed to go on with.
 async fn knock(port: &mut SerialStream, tap: &mut Tap, log: &ProtocolLog) -> Result<Speed, LineError> {
-    let greatest = Speed::at_most(u32::MAX).ok_or(LineError::Silent)?;
-    let mut opening = Opening::new(greatest);
+    let mut progress = Opening::new();
     let mut out = Vec::new();
-    mode_e::request("", &mut out).map_err(LineError::Damaged)?;
+    opening("", &mut out).map_err(LineError::Opening)?;
     let mut chunk = [0; 64];
     loop {
         if !out.is_empty() {
@@ -60,12 +63,12 @@ async fn knock(port: &mut SerialStream, tap: &mut Tap, log: &ProtocolLog) -> Res
         }
         let got = port.read(&mut chunk).await.map_err(|_| LineError::Cut)?;
         tap.text(log, Direction::Received, &chunk[..got]);
-        match opening.push(&chunk[..got]).map_err(LineError::Damaged)? {
+        match progress.push(&chunk[..got]).map_err(LineError::Opening)? {
             Progress::Wait if got == 0 => return Err(LineError::Cut),
             Progress::Wait => {}
-            Progress::Send(meter, acknowledgement) => {
-                tracing::debug!(maker = %String::from_utf8_lossy(&meter.maker), text = meter.text, "identified");
-                out.extend_from_slice(&acknowledgement);
+            Progress::Send(meter, selection) => {
+                tracing::debug!(maker = %String::from_utf8_lossy(&meter.manufacturer), name = meter.name, "identified");
+                out.extend_from_slice(&selection);
             }
             Progress::Done(speed) => return Ok(speed),
         }

@@ -1,7 +1,7 @@
 //! DLMS/COSEM (IEC 62056-5-3, -6-1, -6-2, -4-7), client and server, security suites 0 to 2: octets in, octets out.
 //!
 //! No socket, no clock, no randomness, no task: times, challenges and invocation counters are arguments. From the wire upwards:
-//! [`wrapper`] frames APDUs on TCP and [`hdlc`] on lines, with [`llc`] in front of them; [`mode_e`] opens an optical port, [`gateway`] names a
+//! [`wrapper`] frames APDUs on TCP and [`hdlc`] on lines, with [`llc`] in front of them; [`gateway`] names a
 //! device behind another one, [`mbus`] carries pushes; [`axdr`] is the encoding of values; [`acse`] and
 //! [`initiate`] open and release an association;
 //! [`security`] protects APDUs; [`apdu`] are the services GET, SET and ACTION and the notifications, which [`push`] takes in; [`selection`] asks for a part of a profile and [`profile`] turns
@@ -23,7 +23,6 @@ pub mod hdlc;
 pub mod initiate;
 pub mod llc;
 pub mod mbus;
-pub mod mode_e;
 mod obis;
 pub mod profile;
 pub mod push;

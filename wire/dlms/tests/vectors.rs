@@ -68,7 +68,7 @@ const ELSEWHERE: [(&str, &str); 14] = [
     ("hls", "ciphered, see tests/ciphering.rs"),
     ("key-agreement", "see tests/agreement.rs"),
     ("mbus-transport", "frames, see tests/links.rs"),
-    ("mode-e", "no APDUs, see tests/mode_e.rs"),
+    ("mode-e", "no APDUs, see tests/decode.rs"),
     ("push-ciphered", "ciphered, see tests/push.rs"),
     ("sfsk", "no services, see tests/decode.rs"),
 ];

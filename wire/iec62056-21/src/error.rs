@@ -62,6 +62,9 @@ pub enum Error {
         /// What came.
         got: &'static str,
     },
+    /// The meter does not offer to go on with HDLC (mode E).
+    #[error("the meter does not go on with HDLC behind its identification")]
+    NoHdlc,
     /// The meter refused, in its own words.
     #[error("the meter refused: {0}")]
     Refused(String),
@@ -96,7 +99,7 @@ impl Error {
             | Self::Checksum { .. }
             | Self::Damaged { .. }
             | Self::Unexpected { .. } => Fault::PeerBroke,
-            Self::NotUnderstood { .. } | Self::Refused(_) | Self::Ended => Fault::PeerRefused,
+            Self::NotUnderstood { .. } | Self::NoHdlc | Self::Refused(_) | Self::Ended => Fault::PeerRefused,
             Self::Characters { .. } | Self::Misuse(_) => Fault::Misuse,
             Self::TooLong { .. } => Fault::Limit,
         }

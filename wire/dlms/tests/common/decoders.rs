@@ -17,7 +17,7 @@ use dlms::security::{
     Certificate, Cipher, Envelope, GeneralCiphering, GeneralSigning, Key, PrivateKey, SystemTitle,
 };
 use dlms::selection::Selection;
-use dlms::{ExceptionResponse, ScalerUnit, gateway, hdlc, llc, mbus, mode_e, wrapper};
+use dlms::{ExceptionResponse, ScalerUnit, gateway, hdlc, llc, mbus, wrapper};
 
 /// Name of a decoder, and whether it takes octets for something that is whole.
 pub(crate) type Decoder = (&'static str, fn(&[u8]) -> bool);
@@ -112,7 +112,7 @@ pub(crate) const PROTECTED: [Decoder; 7] = [
 ];
 
 /// What carries APDUs: links and their openings.
-pub(crate) const LINKS: [Decoder; 11] = [
+pub(crate) const LINKS: [Decoder; 10] = [
     ("wrapper", |octets| {
         let mut splitter = wrapper::Splitter::new(u16::MAX);
         splitter.push(octets);
@@ -162,10 +162,6 @@ pub(crate) const LINKS: [Decoder; 11] = [
         apdus > 0
     }),
     ("segment", |octets| mbus::Segment::decode(octets).is_ok()),
-    ("optical port", |octets| {
-        let mut opening = mode_e::Opening::new(mode_e::Speed::at_most(9600).unwrap());
-        matches!(opening.push(octets), Ok(mode_e::Progress::Send(..) | mode_e::Progress::Done(_)))
-    }),
 ];
 
 /// All of them but the tree.
