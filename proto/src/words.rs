@@ -1,8 +1,9 @@
 //! The short words of enum values: `JOB_STATE_DUE` is `due`, the same in SQL, on the command line and on the screen.
 
 use crate::v1::{
-    AlarmSeverity, AlarmSource, CommandKind, CommandOutcome, CommandState, EventLossCause, FailureReason,
-    JobKind, JobState, MeterState, PushFate, ReadingKind, SecurityLevel, SecurityPolicy,
+    AlarmSeverity, AlarmSource, CallDialect, CallState, CommandKind, CommandOutcome, CommandState,
+    EventLossCause, FailureReason, JobKind, JobState, MeterState, PushFate, ReadingKind, SecurityLevel,
+    SecurityPolicy,
 };
 
 /// An enum of the contract whose values have short words.
@@ -71,6 +72,8 @@ words! {
         AuthenticatedEncrypted = "authenticated_encrypted",
     }
     MeterState { Active = "active", Retired = "retired" }
+    CallState { Connected = "connected", Missing = "missing" }
+    CallDialect { Login = "login", Plain = "plain", Gdw376 = "gdw376" }
     ReadingKind { Profile = "profile", Register = "register" }
     AlarmSeverity { Info = "info", Warning = "warning", Critical = "critical" }
     AlarmSource { Event = "event", Bit = "bit", Object = "object", Data = "data" }
@@ -86,8 +89,9 @@ words! {
 mod tests {
     use super::Word;
     use crate::v1::{
-        AlarmSeverity, AlarmSource, CommandKind, CommandOutcome, CommandState, EventLossCause, FailureReason,
-        JobKind, JobState, MeterState, PushFate, ReadingKind, SecurityLevel, SecurityPolicy,
+        AlarmSeverity, AlarmSource, CallDialect, CallState, CommandKind, CommandOutcome, CommandState,
+        EventLossCause, FailureReason, JobKind, JobState, MeterState, PushFate, ReadingKind, SecurityLevel,
+        SecurityPolicy,
     };
 
     /// A word is the name in the contract without its prefix, so a slip in the table above is found.
@@ -108,6 +112,8 @@ mod tests {
         follows_the_contract("security_level", |v: SecurityLevel| v.as_str_name());
         follows_the_contract("security_policy", |v: SecurityPolicy| v.as_str_name());
         follows_the_contract("meter_state", |v: MeterState| v.as_str_name());
+        follows_the_contract("call_state", |v: CallState| v.as_str_name());
+        follows_the_contract("call_dialect", |v: CallDialect| v.as_str_name());
         follows_the_contract("reading_kind", |v: ReadingKind| v.as_str_name());
         follows_the_contract("alarm_severity", |v: AlarmSeverity| v.as_str_name());
         follows_the_contract("alarm_source", |v: AlarmSource| v.as_str_name());

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use ami_proto::v1::{MeterPath, MeterState, SecurityLevel, SecurityPolicy};
+use ami_proto::v1::{CallState, MeterPath, MeterState, SecurityLevel, SecurityPolicy};
 use clap::{Args, Subcommand};
 
 use super::word;
@@ -137,6 +137,9 @@ pub(crate) struct ListArgs {
     /// Only with a serial number that begins so.
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub(crate) prefix: String,
+    /// Only of those that open the connection themselves: with one (connected), or without one though in service (missing).
+    #[arg(long, value_name = "WORD", value_parser = word::<CallState>)]
+    pub(crate) call: Option<CallState>,
     /// At most so many meters.
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<u32>,

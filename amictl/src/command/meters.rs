@@ -56,6 +56,7 @@ async fn list<W: Write>(
         model: args.model,
         state: args.state.unwrap_or_default().into(),
         serial_prefix: args.prefix,
+        call: args.call.unwrap_or_default().into(),
     };
     while left > 0 {
         question.page_size = left.min(PAGE);

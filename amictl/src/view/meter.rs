@@ -1,6 +1,8 @@
 //! A meter and the state of its profiles as rows.
 
-use ami_proto::v1::{Meter, MeterPath, MeterState, ProfileState, SecurityLevel, SecurityPolicy};
+use ami_proto::v1::{
+    Call, CallDialect, Meter, MeterPath, MeterState, ProfileState, SecurityLevel, SecurityPolicy,
+};
 use serde::Serialize;
 
 use super::{cell, given, word};
@@ -31,6 +33,27 @@ pub(crate) struct MeterRow {
     logical_device_name: Option<String>,
     firmware: Option<String>,
     identified_at: Option<String>,
+    call: Option<CallRow>,
+}
+
+/// The connection that it opened.
+#[derive(Debug, Serialize)]
+struct CallRow {
+    since: String,
+    dialect: String,
+    peer: String,
+    beat_at: String,
+}
+
+impl From<Call> for CallRow {
+    fn from(call: Call) -> Self {
+        Self {
+            since: time::text(call.since.as_ref()),
+            dialect: word!(CallDialect, call.dialect),
+            peer: call.peer,
+            beat_at: time::text(call.beat_at.as_ref()),
+        }
+    }
 }
 
 impl MeterRow {
@@ -52,8 +75,16 @@ impl MeterRow {
             ("retired_at", cell(&self.retired_at)),
             ("logical_device_name", cell(&self.logical_device_name)),
             ("identified_at", cell(&self.identified_at)),
+            ("call_dialect", self.call(|call| &call.dialect)),
+            ("call_peer", self.call(|call| &call.peer)),
+            ("call_beat_at", self.call(|call| &call.beat_at)),
         ];
         Self::COLUMNS.iter().copied().zip(self.cells()).chain(rest).collect()
+    }
+
+    /// A cell of its connection; empty when it has none.
+    fn call(&self, cell: fn(&CallRow) -> &String) -> String {
+        self.call.as_ref().map(cell).cloned().unwrap_or_default()
     }
 }
 
@@ -82,6 +113,7 @@ impl From<Meter> for MeterRow {
             zone: meter.zone,
             logical_device_name: given(meter.logical_device_name),
             firmware: given(meter.firmware),
+            call: meter.call.map(CallRow::from),
         }
     }
 }
@@ -93,7 +125,7 @@ fn path(path: &MeterPath) -> String {
 
 impl Row for MeterRow {
     const COLUMNS: &'static [&'static str] =
-        &["serial", "model", "address", "zone", "security", "state", "firmware"];
+        &["serial", "model", "address", "zone", "security", "state", "firmware", "call_since"];
     const NUMBERS: &'static [&'static str] = &[];
 
     fn cells(&self) -> Vec<String> {
@@ -105,6 +137,7 @@ impl Row for MeterRow {
             self.security.clone(),
             self.state.clone(),
             cell(&self.firmware),
+            self.call(|call| &call.since),
         ]
     }
 }
@@ -151,7 +184,7 @@ mod tests {
             ..Default::default()
         };
         let fields = MeterRow::from(meter).fields();
-        assert_eq!(fields.len(), 22);
+        assert_eq!(fields.len(), 26);
         assert!(
             fields.contains(&("security", "gmac".into())) && fields.contains(&("client_sap", "16".into()))
         );

@@ -54,6 +54,15 @@ pub(super) fn meter(meter: Meter) -> v1::Meter {
         server_sap: meter.server_sap.unsigned_abs(),
         client_sap: meter.client_sap.unsigned_abs(),
         zone: meter.zone,
+        call: meter.called_at.map(|since| {
+            let dialect = meter.call_dialect.as_deref().and_then(v1::CallDialect::from_word);
+            v1::Call {
+                since: Some(stored(since)),
+                dialect: dialect.unwrap_or_default().into(),
+                peer: meter.call_peer.unwrap_or_default(),
+                beat_at: meter.beat_at.map(stored),
+            }
+        }),
         security: v1::SecurityLevel::from_word(meter.security.as_str()).unwrap_or_default().into(),
         suite: u32::try_from(meter.suite).unwrap_or_default(),
         policy: v1::SecurityPolicy::from_word(meter.policy.as_str()).unwrap_or_default().into(),

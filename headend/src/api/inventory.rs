@@ -6,9 +6,9 @@ mod import;
 use std::sync::Arc;
 
 use ami_proto::v1::{
-    CreateMeterRequest, CreateMeterResponse, GetMeterRequest, GetMeterResponse, ImportMetersRequest,
-    ImportMetersResponse, ListMetersRequest, ListMetersResponse, MeterPath, MeterState, RetireMeterRequest,
-    RetireMeterResponse, inventory_service_server::InventoryService,
+    CallState, CreateMeterRequest, CreateMeterResponse, GetMeterRequest, GetMeterResponse,
+    ImportMetersRequest, ImportMetersResponse, ListMetersRequest, ListMetersResponse, MeterPath, MeterState,
+    RetireMeterRequest, RetireMeterResponse, inventory_service_server::InventoryService,
 };
 use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status, Streaming};
@@ -83,8 +83,13 @@ impl Inventory {
             Ok(state) => Some(state == MeterState::Active),
             Err(_) => return Err(Refusal::field("state", "a state of ami.v1.MeterState is expected")),
         };
+        let called = match CallState::try_from(question.call) {
+            Ok(CallState::Unspecified) => None,
+            Ok(state) => Some(state == CallState::Connected),
+            Err(_) => return Err(Refusal::field("call", "a state of ami.v1.CallState is expected")),
+        };
         let model = Some(question.model).filter(|model| !model.is_empty());
-        let filter = MeterFilter { model, active, serial_prefix: question.serial_prefix };
+        let filter = MeterFilter { model, active, serial_prefix: question.serial_prefix, called };
         let mut meters = self.store.list_meters(&filter, after.as_deref(), i64::from(limit) + 1).await?;
         let more = meters.len() as u64 > u64::from(limit);
         meters.truncate(limit as usize);

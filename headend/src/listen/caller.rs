@@ -85,6 +85,7 @@ impl Caller {
         let now = Instant::now();
         self.period = Some((now - self.beaten_at).clamp(SHORTEST, LONGEST));
         self.beaten_at = now;
+        self.present.beat();
     }
 
     /// Something came.

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::pace::Pace;
 use crate::store::Store;
-use crate::store::callers::{Came, LISTENER_EXPIRES, Left};
+use crate::store::callers::{Beaten, Came, LISTENER_EXPIRES, Left};
 
 /// How long changes are gathered, so that a storm of calls costs few statements.
 const GATHER: Duration = Duration::from_millis(20);
@@ -35,6 +35,8 @@ pub(crate) struct Presence {
 struct State {
     /// Changes that are not written yet, by line.
     changes: BTreeMap<String, Change>,
+    /// The last heartbeats that are not written yet, by line: of which connection, and when.
+    beats: BTreeMap<String, (Timestamp, Timestamp)>,
     /// When the next one who calls may be read.
     reads: Pace,
 }
@@ -60,7 +62,7 @@ impl Presence {
     /// Nobody yet; of those who call at once, so many are read in a second.
     pub(crate) fn new(lobby: Lobby, reads_per_second: u32) -> Arc<Self> {
         let reads = Pace::new(reads_per_second, Instant::now());
-        let state = Mutex::new(State { changes: BTreeMap::new(), reads });
+        let state = Mutex::new(State { changes: BTreeMap::new(), beats: BTreeMap::new(), reads });
         Arc::new(Self { state, changed: Notify::new(), lobby })
     }
 
@@ -96,15 +98,30 @@ impl Presence {
                     sleep(GATHER).await;
                     while self.flush(&store, owner).await {}
                 }
-                _ = signs.tick() => match store.keep_listener(owner).await {
-                    Ok(0) => {}
-                    Ok(callers) => info!(callers, "connections of a process that gave no sign of life are over"),
-                    Err(error) => warn!(%error, "this process could not be shown to be alive"),
-                },
+                _ = signs.tick() => {
+                    match store.keep_listener(owner).await {
+                        Ok(0) => {}
+                        Ok(callers) => info!(callers, "connections of a process that gave no sign of life are over"),
+                        Err(error) => warn!(%error, "this process could not be shown to be alive"),
+                    }
+                    self.write_beats(&store, owner).await;
+                }
             }
         }
         if let Err(error) = store.end_listener(owner).await {
             warn!(%error, "it could not be written down that all callers are gone");
+        }
+    }
+
+    /// Writes the heartbeats that came since the last time. What cannot be written is not tried again: the next ones say as much.
+    async fn write_beats(&self, store: &Store, owner: Uuid) {
+        let beats = std::mem::take(&mut self.state().beats);
+        let beats: Vec<Beaten> =
+            beats.into_iter().map(|(line, (since, at))| Beaten { line, since, at }).collect();
+        for batch in beats.chunks(BATCH) {
+            if let Err(error) = store.note_beats(owner, batch).await {
+                return warn!(%error, beats = beats.len(), "heartbeats could not be written down");
+            }
         }
     }
 
@@ -151,6 +168,11 @@ impl Presence {
 }
 
 impl Present {
+    /// Another heartbeat came.
+    pub(crate) fn beat(&self) {
+        self.presence.state().beats.insert(self.line.clone(), (self.since, Timestamp::now()));
+    }
+
     /// Whoever came later under the same name is gone: this connection is the one again.
     pub(crate) fn again(&self) {
         let Self { line, peer, dialect, since, .. } = self;

@@ -29,6 +29,17 @@ pub struct Came {
     pub ready_at: Timestamp,
 }
 
+/// A heartbeat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beaten {
+    /// As in [`Came`].
+    pub line: String,
+    /// As in [`Came`]: which connection it came over.
+    pub since: Timestamp,
+    /// When it came.
+    pub at: Timestamp,
+}
+
 /// Somebody whose connection is over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Left {
@@ -90,10 +101,10 @@ impl Store {
                  SELECT * FROM unnest($2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[])
                      AS g (line, dialect, peer, since, ready_at)),
              noted AS (
-                 INSERT INTO caller AS c (line, owner, dialect, peer, since, ready_at)
-                 SELECT line, $1, dialect, peer, since, ready_at FROM given
+                 INSERT INTO caller AS c (line, owner, dialect, peer, since, ready_at, beat_at)
+                 SELECT line, $1, dialect, peer, since, ready_at, since FROM given
                  ON CONFLICT (line) DO UPDATE SET owner = EXCLUDED.owner, dialect = EXCLUDED.dialect, peer = EXCLUDED.peer,
-                     since = EXCLUDED.since, ready_at = EXCLUDED.ready_at, left_at = NULL
+                     since = EXCLUDED.since, ready_at = EXCLUDED.ready_at, beat_at = EXCLUDED.beat_at, left_at = NULL
                      WHERE EXCLUDED.since >= c.since OR c.owner = EXCLUDED.owner),
              told AS (SELECT pg_notify($7, ''))
              SELECT g.line FROM given g, told
@@ -110,6 +121,30 @@ impl Store {
         .fetch_all(&self.pool)
         .await
         .map_err(failed("store::callers::came"))
+    }
+
+    /// Notes heartbeats of callers of this process. One that is gone meanwhile is left as it is.
+    ///
+    /// # Errors
+    /// Every [`Error`] of the server.
+    pub async fn note_beats(&self, owner: Uuid, beats: &[Beaten]) -> Result<(), Error> {
+        let times = |time: fn(&Beaten) -> Timestamp| -> Vec<SqlTimestamp> {
+            beats.iter().map(|beat| time(beat).to_sqlx()).collect()
+        };
+        sqlx::query(
+            "/* store::callers::note_beats */
+             UPDATE caller c SET beat_at = b.at
+             FROM unnest($2::text[], $3::timestamptz[], $4::timestamptz[]) AS b (line, since, at)
+             WHERE c.line = b.line AND c.owner = $1 AND c.since = b.since AND c.left_at IS NULL",
+        )
+        .bind(owner)
+        .bind(beats.iter().map(|beat| beat.line.as_str()).collect::<Vec<_>>())
+        .bind(times(|beat| beat.since))
+        .bind(times(|beat| beat.at))
+        .execute(&self.pool)
+        .await
+        .map_err(failed("store::callers::note_beats"))?;
+        Ok(())
     }
 
     /// Gives a sign of life of a process that meters call, and ends the connections of those that gave none. Returns how many these were.

@@ -10,20 +10,27 @@ use jiff_sqlx::Timestamp;
 use zeroize::Zeroizing;
 
 use super::audit::{self, Entry};
+use super::callers::LISTENER_EXPIRES;
+use super::jobs::interval;
 use super::{Error, Policy, Security, Store, failed};
 
 /// Ways to a meter that there may be beside its address.
 pub const MAX_PATHS: usize = 4;
 
-/// The columns of a [`Meter`], from `meter m`.
+/// The columns of a [`Meter`], from `meter m` and the connection `c` that it opened. `$1` is how long the word of a process counts that meters call.
 macro_rules! meters {
     () => {
         "SELECT m.id, m.serial, m.model, m.address, m.device_address, m.line, m.path, m.server_sap, m.client_sap, m.zone, m.security, m.suite,
              m.policy, m.created_at, m.retired_at, m.logical_device_name, m.firmware, m.identified_at, m.system_title, m.equipment_id,
              (SELECT p.serial FROM meter p WHERE p.id = m.parent_id) AS parent, m.subunit, m.throttle_group,
              ARRAY (SELECT p.address FROM meter_path p WHERE p.meter_id = m.id ORDER BY p.place) AS paths,
-             ARRAY (SELECT p.device_address FROM meter_path p WHERE p.meter_id = m.id ORDER BY p.place) AS path_device_addresses
-         FROM meter m"
+             ARRAY (SELECT p.device_address FROM meter_path p WHERE p.meter_id = m.id ORDER BY p.place) AS path_device_addresses,
+             c.since AS called_at, c.dialect AS call_dialect, c.peer AS call_peer, c.beat_at
+         FROM meter m LEFT JOIN LATERAL (
+             SELECT c.* FROM caller c JOIN listener l ON l.owner = c.owner AND l.seen_at >= now() - $1
+             WHERE c.left_at IS NULL AND m.state = 'active' AND c.line COLLATE \"C\" = ANY (
+                 ARRAY[m.line, address_line(m.address)] || ARRAY (SELECT p.line FROM meter_path p WHERE p.meter_id = m.id))
+             ORDER BY c.since DESC LIMIT 1) c ON true"
     };
 }
 
@@ -80,6 +87,14 @@ pub struct Meter {
     pub paths: Vec<String>,
     /// The meter on each of them.
     pub path_device_addresses: Vec<Option<i64>>,
+    /// When it opened the connection that it has; `None` while it has none.
+    pub called_at: Option<Timestamp>,
+    /// How it says there who it is.
+    pub call_dialect: Option<String>,
+    /// Where the connection came from.
+    pub call_peer: Option<String>,
+    /// Its last heartbeat.
+    pub beat_at: Option<Timestamp>,
 }
 
 /// Octets that are wiped when they are dropped.
@@ -204,6 +219,8 @@ pub struct MeterFilter {
     pub active: Option<bool>,
     /// Only with a serial number that begins so.
     pub serial_prefix: String,
+    /// Only with a connection that it opened (`true`), only without one that it should have opened (`false`).
+    pub called: Option<bool>,
 }
 
 /// How far a profile of a meter was read.
@@ -240,7 +257,8 @@ impl Store {
     /// # Errors
     /// Every [`Error`] of the server.
     pub async fn meter(&self, serial: &str) -> Result<Option<Meter>, Error> {
-        let query = sqlx::query_as(concat!("/* store::meter */ ", meters!(), " WHERE m.serial = $1"));
+        let query = sqlx::query_as(concat!("/* store::meter */ ", meters!(), " WHERE m.serial = $2"));
+        let query = query.bind(interval(LISTENER_EXPIRES));
         query.bind(serial).fetch_optional(self.pool()).await.map_err(failed("store::meter"))
     }
 
@@ -257,13 +275,17 @@ impl Store {
         let query = sqlx::query_as(concat!(
             "/* store::list_meters */ ",
             meters!(),
-            " WHERE ($1::text IS NULL OR m.model = $1) AND ($2::bool IS NULL OR (m.state = 'active') = $2)
-                     AND starts_with(m.serial, $3) AND m.serial > $4
-                 ORDER BY m.serial LIMIT $5"
+            " WHERE ($2::text IS NULL OR m.model = $2) AND ($3::bool IS NULL OR (m.state = 'active') = $3)
+                     AND starts_with(m.serial, $4) AND m.serial > $5
+                     AND ($6::bool IS NULL OR CASE WHEN $6 THEN c.line IS NOT NULL
+                         ELSE c.line IS NULL AND m.state = 'active' AND (m.address LIKE 'inbound://%' OR EXISTS (
+                             SELECT FROM meter_path p WHERE p.meter_id = m.id AND p.line LIKE 'inbound://%')) END)
+                 ORDER BY m.serial LIMIT $7"
         ));
+        let query = query.bind(interval(LISTENER_EXPIRES));
         let query = query.bind(&filter.model).bind(filter.active).bind(&filter.serial_prefix);
         // Every serial number sorts behind the empty text, because none is empty.
-        let query = query.bind(after.unwrap_or_default()).bind(limit);
+        let query = query.bind(after.unwrap_or_default()).bind(filter.called).bind(limit);
         query.fetch_all(self.pool()).await.map_err(failed("store::list_meters"))
     }
 

@@ -12,6 +12,7 @@
 
 mod flood;
 mod hall;
+mod presence;
 #[path = "../program/mod.rs"]
 mod program;
 mod reading;
