@@ -13,6 +13,8 @@ const WAKE_UP: u8 = 0xFE;
 /// Octets of a frame of Q/GDW 376.1 besides its user data, and of DL/T 645 besides its data.
 const GDW376_FRAME: usize = 8;
 const DLT645_FRAME: usize = 12;
+/// Octets of the shortest HDLC frame: format, two addresses, control, check sequence.
+const HDLC_MIN: usize = 7;
 
 /// A piece of what arrived.
 #[derive(Debug, PartialEq, Eq)]
@@ -171,8 +173,10 @@ fn shape(octets: &[u8], in_hdlc: bool, limit: u16) -> Result<Option<(Shape, usiz
         }
         Ok(Some((shape, payload + around)))
     };
-    let hdlc = |format: [u8; 2], around: usize| {
-        fits(Shape::Hdlc, usize::from(u16::from_be_bytes(format) & 0x07FF), around)
+    let hdlc = |format: [u8; 2], around: usize| match usize::from(u16::from_be_bytes(format) & 0x07FF) {
+        length @ HDLC_MIN.. => fits(Shape::Hdlc, length, around),
+        // It would be handed out without end.
+        _ => Err(Error::Unknown(if around > 0 { FLAG } else { format[0] })),
     };
     let wrapper = |header: &[u8], flagged: bool| match header {
         [0, 1, _, _, _, _, high, low, ..] => {

@@ -199,6 +199,7 @@ fn what_begins_like_nothing_is_refused_or_passed_on_as_noise() {
         (&[0, 2, 0, 1], Error::Unknown(0)),
         (&[0x7E, 0x11], Error::Unknown(0x7E)),
         (&[0xA0, 7, 3], Error::Unknown(0xA0)),
+        (&[0x7E, 0xA8, 0], Error::Unknown(0x7E)),
         (&[0x68, 1, 2, 3, 4, 5, 6, 7], Error::Unknown(0x68)),
         (&[0, 1, 0, 1, 0, 1, 0xFF, 0xFF], Error::TooLong { length: 65_535, limit: 2048 }),
     ] {
@@ -212,6 +213,17 @@ fn what_begins_like_nothing_is_refused_or_passed_on_as_noise() {
     let stream = [&[0x55, 0xAA][..], &octets(HEARTBEAT), &[0x13]].concat();
     let kinds: Vec<_> = pieces(&mut splitter, &stream, 64);
     assert_eq!(kinds.iter().map(|(kind, _)| *kind).collect::<String>(), "nwn");
+}
+
+#[test]
+fn an_hdlc_frame_of_no_octets_is_none() {
+    let whole = octets("7E A0 07 03 21 93 0F 01 7E");
+    let mut splitter = Splitter::new(64);
+    splitter.push(&[&whole[..whole.len() - 1], &[0xA8, 0]].concat());
+    assert!(matches!(splitter.next_unit(), Ok(Some(Unit::Hdlc(frame))) if frame == &whole[1..8]));
+    assert_eq!(splitter.next_unit(), Err(Error::Unknown(0xA8)));
+    splitter.tolerate_noise();
+    assert_eq!(splitter.next_unit(), Ok(Some(Unit::Noise(&[0xA8]))));
 }
 
 proptest! {
