@@ -8,17 +8,34 @@ use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use serde_json::Value;
 
-/// Where the vectors are.
-const VECTORS: &str = "wire/dlms/tests/vectors/dlms.json";
-/// The targets, and the octets that each wants in front of an input: how a stream is cut, which bit is altered, how a server begins.
-const TARGETS: [(&str, &[u8]); 6] = [
-    ("frames", &[0xFF]),
-    ("apdus", &[]),
-    ("ciphered", &[0, 0]),
-    ("decode", &[]),
-    ("sequences", &[2, 0, 0xFF, 0xFF]),
+/// Where the vectors of DLMS are.
+const DLMS: &[&str] = &["wire/dlms/tests/vectors/dlms.json"];
+/// The targets, the octets that each wants in front of an input (how a stream is cut, which bit is altered, how a server begins), and
+/// where its vectors are.
+const TARGETS: [(&str, &[u8], &[&str]); 13] = [
+    ("frames", &[0xFF], DLMS),
+    ("apdus", &[], DLMS),
+    ("ciphered", &[0, 0], DLMS),
+    ("decode", &[], DLMS),
+    ("sequences", &[2, 0, 0xFF, 0xFF], DLMS),
     // SNRM, and UA to it.
-    ("stations", &[6, 0, 5, 0x73, 0, 5, 0x93, 0]),
+    ("stations", &[6, 0, 5, 0x73, 0, 5, 0x93, 0], DLMS),
+    ("dlt645", &[0xFF], &["wire/dlt645/tests/vectors.rs"]),
+    (
+        "iec62056_21",
+        &[0xFF],
+        &[
+            "wire/iec62056-21/tests/vectors.rs",
+            "wire/iec62056-21/tests/session.rs",
+            "wire/iec62056-21/tests/mode_e.rs",
+        ],
+    ),
+    // To server 1, for two registers.
+    ("modbus", &[0xFF, 1, 2], &["wire/modbus/tests/vectors.rs"]),
+    ("gdw376", &[0xFF], &["wire/gdw376/tests/vectors.rs"]),
+    ("heartbeat", &[0xFF], &["wire/heartbeat/tests/vectors.rs"]),
+    ("p2lpc", &[0xFF], &["wire/p2lpc/tests/documents.rs", "wire/p2lpc/tests/soap.rs"]),
+    ("pcapng", &[], &["wire/pcapng/tests/file.rs"]),
 ];
 /// What the compiler adds so that the fuzzer sees which way an input took. All of it is stable.
 const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
@@ -50,18 +67,18 @@ pub(crate) struct Arguments {
 pub(crate) fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     let chosen: Vec<_> = TARGETS
         .iter()
-        .filter(|(name, _)| arguments.target.as_deref().is_none_or(|target| target == *name))
+        .filter(|(name, ..)| arguments.target.as_deref().is_none_or(|target| target == *name))
         .collect();
     ensure!(
         !chosen.is_empty(),
         "there is no such target; there are {}",
-        TARGETS.map(|(name, _)| name).join(", ")
+        TARGETS.map(|(name, ..)| name).join(", ")
     );
     let place = root.join("target/fuzz");
     let programs = build(root, &place)?;
-    for (name, prefix) in chosen {
+    for (name, prefix, files) in chosen {
         let corpus = place.join("corpus").join(name);
-        let seeds = seed(root, &corpus, prefix)?;
+        let seeds = seed(root, &corpus, prefix, files)?;
         println!("fuzz: {name}, from {seeds} vectors, for {} s", arguments.seconds);
         search(&programs.join(name), &corpus, &place.join("found").join(name), arguments.seconds)?;
     }
@@ -86,21 +103,88 @@ fn build(root: &Path, place: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// Writes the octets of every vector into the corpus; returns how many there are.
-fn seed(root: &Path, corpus: &Path, prefix: &[u8]) -> anyhow::Result<usize> {
+fn seed(root: &Path, corpus: &Path, prefix: &[u8], files: &[&str]) -> anyhow::Result<usize> {
     fs::create_dir_all(corpus)?;
-    let vectors: Vec<Value> = serde_json::from_str(&fs::read_to_string(root.join(VECTORS))?)?;
-    for vector in &vectors {
-        let (Some(id), Some(digits)) = (vector["id"].as_str(), vector["hex"].as_str()) else {
-            bail!("{VECTORS}: a vector without id or octets");
+    let mut seeds = 0;
+    for file in files {
+        let text = fs::read_to_string(root.join(file)).with_context(|| format!("{file} cannot be read"))?;
+        let vectors = match file.strip_suffix(".rs") {
+            Some(_) => literals(&text),
+            None => vectors(&text).with_context(|| format!("{file} has no vectors"))?,
         };
-        fs::write(corpus.join(id), [prefix, &octets(digits)?].concat())?;
+        let stem = Path::new(file).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        for (name, octets) in &vectors {
+            fs::write(corpus.join(format!("{stem}-{name}")), [prefix, octets].concat())?;
+        }
+        seeds += vectors.len();
     }
-    Ok(vectors.len())
+    ensure!(seeds > 0, "there are no vectors in {}", files.join(", "));
+    Ok(seeds)
 }
 
-fn octets(digits: &str) -> anyhow::Result<Vec<u8>> {
+/// The vectors of a file of them, by their ids.
+fn vectors(text: &str) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+    let vectors: Vec<Value> = serde_json::from_str(text)?;
+    let read = |vector: &Value| {
+        let (id, digits) = vector["id"].as_str().zip(vector["hex"].as_str())?;
+        Some((id.to_owned(), octets(digits)?))
+    };
+    vectors.iter().map(|vector| read(vector).context("one without id or octets")).collect()
+}
+
+/// What stands between quotation marks in a test, by its number: octets where it is digits, else the text. One that is taken for another where a mark
+/// stands in a comment does no harm: it is only what the fuzzer begins with.
+fn literals(code: &str) -> Vec<(String, Vec<u8>)> {
+    let (mut found, mut rest) = (Vec::new(), code);
+    while let Some((before, behind)) = rest.split_once('"') {
+        let (text, next) = match before.ends_with("r#") {
+            true => behind.split_once("\"#").unwrap_or((behind, "")),
+            false => quoted(behind),
+        };
+        rest = next;
+        let digits: String = text.chars().filter(|char| *char != ' ').collect();
+        let seed = octets(&digits).unwrap_or_else(|| unescaped(text));
+        found.push((found.len().to_string(), seed));
+    }
+    found
+}
+
+/// Splits behind the mark that ends a literal.
+fn quoted(text: &str) -> (&str, &str) {
+    let mut is_escaped = false;
+    let end = text.find(|char| {
+        let is_end = char == '"' && !is_escaped;
+        is_escaped = char == '\\' && !is_escaped;
+        is_end
+    });
+    end.map_or((text, ""), |end| (&text[..end], &text[end + 1..]))
+}
+
+/// The octets of a literal.
+fn unescaped(text: &str) -> Vec<u8> {
+    let mut parts = text.split('\\');
+    let mut octets = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let (octet, taken) = match part.as_bytes() {
+            [b'r', ..] => (b'\r', 1),
+            [b'n', ..] => (b'\n', 1),
+            [b'0', ..] => (0, 1),
+            [b'x', ..] => {
+                (part.get(1..3).and_then(|digits| u8::from_str_radix(digits, 16).ok()).unwrap_or(0), 3)
+            }
+            _ => (b'\\', 0),
+        };
+        octets.push(octet);
+        octets.extend_from_slice(part.as_bytes().get(taken..).unwrap_or_default());
+    }
+    octets
+}
+
+/// Octets out of digits, if that is what they are.
+fn octets(digits: &str) -> Option<Vec<u8>> {
     let pairs = digits.as_bytes().chunks(2);
-    pairs.map(|pair| Ok(u8::from_str_radix(str::from_utf8(pair)?, 16)?)).collect()
+    let octet = |pair: &[u8]| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok();
+    digits.len().is_multiple_of(2).then(|| pairs.map(octet).collect())?
 }
 
 /// Runs one target; what it finds is written into `found`.
@@ -125,4 +209,19 @@ fn search(program: &Path, corpus: &Path, found: &Path, seconds: u32) -> anyhow::
     let figure = |figure: Option<&str>| figure.unwrap_or("?").trim().to_owned();
     println!("fuzz: {} inputs, at most {} MiB, nothing found", figure(inputs), figure(memory));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_test_holds_is_what_the_fuzzer_begins_with() {
+        let code = r##"octets("68 01 16"), b"\x06\r\n/?!", r#"<a b="c"/>"#, "a \"b\\2""##;
+        let found: Vec<_> = literals(code).into_iter().map(|(_, octets)| octets).collect();
+        let text = [&b"\x06\r\n/?!"[..], br#"<a b="c"/>"#];
+        assert_eq!(found[0], [0x68, 1, 0x16]);
+        assert_eq!(found[1..3], text);
+        assert_eq!(found.len(), 4);
+    }
 }
