@@ -14,7 +14,10 @@ mod common;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io,
+    pin::Pin,
     sync::Arc,
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -25,9 +28,9 @@ use collectors::{
 use common::{at, ended};
 use jiff::tz::TimeZone;
 use models::Model;
-use simulator::{Affected, Bus, BusConfig, Clock, Fault, FaultRule, FleetConfig, Framing, Security};
+use simulator::{Affected, Bus, BusConfig, Clock, Fault, FaultRule, FleetConfig, Framing, Security, Wire};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf},
     sync::mpsc,
     time::Instant,
 };
@@ -285,6 +288,65 @@ async fn c_04_two_stations_with_one_address() {
     assert_eq!(failure.reason, Reason::Timeout);
     assert!(failure.detail.contains("two meters on it have one address"), "{}", failure.detail);
     assert!(ended(&reports, 3).is_ok());
+}
+
+/// A line on which the head-end speaks at 9600 bits per second.
+struct At9600(DuplexStream);
+
+impl Wire for At9600 {
+    fn speed(&self) -> Option<u32> {
+        Some(9600)
+    }
+}
+
+impl AsyncRead for At9600 {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        octets: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(context, octets)
+    }
+}
+
+impl AsyncWrite for At9600 {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, octets)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
+}
+
+/// A station that listens at another speed understands nothing; the speed is among what the failure names.
+#[tokio::test(start_paused = true)]
+async fn hb_20_a_wrong_speed_is_named() {
+    for (speed, is_read) in [(2400, false), (9600, true)] {
+        let site = Site { wires: BusConfig { speed, ..BusConfig::default() }, ..Site::of(1) };
+        let head = Head::before(|mut lines| {
+            tokio::spawn(async move {
+                while let Some(line) = lines.recv().await {
+                    let _ = site.bus().run(&mut At9600(line)).await;
+                }
+            })
+        });
+        let (reports, _) = head.collect(vec![work(1, &station(0, ""), Task::ReadClock, 0)]).await;
+        let end = ended(&reports, 1);
+        assert_eq!(end.is_ok(), is_read, "{speed}: {end:?}");
+        if let Err(failure) = end {
+            assert_eq!(failure.reason, Reason::Timeout);
+            assert!(failure.detail.contains("check device address, speed and wiring"), "{}", failure.detail);
+        }
+    }
 }
 
 /// Goal 4b: what is urgent waits for the frame that is on the line, not for the whole read; and the read is whole in the end.

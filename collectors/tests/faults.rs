@@ -3,8 +3,8 @@
 //! What counts as failure: a capture that the meter does not have, or out of order; a work that ends twice, not at all, or says that it is complete and is
 //! not; a fault that never strikes. What does not: a work that fails, by whatever name.
 //!
-//! Not covered: damage, loss and doubling of what is not ciphered, over the wrapper. Nothing in the protocol could tell it; TCP and UDP do, and HDLC has
-//! a check sum of its own.
+//! Not covered: damage, loss and doubling of what is not ciphered, over the wrapper. Nothing in the protocol could tell it; TCP and UDP do, and HDLC and the
+//! languages of serial lines have check sums of their own. Answers of Modbus that are late: none names the request that it answers.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,17 +16,26 @@
 mod common;
 
 use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr},
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use collectors::{Channel, Dialer, Faults, Instruments, Limits, MemoryDialer, Report, Station, Task, Work};
-use common::{
-    Bus, FIRST_DEVICE, FixedClock, Level, Meter, captured, ended, expected, limits, play, whole_day, work,
+use collectors::{
+    Channel, Credentials, Dialer, Event, Faults, Instruments, Limits, Lobby, MemoryDialer, RegisterRequest,
+    Report, Station, Task, Word, Work,
 };
+use common::{
+    Bus, FIRST_DEVICE, FixedClock, Level, Meter, at, captured, ended, expected, limits, play, whole_day, work,
+};
+use jiff::tz::TimeZone;
+use models::Model;
+use simulator::{BusConfig, Clock, FleetConfig, Framing};
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
     sync::mpsc,
-    time::{Instant, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 /// Virtual time after which a work counts as hung.
@@ -161,6 +170,161 @@ async fn x_13_hdlc_with_every_fault() {
             assert!(
                 if is_harmless { completed == SEEDS } else { completed > 0 },
                 "{level:?} {name}: {completed}"
+            );
+        }
+    }
+}
+
+/// What a meter calls itself when it opens the connection.
+const ID: &str = "202006001314";
+
+/// A meter that calls, again when it is told to leave or its line ends; `lines` leads to it.
+async fn call(lobby: Lobby, lines: mpsc::Sender<DuplexStream>) {
+    loop {
+        let call = lobby.enter(ID, IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let (mut line, theirs) = duplex(64 * 1024);
+        if lines.send(theirs).await.is_err() {
+            return;
+        }
+        let mut octets = [0; 512];
+        'called: loop {
+            let mut lent = match call.word().await {
+                Word::Lend(lent) => lent,
+                Word::CountsAgain => continue,
+                Word::Leave(_) => break,
+            };
+            loop {
+                tokio::select! {
+                    request = lent.requests.recv() => match request {
+                        Some(request) => line.write_all(&request).await.unwrap(),
+                        None => break,
+                    },
+                    read = line.read(&mut octets) => match read {
+                        Ok(got @ 1..) => lent.answers.send(octets[..got].to_vec()).await.unwrap_or(()),
+                        _ => break 'called,
+                    },
+                }
+            }
+        }
+        drop((call, line));
+        sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// connections that meters open.
+#[tokio::test(start_paused = true)]
+async fn x_13_inbound_with_every_fault() {
+    for (framing, level) in [("wrapper", Level::Gmac), ("hdlc", Level::None)] {
+        let open = |meter| {
+            let (lobby, (to_meter, lines)) = (Lobby::default(), mpsc::channel(1));
+            match framing {
+                "hdlc" => tokio::spawn(Bus::new(vec![meter]).play(lines)),
+                _ => tokio::spawn(play(meter, lines)),
+            };
+            tokio::spawn(call(lobby.clone(), to_meter));
+            Dialer::System(lobby)
+        };
+        let station = Arc::new(Station {
+            address: format!("inbound://{ID}?framing={framing}").parse().unwrap(),
+            device_address: (framing == "hdlc").then_some(FIRST_DEVICE.into()),
+            ..common::station(level)
+        });
+        for (name, faults) in all_faults() {
+            let completed = read_days((level, &station), (name, faults), open).await;
+            let is_harmless = ["split", "merge"].contains(&name);
+            assert!(
+                if is_harmless { completed == SEEDS } else { completed > 0 },
+                "{framing} {name}: {completed}"
+            );
+        }
+    }
+}
+
+/// Reads the energies of a meter that speaks another language than DLMS again and again, each time with other chance; how often they were read.
+async fn read_energies(model: &Arc<Model>, (name, faults): (&str, Faults)) -> u64 {
+    let (mut completed, mut faults_seen) = (0, 0);
+    for seed in 1..=SEEDS {
+        let fleet = FleetConfig {
+            framing: Framing::Plain { devices_per_line: 1 },
+            count: u32::from(model.subunits) + 1,
+            clock: Clock::starting_at(at("2026-03-31T12:00:00Z")),
+            ..FleetConfig::new(Arc::clone(model))
+        };
+        let (bus, meters) =
+            simulator::Bus::of_fleet(fleet.clone(), BusConfig::default(), &BTreeSet::new()).unwrap();
+        let (dialer, mut lines) = MemoryDialer::new();
+        tokio::spawn(async move {
+            let mut next = Some(bus);
+            while let Some(mut line) = lines.recv().await {
+                let again = || {
+                    simulator::Bus::of_fleet(fleet.clone(), BusConfig::default(), &BTreeSet::new()).unwrap().0
+                };
+                let _ = next.take().unwrap_or_else(again).run(&mut line).await;
+            }
+        });
+        let (device, meter) = (&meters[0], meters.last().unwrap());
+        let station = Arc::new(Station {
+            meter: 7,
+            address: "serial:///dev/bus?baud=9600&parity=even".parse().unwrap(),
+            device_address: meter.line_address().or(device.line_address()),
+            subunit: meter.subunit(),
+            via: None,
+            server_sap: 1,
+            client_sap: 16,
+            credentials: Credentials::none(),
+            model: Arc::clone(model),
+            serial: Some(meter.serial()),
+            zone: TimeZone::UTC,
+        });
+        // They grow, so that each value lies between what was held before and after.
+        let energies = model.registers.iter().filter(|register| register.obis.octets()[3] == 8);
+        let asked: Vec<_> = energies
+            .map(|register| RegisterRequest {
+                obis: register.obis,
+                class_id: register.class_id,
+                attribute: 2,
+            })
+            .collect();
+        let held = || -> Vec<_> { asked.iter().map(|asked| meter.register(asked.obis).unwrap()).collect() };
+        let (before, place) = (held(), format!("{} with {name}, seed {seed}", model.name));
+        let works = work(1, &station, Task::ReadRegisters(asked.clone()));
+        let collected =
+            timeout(HUNG, collect(Dialer::Memory(dialer), Faults { seed, ..faults }, limits(), works)).await;
+        let (reports, instruments) = collected.unwrap_or_else(|_| panic!("{place}: hung"));
+        let after = held();
+        let values = reports.iter().filter_map(|report| match &report.event {
+            Event::Registers(values) => Some(values),
+            _ => None,
+        });
+        for (number, value) in values.flatten().enumerate() {
+            let between = before[number] <= value.value && value.value <= after[number];
+            assert!(between, "{place}: {value:?} is not from {} to {}", before[number], after[number]);
+        }
+        if let Err(failure) = ended(&reports, 1) {
+            assert!(!failure.detail.is_empty(), "{place}: {failure:?}");
+        }
+        completed += u64::from(ended(&reports, 1).is_ok());
+        faults_seen += struck(&instruments, name);
+    }
+    assert!(faults_seen > 0, "{} with {name}: nothing went wrong", model.name);
+    completed
+}
+
+/// the languages of serial lines.
+#[tokio::test(start_paused = true)]
+async fn x_13_languages_with_every_fault() {
+    for name in ["huabang-triple", "multi-user-dlt645", "generic-dlt645-1997", "multi-user-modbus", "joy311"]
+    {
+        let model = &models::builtin().unwrap()[name];
+        for (fault, faults) in all_faults() {
+            if name == "multi-user-modbus" && ["delay", "all"].contains(&fault) {
+                continue;
+            }
+            let completed = read_energies(model, (fault, faults)).await;
+            let is_harmless = ["split", "merge"].contains(&fault);
+            assert!(
+                if is_harmless { completed == SEEDS } else { completed > 0 },
+                "{name} {fault}: {completed}"
             );
         }
     }

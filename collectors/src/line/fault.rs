@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use models::Language;
 use tokio::time::{Instant, timeout_at};
 
 use self::fate::{Chance, Way};
@@ -24,7 +25,8 @@ pub(crate) use fate::Fault;
 
 /// What lines do wrong, each in a million pieces on average. Pieces are datagrams, or what was sent or arrived at once.
 ///
-/// Both directions fail alike. Over the wrapper without ciphering nothing is changed, and on a stream nothing lost or doubled, because nothing could tell.
+/// Both directions fail alike. Over the wrapper without ciphering nothing is changed, and on a stream nothing lost or doubled, because nothing could tell;
+/// what is spoken on serial lines has check sums of its own.
 /// Chance begins at `seed`: the same octets meet the same faults, as far as time is the same.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Faults {
@@ -49,10 +51,11 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// Those that what is spoken with a station can tell. Over the wrapper nothing but a cipher tells a wrong octet from a right one, which on the
+    /// Those that what is spoken with a station can tell, as HDLC and the languages of serial lines can. Over the wrapper nothing but a cipher tells a wrong octet from a right one, which on the
     /// networks below it the check sums of TCP and UDP do, and TCP delivers everything once: without a cipher all that may happen is what happens on them.
     fn told_by(self, station: &Station, datagrams: bool) -> Self {
-        if station.speaks_hdlc() || station.credentials.is_ciphered() {
+        let is_checked = station.speaks_hdlc() || station.model.language != Language::Dlms;
+        if is_checked || station.credentials.is_ciphered() {
             return self;
         }
         let all = Self { corruption_ppm: 0, ..self };
