@@ -17,6 +17,8 @@ mod release_tamper_lock;
 mod scaler_unit;
 mod switch;
 
+use std::{future::Future, pin::Pin};
+
 use jiff::Timestamp;
 use models::Language;
 
@@ -37,32 +39,52 @@ impl From<()> for Done {
     }
 }
 
+impl From<(Timestamp, Timestamp)> for Done {
+    fn from(range: (Timestamp, Timestamp)) -> Self {
+        Some(range).into()
+    }
+}
+
+impl From<Option<(Timestamp, Timestamp)>> for Done {
+    fn from(range: Option<(Timestamp, Timestamp)>) -> Self {
+        Self { range, outcome: None }
+    }
+}
+
 impl From<Outcome> for Done {
     fn from(outcome: Outcome) -> Self {
         Self { range: None, outcome: Some(outcome) }
     }
 }
 
-/// Does the task.
-pub(crate) async fn run(turn: &mut Turn<'_>, task: &Task) -> Result<Done, Setback> {
+/// Does the task. The future is boxed, because one work is served within another: where futures stand in each other, every level would have
+/// room for all tasks on its stack.
+pub(crate) fn run<'a>(
+    turn: &'a mut Turn<'_>,
+    task: &'a Task,
+) -> Pin<Box<dyn Future<Output = Result<Done, Setback>> + Send + 'a>> {
     if turn.station().model.language != Language::Dlms {
-        return driver::run(turn, task).await;
+        return Box::pin(driver::run(turn, task));
     }
     match task {
-        Task::Identify => identify::run(turn).await.map(Done::from),
-        Task::ReadClock => read_clock::run(turn).await.map(Done::from),
-        Task::ReadRegisters(requests) => read_registers::run(turn, requests).await.map(Done::from),
-        Task::ReadProfile(range) if turn.station().is_stored() => read_stored::run(turn, range).await,
-        Task::ReadProfile(range) => {
-            read_profile::run(turn, range).await.map(|range| Done { range: Some(range), outcome: None })
-        }
-        Task::ReadLog(wanted) => read_log::run(turn, wanted).await.map(|range| Done { range, outcome: None }),
-        Task::Discover => discover::run(turn).await.map(Done::from),
-        Task::ListNodes => list_nodes::run(turn).await.map(Done::from),
-        Task::ReadTariff => read_tariff::run(turn).await.map(Done::from),
-        Task::PushTariff(push) => push_tariff::run(turn, push).await.map(Done::from),
-        Task::Switch(order) => switch::run(turn, order).await.map(Done::from),
-        Task::InstallFirmware(install) => install_firmware::run(turn, install).await.map(Done::from),
-        Task::ReleaseTamperLock(terms) => release_tamper_lock::run(turn, terms).await.map(Done::from),
+        Task::Identify => done(identify::run(turn)),
+        Task::ReadClock => done(read_clock::run(turn)),
+        Task::ReadRegisters(requests) => done(read_registers::run(turn, requests)),
+        Task::ReadProfile(range) if turn.station().is_stored() => Box::pin(read_stored::run(turn, range)),
+        Task::ReadProfile(range) => done(read_profile::run(turn, range)),
+        Task::ReadLog(wanted) => done(read_log::run(turn, wanted)),
+        Task::Discover => done(discover::run(turn)),
+        Task::ListNodes => done(list_nodes::run(turn)),
+        Task::ReadTariff => done(read_tariff::run(turn)),
+        Task::PushTariff(push) => done(push_tariff::run(turn, push)),
+        Task::Switch(order) => done(switch::run(turn, order)),
+        Task::InstallFirmware(install) => done(install_firmware::run(turn, install)),
+        Task::ReleaseTamperLock(terms) => done(release_tamper_lock::run(turn, terms)),
     }
+}
+
+fn done<'a, T: Into<Done>>(
+    task: impl Future<Output = Result<T, Setback>> + Send + 'a,
+) -> Pin<Box<dyn Future<Output = Result<Done, Setback>> + Send + 'a>> {
+    Box::pin(async move { task.await.map(T::into) })
 }
