@@ -1,9 +1,12 @@
 //! `amictl decode` as people at a terminal and scripts use it.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests stand outside the test functions")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests stand outside the test functions")]
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+
+use pcapng::{Carrier, Line, What, Writer};
 
 /// A ciphered GET of a clock (Green Book), its keys and its sender.
 const REQUEST: &str =
@@ -114,4 +117,92 @@ fn what_is_no_input_is_refused_by_name() {
         let refused = decode(arguments, "");
         assert_eq!((text(&refused.stderr).as_str(), refused.status.code()), (message, Some(2)));
     }
+}
+
+/// A capture file with what was sent and received on each line, a millisecond apart.
+fn captured(name: &str, lines: &[(Carrier, &str, &[&[u8]])]) -> PathBuf {
+    let (mut file, mut at_us) = (Vec::new(), 1_767_225_600_000_000);
+    let mut writer = Writer::begin("headend", &mut file);
+    let places: Vec<_> = lines
+        .iter()
+        .map(|(carrier, name, _)| {
+            writer.line(&Line { carrier: *carrier, name: (*name).to_owned() }, &mut file)
+        })
+        .collect();
+    for (place, (_, _, said)) in places.into_iter().zip(lines) {
+        writer.packet(place, at_us, What::Opened, &[], &mut file);
+        for (octets, what) in said.iter().zip([What::Sent, What::Received].into_iter().cycle()) {
+            at_us += 1000;
+            writer.packet(place, at_us, what, octets, &mut file);
+        }
+    }
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, file).unwrap();
+    path
+}
+
+#[test]
+fn a_capture_is_decoded_line_by_line() {
+    let lines: &[(Carrier, &str, &[&[u8]])] = &[
+        (
+            Carrier::Tcp,
+            "10.1.2.3:4059",
+            &[
+                b"\0\x01\0\x10\0\x01\0\x0D\xC0\x01\xC1\0\x08\0\0\x01\0\0\xFF\x02\0",
+                b"\0\x01\0\x01\0\x10\0\x06\xC4\x01\xC1\0\x11\x2A",
+            ],
+        ),
+        (
+            Carrier::Serial,
+            "serial:///dev/ttyS0?baud=9600&parity=none",
+            &[b"\x7E\xA0\x07\x03\x21\x93\x0F\x01\x7E", b"\x7E\xA0\x07\x21\x03\x73\x01\x40\x7E"],
+        ),
+    ];
+    let path = captured("two-lines.pcapng", lines);
+    let path = path.to_str().unwrap();
+    let shown = decode(&["--capture", path], "");
+    let told = text(&shown.stdout);
+    assert_eq!(shown.status.code(), Some(0), "{}", text(&shown.stderr));
+    let parts = [
+        "10.1.2.3:4059\n",
+        "0000  2026-01-01T00:00:00",
+        "  sent 21\n",
+        "  received 14\n",
+        "get-request-normal",
+        "obis  0.0.1.0.0.255",
+        "get-response-normal",
+        "unsigned  42",
+        "serial:///dev/ttyS0?baud=9600&parity=none\n",
+        "  sent 9\n",
+        "  received 9\n",
+        "SNRM",
+        "UA, P/F\n",
+    ];
+    let mut rest = told.as_str();
+    for part in parts {
+        let at = rest.find(part).unwrap_or_else(|| panic!("{part:?} is not in {rest}\n\nof {told}"));
+        rest = &rest[at + part.len()..];
+    }
+    let json = decode(&["--json", "--capture", path], "");
+    let values: Vec<serde_json::Value> =
+        text(&json.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(values.len(), 2, "one for each line");
+}
+
+#[test]
+fn a_capture_that_makes_no_sense_is_named() {
+    let cut: &[(Carrier, &str, &[&[u8]])] =
+        &[(Carrier::Tcp, "10.1.2.3:4059", &[b"\0\x01\0\x10\0\x01\0\x0D\xC0\x01"])];
+    let path = captured("cut.pcapng", cut);
+    let refused = decode(&["--capture", path.to_str().unwrap()], "");
+    assert_eq!(refused.status.code(), Some(1), "{}", text(&refused.stdout));
+    assert!(text(&refused.stderr).contains("the message ends too early"), "{}", text(&refused.stderr));
+    std::fs::write(&path, b"no capture").unwrap();
+    let refused = decode(&["--capture", path.to_str().unwrap()], "");
+    assert!(
+        text(&refused.stderr).contains("cut.pcapng: this is no pcapng file"),
+        "{}",
+        text(&refused.stderr)
+    );
+    assert_eq!((text(&refused.stdout).as_str(), refused.status.success()), ("", false));
 }
