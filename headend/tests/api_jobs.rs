@@ -60,6 +60,8 @@ async fn read_now(
     .await;
     let reports = answer(leased.meter, &leased.jobs[0]);
     served.database.store.write(owner, &reports).await.unwrap();
+    // The line, too, is free for the next owner.
+    served.database.store.release(owner).await.unwrap();
     soon(asked).await.unwrap()
 }
 

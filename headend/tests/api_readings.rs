@@ -30,6 +30,8 @@ async fn store_captures(database: &Database, meter: i32, first: &str, count: usi
     database.store.lease(owner, Wanted::any(1), Duration::from_secs(60), 10).await.unwrap();
     let reports = [captures(meter, job, quarters(&layout, at(first), count, value)), done(meter, job, None)];
     database.store.write(owner, &reports).await.unwrap();
+    // The line, too, is free for the next owner.
+    database.store.release(owner).await.unwrap();
 }
 
 /// Stores a value of the active import register.
@@ -48,6 +50,8 @@ async fn store_register(database: &Database, meter: i32, when: &str, value: i64)
     };
     let reports = [Report { job, meter, event: Event::Registers(vec![read]) }, done(meter, job, None)];
     database.store.write(owner, &reports).await.unwrap();
+    // The line, too, is free for the next owner.
+    database.store.release(owner).await.unwrap();
 }
 
 fn question(serials: &[&str]) -> QueryReadingsRequest {
