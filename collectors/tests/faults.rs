@@ -4,7 +4,7 @@
 //! not; a fault that never strikes. What does not: a work that fails, by whatever name.
 //!
 //! Not covered: damage, loss and doubling of what is not ciphered, over the wrapper. Nothing in the protocol could tell it; TCP and UDP do, and HDLC and the
-//! languages of serial lines have check sums of their own. Answers of Modbus that are late: none names the request that it answers.
+//! languages of serial lines have check sums of their own.
 
 #![allow(
     clippy::unwrap_used,
@@ -317,9 +317,6 @@ async fn x_13_languages_with_every_fault() {
     {
         let model = &models::builtin().unwrap()[name];
         for (fault, faults) in all_faults() {
-            if name == "multi-user-modbus" && ["delay", "all"].contains(&fault) {
-                continue;
-            }
             let completed = read_energies(model, (fault, faults)).await;
             let is_harmless = ["split", "merge"].contains(&fault);
             assert!(

@@ -276,6 +276,8 @@ impl FrameEar<'_> {
 }
 
 impl Ear for FrameEar<'_> {
+    const ANSWERS_NAME_REQUESTS: bool = true;
+
     type Answer = Heard;
 
     fn hear(&mut self, octets: &[u8], _: &mut Vec<u8>) -> Result<Option<Heard>, Setback> {

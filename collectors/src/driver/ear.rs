@@ -42,6 +42,9 @@ pub(crate) enum Pitch {
 
 /// Whoever listens for one answer.
 pub(crate) trait Ear: Send {
+    /// Whether an answer says to which request it belongs. Where it does not, a late one could be taken for that of the next request.
+    const ANSWERS_NAME_REQUESTS: bool;
+
     /// What is waited for.
     type Answer: Send;
 

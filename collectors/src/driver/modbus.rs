@@ -137,6 +137,8 @@ struct AnswerEar<'a> {
 }
 
 impl Ear for AnswerEar<'_> {
+    const ANSWERS_NAME_REQUESTS: bool = false;
+
     type Answer = Vec<u8>;
 
     fn hear(&mut self, octets: &[u8], _: &mut Vec<u8>) -> Result<Option<Vec<u8>>, Setback> {

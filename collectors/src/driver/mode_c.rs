@@ -209,6 +209,8 @@ struct SessionEar<'a> {
 }
 
 impl Ear for SessionEar<'_> {
+    const ANSWERS_NAME_REQUESTS: bool = false;
+
     type Answer = Heard;
 
     fn hear(&mut self, octets: &[u8], reply: &mut Vec<u8>) -> Result<Option<Heard>, Setback> {

@@ -21,6 +21,8 @@ const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(2);
 /// Least time between two messages (IEC 62056-21, 6.4.3).
 const REACTION: Duration = Duration::from_millis(20);
+/// For how many times as long as an answer may take it may still come after it was given up.
+const LATE: u32 = 2;
 /// How many times as long as an answer may take a whole read-out may.
 const LONG: u32 = 10;
 
@@ -31,6 +33,8 @@ pub(super) struct Plain {
     bus: SharedBus,
     /// The station has answered.
     is_heard: bool,
+    /// Until when answers may still come that were waited for in vain.
+    owed_until: Instant,
 }
 
 impl Plain {
@@ -118,7 +122,8 @@ impl Session {
         bus.known().reachable();
         self.character = port.character();
         port.draw_from(self.chance);
-        self.plain = Some(Plain { port, station: Arc::clone(station), bus, is_heard: false });
+        let owed_until = Instant::now();
+        self.plain = Some(Plain { port, station: Arc::clone(station), bus, is_heard: false, owed_until });
         Ok(())
     }
 }
@@ -142,13 +147,19 @@ impl Plain {
             sleep_until(self.port.last_sent() + REACTION).await;
             self.pitch(true, self.station.address.opening_speed())?;
         }
-        for _ in 0..tries {
-            match self.once(say, ear, (patience, limits)).await {
-                Err(Setback::Line(_, LineError::Silent)) => {
-                    patience = (patience * 2).min(limits.response_timeout)
-                }
-                answer => return answer,
+        if !E::ANSWERS_NAME_REQUESTS {
+            self.idle(self.owed_until).await;
+        }
+        for attempt in 0..tries {
+            let answer = self.once(say, ear, (patience, limits)).await;
+            let is_silent = matches!(answer, Err(Setback::Line(_, LineError::Silent)));
+            if is_silent || attempt > 0 {
+                self.owed_until = self.port.last_sent() + limits.response_timeout * LATE;
             }
+            if !is_silent {
+                return answer;
+            }
+            patience = (patience * 2).min(limits.response_timeout);
         }
         let Rejected { frames, octets } = ear.rejected();
         let nothing =
