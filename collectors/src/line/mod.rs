@@ -306,8 +306,7 @@ impl Line {
             None => apdu,
         };
         self.framing.send(apdu, &mut self.port.out)?;
-        let instruments = Arc::clone(self.port.instruments());
-        self.port.tap.sending(instruments.protocol_log(), ports, apdu);
+        self.port.sending(ports, apdu);
         timeout(limit, self.port.flush()).await.map_err(|_| LineError::Silent)?
     }
 
@@ -320,8 +319,7 @@ impl Line {
     ) -> Result<Origin, LineError> {
         loop {
             if let Step::Apdu(arrival) = self.advance(apdu, deadline).await? {
-                let instruments = Arc::clone(self.port.instruments());
-                self.port.tap.received(instruments.protocol_log(), arrival, apdu);
+                self.port.received(arrival, apdu);
                 let is_ours = self.gate.as_ref().is_none_or(|gate| gate.unwrap(apdu));
                 return Ok(if is_ours { arrival.origin } else { Origin::Stranger });
             }

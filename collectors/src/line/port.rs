@@ -9,6 +9,7 @@ use super::{
     Guest, LineError,
     echo::{Echo, Heard},
     fault::Faulty,
+    framing::Arrival,
     serial::Format,
     socket::Socket,
     tap::Tap,
@@ -193,9 +194,19 @@ impl Port {
 
     /// Notes an exchange that is over: what it was about, its octets, and why it failed.
     pub(crate) fn note(&mut self, subject: &Subject, octets: (usize, usize), failed: Option<Reason>) {
-        let instruments = Arc::clone(self.held.instruments());
+        let instruments = self.held.instruments();
         instruments.count(subject.service, failed);
         self.tap.exchanged(instruments.protocol_log(), subject, octets, failed);
+    }
+
+    /// Shows an APDU that is about to be sent, or as much of it as fits, to whoever looks on.
+    pub(super) fn sending(&mut self, ports: (u16, u16), apdu: &[u8]) {
+        self.tap.sending(self.held.instruments().protocol_log(), ports, apdu);
+    }
+
+    /// Shows a whole APDU that arrived to whoever looks on.
+    pub(super) fn received(&mut self, arrival: Arrival, apdu: &[u8]) {
+        self.tap.received(self.held.instruments().protocol_log(), arrival, apdu);
     }
 
     /// Changes the speed of a device; other lines have one speed.
