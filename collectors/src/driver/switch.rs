@@ -8,14 +8,13 @@ use super::{Driver, tasks::verify, unsupported};
 use crate::{
     Failure, Outcome, Reason, Switch, SwitchTo,
     diagnosis::Setback,
-    task::ordered::{Answer, judged, still_in_doubt},
+    task::{
+        ordered::{Answer, judged, still_in_doubt},
+        switching::{LOOK_EVERY, SENDS_MAX, not_moved, sent_in_vain},
+    },
     turn::Turn,
 };
 
-/// How often the order is sent at most. It is sent again only when its answer got lost and the meter shows that it was not carried out.
-const SENDS_MAX: u32 = 3;
-/// Pause between two looks at a switch that has not moved yet.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How long the line is kept for a switch that has not moved yet. What takes longer is looked at again by a later attempt: others wait for the line.
 const LOOK_FOR: Duration = Duration::from_secs(10);
 /// How long a switch that shows what it was ordered may show something else than it was ordered last.
@@ -70,7 +69,7 @@ pub(super) async fn run(
         }
     }
     // The last round returns.
-    Err(refuse(Reason::NotEffective, "The order got lost each time it was sent.".into()))
+    Err(sent_in_vain())
 }
 
 /// Sends an order once; as long as it is certain that nothing was sent it is tried again like a read.
@@ -152,38 +151,9 @@ impl fmt::Display for SwitchState {
     }
 }
 
-/// The order was answered, or it got lost each time, and the switch is not as ordered.
-fn not_moved(turn: &Turn<'_>, answer: &Answer, after: SwitchState) -> Setback {
-    match answer {
-        Answer::Yes => refuse(
-            Reason::NotEffective,
-            format!(
-                "The meter accepted the order and shows {after}: the switch did not follow, it may be locked, welded or worn out; look at the \
-                 meter's events and send somebody."
-            ),
-        ),
-        Answer::No(setback) => {
-            let failure = turn.explain(setback);
-            refuse(failure.reason, format!("{} It shows {after}.", failure.detail))
-        }
-        Answer::Lost(setback) => refuse(
-            Reason::NotEffective,
-            format!(
-                "The order was sent {SENDS_MAX} times, no answer came, and the meter shows {after} each time; order again when the line is \
-                 better. {}",
-                turn.explain(setback).detail
-            ),
-        ),
-    }
-}
-
 /// The time that the switch may take is over.
 fn late(turn: &Turn<'_>, before: SwitchState) -> Setback {
     not_moved(turn, &Answer::Yes, before)
-}
-
-fn refuse(reason: Reason, detail: String) -> Setback {
-    Setback::Final(Failure::new(reason, detail))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use models::Register;
 
 use super::{Driver, unsupported, wrong};
-use crate::{Event, Failure, Reason, RegisterValue, diagnosis::Setback, turn::Turn};
+use crate::{Event, Failure, Reason, RegisterValue, diagnosis::Setback, task::read_registers, turn::Turn};
 
 /// Attribute that holds the value of a register (Blue Book, 4.3.2).
 const VALUE: i8 = 2;
@@ -75,16 +75,8 @@ pub(super) async fn read_registers(
             Err(setback) => refused = refused.or(Some((register.obis, setback))),
         }
     }
-    let missing = registers.len() - values.len();
-    if !values.is_empty() {
-        turn.report(Event::Registers(values)).await?;
-    }
-    let Some((obis, setback)) = refused else { return Ok(()) };
-    let why = turn.explain(&setback).detail;
-    Err(Setback::Final(Failure::new(
-        Reason::MeterRefused,
-        format!("{missing} of {} registers were not given, {obis} first: {why}", registers.len()),
-    )))
+    let missed = refused.map(|(obis, setback)| (obis, setback, "not given"));
+    read_registers::report(turn, values, registers.len(), missed).await
 }
 
 /// Compares the serial number with the inventory, once for each time that the channel lives.

@@ -10,12 +10,13 @@ mod read_clock;
 mod read_layout;
 mod read_log;
 mod read_profile;
-mod read_registers;
+pub(crate) mod read_registers;
 mod read_stored;
 mod read_tariff;
 mod release_tamper_lock;
 mod scaler_unit;
 mod switch;
+pub(crate) mod switching;
 
 use std::{future::Future, pin::Pin};
 

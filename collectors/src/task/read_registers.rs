@@ -1,4 +1,4 @@
-use dlms::{AttributeDescriptor, ScalerUnit, axdr::Data};
+use dlms::{AttributeDescriptor, Obis, ScalerUnit, axdr::Data};
 use jiff::Timestamp;
 
 use super::scaler_unit;
@@ -29,16 +29,24 @@ pub(super) async fn run(turn: &mut Turn<'_>, requests: &[RegisterRequest]) -> Re
             values.push(register(request, octets, scaler_unit, at)?);
         }
     }
-    let missing = requests.len() - values.len();
+    report(turn, values, requests.len(), refused.map(|(obis, setback)| (obis, setback, "refused"))).await
+}
+
+/// Reports what came of `asked` registers. That some did not come, which one first, why, and what that is called, is the failure of the work.
+pub(crate) async fn report(
+    turn: &Turn<'_>,
+    values: Vec<RegisterValue>,
+    asked: usize,
+    missed: Option<(Obis, Setback, &'static str)>,
+) -> Result<(), Setback> {
+    let missing = asked - values.len();
     if !values.is_empty() {
         turn.report(Event::Registers(values)).await?;
     }
-    let Some((obis, setback)) = refused else { return Ok(()) };
+    let Some((obis, setback, how)) = missed else { return Ok(()) };
     let why = turn.explain(&setback).detail;
-    Err(Setback::Final(Failure::new(
-        Reason::MeterRefused,
-        format!("{missing} of {} registers were refused, {obis} first: {why}", requests.len()),
-    )))
+    let detail = format!("{missing} of {asked} registers were {how}, {obis} first: {why}");
+    Err(Setback::Final(Failure::new(Reason::MeterRefused, detail)))
 }
 
 /// What a register holds, as it was at the time.

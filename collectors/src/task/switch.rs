@@ -8,14 +8,11 @@ use dlms::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::ordered::{Answer, Request, order, still_in_doubt};
+use super::{
+    ordered::{Answer, Request, order, still_in_doubt},
+    switching::{LOOK_EVERY, SENDS_MAX, not_moved, sent_in_vain},
+};
 use crate::{Failure, Outcome, Reason, Switch, SwitchTo, diagnosis::Setback, turn::Turn};
-
-/// How often the order is sent at most. It is sent again only when its answer got lost and the meter, read back over a fresh association,
-/// shows that it was not carried out.
-const SENDS_MAX: u32 = 3;
-/// Pause between two looks at a switch that has not moved yet.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Moves the load switch (class 70). The outcome is what the meter shows afterwards, whatever it answered; an order whose answer is lost is
 /// resolved by reading. A switch that is as ordered already is left alone.
@@ -59,7 +56,7 @@ pub(super) async fn run(turn: &mut Turn<'_>, switch: &Switch) -> Result<Outcome,
         }
     }
     // The last round returns.
-    Err(refuse(Reason::NotEffective, "The order got lost each time it was sent.".into()))
+    Err(sent_in_vain())
 }
 
 /// Reads what there is to know before anything is ordered.
@@ -141,31 +138,6 @@ async fn read_mode(turn: &mut Turn<'_>, control: DisconnectControl) -> Result<Op
 
 fn decode_mode(mode: &Data) -> Result<ControlMode, Setback> {
     ControlMode::decode(mode).map_err(Setback::answer)
-}
-
-/// The order was answered, or it got lost each time, and the switch is not as ordered.
-fn not_moved(turn: &Turn<'_>, answer: &Answer, after: SwitchState) -> Setback {
-    match answer {
-        Answer::Yes => refuse(
-            Reason::NotEffective,
-            format!(
-                "The meter accepted the order and shows {after}: the switch did not follow, it may be locked, welded or worn out; look at the \
-                 meter's events and send somebody."
-            ),
-        ),
-        Answer::No(setback) => {
-            let failure = turn.explain(setback);
-            refuse(failure.reason, format!("{} It shows {after}.", failure.detail))
-        }
-        Answer::Lost(setback) => refuse(
-            Reason::NotEffective,
-            format!(
-                "The order was sent {SENDS_MAX} times, no answer came, and the meter shows {after} each time; order again when the line is \
-                 better. {}",
-                turn.explain(setback).detail
-            ),
-        ),
-    }
 }
 
 fn refuse(reason: Reason, detail: String) -> Setback {
