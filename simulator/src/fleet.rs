@@ -81,9 +81,7 @@ impl Fleet {
 
     /// What happened to all meters together.
     pub fn counts(&self) -> Counts {
-        let mut counts = Counts::default();
-        self.meters.iter().for_each(|meter| counts += meter.counts());
-        counts
+        self.meters.iter().map(|meter| meter.counts()).sum()
     }
 
     /// Closes all ports and connections and waits until every task has ended.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::fs::File;
 use std::io::Write as _;
+use std::iter::Sum;
 use std::ops::AddAssign;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -180,6 +181,14 @@ impl AddAssign for Counts {
         self.tariffs_activated += other.tariffs_activated;
         self.images_activated += other.images_activated;
         self.counters_repeated += other.counters_repeated;
+    }
+}
+
+impl Sum for Counts {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        let mut counts = Self::default();
+        all.for_each(|one| counts += one);
+        counts
     }
 }
 

@@ -79,9 +79,7 @@ impl Buses {
 
     /// What happened to all meters together.
     pub fn counts(&self) -> Counts {
-        let mut counts = Counts::default();
-        self.meters.iter().for_each(|meter| counts += meter.counts());
-        counts
+        self.meters.iter().map(|meter| meter.counts()).sum()
     }
 
     /// Closes all devices and waits until every task has ended.
