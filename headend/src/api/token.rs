@@ -49,6 +49,14 @@ pub(crate) fn resumed(text: &str) -> Option<i64> {
     Some(i64::from_be_bytes(octets.try_into().ok()?)).filter(|number| *number >= 0)
 }
 
+/// The place in a log from which somebody goes on who follows it: behind its present `end`, or where a resume token says.
+pub(crate) fn place(text: &str, end: i64) -> Result<i64, Refusal> {
+    match text {
+        "" => Ok(end),
+        text => resumed(text).filter(|place| *place <= end).ok_or(Refusal::ResumeToken),
+    }
+}
+
 /// The number in the page token of a question; `None` for the first page.
 pub(crate) fn number(fingerprint: u64, text: &str) -> Result<Option<i64>, Refusal> {
     if text.is_empty() {

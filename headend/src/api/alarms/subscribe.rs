@@ -41,10 +41,7 @@ impl Alarms {
         // Before the end is asked for, so that there is no gap between the two.
         let live = self.tail.follow();
         let end = self.store.alarms_end().await?;
-        let given = match request.resume_token.as_str() {
-            "" => end,
-            text => token::resumed(text).filter(|place| *place <= end).ok_or(Refusal::ResumeToken)?,
-        };
+        let given = token::place(&request.resume_token, end)?;
         let subscription = Subscription {
             service: self.clone(),
             filter,

@@ -39,10 +39,7 @@ impl Events {
         // Before the end is asked for, so that there is no gap between the two.
         let notices = self.notices.events();
         let end = self.store.events_end().await?;
-        let given = match resume_token.as_str() {
-            "" => end,
-            text => token::resumed(text).filter(|place| *place <= end).ok_or(Refusal::ResumeToken)?,
-        };
+        let given = token::place(resume_token, end)?;
         let watch = Watch {
             service: self.clone(),
             notices,
