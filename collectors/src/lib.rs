@@ -74,6 +74,7 @@ pub use reach::Reach;
 pub use seed::Seed;
 pub use tariff::{Activation, HeldTariff, PushTariff, TariffObjects};
 pub use time::instant;
+pub use value::text;
 pub use work::{
     Captures, Covered, Event, JobId, MeterId, Node, ProfileRange, RegisterRequest, RegisterValue, Report,
     Station, Task, Via, Work,

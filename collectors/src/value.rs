@@ -14,7 +14,7 @@ pub(crate) const fn data(instance: Obis) -> AttributeDescriptor {
 
 /// A name or number as text: strings without the spaces and zeros around them, octets that are no text in hexadecimal,
 /// numbers in decimal.
-pub(crate) fn text(data: &Data) -> Option<String> {
+pub fn text(data: &Data) -> Option<String> {
     let octets = match data {
         Data::OctetString(octets) | Data::VisibleString(octets) | Data::Utf8String(octets) => {
             octets.as_slice()

@@ -73,7 +73,7 @@ words! {
     }
     MeterState { Active = "active", Retired = "retired" }
     CallState { Connected = "connected", Missing = "missing" }
-    CallDialect { Login = "login", Plain = "plain", Gdw376 = "gdw376" }
+    CallDialect { Login = "login", Plain = "plain", Gdw376 = "gdw376", Serial = "serial" }
     ReadingKind { Profile = "profile", Register = "register" }
     AlarmSeverity { Info = "info", Warning = "warning", Critical = "critical" }
     AlarmSource { Event = "event", Bit = "bit", Object = "object", Data = "data" }

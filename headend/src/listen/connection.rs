@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, trace};
 
 use super::arrival::{Form, frame};
+use super::asking::{Asked, Asking};
 use super::caller::{Caller, Summons};
 use super::intake::{Intake, QueueFull, Stranger};
 use super::judge::Answer;
@@ -51,6 +52,8 @@ enum End {
     Logout,
     #[error("it says another name than before")]
     Renamed,
+    #[error("its serial number can be no name")]
+    Nameless,
 }
 
 /// One connection.
@@ -66,6 +69,10 @@ pub(super) struct Connection {
     waiting: VecDeque<(Header, oneshot::Receiver<Answer>)>,
     /// Who it said to be.
     caller: Option<Box<Caller>>,
+    /// The question who it is, while it is put.
+    asking: Option<Box<Asking>>,
+    /// Whether nothing has come yet.
+    is_mute: bool,
     /// Its share of the places for those who are no meter's.
     stranger: Option<Stranger>,
     /// When the frame that is expected has to be there.
@@ -79,6 +86,7 @@ enum Piece {
     Answer(Vec<u8>),
     Obscure(Vec<u8>, String),
     Late,
+    Asked(Asked),
     Nothing,
 }
 
@@ -92,8 +100,20 @@ impl Connection {
         let splitter = Splitter::new(intake.config.max_frame);
         let pieces = Pieces::new(intake.config.max_frame.into());
         let due = Instant::now() + intake.config.frame_timeout;
-        let (waiting, caller, stranger) = (VecDeque::new(), None, None);
-        Self { stream, peer, connected, intake, splitter, pieces, waiting, caller, stranger, due }
+        Self {
+            stream,
+            peer,
+            connected,
+            intake,
+            splitter,
+            pieces,
+            waiting: VecDeque::new(),
+            caller: None,
+            asking: None,
+            is_mute: true,
+            stranger: None,
+            due,
+        }
     }
 
     /// Takes in frames until the end, and answers those that were taken.
@@ -139,7 +159,7 @@ impl Connection {
                     self.receive()?;
                 }
                 summons = summons(&mut self.caller) => self.heed(summons).await?,
-                () = sleep_until(self.due), if may_read => self.time_is_up()?,
+                () = sleep_until(self.due), if may_read => self.time_is_up().await?,
             }
         }
     }
@@ -172,22 +192,67 @@ impl Connection {
     }
 
     /// Nothing came for as long as may be.
-    fn time_is_up(&mut self) -> Result<(), End> {
+    async fn time_is_up(&mut self) -> Result<(), End> {
         match &mut self.caller {
             Some(caller) if caller.is_over() => Err(End::Left(Leave::Superseded)),
             Some(caller) if self.splitter.pending() == 0 && Instant::now() < caller.due() => {
                 self.due = caller.due();
                 Ok(())
             }
+            None if self.splitter.pending() == 0 => match &mut self.asking {
+                Some(asking) => {
+                    let asked = asking.unanswered();
+                    self.ask(asked).await
+                }
+                None if self.is_mute => {
+                    let (asking, asked) = Asking::begin();
+                    self.asking = Some(Box::new(asking));
+                    self.ask(asked).await
+                }
+                None => Err(End::TooSlow),
+            },
             _ => Err(End::TooSlow),
         }
+    }
+
+    /// Goes on with the question who it is.
+    async fn ask(&mut self, asked: Asked) -> Result<(), End> {
+        match asked {
+            Asked::Send(octets) => {
+                if self.asking.as_ref().is_some_and(|asking| asking.is_hdlc()) {
+                    self.splitter.tolerate_noise();
+                }
+                self.write(&octets).await?;
+            }
+            Asked::Wait => {}
+            Asked::Named(serial) if heartbeat::is_id(&serial) => self.let_in(&serial, "serial"),
+            Asked::Named(serial) => {
+                let detail = format!("the serial number {serial:?} of a caller can be no name of one");
+                drop(self.take(Form::Obscure(detail), serial.into_bytes()).await?);
+                return Err(End::Nameless);
+            }
+            Asked::Nobody => return Err(End::TooSlow),
+        }
+        self.due = self.next_due();
+        Ok(())
+    }
+
+    /// Somebody has said who he is.
+    fn let_in(&mut self, id: &str, dialect: &'static str) {
+        let presence = &self.intake.presence;
+        let call = presence.lobby.enter(id, self.peer.ip());
+        let present = presence.came(id, format!("tcp {}", self.peer), dialect);
+        self.caller = Some(Box::new(Caller::new(id.to_owned(), call, present, self.intake.config.heartbeat)));
+        self.asking = None;
+        debug!(peer = %self.peer, id, dialect, "a caller is there");
     }
 
     /// Takes the whole pieces that were received, as many as may be on the way.
     async fn take_pieces(&mut self) -> Result<(), End> {
         while self.waiting.len() < PIPELINE && self.caller.as_ref().is_none_or(|caller| caller.has_room()) {
             let Some(unit) = self.splitter.next_unit()? else { break };
-            match piece(&unit, self.caller.as_deref()) {
+            let asked = self.asking.as_mut().and_then(|asking| asking.take(&unit));
+            match asked.map_or_else(|| piece(&unit, self.caller.as_deref()), Piece::Asked) {
                 Piece::Beat(beat, octets) => self.beat(&beat, octets).await?,
                 Piece::Push(header, apdu) => self.push(header, &apdu).await?,
                 Piece::Obscure(octets, detail) => drop(self.take(Form::Obscure(detail), octets).await?),
@@ -198,6 +263,7 @@ impl Connection {
                 }
                 // The meter may say so that it knows of no association.
                 Piece::Late => self.caller.iter().for_each(|caller| caller.call.forget()),
+                Piece::Asked(asked) => self.ask(asked).await?,
                 Piece::Nothing => {}
             }
             self.caller.iter_mut().for_each(|caller| caller.hear());
@@ -213,6 +279,7 @@ impl Connection {
     fn next_due(&self) -> Instant {
         match &self.caller {
             Some(caller) => caller.due(),
+            None if self.asking.is_some() => Instant::now() + self.intake.config.frame_timeout,
             None => Instant::now() + self.intake.config.idle_timeout,
         }
     }
@@ -228,14 +295,7 @@ impl Connection {
                     self.take(Form::Contested(detail), octets).await?;
                 }
             }
-            None if beat.kind != Kind::Logout => {
-                let presence = &self.intake.presence;
-                let call = presence.lobby.enter(&beat.id, self.peer.ip());
-                let present = presence.came(&beat.id, format!("tcp {}", self.peer), beat.dialect.as_str());
-                let usual = self.intake.config.heartbeat;
-                self.caller = Some(Box::new(Caller::new(beat.id.clone(), call, present, usual)));
-                debug!(peer = %self.peer, id = beat.id, dialect = beat.dialect.as_str(), "a caller is there");
-            }
+            None if beat.kind != Kind::Logout => self.let_in(&beat.id, beat.dialect.as_str()),
             None => {}
         }
         self.write(beat.answer()).await?;
@@ -274,6 +334,7 @@ impl Connection {
         match self.stream.try_read(&mut chunk) {
             Ok(0) => Err(End::Closed),
             Ok(length) => {
+                self.is_mute = false;
                 if self.splitter.pending() == 0 {
                     self.due = self.due.min(Instant::now() + self.intake.config.frame_timeout);
                 }

@@ -5,10 +5,11 @@
 //! senders looked up, [`judge`] decides what becomes of each, and one transaction keeps it all. Whoever asked for a confirmation
 //! gets it after the commit; nobody gets anything else. [`sources`] keeps one address from hurting others, at a [`pace`].
 //!
-//! A meter, or the modem in front of it, may also say who it is and stay: [`caller`]. Then its connection stands in the [`Lobby`], where channels
+//! A meter, or the modem in front of it, may also say who it is and stay: [`caller`]. Who says nothing is asked: [`asking`]. Then its connection stands in the [`Lobby`], where channels
 //! borrow it, and in the table of those who are connected ([`presence`]).
 
 mod arrival;
+mod asking;
 mod caller;
 mod connection;
 mod intake;

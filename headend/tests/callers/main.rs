@@ -16,4 +16,5 @@ mod presence;
 #[path = "../program/mod.rs"]
 mod program;
 mod reading;
+mod silent;
 mod words;

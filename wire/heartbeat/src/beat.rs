@@ -95,8 +95,7 @@ impl Beat {
                 _ => return Ok(None),
             },
         };
-        let is_usable = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.".contains(&octet);
-        if id.is_empty() || id.len() > ID_MAX || !id.bytes().all(is_usable) {
+        if !is_id(&id) {
             return Err(Error::Id);
         }
         Ok(Some(Self { dialect, kind, id, answer }))
@@ -125,6 +124,12 @@ impl Beat {
     pub fn answer(&self) -> &[u8] {
         &self.answer
     }
+}
+
+/// Whether a caller can have this name: 1 to [`ID_MAX`] letters, digits, `-`, `_` or `.`.
+pub fn is_id(id: &str) -> bool {
+    let is_usable = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.".contains(&octet);
+    (1..=ID_MAX).contains(&id.len()) && id.bytes().all(is_usable)
 }
 
 /// Appends the frame with which a caller says who it is, for those who play one. A dialect without logins has heartbeats instead.

@@ -10,6 +10,6 @@ mod check;
 mod error;
 mod splitter;
 
-pub use beat::{Beat, Dialect, ID_MAX, Kind, write};
+pub use beat::{Beat, Dialect, ID_MAX, Kind, is_id, write};
 pub use error::Error;
 pub use splitter::{Splitter, Unit};
