@@ -4,7 +4,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 12] = [
+const FILES: [&str; 13] = [
     "ami/v1/alarms.proto",
     "ami/v1/commands.proto",
     "ami/v1/common.proto",
@@ -14,6 +14,7 @@ const FILES: [&str; 12] = [
     "ami/v1/firmware.proto",
     "ami/v1/inventory.proto",
     "ami/v1/jobs.proto",
+    "ami/v1/parameters.proto",
     "ami/v1/readings.proto",
     "ami/v1/switch.proto",
     "ami/v1/tariff.proto",

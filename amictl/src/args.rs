@@ -8,6 +8,7 @@ mod decode;
 mod events;
 mod firmware;
 mod meters;
+mod parameters;
 mod readings;
 mod server;
 mod switch;
@@ -33,6 +34,7 @@ pub(crate) use self::{
     events::{Events, ListEventsArgs, LossesArgs, WatchEventsArgs},
     firmware::{Firmware, InstallArgs, StatusArgs, UploadArgs},
     meters::{AddArgs, DiscoverArgs, ListArgs, Meters},
+    parameters::{Parameters, SetArgs},
     readings::{ReadArgs, ReadingsArgs, WatchArgs},
     server::Server,
     switch::{ReleaseArgs, SwitchArgs},
@@ -76,6 +78,9 @@ pub(crate) enum Command {
     Reconnect(SwitchArgs),
     /// Release load switches that opened for a tamper. Closing onto an open terminal cover is a danger to life.
     ReleaseTamperLock(ReleaseArgs),
+    /// Look at what can be set in meters, such as alarm levels of credit and prices, and set it.
+    #[command(subcommand)]
+    Parameters(Parameters),
     /// Check tariffs, compare them with meters, bring them into force.
     #[command(subcommand)]
     Tariff(Tariff),

@@ -14,6 +14,7 @@ mod groups;
 mod import;
 mod jobs;
 mod meters;
+mod parameters;
 mod read;
 mod readings;
 mod summary;
@@ -59,6 +60,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
         Command::ReleaseTamperLock(args) => {
             switch::release_tamper_lock(channel, args.switch, &mut stdout(plain)).await
         }
+        Command::Parameters(command) => parameters::run(channel, command, &mut stdout(plain)).await,
         Command::Tariff(command) => tariff::run(channel, command, &mut stdout(plain)).await,
         Command::Commands(command) => commands::run(channel, command, format).await,
         Command::Alarms(command) => alarms::run(channel, command, format).await,

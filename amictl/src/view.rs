@@ -10,6 +10,7 @@ mod image;
 mod job;
 mod meter;
 mod node;
+mod parameter;
 mod reading;
 mod tariff;
 mod trace;
@@ -25,6 +26,7 @@ pub(crate) use self::{
     job::{CountRow, JobRow},
     meter::{MeterRow, ProfileRow},
     node::NodeRow,
+    parameter::ParameterRow,
     reading::ReadingRow,
     tariff::{DifferenceRow, ProblemRow},
     trace::TraceRow,

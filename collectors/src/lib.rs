@@ -68,7 +68,7 @@ pub use limits::Limits;
 pub use line::{Captured, Dialer, FailingDialer, Faults, MemoryDialer};
 pub use lobby::{Call, Leave, Lent, Lobby, Word};
 pub use log::{LogEntries, LogEntry, LogLoss, LogLossCause, LogMeaning, LogRange, LogRead};
-pub use order::{Finding, Outcome, Switch, SwitchTo, Terms};
+pub use order::{Finding, Outcome, SetParameter, Switch, SwitchTo, Terms};
 pub use protocol_log::{CaptureId, Knobs, Layers, ProtocolLog};
 pub use reach::Reach;
 pub use seed::Seed;

@@ -2,7 +2,9 @@
 
 use std::{fmt, time::Duration};
 
+use dlms::Obis;
 use jiff::Timestamp;
+use models::Decimal;
 
 use crate::{Failure, Reason};
 
@@ -21,6 +23,17 @@ pub struct Terms {
 pub struct Switch {
     /// How the load is to be.
     pub to: SwitchTo,
+    /// When, and what is known.
+    pub terms: Terms,
+}
+
+/// An order to set a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SetParameter {
+    /// Logical name of the register that holds it, which the model allows to be set.
+    pub obis: Obis,
+    /// The value, in the unit of the register.
+    pub value: Decimal,
     /// When, and what is known.
     pub terms: Terms,
 }
@@ -53,11 +66,13 @@ pub enum Outcome {
     FirmwareActive,
     /// The firmware is in the meter and becomes active at its time.
     FirmwareScheduled,
+    /// The parameter has its value.
+    ParameterSet,
 }
 
 impl Outcome {
     /// Every outcome with its text, the same in SQL (`command_outcome`), in `ami.v1` and on the screen.
-    pub const ALL: [(Self, &'static str); 8] = [
+    pub const ALL: [(Self, &'static str); 9] = [
         (Self::Disconnected, "disconnected"),
         (Self::Connected, "connected"),
         (Self::ReadyForReconnection, "ready_for_reconnection"),
@@ -66,6 +81,7 @@ impl Outcome {
         (Self::TariffScheduled, "tariff_scheduled"),
         (Self::FirmwareActive, "firmware_active"),
         (Self::FirmwareScheduled, "firmware_scheduled"),
+        (Self::ParameterSet, "parameter_set"),
     ];
 
     /// The text of the outcome, such as `disconnected`.
@@ -128,7 +144,7 @@ mod tests {
             assert_eq!(outcome as usize, index, "{text} stands in the wrong row");
             assert_eq!(outcome.to_string(), text);
         }
-        assert_eq!(Outcome::FirmwareScheduled as usize, Outcome::ALL.len() - 1);
+        assert_eq!(Outcome::ParameterSet as usize, Outcome::ALL.len() - 1);
     }
 
     #[test]

@@ -54,6 +54,22 @@ pub(crate) fn integer(data: &Data) -> Option<i64> {
     }
 }
 
+/// A whole number of the same type as `data`; `None` when it does not fit, or the type is no number.
+pub(crate) fn like(data: &Data, number: i64) -> Option<Data> {
+    Some(match data {
+        Data::Integer(_) => Data::Integer(number.try_into().ok()?),
+        Data::Long(_) => Data::Long(number.try_into().ok()?),
+        Data::DoubleLong(_) => Data::DoubleLong(number.try_into().ok()?),
+        Data::Long64(_) => Data::Long64(number),
+        Data::Unsigned(_) => Data::Unsigned(number.try_into().ok()?),
+        Data::Enum(_) => Data::Enum(number.try_into().ok()?),
+        Data::LongUnsigned(_) => Data::LongUnsigned(number.try_into().ok()?),
+        Data::DoubleLongUnsigned(_) => Data::DoubleLongUnsigned(number.try_into().ok()?),
+        Data::Long64Unsigned(_) => Data::Long64Unsigned(number.try_into().ok()?),
+        _ => return None,
+    })
+}
+
 /// The meter answered with another type than the object can have.
 pub(crate) fn unexpected(descriptor: &AttributeDescriptor, expected: &str) -> Setback {
     let AttributeDescriptor { class_id, instance, attribute } = descriptor;
@@ -80,6 +96,15 @@ mod tests {
         assert_eq!(octets(b"\0\0 "), None);
         assert_eq!(octets(&[b'A'; 65]), None);
         assert_eq!(text(&Data::NullData), None);
+    }
+
+    #[test]
+    fn a_number_is_written_in_the_type_that_was_read() {
+        assert_eq!(like(&Data::LongUnsigned(0), 65_535), Some(Data::LongUnsigned(65_535)));
+        assert_eq!(like(&Data::LongUnsigned(0), 65_536), None);
+        assert_eq!(like(&Data::Unsigned(0), -1), None);
+        assert_eq!(like(&Data::Long(0), -1), Some(Data::Long(-1)));
+        assert_eq!(like(&Data::Float32([0; 4]), 1), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use models::Model;
 
 use crate::{
     Address, Credentials, Failure, Finding, Install, Layout, LogEntries, LogRange, LogRead, Outcome,
-    PushTariff, Seed, Switch, TariffObjects, Terms,
+    PushTariff, Seed, SetParameter, Switch, TariffObjects, Terms,
 };
 
 /// Key of a meter in the inventory.
@@ -111,6 +111,8 @@ pub enum Task {
     InstallFirmware(Install),
     /// Release the lock of a load switch that opened for a tamper.
     ReleaseTamperLock(Terms),
+    /// Set a parameter.
+    SetParameter(SetParameter),
 }
 
 impl Task {
@@ -129,6 +131,7 @@ impl Task {
             Self::Switch(_) => "switch",
             Self::InstallFirmware(_) => "install_firmware",
             Self::ReleaseTamperLock(_) => "release_tamper_lock",
+            Self::SetParameter(_) => "set_parameter",
         }
     }
 
@@ -137,6 +140,7 @@ impl Task {
         match self {
             Self::Switch(Switch { terms, .. })
             | Self::InstallFirmware(Install { terms, .. })
+            | Self::SetParameter(SetParameter { terms, .. })
             | Self::ReleaseTamperLock(terms) => Some(terms),
             Self::PushTariff(push) => Some(&push.terms),
             Self::Identify

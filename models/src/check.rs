@@ -11,8 +11,8 @@ use std::time::Duration;
 use dlms::profile::{CaptureObject, Column};
 
 use crate::{
-    Alarms, ColumnSpec, Concentrator, Error, Firmware, KEYS, Language, Log, Model, Profile, Reach, Register,
-    Severity, TEST_KEY, Tariff,
+    Alarms, Bounds, ColumnSpec, Concentrator, Error, Firmware, KEYS, Language, Log, Model, Place, Profile,
+    Reach, Register, Severity, TEST_KEY, Tariff,
 };
 
 const NAME_LIMIT: usize = 32;
@@ -104,6 +104,7 @@ pub(crate) fn check(file: &str, model: &Model) -> Result<(), Error> {
         check.unique(&mut names, &register.name, &format!("{key}.name"))?;
         check.unique(&mut logical_names, &register.obis, &format!("{key}.obis"))?;
         check.register(&key, register)?;
+        check.parameter(&key, register)?;
     }
     model.firmware.as_ref().map_or(Ok(()), |firmware| check.firmware(firmware))?;
     model.tariff.as_ref().map_or(Ok(()), |tariff| check.tariff(tariff))?;
@@ -196,6 +197,23 @@ impl Check<'_> {
             format!("is {class_id}, must be 1 (data), 3 (register), 4 (extended) or 5 (demand)")
         })?;
         self.read_every(key, register.read_every)
+    }
+
+    /// What is set is a place of its own: who writes it writes nothing else.
+    fn parameter(&self, key: &str, register: &Register) -> Result<(), Error> {
+        let Some(Bounds { least, most }) = register.set else { return Ok(()) };
+        let key = format!("{key}.set");
+        self.that(least <= most, &key, || format!("`least` is {least}, more than `most`, {most}"))?;
+        self.that(!register.name.contains('='), &key, || "a name that is set has no `=`".into())?;
+        let is_alone = match &register.at {
+            None => true,
+            Some(Place::Dlt645(place)) => place.step == 0 && place.offset == 0,
+            Some(Place::Iec62056_21(place)) => place.value == 0,
+            Some(Place::Modbus(place)) => place.table == ::modbus::Table::HoldingRegisters,
+        };
+        self.that(is_alone, &key, || {
+            "must not be a part of an item or data set, nor of registers that are only read".into()
+        })
     }
 
     fn firmware(&self, firmware: &Firmware) -> Result<(), Error> {

@@ -11,6 +11,7 @@
 //!   other systems give to these keys;
 //! - [`Language`] says what is spoken with it (`language.rs`; of each but DLMS `dlt645.rs`, `iec62056_21.rs`, `modbus.rs`), and where registers are in it;
 //! - a capability that not every meter has is a section with a file of its own (`firmware.rs`, `tariff.rs`, `log.rs`, `concentrator.rs`);
+//! - [`Bounds`] (`bounds.rs`) say what a register may be set to, in exact numbers ([`Decimal`], `decimal.rs`);
 //! - `base.rs` lets a model be like another one but for some things;
 //! - `check.rs` refuses what the types alone cannot (a profile twice, a first column that is no clock, …);
 //! - `draft.rs` writes a model down that was made from what a meter shows;
@@ -21,9 +22,11 @@
 
 mod alarm;
 mod base;
+mod bounds;
 mod check;
 mod cim;
 mod concentrator;
+mod decimal;
 mod dlt645;
 mod draft;
 mod error;
@@ -39,9 +42,11 @@ mod switch;
 mod tariff;
 
 pub use alarm::{AlarmBit, AlarmObject, Alarms, EventCode, KEYS, Meaning, Severity, Source, TEST_KEY};
+pub use bounds::{Bounds, OutOfBounds};
 pub use check::is_name;
 pub use cim::CimCodes;
 pub use concentrator::{Concentrator, NodeList, Parity, Reach};
+pub use decimal::{Decimal, NoDecimal};
 pub use dlt645::{ClockItems, Dlt645, Dlt645Place, Dlt645Switch, ItemName, Part, Reconnect};
 pub use draft::{draft, with_name};
 pub use error::Error;

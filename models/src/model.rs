@@ -5,7 +5,7 @@ use std::time::Duration;
 use dlms::{DateTime, Obis, Unit, cosem::Form, hdlc::AddressSize};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::{Alarms, Concentrator, Firmware, Language, Log, Place, Switch, Tariff};
+use crate::{Alarms, Bounds, Concentrator, Firmware, Language, Log, Place, Switch, Tariff};
 
 /// What a type of meter can do.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -189,6 +189,9 @@ pub struct Register {
     /// With another language than DLMS: unit by its symbol, such as `"Wh"`. Default: no unit (255).
     #[serde(default = "no_unit", deserialize_with = "unit_by_symbol")]
     pub unit: Unit,
+    /// What it may be set to, such as `set = { least = "0", most = "5000" }`: it is a parameter then. Default: it is only read.
+    #[serde(default)]
+    pub set: Option<Bounds>,
 }
 
 /// Habits in which meters of this model differ from the standard. Everything has the standard's default.
@@ -285,6 +288,13 @@ impl DeviationSign {
     }
 }
 
+impl Register {
+    /// Whether registers of Modbus hold it as a whole number.
+    pub(crate) fn is_whole(&self) -> bool {
+        matches!(&self.at, Some(Place::Modbus(place)) if place.kind != ::modbus::Kind::Float)
+    }
+}
+
 impl Default for Quirks {
     fn default() -> Self {
         // 31 days of quarter-hours: a month is one request.
@@ -342,6 +352,16 @@ impl Model {
             Some(Place::Modbus(place)) => place.step > 0,
             Some(Place::Iec62056_21(_)) | None => false,
         })
+    }
+
+    /// The register of that name that may be set, and what it may be set to, if the model has it.
+    pub fn parameter(&self, name: &str) -> Option<(&Register, Bounds)> {
+        self.parameters().find(|(register, _)| register.name == name)
+    }
+
+    /// The registers that may be set, each with what it may be set to.
+    pub fn parameters(&self) -> impl Iterator<Item = (&Register, Bounds)> {
+        self.registers.iter().filter_map(|register| Some((register, register.set?)))
     }
 
     /// The profile of that name, if the model has it.

@@ -44,7 +44,7 @@ words! {
     }
     CommandKind {
         Disconnect = "disconnect", Reconnect = "reconnect", ReleaseTamperLock = "release_tamper_lock",
-        PushTariff = "push_tariff", InstallFirmware = "install_firmware",
+        PushTariff = "push_tariff", InstallFirmware = "install_firmware", SetParameter = "set_parameter",
     }
     CommandState {
         Accepted = "accepted", AwaitingApproval = "awaiting_approval", Quarantined = "quarantined", Sending = "sending",
@@ -53,7 +53,7 @@ words! {
     CommandOutcome {
         Disconnected = "disconnected", Connected = "connected", ReadyForReconnection = "ready_for_reconnection",
         LockReleased = "lock_released", TariffActive = "tariff_active", TariffScheduled = "tariff_scheduled",
-        FirmwareActive = "firmware_active", FirmwareScheduled = "firmware_scheduled",
+        FirmwareActive = "firmware_active", FirmwareScheduled = "firmware_scheduled", ParameterSet = "parameter_set",
     }
     FailureReason {
         NoRoute = "no_route", Refused = "refused", Timeout = "timeout", LineCut = "line_cut",

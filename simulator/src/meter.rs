@@ -1,5 +1,6 @@
 //! One meter: who it is, what it has captured, and the little that it remembers.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -57,6 +58,8 @@ pub(crate) struct State {
     pub(crate) image: Image,
     pub(crate) tariffs: Tariffs,
     pub(crate) book: Book,
+    /// Registers that were set, in place of what they would hold.
+    pub(crate) set: BTreeMap<Obis, i64>,
     occasions: Occasions,
 }
 
@@ -110,6 +113,7 @@ impl State {
             image: Image::new(config.firmware, second_initiate.unwrap_or_default(), &faults),
             tariffs: Tariffs::new(Arc::clone(&fleet.plan.calendar), faults.tariff_not_kept),
             book: Book::new(number, fleet.journal.clone()),
+            set: BTreeMap::new(),
             occasions: Occasions::default(),
         }
     }
@@ -206,6 +210,9 @@ impl Meter {
     pub fn register(&self, obis: Obis) -> Option<i64> {
         let mut registers = self.fleet.plan.registers.iter();
         let (_, plan) = registers.find(|((_, name), _)| *name == obis)?;
+        if let Some(value) = self.act(|state, _| state.set.get(&obis).copied()) {
+            return Some(value);
+        }
         Some(plan.value.value(self.moment(self.now())))
     }
 

@@ -110,7 +110,11 @@ impl Quantity {
 
     /// The value as an element of the protocol.
     pub(crate) fn data(self, moment: Moment<'_>) -> Data {
-        let value = self.value(moment);
+        self.element(self.value(moment))
+    }
+
+    /// A value as an element of the protocol.
+    pub(crate) fn element(self, value: i64) -> Data {
         // The range of the type was kept above.
         match self.wire() {
             Wire::I32 => Data::DoubleLong(i32::try_from(value).unwrap_or(i32::MAX)),

@@ -7,14 +7,15 @@ use dlt645::{
     Splitter, SwitchOrder, WAKE_UP,
 };
 use jiff::{Timestamp, civil::DateTime};
-use models::{Dlt645, Dlt645Place, Dlt645Switch, Model, Place, Reconnect, Register, SwitchPlace};
+use models::{Decimal, Dlt645, Dlt645Place, Dlt645Switch, Model, Place, Reconnect, Register, SwitchPlace};
 
 use super::{
     Ear, Number, Numbers, Pitch, Rejected, Say, SwitchState, clock_subject, ear::Item, no_value,
-    register_subject, switch_subject, unspeakable, unsupported, wrong,
+    register_subject, switch_subject, unspeakable, unsupported, write_subject, wrong,
 };
 use crate::{
-    Failure, Level, Reason, Station, SwitchTo, diagnosis::Setback, exchange::Subject, turn::Turn, value,
+    Failure, Level, Reason, Station, SwitchTo, diagnosis::Setback, exchange::Subject,
+    task::set_parameter::no_room, turn::Turn, value,
 };
 
 /// Serial numbers have twelve digits.
@@ -149,6 +150,23 @@ impl<'a> Dlt645Driver<'a> {
         self.ask(turn, &Asked { request, subject }).await.map(drop)
     }
 
+    /// Writes an item that holds one number and nothing else.
+    pub(super) async fn write(
+        &mut self,
+        turn: &mut Turn<'_>,
+        register: &Register,
+        value: Decimal,
+    ) -> Result<(), Setback> {
+        let Some(Place::Dlt645(place)) = &register.at else { return Err(unsupported(turn, &register.name)) };
+        let mut data = Vec::new();
+        let mantissa = value.in_units_of(register.scaler).ok_or_else(|| no_room(value))?;
+        place.format().write(mantissa, &mut data).ok_or_else(|| no_room(value))?;
+        let authority = self.authority(turn.station())?;
+        let item = place.item.of(turn.station().subunit);
+        let request = Request::Write { item, authority, data: &data };
+        self.ask(turn, &Asked { request, subject: write_subject(register) }).await.map(drop)
+    }
+
     fn switch(&self, turn: &Turn<'_>) -> Result<&'a Dlt645Switch, Setback> {
         match self.model.switch.as_ref().and_then(|switch| switch.at.as_ref()) {
             Some(SwitchPlace::Dlt645(place)) => Ok(place),
@@ -202,7 +220,7 @@ impl<'a> Dlt645Driver<'a> {
         let address = address(turn.station())?;
         let mut octets = WAKE_UP[..usize::from(self.spec.wake_up).min(WAKE_UP.len())].to_vec();
         asked.request.encode(self.spec.edition, address, &mut octets).map_err(unspeakable)?;
-        let is_order = matches!(asked.request, Request::Switch { .. });
+        let is_order = matches!(asked.request, Request::Switch { .. } | Request::Write { .. });
         let say = Say {
             subject: asked.subject,
             octets: &octets,

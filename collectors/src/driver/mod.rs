@@ -1,18 +1,19 @@
 //! The languages other than DLMS: what a task means in each of them.
 //!
-//! The tasks are the same for all (`tasks.rs`, `switch.rs`); a file for each language says how a serial number, a clock, registers and a switch are asked for in it; an
+//! The tasks are the same for all (`tasks.rs`, `switch.rs`, `parameter.rs`); a file for each language says how a serial number, a clock, registers and a switch are asked for in it; an
 //! [`Ear`] (`ear.rs`) tells when an answer is whole. What a language does not have, or a type of meter does not do, is refused by its name, and never silently left out.
 
 mod dlt645;
 mod ear;
 mod modbus;
 mod mode_c;
+mod parameter;
 mod switch;
 mod tasks;
 
 use dlms::{AttributeDescriptor, MethodDescriptor};
 use jiff::{Timestamp, civil::DateTime};
-use models::{Language, Model, Register};
+use models::{Decimal, Language, Model, Register};
 
 pub(crate) use self::ear::{Ear, Memory, Pitch, Rejected, Say};
 use self::{dlt645::Dlt645Driver, modbus::ModbusDriver, mode_c::ModeCDriver, switch::SwitchState};
@@ -35,6 +36,7 @@ pub(crate) async fn run(turn: &mut Turn<'_>, task: &Task) -> Result<Done, Setbac
             tasks::read_registers(turn, &mut driver, &known(&model, requests)?).await.map(Done::from)
         }
         Task::Switch(order) => switch::run(turn, &mut driver, order).await.map(Done::from),
+        Task::SetParameter(order) => parameter::run(turn, &mut driver, order).await.map(Done::from),
         Task::ReadProfile(_)
         | Task::Discover
         | Task::ListNodes
@@ -112,6 +114,28 @@ impl<'a> Driver<'a> {
         }
     }
 
+    /// What a register that may be set holds.
+    async fn parameter(&mut self, turn: &mut Turn<'_>, register: &Register) -> Result<Number, Setback> {
+        if let Self::ModeC(driver) = self {
+            return driver.parameter(turn, register).await;
+        }
+        self.registers(turn, &[register]).await?.pop().ok_or_else(no_value)?
+    }
+
+    /// Writes a register once.
+    async fn write(
+        &mut self,
+        turn: &mut Turn<'_>,
+        register: &Register,
+        value: Decimal,
+    ) -> Result<(), Setback> {
+        match self {
+            Self::Dlt645(driver) => driver.write(turn, register, value).await,
+            Self::ModeC(driver) => driver.write(turn, register, value).await,
+            Self::Modbus(driver) => driver.write(turn, register, value).await,
+        }
+    }
+
     /// Orders the switch once.
     async fn order(&mut self, turn: &mut Turn<'_>, to: SwitchTo) -> Result<(), Setback> {
         match self {
@@ -150,6 +174,11 @@ fn unsupported(turn: &Turn<'_>, capability: &str) -> Setback {
 /// What reading a register is about, for whoever looks on.
 fn register_subject(register: &Register) -> Subject {
     Subject::get(&AttributeDescriptor { class_id: register.class_id, instance: register.obis, attribute: 2 })
+}
+
+/// What writing a register is about.
+fn write_subject(register: &Register) -> Subject {
+    Subject::set(&AttributeDescriptor { class_id: register.class_id, instance: register.obis, attribute: 2 })
 }
 
 /// What reading the clock is about.

@@ -1,16 +1,22 @@
 //! Modbus RTU.
 
-use modbus::{Answer, Answers, Error, Exception, Fault, Request, Table};
-use models::{Modbus, ModbusPlace, ModbusState, ModbusSwitch, Model, Place, Register, SwitchPlace};
+use modbus::{Answer, Answers, Error, Exception, Fault, Kind, Request, Table};
+use models::{Decimal, Modbus, ModbusPlace, ModbusState, ModbusSwitch, Model, Place, Register, SwitchPlace};
 
 use super::{
     Ear, Number, Numbers, Pitch, Rejected, Say, SwitchState, register_subject, switch_subject, unspeakable,
-    unsupported, wrong,
+    unsupported, write_subject, wrong,
 };
-use crate::{Failure, Reason, Station, SwitchTo, diagnosis::Setback, exchange::Subject, turn::Turn, value};
+use crate::{
+    Failure, Reason, Station, SwitchTo, diagnosis::Setback, exchange::Subject, task::set_parameter::no_room,
+    turn::Turn, value,
+};
 
 /// Servers on a line (serial line 1.02, 2.2).
 const SERVERS: std::ops::RangeInclusive<u64> = 1..=247;
+
+/// Digits behind the point of a float at most.
+const FLOAT_DECIMALS: i8 = 9;
 
 /// The conversation with one server, or about one of its sub-units.
 pub(super) struct ModbusDriver<'a> {
@@ -77,6 +83,23 @@ impl<'a> ModbusDriver<'a> {
         self.ask(turn, &request, switch_subject(self.model, Some(to))).await.map(drop)
     }
 
+    /// Writes the registers of one number.
+    pub(super) async fn write(
+        &mut self,
+        turn: &mut Turn<'_>,
+        register: &Register,
+        value: Decimal,
+    ) -> Result<(), Setback> {
+        let Some(Place::Modbus(place)) = &register.at else { return Err(unsupported(turn, &register.name)) };
+        let octets = octets(place, register.scaler, value).ok_or_else(|| no_room(value))?;
+        let first = place.first(turn.station().subunit);
+        let request = match octets[..] {
+            [high, low] => Request::WriteRegister { register: first, value: u16::from_be_bytes([high, low]) },
+            _ => Request::WriteRegisters { first, octets: &octets },
+        };
+        self.ask(turn, &request, write_subject(register)).await.map(drop)
+    }
+
     fn switch(&self, turn: &Turn<'_>) -> Result<&'a ModbusSwitch, Setback> {
         match self.model.switch.as_ref().and_then(|switch| switch.at.as_ref()) {
             Some(SwitchPlace::Modbus(place)) => Ok(place),
@@ -127,6 +150,17 @@ impl<'a> ModbusDriver<'a> {
         let ear = || AnswerEar { answers: Answers::new(), server, request };
         if is_order { turn.say_once(&say, &mut ear()).await } else { turn.say(&say, ear).await }
     }
+}
+
+/// A value as its registers hold it: as a whole number of the model's scaler, or with the fewest digits behind the point that a float needs.
+fn octets(place: &ModbusPlace, scaler: i8, value: Decimal) -> Option<Vec<u8>> {
+    let least = if place.kind == Kind::Float { -FLOAT_DECIMALS } else { 0 };
+    (least..=0).rev().find_map(|exponent| {
+        let mantissa = value.in_units_of(scaler.checked_add(exponent)?)?;
+        let mut octets = Vec::new();
+        place.format().write(modbus::Number { mantissa, exponent }, &mut octets)?;
+        Some(octets)
+    })
 }
 
 /// Listens for the answer to a request: the octets that were read.

@@ -8,10 +8,15 @@ use iec62056_21::{
     Verb,
 };
 use jiff::civil::DateTime;
-use models::{Iec62056_21, Iec62056_21Place, Place, ReadBy, Register};
+use models::{Decimal, Iec62056_21, Iec62056_21Place, Place, ReadBy, Register};
 
-use super::{Ear, Number, Numbers, Pitch, Rejected, Say, no_value, unspeakable, unsupported, wrong};
-use crate::{Failure, Level, Reason, Station, diagnosis::Setback, exchange::Subject, turn::Turn, value};
+use super::{
+    Ear, Number, Numbers, Pitch, Rejected, Say, no_value, unspeakable, unsupported, write_subject, wrong,
+};
+use crate::{
+    Failure, Level, Reason, Station, diagnosis::Setback, exchange::Subject, task::set_parameter::no_room,
+    turn::Turn, value,
+};
 
 /// Digits of a date and of a time: two for each part.
 const MOMENT_DIGITS: usize = 6;
@@ -66,6 +71,41 @@ impl<'a> ModeCDriver<'a> {
         Ok(places.iter().zip(sets).map(|((register, place), set)| number(register, place, set)).collect())
     }
 
+    /// What a data set that may be set holds. It is asked for by itself: a read-out of a moment ago would not show what was written since.
+    pub(super) async fn parameter(
+        &mut self,
+        turn: &mut Turn<'_>,
+        register: &Register,
+    ) -> Result<Number, Setback> {
+        let Some(Place::Iec62056_21(place)) = &register.at else {
+            return Err(unsupported(turn, &register.name));
+        };
+        loop {
+            match self.read_each(turn, &[&place.set]).await {
+                Ok(mut sets) => return number(register, place, sets.pop().flatten()),
+                Err(setback) => turn.recover(setback).await?,
+            }
+        }
+    }
+
+    /// Writes a data set, with the digits and the unit that it shows.
+    pub(super) async fn write(
+        &mut self,
+        turn: &mut Turn<'_>,
+        register: &Register,
+        value: Decimal,
+    ) -> Result<(), Setback> {
+        let Some(Place::Iec62056_21(place)) = &register.at else {
+            return Err(unsupported(turn, &register.name));
+        };
+        self.read_out = None;
+        let (mut talk, meter) = Talk::open(turn, self.spec).await?;
+        let Mode::C(speed) = meter.mode else { return Err(unspeakable("the meter has no programming mode")) };
+        let written = write_set(turn, &mut talk, speed, (register, place, value)).await;
+        talk.close(turn).await;
+        written
+    }
+
     /// Data sets by name, each as the meter wrote it; `None` for one that it does not have. Begins anew when the line fails.
     async fn sets(&mut self, turn: &mut Turn<'_>, names: &[&str]) -> Result<Sets, Setback> {
         loop {
@@ -114,10 +154,7 @@ async fn read_sets(
     speed: Speed,
     names: &[&str],
 ) -> Result<Sets, Setback> {
-    talk.select(turn, Selection::Programming, speed).await?;
-    if let Some(password) = password(turn.station())? {
-        talk.command(turn, Command { verb: Verb::Password, kind: 1, item: "", value: &password }).await?;
-    }
+    talk.enter(turn, speed).await?;
     let mut sets = Vec::with_capacity(names.len());
     for name in names {
         let read = Command { verb: Verb::Read, kind: 1, item: name, value: "" };
@@ -129,6 +166,48 @@ async fn read_sets(
         });
     }
     Ok(sets)
+}
+
+/// Writes a data set in programming mode.
+async fn write_set(
+    turn: &mut Turn<'_>,
+    talk: &mut Talk<'_>,
+    speed: Speed,
+    (register, place, wanted): (&Register, &Iec62056_21Place, Decimal),
+) -> Result<(), Setback> {
+    talk.enter(turn, speed).await?;
+    let read = Command { verb: Verb::Read, kind: 1, item: &place.set, value: "" };
+    let Heard::Data(set) = talk.command(turn, read).await? else { return Err(wrong("no data set")) };
+    let (text, unit) = nth(&set, place.value)?;
+    let held: iec62056_21::Number = text.parse().map_err(wrong)?;
+    let last = match &unit {
+        None => register.scaler,
+        Some(unit) => power_of(unit, register.unit)
+            .and_then(|power| power.checked_add(held.exponent))
+            .ok_or_else(|| wrong(format!("a value in {unit}")))?,
+    };
+    let digits = like(&text, wanted, last).ok_or_else(|| no_room(wanted))?;
+    let value = unit.map_or(digits.clone(), |unit| format!("{digits}*{unit}"));
+    talk.subject = write_subject(register);
+    match talk.order(turn, Command { verb: Verb::Write, kind: 1, item: &place.set, value: &value }).await? {
+        Heard::Accepted => Ok(()),
+        _ => Err(wrong("an order is answered with something else")),
+    }
+}
+
+/// A number with as many digits as `text` has, of which the last is worth ten to the power of `last`; `None` when it has no room there.
+fn like(text: &str, wanted: Decimal, last: i8) -> Option<String> {
+    let decimals = text.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+    let mantissa = wanted.in_units_of(last)?;
+    let width = text.bytes().filter(u8::is_ascii_digit).count();
+    let digits = format!("{:0width$}", mantissa.unsigned_abs());
+    if digits.len() > width {
+        return None;
+    }
+    let sign = if mantissa < 0 { "-" } else { "" };
+    let (whole, fraction) = digits.split_at(width.checked_sub(decimals)?);
+    let point = if decimals > 0 { "." } else { "" };
+    Some(format!("{sign}{whole}{point}{fraction}"))
 }
 
 /// Data sets as the meter wrote them, in the order in which they were asked for; `None` for one that it does not have.
@@ -173,6 +252,24 @@ impl<'a> Talk<'a> {
         self.say(turn, out, Pitch::Then(speed.baud()), false).await
     }
 
+    /// Goes into programming mode, with the password where there is one.
+    async fn enter(&mut self, turn: &mut Turn<'_>, speed: Speed) -> Result<(), Setback> {
+        self.select(turn, Selection::Programming, speed).await?;
+        if let Some(password) = password(turn.station())? {
+            self.command(turn, Command { verb: Verb::Password, kind: 1, item: "", value: &password }).await?;
+        }
+        Ok(())
+    }
+
+    /// Orders something: what becomes of it when no answer comes is not known.
+    async fn order(&mut self, turn: &mut Turn<'_>, command: Command<'_>) -> Result<Heard, Setback> {
+        let mut out = Vec::new();
+        self.session.command(&command, &mut out).map_err(unspeakable)?;
+        let octets = on_the_line(&out, self.spec);
+        let say = Say { is_order: true, ..self.saying(&octets) };
+        self.hear(turn, &say).await
+    }
+
     async fn command(&mut self, turn: &mut Turn<'_>, command: Command<'_>) -> Result<Heard, Setback> {
         let mut out = Vec::new();
         self.subject = Subject::get(&value::data(Obis::new([0; 6])));
@@ -195,9 +292,17 @@ impl<'a> Talk<'a> {
         is_secret: bool,
     ) -> Result<Heard, Setback> {
         let octets = on_the_line(&out, self.spec);
-        let say =
-            Say { subject: self.subject, octets: &octets, is_secret, is_order: false, is_long: true, speed };
-        turn.say_once(&say, &mut SessionEar { session: &mut self.session, spec: self.spec, damaged: 0 }).await
+        let say = Say { is_secret, speed, ..self.saying(&octets) };
+        self.hear(turn, &say).await
+    }
+
+    fn saying<'b>(&self, octets: &'b [u8]) -> Say<'b> {
+        let (is_secret, is_order, speed) = (false, false, Pitch::Same);
+        Say { subject: self.subject, octets, is_secret, is_order, is_long: true, speed }
+    }
+
+    async fn hear(&mut self, turn: &mut Turn<'_>, say: &Say<'_>) -> Result<Heard, Setback> {
+        turn.say_once(say, &mut SessionEar { session: &mut self.session, spec: self.spec, damaged: 0 }).await
     }
 }
 
@@ -371,6 +476,16 @@ mod tests {
             assert_eq!(power_of(text, unit(symbol)), power, "{text}");
         }
         assert_eq!(power_of("", Unit::NONE), None);
+    }
+
+    #[test]
+    fn a_value_is_written_with_the_digits_that_the_meter_shows() {
+        let like = |text, wanted: &str, last| like(text, wanted.parse().unwrap(), last);
+        assert_eq!(like("000012.34", "56700", 1).as_deref(), Some("000056.70"));
+        assert_eq!(like("0012", "7", 0).as_deref(), Some("0007"));
+        assert_eq!(like("00.10", "-0.05", -2).as_deref(), Some("-00.05"));
+        assert_eq!(like("0012", "7.5", 0), None);
+        assert_eq!(like("0012", "12345", 0), None);
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod read_stored;
 mod read_tariff;
 mod release_tamper_lock;
 mod scaler_unit;
+pub(crate) mod set_parameter;
 mod switch;
 pub(crate) mod switching;
 
@@ -81,6 +82,7 @@ pub(crate) fn run<'a>(
         Task::Switch(order) => done(switch::run(turn, order)),
         Task::InstallFirmware(install) => done(install_firmware::run(turn, install)),
         Task::ReleaseTamperLock(terms) => done(release_tamper_lock::run(turn, terms)),
+        Task::SetParameter(order) => done(set_parameter::run(turn, order)),
     }
 }
 

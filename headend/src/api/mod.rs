@@ -23,6 +23,7 @@ mod known;
 mod notices;
 mod on_demand;
 mod orders;
+mod parameters;
 mod readings;
 mod request_id;
 mod status;
@@ -43,6 +44,7 @@ use ami_proto::v1::events_service_server::{self, EventsServiceServer};
 use ami_proto::v1::firmware_service_server::{self, FirmwareServiceServer};
 use ami_proto::v1::inventory_service_server::{self, InventoryServiceServer};
 use ami_proto::v1::jobs_service_server::{self, JobsServiceServer};
+use ami_proto::v1::parameters_service_server::{self, ParametersServiceServer};
 use ami_proto::v1::readings_service_server::{self, ReadingsServiceServer};
 use ami_proto::v1::switch_service_server::{self, SwitchServiceServer};
 use ami_proto::v1::tariff_service_server::{self, TariffServiceServer};
@@ -70,6 +72,7 @@ use firmware::Firmware;
 use inventory::Inventory;
 use jobs::Jobs;
 use notices::{Hub, Notices};
+use parameters::Parameters;
 use readings::Readings;
 use request_id::RequestIdLayer;
 use switch::Switch;
@@ -88,7 +91,7 @@ const GRACE: Duration = Duration::from_secs(10);
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Names of the services, for the health service.
-const SERVICES: [&str; 11] = [
+const SERVICES: [&str; 12] = [
     alarms_service_server::SERVICE_NAME,
     commands_service_server::SERVICE_NAME,
     concentrators_service_server::SERVICE_NAME,
@@ -96,6 +99,7 @@ const SERVICES: [&str; 11] = [
     tariff_service_server::SERVICE_NAME,
     firmware_service_server::SERVICE_NAME,
     inventory_service_server::SERVICE_NAME,
+    parameters_service_server::SERVICE_NAME,
     readings_service_server::SERVICE_NAME,
     jobs_service_server::SERVICE_NAME,
     diagnostics_service_server::SERVICE_NAME,
@@ -251,6 +255,8 @@ fn routes(
             .send_compressed(CompressionEncoding::Gzip);
     let tariff = TariffServiceServer::new(Tariffs::new(parts, notices.clone(), shutdown.clone()))
         .max_decoding_message_size(MAX_REQUEST);
+    let parameters =
+        ParametersServiceServer::new(Parameters::new(parts)).max_decoding_message_size(MAX_REQUEST);
     let switch = SwitchServiceServer::new(Switch::new(parts)).max_decoding_message_size(MAX_REQUEST);
     let firmware = FirmwareServiceServer::new(Firmware::new(parts)).max_decoding_message_size(MAX_REQUEST);
     Ok(Routes::new(inventory)
@@ -259,6 +265,7 @@ fn routes(
         .add_service(jobs)
         .add_service(commands)
         .add_service(switch)
+        .add_service(parameters)
         .add_service(alarms)
         .add_service(events)
         .add_service(diagnostics)

@@ -151,6 +151,8 @@ pub enum CommandKind {
     PushTariff,
     /// Bring firmware into the meter.
     InstallFirmware,
+    /// Set a parameter.
+    SetParameter,
 }
 
 /// Where a command stands.

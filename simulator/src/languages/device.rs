@@ -14,6 +14,8 @@ use crate::{Meter, SecurityLevel};
 const SWITCH_CLASS: u16 = 70;
 const DISCONNECT: i8 = 1;
 const RECONNECT: i8 = 2;
+/// Attribute that holds the value of a register.
+const VALUE: i8 = 2;
 
 /// A meter and its sub-units, which are meters of the fleet, too.
 pub(super) struct Device {
@@ -114,6 +116,20 @@ impl Device {
             let event =
                 Event::Executed { class_id: SWITCH_CLASS, object, access: Access::Action(method), result };
             state.book.note(now, event);
+        });
+        Some(!meter.strikes(Trouble::Unanswered))
+    }
+
+    /// Sets a register that the model allows to be set. Whether an answer arrives; `None` when there is no such meter.
+    pub(super) fn set(&self, subunit: Option<u8>, register: &Register, value: i64) -> Option<bool> {
+        let meter = self.part(subunit)?;
+        if meter.strikes(Trouble::Unexecuted) {
+            return Some(false);
+        }
+        meter.act(|state, now| {
+            state.set.insert(register.obis, value);
+            let (class_id, object) = (register.class_id, register.obis);
+            state.book.note(now, Event::Executed { class_id, object, access: Access::Set(VALUE), result: 0 });
         });
         Some(!meter.strikes(Trouble::Unanswered))
     }

@@ -15,6 +15,8 @@ use crate::bus::Station;
 const PART: usize = 192;
 /// Level, password and operator in front of what is ordered.
 const AUTHORITY: usize = 8;
+/// The operator in it, which the older edition does not know.
+const OPERATOR: usize = 4;
 const SERIAL: Format = Format { octets: 6, decimals: 0, signed: false };
 
 /// A device, or each sub-unit of one that gives them addresses of their own.
@@ -78,7 +80,8 @@ impl Dlt645Station {
             Function::Switch => self.switch(asked),
             Function::Freeze => Reply::Done(Vec::new(), false),
             Function::SetTime => Reply::Silence,
-            Function::Write | Function::ClearDemand => Reply::Refused(Refusal::NOT_AUTHORISED),
+            Function::Write => self.write(asked, length),
+            Function::ClearDemand => Reply::Refused(Refusal::NOT_AUTHORISED),
         }
     }
 
@@ -87,7 +90,7 @@ impl Dlt645Station {
         let Some((name, rest)) = asked.data.split_at_checked(length) else {
             return Reply::Refused(Refusal::OTHER);
         };
-        let item = Identifier(name.iter().rev().fold(0, |item, octet| (item << 8) | u32::from(*octet)));
+        let item = named(name);
         let Some(octets) = self.item(item, asked.subunit) else {
             return Reply::Refused(Refusal::NO_SUCH_ITEM);
         };
@@ -157,13 +160,57 @@ impl Dlt645Station {
         Some(word.to_le_bytes())
     }
 
+    /// Sets what an item holds, where the model allows that.
+    fn write(&self, asked: &Asked, length: usize) -> Reply {
+        let authority = match self.spec.edition {
+            Edition::Of1997 => AUTHORITY - OPERATOR,
+            Edition::Of2007 => AUTHORITY,
+        };
+        let Some((name, rest)) = asked.data.split_at_checked(length) else {
+            return Reply::Refused(Refusal::OTHER);
+        };
+        let Some((authority, data)) = rest.split_at_checked(authority) else {
+            return Reply::Refused(Refusal::OTHER);
+        };
+        if !self.is_admitted(asked, authority) {
+            return Reply::Refused(Refusal::NOT_AUTHORISED);
+        }
+        let item = named(name);
+        let shares = self.device.model().names_subunits();
+        let parts = self.device.parts().map(|(subunit, _)| subunit);
+        let written = parts.filter(|subunit| shares || *subunit == asked.subunit).find_map(|subunit| {
+            self.device.model().parameters().find_map(|(register, _)| {
+                let Some(Place::Dlt645(place)) = &register.at else { return None };
+                (place.item.of(subunit) == item).then_some((subunit, register, place))
+            })
+        });
+        let Some((subunit, register, place)) = written else {
+            return Reply::Refused(Refusal::NO_SUCH_ITEM);
+        };
+        match place.format().read(data, 0) {
+            Ok(Some(number)) if data.len() == usize::from(place.octets) => {
+                match self.device.set(subunit, register, number.mantissa) {
+                    Some(true) => Reply::Done(Vec::new(), false),
+                    Some(false) => Reply::Silence,
+                    None => Reply::Refused(Refusal::OTHER),
+                }
+            }
+            _ => Reply::Refused(Refusal::OTHER),
+        }
+    }
+
+    /// Whether somebody may order: level and password are right.
+    fn is_admitted(&self, asked: &Asked, authority: &[u8]) -> bool {
+        let password =
+            authority[1..4].iter().rev().fold(String::new(), |text, octet| format!("{text}{octet:02X}"));
+        authority[0] == self.spec.level && self.device.admits(asked.subunit, &password)
+    }
+
     fn switch(&self, asked: &Asked) -> Reply {
         let Some((authority, [order, circuit, until @ ..])) = asked.data.split_at_checked(AUTHORITY) else {
             return Reply::Refused(Refusal::OTHER);
         };
-        let password =
-            authority[1..4].iter().rev().fold(String::new(), |text, octet| format!("{text}{octet:02X}"));
-        if authority[0] != self.spec.level || !self.device.admits(asked.subunit, &password) {
+        if !self.is_admitted(asked, authority) {
             return Reply::Refused(Refusal::NOT_AUTHORISED);
         }
         let until = until.first_chunk::<6>().and_then(|octets| Moment::from_wire(*octets));
@@ -224,6 +271,11 @@ impl Station for Dlt645Station {
     fn speed(&self) -> u32 {
         self.speed
     }
+}
+
+/// The item of a request.
+fn named(name: &[u8]) -> Identifier {
+    Identifier(name.iter().rev().fold(0, |item, octet| (item << 8) | u32::from(*octet)))
 }
 
 /// A time as the protocol has it: two digits of everything.

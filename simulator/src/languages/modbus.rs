@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use modbus::{Exception, Number, Request, Requests, Table, write_answer, write_exception};
-use models::{Modbus, ModbusState, ModbusSwitch, Place, SwitchPlace};
+use models::{Modbus, ModbusPlace, ModbusState, ModbusSwitch, Place, Register, SwitchPlace};
 
 use super::device::{Device, Order};
 use crate::bus::Station;
@@ -33,10 +33,13 @@ impl ModbusStation {
                 Err(exception) => Err(exception),
             },
             Request::WriteCoil { coil, on } => self.write(request, (Table::Coils, coil, on.into()), out),
+            Request::WriteRegister { register, value } if self.parameter(register).is_some() => {
+                self.set(request, (register, &value.to_be_bytes()), out)
+            }
             Request::WriteRegister { register, value } => {
                 self.write(request, (Table::HoldingRegisters, register, value), out)
             }
-            Request::WriteRegisters { .. } => Err(Exception::FUNCTION),
+            Request::WriteRegisters { first, octets } => self.set(request, (first, octets), out),
         };
         if let Err(exception) = done {
             write_exception(self.address, request, exception, out);
@@ -115,6 +118,37 @@ impl ModbusStation {
             Some(false) => Ok(()),
             None => Err(Exception::ADDRESS),
         }
+    }
+
+    /// Sets the number whose registers are written, whole.
+    fn set(
+        &self,
+        request: &Request<'_>,
+        (first, octets): (u16, &[u8]),
+        out: &mut Vec<u8>,
+    ) -> Result<(), Exception> {
+        let (subunit, register, place) = self.parameter(first).ok_or(Exception::ADDRESS)?;
+        let number = place.format().read(octets).map_err(|_| Exception::VALUE)?;
+        if octets.len() != usize::from(place.registers) * 2 || number.exponent != 0 {
+            return Err(Exception::VALUE);
+        }
+        match self.device.set(subunit, register, number.mantissa) {
+            Some(true) => write_answer(self.address, request, &[], out).map_err(|_| Exception::FAILURE),
+            Some(false) => Ok(()),
+            None => Err(Exception::ADDRESS),
+        }
+    }
+
+    /// The number that may be set and begins with a register.
+    fn parameter(&self, first: u16) -> Option<(Option<u8>, &Register, &ModbusPlace)> {
+        let has_subunits = self.device.model().subunits > 0;
+        self.device.parts().find_map(|(subunit, _)| {
+            self.device.model().parameters().find_map(|(register, _)| {
+                let Some(Place::Modbus(place)) = &register.at else { return None };
+                let is_own = subunit.is_none() && place.step > 0 && has_subunits;
+                (!is_own && place.first(subunit) == first).then_some((subunit, register, place))
+            })
+        })
     }
 
     /// Whose state stands at a place. Where sub-units have their own, the meter itself has none.

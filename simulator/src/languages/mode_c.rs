@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dlms::Unit;
 use iec62056_21::{ACK, Identification, Message, Mode, NAK, Receiver, Selection, Speed, check_character};
-use models::{Iec62056_21, Place};
+use models::{Decimal, Iec62056_21, Place};
 use tokio::time::Instant;
 
 use super::device::Device;
@@ -132,8 +132,29 @@ impl ModeCStation {
             [b'R', b'1'] if admitted || self.device.admits(None, "") => {
                 block(&[STX], &self.set(name).map_or(UNKNOWN.to_owned(), |values| format!("{name}{values}")))
             }
+            [b'W', b'1'] if admitted || self.device.admits(None, "") => {
+                match self.write(name, value.trim_end_matches(')')) {
+                    Some(true) => vec![ACK],
+                    Some(false) => Vec::new(),
+                    None => block(&[STX], UNKNOWN),
+                }
+            }
             _ => block(&[STX], "(ER01)"),
         }
+    }
+
+    /// Sets a data set, where the model allows that. Whether an answer arrives; `None` when it does not have it, or the value is none of it.
+    fn write(&self, name: &str, value: &str) -> Option<bool> {
+        let (register, _) = self.device.model().parameters().find(
+            |(register, _)| matches!(&register.at, Some(Place::Iec62056_21(place)) if place.set == name),
+        )?;
+        let held = printed(self.device.value(None, register)?, register.scaler, register.unit);
+        let (_, unit) = held.trim_matches(['(', ')']).split_once('*').unwrap_or_default();
+        let (digits, given) = value.split_once('*').unwrap_or((value, ""));
+        let number: iec62056_21::Number = digits.parse().ok().filter(|_| given == unit)?;
+        let kilo = if unit.starts_with('k') { 3 } else { 0 };
+        let exponent = if unit.is_empty() { register.scaler } else { number.exponent + kilo };
+        self.device.set(None, register, Decimal::new(number.mantissa, exponent).in_units_of(register.scaler)?)
     }
 
     /// Every data set, a line each.

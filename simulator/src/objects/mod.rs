@@ -78,6 +78,7 @@ impl Objects for ClientView<'_> {
         }
         let result = match attribute.class_id {
             1 => self.set_data(attribute, value),
+            3..=5 => self.set_register(attribute, value),
             special_days::CLASS_ID => self.set_special_days(attribute, value),
             image_transfer::CLASS => self.set_image(attribute, value),
             activity_calendar::CLASS_ID => self.set_calendar(attribute, value),

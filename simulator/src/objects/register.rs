@@ -16,7 +16,10 @@ impl ClientView<'_> {
         let now = self.meter.moment(self.meter.now());
         match (attribute.class_id, attribute.attribute) {
             (_, 1) => Ok(logical_name(attribute.instance)),
-            (_, 2) => Ok(plan.value.data(now)),
+            (_, 2) => Ok(match self.meter.act(|state, _| state.set.get(&attribute.instance).copied()) {
+                Some(value) => plan.value.element(value),
+                None => plan.value.data(now),
+            }),
             (3 | 4, 3) | (5, 4) => Ok(scaler_unit(plan.scaler_unit)),
             (4, 4) | (5, 5) => Ok(Data::Unsigned(0)),
             (4, 5) | (5, 6) => Ok(self.time(plan.value.since(now))),
@@ -26,6 +29,34 @@ impl ClientView<'_> {
             (5, 9) => Ok(Data::LongUnsigned(DEMAND_PERIODS)),
             _ => Err(DataAccessResult::ObjectUndefined),
         }
+    }
+}
+
+impl ClientView<'_> {
+    /// Sets the value, where the model allows that, in the type in which it is read.
+    pub(super) fn set_register(
+        &self,
+        attribute: &AttributeDescriptor,
+        value: &Data,
+    ) -> Result<(), DataAccessResult> {
+        let key = (attribute.class_id, attribute.instance);
+        let plan = &self.meter.fleet().plan;
+        let quantity = plan.registers.get(&key).ok_or(DataAccessResult::ObjectUndefined)?.value;
+        let may_be_set = plan.model.parameters().any(|(register, _)| register.obis == attribute.instance);
+        if attribute.attribute != 2 || !may_be_set {
+            return Err(DataAccessResult::ReadWriteDenied);
+        }
+        let number = match *value {
+            Data::DoubleLong(number) => i64::from(number),
+            Data::LongUnsigned(number) => i64::from(number),
+            Data::DoubleLongUnsigned(number) => i64::from(number),
+            _ => return Err(DataAccessResult::TypeUnmatched),
+        };
+        if quantity.element(number) != *value {
+            return Err(DataAccessResult::TypeUnmatched);
+        }
+        self.meter.act(|state, _| state.set.insert(attribute.instance, number));
+        Ok(())
     }
 }
 

@@ -158,6 +158,7 @@ impl Survey {
                     at: None,
                     scaler: 0,
                     unit: Unit::NONE,
+                    set: None,
                 });
             }
         }

@@ -36,7 +36,7 @@ pub enum Permission {
     AcknowledgeAlarms,
     /// Add and retire meters, their credentials included.
     KeepInventory,
-    /// Change tariffs.
+    /// Change tariffs and the parameters beside them.
     PushTariff,
     /// Upload firmware and install it.
     InstallFirmware,

@@ -37,6 +37,7 @@ const RULES: &[Service] = &[
         "ami.v1.SwitchService",
         &[("Disconnect", Switch), ("Reconnect", Switch), ("ReleaseTamperLock", ReleaseTamperLock)],
     ),
+    ("ami.v1.ParametersService", &[("ListParameters", View), ("SetParameter", PushTariff)]),
     (
         "ami.v1.AlarmsService",
         &[

@@ -57,6 +57,7 @@ fn kind(kind: CommandKind) -> v1::CommandKind {
         CommandKind::ReleaseTamperLock => v1::CommandKind::ReleaseTamperLock,
         CommandKind::PushTariff => v1::CommandKind::PushTariff,
         CommandKind::InstallFirmware => v1::CommandKind::InstallFirmware,
+        CommandKind::SetParameter => v1::CommandKind::SetParameter,
     }
 }
 

@@ -170,6 +170,7 @@ fn stored_kind(kind: i32) -> Result<store::CommandKind, Refusal> {
         Ok(CommandKind::ReleaseTamperLock) => Ok(store::CommandKind::ReleaseTamperLock),
         Ok(CommandKind::PushTariff) => Ok(store::CommandKind::PushTariff),
         Ok(CommandKind::InstallFirmware) => Ok(store::CommandKind::InstallFirmware),
+        Ok(CommandKind::SetParameter) => Ok(store::CommandKind::SetParameter),
         Ok(CommandKind::Unspecified) | Err(_) => {
             Err(Refusal::field("kinds", "a kind of ami.v1.CommandKind is expected"))
         }

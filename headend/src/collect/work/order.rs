@@ -1,8 +1,8 @@
 //! From a command that was armed to the task that carries it out.
 
-use ami_proto::v1::{FirmwareOrder, TariffOrder};
+use ami_proto::v1::{FirmwareOrder, ParameterOrder, TariffOrder};
 use collectors::{
-    Failure, Image, ImageActivation, Install, PushTariff, Reason, Switch, SwitchTo, Task, Terms,
+    Failure, Image, ImageActivation, Install, PushTariff, Reason, SetParameter, Switch, SwitchTo, Task, Terms,
 };
 use jiff::Timestamp;
 use models::Model;
@@ -23,6 +23,7 @@ pub(super) fn task(command: &LeasedCommand, model: &Model, images: Images<'_>) -
         CommandKind::PushTariff => {
             push_tariff(command, model, terms).map(|push| Task::PushTariff(Box::new(push)))
         }
+        CommandKind::SetParameter => set_parameter(command, model, terms).map(Task::SetParameter),
         CommandKind::InstallFirmware => install(command, terms, images).map(Task::InstallFirmware),
     }
 }
@@ -40,6 +41,19 @@ fn push_tariff(command: &LeasedCommand, model: &Model, terms: Terms) -> Result<P
     let file = File::parse(&file).map_err(|problem| refused(&problem))?;
     let tariff = file.tariff(model).map_err(|problems| problems.first().map_or_else(damaged, refused))?;
     Ok(tariff.push(terms))
+}
+
+/// The parameter that was ordered. It was checked then; the model may be another one since.
+fn set_parameter(command: &LeasedCommand, model: &Model, terms: Terms) -> Result<SetParameter, Failure> {
+    let damaged = || Failure::new(Reason::Unsupported, "The order holds no parameter: order it again.");
+    let arguments = command.arguments.as_deref().ok_or_else(damaged)?;
+    let ParameterOrder { name, value } = ParameterOrder::decode(arguments).map_err(|_| damaged())?;
+    let value = value.parse().map_err(|_| damaged())?;
+    let (register, _) = model.parameter(&name).ok_or_else(|| {
+        let detail = format!("Model {} has no `{name}` that can be set any more.", model.name);
+        Failure::new(Reason::Unsupported, detail)
+    })?;
+    Ok(SetParameter { obis: register.obis, value, terms })
 }
 
 /// The installation that was ordered, of the image as it was then.

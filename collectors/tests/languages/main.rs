@@ -8,6 +8,8 @@
     reason = "helpers of tests stand outside the test functions"
 )]
 
+mod parameters;
+
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use collectors::{

@@ -1,0 +1,102 @@
+//! Parameters: every driver sets what its model allows, and reads it back.
+
+use collectors::SetParameter;
+use dlms::Obis;
+use models::{Bounds, Decimal};
+
+use super::*;
+
+/// The low-credit alarm level, where the model has one.
+const ALARM: &str = "0.0.128.19.20.255";
+
+/// A parameter of each driver, and two values that it may have.
+const PARAMETERS: [(&str, &str, [&str; 2]); 5] = [
+    ("huabang-triple", ALARM, ["20000", "12340"]),
+    ("multi-user-dlt645", ALARM, ["20000", "12340"]),
+    ("generic-dlt645-1997", "1.0.1.8.0.255", ["20000", "12340"]),
+    ("multi-user-modbus", ALARM, ["20000", "12340"]),
+    ("joy311", "1.0.1.8.0.255", ["20000", "12340"]),
+];
+
+fn set(obis: &str, value: &str) -> Task {
+    let terms = Terms { deadline: soon(), in_doubt: false };
+    Task::SetParameter(SetParameter { obis: obis.parse().unwrap(), value: value.parse().unwrap(), terms })
+}
+
+/// A bench whose register may be set, whether or not its model says so.
+async fn bench(name: &str, obis: &str, change: impl FnOnce(&mut FleetConfig)) -> Bench {
+    let obis: Obis = obis.parse().unwrap();
+    Bench::new(name, |model, config| {
+        let register = model.registers.iter_mut().find(|register| register.obis == obis).unwrap();
+        let bounds = Bounds { least: "0".parse().unwrap(), most: "99999990".parse().unwrap() };
+        register.set = register.set.or(Some(bounds));
+        change(config);
+    })
+    .await
+}
+
+/// What a meter holds, in the unit of its register.
+fn held(bench: &Bench, number: usize, obis: &str) -> Decimal {
+    let obis: Obis = obis.parse().unwrap();
+    let register = bench.model.registers.iter().find(|register| register.obis == obis).unwrap();
+    Decimal::new(bench.fleet.meters()[number].register(obis).unwrap(), register.scaler)
+}
+
+fn sets(bench: &Bench) -> u64 {
+    bench.fleet.meters().iter().map(|meter| meter.counts().sets).sum()
+}
+
+#[tokio::test]
+async fn hb_08_hb_09_every_driver_sets_a_parameter_once_and_reads_it_back() {
+    for (name, obis, values) in PARAMETERS {
+        let mut bench = bench(name, obis, |_| {}).await;
+        let last = bench.last();
+        for (value, count) in [(values[0], 1), (values[0], 1), (values[1], 2)] {
+            let done = bench.ask(last, set(obis, value)).await;
+            assert_eq!(done.outcome(), Outcome::ParameterSet, "{name}");
+            assert_eq!(held(&bench, last, obis), value.parse().unwrap(), "{name}");
+            assert_eq!(sets(&bench), count, "{name}: what is as ordered is left alone");
+        }
+        assert_eq!(bench.fleet.meters()[last].counts().sets, 2, "{name}: nobody else was written to");
+    }
+}
+
+#[tokio::test]
+async fn hb_08_a_value_out_of_bounds_or_too_fine_is_never_sent() {
+    for (name, obis, _) in PARAMETERS {
+        let mut bench = bench(name, obis, |_| {}).await;
+        let last = bench.last();
+        for value in ["-10", "99999999999", "0.0000001"] {
+            let done = bench.ask(last, set(obis, value)).await;
+            assert_eq!(done.failure().reason, Reason::Unsupported, "{name} {value}");
+            assert!(done.failure().detail.contains("Nothing was sent"), "{}", done.failure());
+        }
+        assert_eq!(sets(&bench), 0, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn hb_07_a_lost_answer_to_a_parameter_is_resolved_by_reading() {
+    for (name, obis, [value, _]) in PARAMETERS {
+        for fault in [Fault::Unanswered(Often::First(1)), Fault::Unexecuted(Often::First(1))] {
+            let rule = FaultRule { fault, meters: Affected::Numbers((0..100).collect()) };
+            let mut bench = bench(name, obis, |config| config.faults = vec![rule.clone()]).await;
+            let last = bench.last();
+            let done = bench.ask(last, set(obis, value)).await;
+            assert_eq!(done.outcome(), Outcome::ParameterSet, "{name} {fault:?}");
+            assert_eq!(sets(&bench), 1, "{name} {fault:?}: it was carried out once");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_password_sets_nothing_and_is_named() {
+    let mut bench = bench("huabang-triple", ALARM, |config| config.security = Security::Lls).await;
+    let last = bench.last();
+    let mut station = bench.station(last);
+    station.credentials = Credentials::lls(Password::new(b"000001"));
+    let done = bench.ask_all(vec![(station, set(ALARM, "20000"))]).await.remove(0);
+    assert_eq!(done.failure().reason, Reason::WrongPassword, "{}", done.failure());
+    assert_eq!(sets(&bench), 0);
+    assert_eq!(bench.ask(last, set(ALARM, "20000")).await.outcome(), Outcome::ParameterSet);
+}
