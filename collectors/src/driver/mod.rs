@@ -3,6 +3,7 @@
 //! The tasks are the same for all (`tasks.rs`, `switch.rs`, `parameter.rs`); a file for each language says how a serial number, a clock, registers and a switch are asked for in it; an
 //! [`Ear`] (`ear.rs`) tells when an answer is whole. What a language does not have, or a type of meter does not do, is refused by its name, and never silently left out.
 
+mod digits;
 mod dlt645;
 mod ear;
 mod modbus;

@@ -2,7 +2,7 @@
 
 use std::str;
 
-use dlms::{Obis, Unit};
+use dlms::Obis;
 use iec62056_21::{
     Command, DataSet, DataSets, Error, Event, Fault, Identification, Mode, Selection, Session, Speed, Value,
     Verb,
@@ -11,7 +11,9 @@ use jiff::civil::DateTime;
 use models::{Decimal, Iec62056_21, Iec62056_21Place, Place, ReadBy, Register};
 
 use super::{
-    Ear, Number, Numbers, Pitch, Rejected, Say, no_value, unspeakable, unsupported, write_subject, wrong,
+    Ear, Number, Numbers, Pitch, Rejected, Say,
+    digits::{like, power_of},
+    no_value, unspeakable, unsupported, write_subject, wrong,
 };
 use crate::{
     Failure, Level, Reason, Station, diagnosis::Setback, exchange::Subject, task::set_parameter::no_room,
@@ -193,21 +195,6 @@ async fn write_set(
         Heard::Accepted => Ok(()),
         _ => Err(wrong("an order is answered with something else")),
     }
-}
-
-/// A number with as many digits as `text` has, of which the last is worth ten to the power of `last`; `None` when it has no room there.
-fn like(text: &str, wanted: Decimal, last: i8) -> Option<String> {
-    let decimals = text.split_once('.').map_or(0, |(_, decimals)| decimals.len());
-    let mantissa = wanted.in_units_of(last)?;
-    let width = text.bytes().filter(u8::is_ascii_digit).count();
-    let digits = format!("{:0width$}", mantissa.unsigned_abs());
-    if digits.len() > width {
-        return None;
-    }
-    let sign = if mantissa < 0 { "-" } else { "" };
-    let (whole, fraction) = digits.split_at(width.checked_sub(decimals)?);
-    let point = if decimals > 0 { "." } else { "" };
-    Some(format!("{sign}{whole}{point}{fraction}"))
 }
 
 /// Data sets as the meter wrote them, in the order in which they were asked for; `None` for one that it does not have.
@@ -429,23 +416,6 @@ fn number(register: &Register, place: &Iec62056_21Place, set: Option<Vec<u8>>) -
     Ok(Number { value: number.mantissa, scaler, at: None })
 }
 
-/// What ten is to be raised to for a unit as a meter writes it; `None` when it is another one than the model's.
-fn power_of(text: &str, unit: Unit) -> Option<i8> {
-    let is_unit = |text: &str| !text.is_empty() && text.eq_ignore_ascii_case(unit.symbol());
-    if is_unit(text) {
-        return Some(0);
-    }
-    let (prefix, rest) = text.split_at_checked(1)?;
-    let power = match prefix {
-        "k" | "K" => 3,
-        "M" => 6,
-        "G" => 9,
-        "m" => -3,
-        _ => return None,
-    };
-    is_unit(rest).then_some(power)
-}
-
 /// Three parts of two digits, whatever stands between them.
 fn parts<T: TryFrom<u8> + Copy + Default>(text: &str) -> Result<[T; 3], Setback> {
     let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_digit).map(|digit| digit - b'0').collect();
@@ -458,35 +428,6 @@ fn parts<T: TryFrom<u8> + Copy + Default>(text: &str) -> Result<[T; 3], Setback>
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn units_are_known_with_their_prefix() {
-        let unit = |symbol: &str| (1..u8::MAX).map(Unit).find(|unit| unit.symbol() == symbol).unwrap();
-        for (text, symbol, power) in [
-            ("kWh", "Wh", Some(3)),
-            ("KWH", "Wh", Some(3)),
-            ("V", "V", Some(0)),
-            ("A", "A", Some(0)),
-            ("mA", "A", Some(-3)),
-            ("kvarh", "Wh", None),
-            ("furlong", "Wh", None),
-            ("k", "Wh", None),
-            ("", "Wh", None),
-        ] {
-            assert_eq!(power_of(text, unit(symbol)), power, "{text}");
-        }
-        assert_eq!(power_of("", Unit::NONE), None);
-    }
-
-    #[test]
-    fn a_value_is_written_with_the_digits_that_the_meter_shows() {
-        let like = |text, wanted: &str, last| like(text, wanted.parse().unwrap(), last);
-        assert_eq!(like("000012.34", "56700", 1).as_deref(), Some("000056.70"));
-        assert_eq!(like("0012", "7", 0).as_deref(), Some("0007"));
-        assert_eq!(like("00.10", "-0.05", -2).as_deref(), Some("-00.05"));
-        assert_eq!(like("0012", "7.5", 0), None);
-        assert_eq!(like("0012", "12345", 0), None);
-    }
 
     #[test]
     fn a_time_is_six_digits() {
