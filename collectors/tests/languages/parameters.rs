@@ -100,3 +100,45 @@ async fn a_wrong_password_sets_nothing_and_is_named() {
     assert_eq!(sets(&bench), 0);
     assert_eq!(bench.ask(last, set(ALARM, "20000")).await.outcome(), Outcome::ParameterSet);
 }
+
+#[tokio::test]
+async fn a_register_of_dlms_is_set_in_its_own_type_once_whatever_gets_lost() {
+    for fault in [None, Some(Fault::Unanswered(Often::First(1))), Some(Fault::Unexecuted(Often::First(1)))] {
+        let mut model = Model::clone(&models::builtin().unwrap()["sed302"]);
+        let obis = "1.0.1.8.0.255".parse().unwrap();
+        let register = model.registers.iter_mut().find(|register| register.obis == obis).unwrap();
+        register.set = Some(Bounds { least: "0".parse().unwrap(), most: "4000000".parse().unwrap() });
+        let model = Arc::new(model);
+        let faults =
+            fault.map(|fault| FaultRule { fault, meters: Affected::Numbers(vec![0]) }).into_iter().collect();
+        let config = FleetConfig { security: Security::Lls, faults, ..FleetConfig::new(Arc::clone(&model)) };
+        let fleet = Fleet::start(config).await.unwrap();
+        let meter = &fleet.meters()[0];
+        let station = || Station {
+            meter: 1,
+            address: fleet.addresses()[0].to_string().parse().unwrap(),
+            device_address: None,
+            subunit: None,
+            via: None,
+            server_sap: model.association.server_sap,
+            client_sap: model.association.client_sap_lls,
+            credentials: Credentials::lls(Password::new(meter.secrets().password.as_bytes())),
+            model: Arc::clone(&model),
+            serial: Some(meter.serial()),
+            zone: TimeZone::UTC,
+        };
+        let limits = Limits { response_timeout: Duration::from_millis(500), ..Limits::default() };
+        for value in ["1234000", "1234000"] {
+            let asked = vec![(station(), set("1.0.1.8.0.255", value))];
+            let done = collect(asked, limits.clone()).await.remove(0);
+            assert_eq!(done.outcome(), Outcome::ParameterSet, "{fault:?}");
+        }
+        assert_eq!(meter.counts().sets, 1, "{fault:?}");
+        let task = all_registers(&model);
+        let done = collect(vec![(station(), task)], limits.clone()).await.remove(0);
+        let found = done.registers().iter().find(|value| value.obis == obis).unwrap();
+        assert_eq!(Decimal::new(found.value, found.scaler), "1234000".parse().unwrap(), "{fault:?}");
+        let beyond = collect(vec![(station(), set("1.0.1.8.0.255", "4000001"))], limits).await.remove(0);
+        assert!(beyond.failure().detail.contains("out of bounds"), "{}", beyond.failure());
+    }
+}
