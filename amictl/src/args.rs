@@ -7,6 +7,7 @@ mod concentrators;
 mod decode;
 mod events;
 mod firmware;
+mod gaps;
 mod meters;
 mod parameters;
 mod readings;
@@ -33,6 +34,7 @@ pub(crate) use self::{
     decode::DecodeArgs,
     events::{Events, ListEventsArgs, LossesArgs, WatchEventsArgs},
     firmware::{Firmware, InstallArgs, StatusArgs, UploadArgs},
+    gaps::{Gaps, GapsArgs, LostArgs},
     meters::{AddArgs, DiscoverArgs, ListArgs, Meters},
     parameters::{Parameters, SetArgs},
     readings::{ReadArgs, ReadingsArgs, WatchArgs},
@@ -96,6 +98,9 @@ pub(crate) enum Command {
     /// Look at what stands in the logs of meters.
     #[command(subcommand)]
     Events(Events),
+    /// See what is missing of profiles, and what is lost.
+    #[command(subcommand)]
+    Gaps(Gaps),
     /// Show the work of the head-end, the newest first.
     #[command(args_conflicts_with_subcommands = true)]
     Jobs(JobsArgs),

@@ -10,6 +10,7 @@ mod discover;
 mod events;
 mod firmware;
 mod follow;
+mod gaps;
 mod groups;
 mod import;
 mod jobs;
@@ -66,6 +67,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
         Command::Alarms(command) => alarms::run(channel, command, format).await,
         Command::Concentrators(command) => concentrators::run(channel, command, &mut stdout(plain)).await,
         Command::Events(command) => events::run(channel, command, format).await,
+        Command::Gaps(command) => gaps::run(channel, command, format).await,
         Command::Jobs(args) => match args.command {
             None => jobs::list(channel, args, &mut stdout(plain)).await,
             Some(JobsCommand::Show { id }) => jobs::show(channel, id, &mut stdout(plain)).await,

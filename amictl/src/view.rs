@@ -5,6 +5,7 @@ mod capture;
 mod command;
 mod decode;
 mod event;
+mod gap;
 mod group;
 mod image;
 mod job;
@@ -21,6 +22,7 @@ pub(crate) use self::{
     command::{ChangeRow, CommandRow},
     decode::tree,
     event::{EventRow, LossRow},
+    gap::{GapRow, ProfileLossRow},
     group::GroupRow,
     image::ImageRow,
     job::{CountRow, JobRow},

@@ -343,7 +343,9 @@ async fn planner(
         tokio::select! {
             () = stop.cancelled() => return,
             _ = passes.tick() => match plan::pass(&store, &models, &config, Timestamp::now()).await {
-                Ok(planned) if planned.jobs > 0 => info!(meters = planned.meters, jobs = planned.jobs, "planned"),
+                Ok(planned) if planned.jobs + planned.given_up > 0 => {
+                    info!(meters = planned.meters, jobs = planned.jobs, given_up = planned.given_up, "planned");
+                }
                 Ok(_) => {}
                 Err(error) => warn!(%error, "nothing could be planned"),
             },

@@ -66,6 +66,8 @@ async fn the_words_are_the_same_everywhere() {
     assert_eq!(documented("source", push), words::<v1::AlarmSource>());
     assert_eq!(stored(&database, "event_loss_cause"), words::<v1::EventLossCause>());
     assert_eq!(documented("cause", "## Events"), words::<v1::EventLossCause>());
+    assert_eq!(stored(&database, "profile_loss_cause"), words::<v1::ProfileLossCause>());
+    assert_eq!(documented("cause", "## Gaps"), words::<v1::ProfileLossCause>());
 }
 
 #[test]

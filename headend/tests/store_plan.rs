@@ -44,7 +44,9 @@ fn before(minutes: i64) -> Timestamp {
 fn meter(state: ProfileState) -> MeterState {
     MeterState {
         meter: 7,
+        serial: "M7".into(),
         model: "generic-dlms".into(),
+        since: now(),
         identified_at: Some(now()),
         identify_tried_at: Some(now()),
         registers_tried_at: Some(now()),
@@ -123,7 +125,7 @@ fn a_log_is_read_from_its_beginning_and_then_from_a_day_before_its_latest_entry(
 
 #[test]
 fn a_new_meter_is_asked_everything_at_once_as_far_back_as_the_horizon() {
-    let state = MeterState { meter: 7, model: "generic-dlms".into(), ..MeterState::default() };
+    let state = MeterState { meter: 7, model: "generic-dlms".into(), since: now(), ..MeterState::default() };
     let jobs = plan::due(&state, &generic(), now(), &config::Plan::default());
     let kinds: Vec<_> = jobs.iter().map(|job| (job.kind, job.obis.map(|obis| obis.to_string()))).collect();
     let profile = |obis: &str| (JobKind::ReadProfile, Some(obis.to_owned()));

@@ -2,8 +2,8 @@
 
 use crate::v1::{
     AlarmSeverity, AlarmSource, CallDialect, CallState, CommandKind, CommandOutcome, CommandState,
-    EventLossCause, FailureReason, JobKind, JobState, MeterState, PushFate, ReadingKind, SecurityLevel,
-    SecurityPolicy,
+    EventLossCause, FailureReason, JobKind, JobState, MeterState, ProfileLossCause, PushFate, ReadingKind,
+    SecurityLevel, SecurityPolicy,
 };
 
 /// An enum of the contract whose values have short words.
@@ -78,6 +78,9 @@ words! {
     AlarmSeverity { Info = "info", Warning = "warning", Critical = "critical" }
     AlarmSource { Event = "event", Bit = "bit", Object = "object", Data = "data" }
     EventLossCause { Overflow = "overflow", Cleared = "cleared" }
+    ProfileLossCause {
+        Overwritten = "overwritten", BeforeFirst = "before_first", NotRecorded = "not_recorded", GivenUp = "given_up",
+    }
     PushFate {
         Stored = "stored", Repeated = "repeated", UnknownCode = "unknown_code", UnknownSender = "unknown_sender",
         WrongTag = "wrong_tag", ReplayedCounter = "replayed_counter", Undecodable = "undecodable", TooMany = "too_many",
@@ -90,8 +93,8 @@ mod tests {
     use super::Word;
     use crate::v1::{
         AlarmSeverity, AlarmSource, CallDialect, CallState, CommandKind, CommandOutcome, CommandState,
-        EventLossCause, FailureReason, JobKind, JobState, MeterState, PushFate, ReadingKind, SecurityLevel,
-        SecurityPolicy,
+        EventLossCause, FailureReason, JobKind, JobState, MeterState, ProfileLossCause, PushFate,
+        ReadingKind, SecurityLevel, SecurityPolicy,
     };
 
     /// A word is the name in the contract without its prefix, so a slip in the table above is found.
@@ -118,6 +121,7 @@ mod tests {
         follows_the_contract("alarm_severity", |v: AlarmSeverity| v.as_str_name());
         follows_the_contract("alarm_source", |v: AlarmSource| v.as_str_name());
         follows_the_contract("event_loss_cause", |v: EventLossCause| v.as_str_name());
+        follows_the_contract("profile_loss_cause", |v: ProfileLossCause| v.as_str_name());
         follows_the_contract("push_fate", |v: PushFate| v.as_str_name());
         assert_eq!(FailureReason::ALL.len(), 18);
     }

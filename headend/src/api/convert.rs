@@ -10,6 +10,7 @@ use crate::store;
 use crate::store::alarms::{Alarm, QuarantineEntry};
 use crate::store::events::{Event, EventLoss};
 use crate::store::job_list::{Job, JobCount};
+use crate::store::ledger::ProfileLoss;
 use crate::store::meters::{Meter, ProfileState};
 
 /// The clock status of a time that has none (IEC 62056-6-2, 4.1.6.1).
@@ -101,6 +102,7 @@ pub(super) fn job(job: Job) -> Result<v1::Job, Refusal> {
         priority: job.priority.into(),
         state: state(job.state).into(),
         due_at: Some(stored(job.due_at)),
+        wanted_by: job.wanted_by.map(stored),
         attempts: job.attempts.into(),
         max_attempts: job.max_attempts.into(),
         reason: reason(job.reason.as_deref()).into(),
@@ -186,6 +188,20 @@ pub(super) fn event_loss(loss: EventLoss) -> Result<v1::EventLoss, Refusal> {
         after: Some(stored(loss.after_ts)),
         until: loss.until_ts.map(stored),
         entries: loss.entries.unsigned_abs(),
+        noticed_at: Some(stored(loss.noticed_at)),
+    })
+}
+
+/// Time of which a meter holds no captures.
+pub(super) fn profile_loss(loss: ProfileLoss) -> Result<v1::ProfileLoss, Refusal> {
+    Ok(v1::ProfileLoss {
+        id: loss.id,
+        meter_serial: loss.serial,
+        profile: obis(&loss.obis)?,
+        cause: v1::ProfileLossCause::from_word(loss.cause.word()).unwrap_or_default().into(),
+        after: Some(stored(loss.after_ts)),
+        until: Some(stored(loss.until_ts)),
+        job_id: loss.job_id.unwrap_or_default(),
         noticed_at: Some(stored(loss.noticed_at)),
     })
 }

@@ -1,6 +1,6 @@
 //! The public interface: gRPC services over the store.
 //!
-//! `inventory`, `readings`, `jobs`, `commands`, `switch`, `tariff`, `firmware`, `alarms`, `events` and `diagnostics` are the services of `ami.v1`; `orders` is how every one of them orders. Around
+//! `inventory`, `readings`, `collection`, `jobs`, `commands`, `switch`, `tariff`, `firmware`, `alarms`, `events` and `diagnostics` are the services of `ami.v1`; `orders` is how every one of them orders. Around
 //! them: `connection` lets callers in, [`access`] says who may call what, `request_id` names every request, `calls` counts them, `status` is the one
 //! place where a refusal becomes a gRPC status, `check` holds the rules of what comes in, `convert` the shapes of what goes out, `token`
 //! the opaque tokens, `follow` the calls that go on, `known` the meters of a filter, `notices` one connection that hears what the database tells.
@@ -9,6 +9,7 @@ pub mod access;
 mod alarms;
 mod calls;
 mod check;
+mod collection;
 mod commands;
 mod concentrators;
 mod connection;
@@ -37,6 +38,7 @@ use std::time::Duration;
 
 use ami_proto::FILE_DESCRIPTOR_SET;
 use ami_proto::v1::alarms_service_server::{self, AlarmsServiceServer};
+use ami_proto::v1::collection_service_server::{self, CollectionServiceServer};
 use ami_proto::v1::commands_service_server::{self, CommandsServiceServer};
 use ami_proto::v1::concentrators_service_server::{self, ConcentratorsServiceServer};
 use ami_proto::v1::diagnostics_service_server::{self, DiagnosticsServiceServer};
@@ -62,6 +64,7 @@ use crate::store::Store;
 use access::AccessLayer;
 use alarms::{Alarms, Tail};
 use calls::CallsLayer;
+use collection::Collection;
 use commands::Commands;
 use concentrators::Concentrators;
 pub(crate) use connection::LOOPBACK;
@@ -91,8 +94,9 @@ const GRACE: Duration = Duration::from_secs(10);
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Names of the services, for the health service.
-const SERVICES: [&str; 12] = [
+const SERVICES: [&str; 13] = [
     alarms_service_server::SERVICE_NAME,
+    collection_service_server::SERVICE_NAME,
     commands_service_server::SERVICE_NAME,
     concentrators_service_server::SERVICE_NAME,
     switch_service_server::SERVICE_NAME,
@@ -238,6 +242,9 @@ fn routes(
     let jobs = JobsServiceServer::new(Jobs::new(parts))
         .max_decoding_message_size(MAX_REQUEST)
         .send_compressed(CompressionEncoding::Gzip);
+    let collection = CollectionServiceServer::new(Collection::new(parts))
+        .max_decoding_message_size(MAX_REQUEST)
+        .send_compressed(CompressionEncoding::Gzip);
     let diagnostics =
         DiagnosticsServiceServer::new(Diagnostics::new(parts)).max_decoding_message_size(MAX_REQUEST);
     let alarms = AlarmsServiceServer::new(Alarms::new(parts, tail.clone(), shutdown.clone()))
@@ -263,6 +270,7 @@ fn routes(
         .add_service(firmware)
         .add_service(readings)
         .add_service(jobs)
+        .add_service(collection)
         .add_service(commands)
         .add_service(switch)
         .add_service(parameters)

@@ -1,6 +1,6 @@
 //! A batch: what many meters answered, in one transaction over all tables that it touches.
 //!
-//! Order inside of it: which ends are ours, marks, captures, registers, clocks, identities, tariffs, drafts of models, nodes, marks moved on, jobs, counters,
+//! Order inside of it: which ends are ours, marks, captures, registers, clocks, identities, tariffs, drafts of models, nodes, losses, marks moved on, jobs, counters,
 //! leases given back, log, commands, events, notifications. Whoever is told of a capture can read it, because both happen with the commit.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,14 +14,16 @@ use uuid::Uuid;
 use super::captures::{Row, Stored};
 use super::digest::{Digest, interval_start};
 use super::ends::{self, End};
+use super::ledger::Absence;
 use super::log::Changes;
-use super::profiles::{Advance, Mark, ProfileKey};
+use super::profiles::{Advance, Mark, ProfileKey, Range};
 use super::{Error, JOB_CHANNEL, JobKind, JobState, READING_CHANNEL, Store};
 use super::{
-    captures, commands, concentrators, counters, events, failed, give_back, log, model_drafts, profiles,
-    registers, tariffs,
+    captures, commands, concentrators, counters, events, failed, give_back, ledger, log, model_drafts,
+    profiles, registers, tariffs,
 };
-use crate::plan::grid_s;
+use crate::plan::ledger::SETTLES;
+use crate::plan::{gaps, grid_s};
 
 /// Microseconds of a day.
 const DAY: i64 = 86_400_000_000;
@@ -33,6 +35,8 @@ pub struct Written {
     pub captures: Stored,
     /// Register values that are new.
     pub registers: u64,
+    /// Ranges of profiles that meters turned out to have no captures of.
+    pub losses: u64,
     /// Entries of logs.
     pub events: events::Written,
     /// Jobs that are done.
@@ -50,6 +54,7 @@ impl Written {
     pub fn add(&mut self, other: Self) {
         self.captures.add(other.captures);
         self.registers += other.registers;
+        self.losses += other.losses;
         self.events.add(other.events);
         self.done += other.done;
         self.failed += other.failed;
@@ -147,14 +152,17 @@ async fn write_all(
     model_drafts::insert(connection, &digest.drafts).await?;
     concentrators::replace(connection, &digest.nodes).await?;
     let mut advances = digest.advances.clone();
+    ledger::restore(connection, &found(&advances, &marks)).await?;
+    let (mut absent, now) = (Vec::new(), Timestamp::now());
     for end in &ends {
-        conclude(&mut advances, digest, &marks, end);
+        absent.extend(conclude(&mut advances, digest, &marks, end, now));
         match end.state {
             JobState::Done => written.done += 1,
             JobState::Failed => written.failed += 1,
             _ => written.again += 1,
         }
     }
+    written.losses = ledger::insert_losses(connection, &absent).await?;
     profiles::advance(connection, &advances).await?;
     ends::write(connection, owner, &ends, |job| {
         store.tally.of(job) + digest.counts.get(&job).copied().unwrap_or(0)
@@ -184,31 +192,56 @@ fn profile(end: &End) -> Option<ProfileKey> {
     Some((end.running.meter, profile))
 }
 
-/// What the end of a read says about its profile: what it covered, and when to plan the next.
+/// What came of profiles that is not later than all before: it may have been taken for lost.
+fn found(
+    advances: &BTreeMap<ProfileKey, Advance>,
+    marks: &BTreeMap<ProfileKey, Mark>,
+) -> Vec<(ProfileKey, Range)> {
+    let ranges = advances.iter().flat_map(|(key, advance)| {
+        let last = marks.get(key).and_then(|mark| mark.last_ts).unwrap_or(i64::MIN);
+        let found = advance.covered.iter().filter(move |range| range.0.as_microsecond() < last);
+        found.map(move |range| (*key, *range))
+    });
+    ranges.collect()
+}
+
+/// What the end of a read says about its profile: what it covered, and when to plan the next. Returns of what it covered that for which no captures
+/// came in this batch.
 fn conclude(
     advances: &mut BTreeMap<ProfileKey, Advance>,
     digest: &Digest<'_>,
     marks: &BTreeMap<ProfileKey, Mark>,
     end: &End,
-) {
+    now: Timestamp,
+) -> Vec<Absence> {
     let Some(key) = profile(end).filter(|_| end.is_final()) else {
-        return;
+        return Vec::new();
     };
     let mark = marks.get(&key).copied().unwrap_or_default();
     let advance = advances.entry(key).or_default();
     if end.running.planned {
-        let until = end.running.until.map(Timestamp::as_microsecond);
-        let forward = mark.last_ts.is_none_or(|last| until.is_some_and(|until| until >= last));
-        *(if forward { &mut advance.tried } else { &mut advance.hole_tried }) = true;
+        *(if end.running.is_hole { &mut advance.hole_tried } else { &mut advance.tried }) = true;
     }
     let Some((_, Ok(covered))) = digest.ends.get(&end.job) else {
-        return;
+        return Vec::new();
     };
     advance.read = true;
     let period = digest.periods.get(&key).copied().or(mark.period_s);
-    if let (Some((from, to)), Some(period_s)) = (covered.range, period) {
-        advance.covered.push((interval_start(from, grid_s(period_s)), to));
+    let (Some((from, to)), Some(period_s)) = (covered.range, period) else {
+        return Vec::new();
+    };
+    // What is later than every capture may still come.
+    let last = mark.last_ts.and_then(|last| Timestamp::from_microsecond(last).ok()).max(advance.last_ts);
+    let settled = now.checked_sub(SETTLES).unwrap_or(Timestamp::MIN);
+    let asked = (interval_start(from, grid_s(period_s)), to.min(last.map_or(settled, |last| last.max(settled))));
+    if asked.0 >= asked.1 {
+        return Vec::new();
     }
+    advance.covered.sort_unstable();
+    let absent = gaps(&advance.covered, asked);
+    advance.covered.push(asked);
+    let absence = |range| Absence { key, range, period_s, kept_s: end.running.kept_s, job: end.job };
+    absent.into_iter().filter(|_| period_s > 0).map(absence).collect()
 }
 
 /// Tells whoever listens, when the transaction commits: jobs that ended and meters with new or changed readings.

@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use collectors::{Covered, Failure, JobId, MeterId, Reason};
 use dlms::Obis;
-use jiff::Timestamp;
-use jiff_sqlx::Timestamp as SqlTimestamp;
 use sqlx::{FromRow, PgConnection};
 use tracing::{Span, warn};
 use uuid::Uuid;
@@ -15,6 +13,7 @@ use super::commands::ends::CommandEnd;
 use super::layouts::obis;
 use super::{CommandState, Error, JobKind, JobState, failed, jobs};
 use crate::command::Next;
+use crate::plan::SCHEDULED;
 use crate::retry::{Retry, retry};
 use crate::telemetry::{self, metrics};
 
@@ -24,8 +23,12 @@ pub(super) struct Running {
     pub(super) meter: MeterId,
     pub(super) kind: JobKind,
     pub(super) profile: Option<Obis>,
-    pub(super) until: Option<Timestamp>,
+    /// It was planned, and not ordered.
     pub(super) planned: bool,
+    /// It was planned to fill a hole.
+    pub(super) is_hole: bool,
+    /// For how many seconds the meter keeps a capture of the profile.
+    pub(super) kept_s: Option<i64>,
     pub(super) attempts: i16,
     pub(super) max_attempts: i16,
     /// Place of the request that ordered it in its trace.
@@ -76,7 +79,7 @@ struct Stored {
     meter_id: i32,
     kind: JobKind,
     obis: Option<Vec<u8>>,
-    to_ts: Option<SqlTimestamp>,
+    kept_s: Option<i64>,
     priority: i16,
     attempts: i16,
     max_attempts: i16,
@@ -95,7 +98,7 @@ pub(super) async fn decide(
     }
     let rows: Vec<Stored> = sqlx::query_as(
         "/* store::ends::decide */
-         SELECT id, meter_id, kind, obis, to_ts, priority, attempts, max_attempts, trace_parent FROM job
+         SELECT id, meter_id, kind, obis, kept_s, priority, attempts, max_attempts, trace_parent FROM job
          WHERE id = ANY ($1) AND state = 'running' AND lease_owner = $2 ORDER BY id FOR UPDATE",
     )
     .bind(outcomes.keys().copied().collect::<Vec<_>>())
@@ -126,8 +129,9 @@ impl Stored {
             meter: self.meter_id,
             kind: self.kind,
             profile: self.obis.as_deref().map(obis).transpose()?,
-            until: self.to_ts.map(SqlTimestamp::to_jiff),
-            planned: self.priority == 0,
+            planned: self.priority <= SCHEDULED,
+            is_hole: self.priority < SCHEDULED,
+            kept_s: self.kept_s,
             attempts: self.attempts,
             max_attempts: self.max_attempts,
             trace_parent: self.trace_parent,

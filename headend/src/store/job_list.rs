@@ -27,6 +27,8 @@ pub struct Job {
     pub state: JobState,
     /// Not to be started before.
     pub due_at: Timestamp,
+    /// By when it is wanted; `None` when at no certain time.
+    pub wanted_by: Option<Timestamp>,
     /// Attempts begun.
     pub attempts: i16,
     /// Attempts allowed.
@@ -50,7 +52,8 @@ pub struct Job {
 }
 
 /// The columns of [`Job`].
-const COLUMNS: &str = "SELECT job.id, meter.serial, kind, obis, from_ts, to_ts, priority, job.state, due_at, attempts, max_attempts,
+const COLUMNS: &str = "SELECT job.id, meter.serial, kind, obis, from_ts, to_ts, priority, job.state, due_at,
+    nullif(wanted_by, 'infinity') AS wanted_by, attempts, max_attempts,
     reason::text, detail, request_id, job.created_at, started_at, finished_at, captures, bytes_on_wire
     FROM job JOIN meter ON meter.id = job.meter_id ";
 

@@ -28,7 +28,7 @@ const CANDIDATES: i64 = 2;
 /// they were accepted. The counter row is made with the first reservation.
 const LEASE: &str = "/* store::jobs::lease */
 WITH candidates AS MATERIALIZED (
-    SELECT j.meter_id, j.priority, j.due_at,
+    SELECT j.meter_id, j.priority, j.wanted_by, j.due_at,
         CASE WHEN j.priority < $9 AND l.lease_owner IS DISTINCT FROM $1 THEN m.throttle_group END AS throttle_group
     FROM job j JOIN meter m ON m.id = j.meter_id JOIN line l ON l.name = m.line
     WHERE j.state = 'due' AND j.due_at <= now() AND j.priority >= $7
@@ -37,18 +37,18 @@ WITH candidates AS MATERIALIZED (
         AND (j.priority >= $9 OR m.line <> ALL ($8)
             AND (l.lease_owner = $1 OR m.throttle_group IS NULL OR m.throttle_group <> ALL ($12)))
         AND caller_is_here(m.line, $1, j.priority >= $9)
-    ORDER BY j.priority DESC, j.due_at LIMIT $2 * $13),
+    ORDER BY j.priority DESC, j.wanted_by, j.due_at LIMIT $2 * $13),
 placed AS (
-    SELECT c.*, row_number() OVER (PARTITION BY throttle_group ORDER BY priority DESC, due_at) AS place FROM candidates c),
+    SELECT c.*, row_number() OVER (PARTITION BY throttle_group ORDER BY priority DESC, wanted_by, due_at) AS place FROM candidates c),
 picked AS (
     SELECT m.id FROM placed c JOIN meter m ON m.id = c.meter_id JOIN line l ON l.name = m.line
     LEFT JOIN unnest($10::text[], $11::int4[]) AS r (name, room) ON r.name = c.throttle_group
     WHERE (c.throttle_group IS NULL OR c.place <= coalesce(r.room, $14))
         AND m.state = 'active' AND (m.lease_owner IS NULL OR m.lease_owner = $1)
         AND (l.lease_owner IS NULL OR l.lease_owner = $1 OR l.lease_until < now())
-    ORDER BY c.priority DESC, c.due_at LIMIT $2 FOR NO KEY UPDATE OF m, l SKIP LOCKED),
+    ORDER BY c.priority DESC, c.wanted_by, c.due_at LIMIT $2 FOR NO KEY UPDATE OF m, l SKIP LOCKED),
 waiting AS (
-    SELECT j.id, row_number() OVER (PARTITION BY j.meter_id ORDER BY j.priority DESC, j.due_at, j.id) AS place
+    SELECT j.id, row_number() OVER (PARTITION BY j.meter_id ORDER BY j.priority DESC, j.wanted_by, j.due_at, j.id) AS place
     FROM job j WHERE j.meter_id IN (SELECT id FROM picked) AND j.state = 'due' AND j.due_at <= now() AND j.priority >= $7
         AND (j.kind <> 'command' OR NOT command_waits(j.id))),
 taken AS (
@@ -87,7 +87,7 @@ LEFT JOIN meter d ON d.serial = concentrator_of(coalesce(w.address, l.address))
 LEFT JOIN armed a ON a.job_id = t.id
 LEFT JOIN command_order o ON o.id = a.order_id
 LEFT JOIN meter_profile p ON t.kind = 'read_profile' AND p.meter_id = l.id AND p.obis = t.obis
-ORDER BY l.id, t.priority DESC, t.due_at, t.id";
+ORDER BY l.id, t.priority DESC, t.wanted_by, t.due_at, t.id";
 
 /// A row of that statement: a job, with its meter repeated.
 #[derive(FromRow)]

@@ -1,7 +1,7 @@
 //! Everything that is kept, in PostgreSQL. No other module of the program contains SQL.
 //!
 //! One file for each family of tables: [`meters`], [`jobs`] (leases) and [`job_list`] (orders), [`planned`] (what the planner
-//! looks at), [`counters`], [`layouts`], [`captures`], [`profiles`] (high-water marks and coverage), [`registers`],
+//! looks at), [`counters`], [`layouts`], [`captures`], [`profiles`] (high-water marks and coverage), [`ledger`] (what is lost), [`registers`],
 //! [`readings`], [`commands`], [`firmware`] (images), [`pushes`] (on their way in), [`callers`] (who is connected), [`alarms`], [`events`] and the [`audit`]. [`batch`] puts what meters answered into
 //! one transaction over several of them. Each statement starts with the name of its function, so that the server's log can be read.
 
@@ -23,6 +23,7 @@ pub mod job_list;
 pub mod jobs;
 pub mod layouts;
 mod lease;
+pub mod ledger;
 pub mod line_captures;
 mod log;
 pub mod meters;
@@ -57,7 +58,7 @@ pub use error::Error;
 pub(crate) use error::failed;
 pub use words::{
     AlarmSeverity, AlarmSource, CommandKind, CommandState, EventLossCause, JobKind, JobState, Policy,
-    PushFate, Security,
+    ProfileLossCause, PushFate, Security,
 };
 
 /// How often a transaction is tried that others or the network disturbed.

@@ -14,7 +14,9 @@ use crate::plan::{MeterState, PlannedJob, ProfileState};
 #[derive(FromRow)]
 struct MeterRow {
     id: i32,
+    serial: String,
     model: String,
+    created_at: SqlTimestamp,
     identified_at: Option<SqlTimestamp>,
     identify_tried_at: Option<SqlTimestamp>,
     registers_tried_at: Option<SqlTimestamp>,
@@ -40,20 +42,42 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Contended`], [`Error::Unreadable`].
     pub async fn planning_page(&self, after: MeterId, limit: u16) -> Result<Vec<MeterState>, Error> {
-        let failed = failed("store::planned::planning_page");
-        let meters: Vec<MeterRow> = sqlx::query_as(
+        let meters = sqlx::query_as(
             "/* store::planned::planning_page */
-             SELECT id, model, identified_at, identify_tried_at, registers_tried_at, nodes_tried_at, subunit IS NOT NULL AS is_subunit
-             FROM meter
-             WHERE id > $1 AND state = 'active' ORDER BY id LIMIT $2",
+             SELECT id, serial, model, created_at, identified_at, identify_tried_at, registers_tried_at, nodes_tried_at,
+                 subunit IS NOT NULL AS is_subunit
+             FROM meter WHERE id > $1 AND state = 'active' ORDER BY id LIMIT $2",
         )
         .bind(after)
         .bind(i64::from(limit))
         .fetch_all(&self.pool)
         .await
-        .map_err(&failed)?;
+        .map_err(failed("store::planned::planning_page"))?;
+        self.states(meters).await
+    }
+
+    /// The same of these meters, as far as they are active.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Contended`], [`Error::Unreadable`].
+    pub async fn planning_states(&self, meters: &[MeterId]) -> Result<Vec<MeterState>, Error> {
+        let meters = sqlx::query_as(
+            "/* store::planned::planning_states */
+             SELECT id, serial, model, created_at, identified_at, identify_tried_at, registers_tried_at, nodes_tried_at,
+                 subunit IS NOT NULL AS is_subunit
+             FROM meter WHERE id = ANY ($1) AND state = 'active' ORDER BY id",
+        )
+        .bind(meters)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(failed("store::planned::planning_states"))?;
+        self.states(meters).await
+    }
+
+    /// Meters with how far their profiles have been read.
+    async fn states(&self, meters: Vec<MeterRow>) -> Result<Vec<MeterState>, Error> {
         let rows: Vec<ProfileRow> = sqlx::query_as(
-            "/* store::planned::planning_page */
+            "/* store::planned::states */
              SELECT p.meter_id, p.obis, p.last_ts, p.read_at, p.tried_at, p.hole_tried_at, c.after, c.until
              FROM meter_profile p CROSS JOIN LATERAL (
                  SELECT coalesce(array_agg(lower(r) ORDER BY r), '{}') AS after,
@@ -63,7 +87,7 @@ impl Store {
         .bind(meters.iter().map(|meter| meter.id).collect::<Vec<_>>())
         .fetch_all(&self.pool)
         .await
-        .map_err(&failed)?;
+        .map_err(failed("store::planned::states"))?;
         let mut profiles: BTreeMap<MeterId, BTreeMap<Obis, ProfileState>> = BTreeMap::new();
         for row in rows {
             profiles.entry(row.meter_id).or_default().insert(obis(&row.obis)?, row.state());
@@ -82,16 +106,17 @@ impl Store {
         let made: i64 = sqlx::query_scalar(
             "/* store::planned::insert_planned */
              WITH made AS (
-                 INSERT INTO job (meter_id, kind, obis, from_ts, to_ts, max_attempts)
-                 SELECT meter_id, kind, obis, from_ts, to_ts, max_attempts
-                 FROM unnest($1::int4[], $2::job_kind[], $3::bytea[], $4::timestamptz[], $5::timestamptz[], $6::int2[])
-                     AS p (meter_id, kind, obis, from_ts, to_ts, max_attempts)
+                 INSERT INTO job (meter_id, kind, obis, from_ts, to_ts, max_attempts, priority, wanted_by, kept_s)
+                 SELECT meter_id, kind, obis, from_ts, to_ts, max_attempts, priority, wanted_by, kept_s
+                 FROM unnest($1::int4[], $2::job_kind[], $3::bytea[], $4::timestamptz[], $5::timestamptz[], $6::int2[], $7::int2[],
+                     $8::timestamptz[], $9::int8[])
+                     AS p (meter_id, kind, obis, from_ts, to_ts, max_attempts, priority, wanted_by, kept_s)
                  WHERE NOT EXISTS (
                      SELECT FROM job j WHERE j.meter_id = p.meter_id AND j.kind = p.kind
                          AND coalesce(j.obis, '') = coalesce(p.obis, '')
-                         AND j.state IN ('due', 'running') AND j.priority = 0)
+                         AND j.state IN ('due', 'running') AND j.priority = p.priority AND (p.priority = 0 OR j.from_ts = p.from_ts))
                  ON CONFLICT DO NOTHING RETURNING id),
-             told AS (SELECT pg_notify($7, min(id)::text) FROM made HAVING count(*) > 0)
+             told AS (SELECT pg_notify($10, min(id)::text) FROM made HAVING count(*) > 0)
              SELECT (SELECT count(*) FROM made) + 0 * (SELECT count(*) FROM told)",
         )
         .bind(jobs.iter().map(|job| job.meter).collect::<Vec<_>>())
@@ -100,6 +125,9 @@ impl Store {
         .bind(jobs.iter().map(|job| job.range.map(|(from, _)| from.to_sqlx())).collect::<Vec<_>>())
         .bind(jobs.iter().map(|job| job.range.map(|(_, to)| to.to_sqlx())).collect::<Vec<_>>())
         .bind(jobs.iter().map(|job| job.max_attempts).collect::<Vec<_>>())
+        .bind(jobs.iter().map(|job| job.priority).collect::<Vec<_>>())
+        .bind(jobs.iter().map(|job| job.wanted_by.to_sqlx()).collect::<Vec<_>>())
+        .bind(jobs.iter().map(|job| job.kept.map(|kept| kept.as_secs())).collect::<Vec<_>>())
         .bind(JOB_CHANNEL)
         .fetch_one(&self.pool)
         .await
@@ -112,7 +140,9 @@ impl MeterRow {
     fn state(self, profiles: &mut BTreeMap<MeterId, BTreeMap<Obis, ProfileState>>) -> MeterState {
         MeterState {
             meter: self.id,
+            serial: self.serial,
             model: self.model,
+            since: self.created_at.to_jiff(),
             identified_at: self.identified_at.map(SqlTimestamp::to_jiff),
             identify_tried_at: self.identify_tried_at.map(SqlTimestamp::to_jiff),
             registers_tried_at: self.registers_tried_at.map(SqlTimestamp::to_jiff),

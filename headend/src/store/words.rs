@@ -1,9 +1,11 @@
 //! The enumerations of the schema. Their texts are the same in SQL, in `ami.v1` and on the screen.
 
 mod event;
+mod loss;
 mod push;
 
 pub use event::EventLossCause;
+pub use loss::ProfileLossCause;
 pub use push::{AlarmSeverity, AlarmSource, PushFate};
 
 /// How the head-end shows a meter who it is.

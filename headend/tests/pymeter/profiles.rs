@@ -1,5 +1,9 @@
 //! What is in the table is what the meter holds, whatever the meter and the line do.
 
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
 use crate::head::Head;
 use crate::meter::Meter;
 
@@ -42,6 +46,25 @@ async fn with_ciphering() {
 async fn with_missing_rows() {
     let rows = reads_the_week("lls", "UTC", &["--missing", "0.1"]).await.len();
     assert!(rows < ROWS - 30, "{rows}");
+}
+
+#[tokio::test]
+#[ignore = "needs pymeter.py: see PYMETER"]
+async fn rows_that_a_meter_does_not_hold_are_lost_and_only_those() {
+    let meter = Meter::start(&["--missing", "0.1"]);
+    let head = Head::start().await;
+    head.register(&meter, "lls", "UTC").await;
+    head.read_profile(&meter.text("serial"), FROM, TO).await.unwrap();
+    let there: BTreeSet<i64> =
+        meter.expected(FROM, TO).iter().map(|row| row.split('|').next().unwrap().parse().unwrap()).collect();
+    let first: Timestamp = FROM.parse().unwrap();
+    let quarters = (0..ROWS as i64).map(|n| first.as_second() + 900 * n);
+    let missing: Vec<String> = quarters.filter(|at| !there.contains(at)).map(|at| at.to_string()).collect();
+    let lost = head.sql(
+        "SELECT extract(epoch FROM at)::int8 FROM profile_loss,
+             generate_series(after_ts + interval '15 minutes', until_ts, interval '15 minutes') AS at ORDER BY 1",
+    );
+    assert_eq!(lost.lines().collect::<Vec<_>>(), missing);
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ const RULES: &[Service] = &[
     ),
     ("ami.v1.ReadingsService", &[("QueryReadings", View), ("ReadNow", ReadNow), ("WatchReadings", View)]),
     ("ami.v1.JobsService", &[("ListJobs", View), ("GetJob", View), ("Summary", View)]),
+    ("ami.v1.CollectionService", &[("ListGaps", View), ("ListProfileLosses", View)]),
     (
         "ami.v1.CommandsService",
         &[

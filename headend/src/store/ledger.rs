@@ -1,0 +1,201 @@
+//! What is lost of profiles. A loss is covered as well: what is neither covered nor lost is a gap.
+
+use collectors::{JobId, MeterId};
+use dlms::Obis;
+use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx as _};
+use sqlx::{FromRow, PgConnection};
+
+use super::profiles::{ProfileKey, Range};
+use super::{Error, ProfileLossCause, Store, failed};
+use crate::plan::GivenUp;
+
+/// What a meter did not give of a range that it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Absence {
+    pub(super) key: ProfileKey,
+    pub(super) range: Range,
+    /// Capture period in seconds, above 0.
+    pub(super) period_s: u32,
+    /// For how many seconds the meter keeps a capture.
+    pub(super) kept_s: Option<i64>,
+    /// The job that asked.
+    pub(super) job: JobId,
+}
+
+/// Time of which a meter holds no captures.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct ProfileLoss {
+    /// Number; a later one is higher.
+    pub id: i64,
+    /// Serial number of the meter.
+    pub serial: String,
+    /// Logical name of the profile, 6 octets.
+    pub obis: Vec<u8>,
+    /// Why.
+    pub cause: ProfileLossCause,
+    /// Where it begins; a capture at this instant is not lost.
+    pub after_ts: SqlTimestamp,
+    /// Where it ends; a capture at this instant is lost.
+    pub until_ts: SqlTimestamp,
+    /// The job that found it.
+    pub job_id: Option<i64>,
+    /// When that was stored.
+    pub noticed_at: SqlTimestamp,
+}
+
+/// Why a profile of a meter is not read.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct Hindrance {
+    /// The meter.
+    pub meter_id: MeterId,
+    /// Logical name of the profile, 6 octets.
+    pub obis: Vec<u8>,
+    /// Why the last attempt failed, a word of `failure_reason`.
+    pub reason: Option<String>,
+    /// The same for a person.
+    pub detail: Option<String>,
+}
+
+impl Store {
+    /// Losses with numbers below `before`, the newest first, at most `limit`; only of some meters when `meters` is given.
+    ///
+    /// # Errors
+    /// Every [`Error`] of the server.
+    pub async fn list_losses(
+        &self,
+        meters: Option<&[MeterId]>,
+        before: Option<i64>,
+        limit: i64,
+    ) -> Result<Vec<ProfileLoss>, Error> {
+        let query = sqlx::query_as(
+            "/* store::ledger::list_losses */
+             SELECT l.*, m.serial FROM profile_loss l JOIN meter m ON m.id = l.meter_id
+             WHERE ($1::int8 IS NULL OR l.id < $1) AND ($2::int4[] IS NULL OR l.meter_id = ANY ($2))
+             ORDER BY l.id DESC LIMIT $3",
+        );
+        let query = query.bind(before).bind(meters).bind(limit);
+        query.fetch_all(self.pool()).await.map_err(failed("store::ledger::list_losses"))
+    }
+
+    /// Why profiles are not read, by the latest of their jobs; those whose latest job gave no reason are absent.
+    ///
+    /// # Errors
+    /// Every [`Error`] of the server.
+    pub async fn hindrances(&self, profiles: &[(MeterId, Obis)]) -> Result<Vec<Hindrance>, Error> {
+        sqlx::query_as(
+            "/* store::ledger::hindrances */
+             SELECT p.meter_id, p.obis, j.reason::text, j.detail FROM unnest($1::int4[], $2::bytea[]) AS p (meter_id, obis)
+             CROSS JOIN LATERAL (
+                 SELECT reason, detail, state FROM job j WHERE j.meter_id = p.meter_id AND j.obis = p.obis AND j.kind = 'read_profile'
+                 ORDER BY id DESC LIMIT 1) AS j
+             WHERE j.reason IS NOT NULL AND j.state <> 'done'",
+        )
+        .bind(profiles.iter().map(|(meter, _)| *meter).collect::<Vec<_>>())
+        .bind(profiles.iter().map(|(_, profile)| profile.octets().to_vec()).collect::<Vec<_>>())
+        .fetch_all(self.pool())
+        .await
+        .map_err(failed("store::ledger::hindrances"))
+    }
+
+    /// Gives holes up: what of them is still not covered is lost, and covered. Returns how many losses that are.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Contended`], [`Error::Refused`].
+    pub async fn give_up(&self, holes: &[GivenUp]) -> Result<u64, Error> {
+        if holes.is_empty() {
+            return Ok(0);
+        }
+        let made: i64 = sqlx::query_scalar(
+            "/* store::ledger::give_up */
+             WITH holes AS (
+                 SELECT meter_id, obis, range_agg(tstzrange(after, until, '(]')) AS ranges
+                 FROM unnest($1::int4[], $2::bytea[], $3::timestamptz[], $4::timestamptz[]) AS h (meter_id, obis, after, until)
+                 GROUP BY meter_id, obis),
+             locked AS (
+                 SELECT p.meter_id, p.obis, h.ranges, h.ranges - p.coverage AS lost FROM meter_profile p JOIN holes h USING (meter_id, obis)
+                 ORDER BY p.meter_id, p.obis FOR NO KEY UPDATE OF p),
+             made AS (
+                 INSERT INTO profile_loss (meter_id, obis, cause, after_ts, until_ts)
+                 SELECT meter_id, obis, 'given_up', lower(gap), upper(gap) FROM locked, unnest(lost) AS gap
+                 ON CONFLICT (meter_id, obis, after_ts) DO NOTHING RETURNING 1),
+             covered AS (
+                 UPDATE meter_profile p SET coverage = p.coverage + l.ranges FROM locked l
+                 WHERE p.meter_id = l.meter_id AND p.obis = l.obis)
+             SELECT count(*) FROM made",
+        )
+        .bind(holes.iter().map(|hole| hole.meter).collect::<Vec<_>>())
+        .bind(holes.iter().map(|hole| hole.profile.octets().to_vec()).collect::<Vec<_>>())
+        .bind(holes.iter().map(|hole| hole.range.0.to_sqlx()).collect::<Vec<_>>())
+        .bind(holes.iter().map(|hole| hole.range.1.to_sqlx()).collect::<Vec<_>>())
+        .fetch_one(&self.pool)
+        .await
+        .map_err(failed("store::ledger::give_up"))?;
+        Ok(made.unsigned_abs())
+    }
+}
+
+/// Notes what of these ranges is lost: what was not covered before, and is no sliver that a day of 25 hours or a month of 31 days leaves. It has
+/// to be called before the ranges are covered. Returns how many losses that are.
+pub(super) async fn insert_losses(connection: &mut PgConnection, absent: &[Absence]) -> Result<u64, Error> {
+    if absent.is_empty() {
+        return Ok(0);
+    }
+    let made = sqlx::query(
+        "/* store::ledger::insert_losses */
+         INSERT INTO profile_loss (meter_id, obis, cause, after_ts, until_ts, job_id)
+         SELECT a.meter_id, a.obis,
+             CASE WHEN coalesce(lower(p.coverage) >= lower(gap), true) THEN 'before_first'
+                  WHEN lower(gap) < now() - a.kept_s * interval '1 second' THEN 'overwritten'
+                  ELSE 'not_recorded' END::profile_loss_cause,
+             lower(gap), upper(gap), a.job_id
+         FROM unnest($1::int4[], $2::bytea[], $3::timestamptz[], $4::timestamptz[], $5::int8[], $6::int8[], $7::int8[])
+             AS a (meter_id, obis, after, until, period_s, kept_s, job_id)
+         LEFT JOIN meter_profile p ON p.meter_id = a.meter_id AND p.obis = a.obis
+         CROSS JOIN LATERAL unnest(tstzmultirange(tstzrange(a.after, a.until, '(]')) - coalesce(p.coverage, '{}')) AS gap
+         WHERE upper(gap) - lower(gap) >= a.period_s * interval '0.5 second'
+         ON CONFLICT (meter_id, obis, after_ts) DO NOTHING",
+    )
+    .bind(absent.iter().map(|absence| absence.key.0).collect::<Vec<_>>())
+    .bind(absent.iter().map(|absence| absence.key.1.octets().to_vec()).collect::<Vec<_>>())
+    .bind(absent.iter().map(|absence| absence.range.0.to_sqlx()).collect::<Vec<_>>())
+    .bind(absent.iter().map(|absence| absence.range.1.to_sqlx()).collect::<Vec<_>>())
+    .bind(absent.iter().map(|absence| i64::from(absence.period_s)).collect::<Vec<_>>())
+    .bind(absent.iter().map(|absence| absence.kept_s).collect::<Vec<_>>())
+    .bind(absent.iter().map(|absence| absence.job).collect::<Vec<_>>())
+    .execute(connection)
+    .await
+    .map_err(failed("store::ledger::insert_losses"))?;
+    Ok(made.rows_affected())
+}
+
+/// Takes out of the losses what has come to light after all.
+pub(super) async fn restore(
+    connection: &mut PgConnection,
+    found: &[(ProfileKey, Range)],
+) -> Result<(), Error> {
+    if found.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "/* store::ledger::restore */
+         WITH found AS (
+             SELECT meter_id, obis, range_agg(tstzrange(after, until, '(]')) AS ranges
+             FROM unnest($1::int4[], $2::bytea[], $3::timestamptz[], $4::timestamptz[]) AS f (meter_id, obis, after, until)
+             GROUP BY meter_id, obis),
+         hit AS (
+             DELETE FROM profile_loss l USING found f
+             WHERE l.meter_id = f.meter_id AND l.obis = f.obis AND tstzrange(l.after_ts, l.until_ts, '(]') && f.ranges
+             RETURNING l.*, f.ranges)
+         INSERT INTO profile_loss (meter_id, obis, cause, after_ts, until_ts, job_id, noticed_at)
+         SELECT meter_id, obis, cause, lower(rest), upper(rest), job_id, noticed_at
+         FROM hit, unnest(tstzmultirange(tstzrange(after_ts, until_ts, '(]')) - ranges) AS rest",
+    )
+    .bind(found.iter().map(|((meter, _), _)| *meter).collect::<Vec<_>>())
+    .bind(found.iter().map(|((_, profile), _)| profile.octets().to_vec()).collect::<Vec<_>>())
+    .bind(found.iter().map(|(_, range)| range.0.to_sqlx()).collect::<Vec<_>>())
+    .bind(found.iter().map(|(_, range)| range.1.to_sqlx()).collect::<Vec<_>>())
+    .execute(connection)
+    .await
+    .map_err(failed("store::ledger::restore"))?;
+    Ok(())
+}

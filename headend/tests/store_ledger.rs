@@ -1,0 +1,225 @@
+//! What is missing, what becomes of it, and what is lost: in the tables, as `psql` finds them, and over the API.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests stand outside the test functions")]
+
+mod common;
+mod served;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ami_proto::v1::collection_service_client::CollectionServiceClient;
+use ami_proto::v1::{FailureReason, Gap, ListGapsRequest, ListProfileLossesRequest, ProfileLossCause};
+use collectors::{MeterId, Reason};
+use common::{Database, at, captures, done, energy, failed, layout, quarters};
+use headend::store::jobs::Wanted;
+use headend::{config, plan};
+use jiff::{SignedDuration, Timestamp};
+use models::Model;
+use served::Served;
+use uuid::Uuid;
+
+const LOSSES: &str = "SELECT cause, to_char(after_ts, 'DD HH24:MI'), to_char(until_ts, 'DD HH24:MI'), job_id FROM profile_loss ORDER BY after_ts";
+
+fn models() -> BTreeMap<String, Arc<Model>> {
+    let mut model = (*models::builtin().unwrap()["generic-dlms"]).clone();
+    model.profiles.retain(|profile| profile.obis == energy());
+    model.registers.clear();
+    model.logs.clear();
+    BTreeMap::from([(model.name.clone(), Arc::new(model))])
+}
+
+/// A running planned read of a day of May 2024 and a bit, which the meter is said to keep for so many days.
+fn read(database: &Database, meter: MeterId, owner: Uuid, kept_days: i64) -> i64 {
+    let job = database.profile_job(meter, at("2024-05-01T00:15:00Z"), at("2024-05-02T06:00:00Z"));
+    database.sql(&format!(
+        "UPDATE meter SET lease_owner = '{owner}', lease_until = now() + interval '1 hour' WHERE id = {meter};
+         UPDATE job SET state = 'running', lease_owner = '{owner}', kept_s = {kept_days}::int8 * 86400 WHERE id = {job}"
+    ));
+    job
+}
+
+fn asked() -> Option<(Timestamp, Timestamp)> {
+    Some((at("2024-05-01T00:15:00Z"), at("2024-05-02T06:00:00Z")))
+}
+
+#[tokio::test]
+async fn what_a_meter_does_not_give_is_lost_with_its_cause_and_not_asked_for_again() {
+    let database = Database::new().await;
+    let (meter, owner, layout) = (database.meter("M1"), Uuid::new_v4(), layout(900, 0));
+    let part = |first: &str, count| captures(meter, 1, quarters(&layout, at(first), count, 0));
+    // The meter begins to record at six, and is off from noon to one; what is after midnight is in a batch of its own.
+    let job = read(&database, meter, owner, 100_000);
+    let day = [part("2024-05-01T06:15:00Z", 24), part("2024-05-01T13:15:00Z", 44)];
+    assert_eq!(database.store.write(owner, &day).await.unwrap().losses, 0, "the read has not ended");
+    let rest = [part("2024-05-02T00:15:00Z", 20), done(meter, job, asked())];
+    assert_eq!(database.store.write(owner, &rest).await.unwrap().losses, 3);
+    let lost = format!(
+        "before_first|01 00:00|01 06:00|{job}\nnot_recorded|01 12:00|01 13:00|{job}\nnot_recorded|02 05:00|02 06:00|{job}"
+    );
+    assert_eq!(database.sql(LOSSES), lost);
+    assert_eq!(
+        database.sql("SELECT coverage FROM meter_profile"),
+        "{(\"2024-05-01 00:00:00+00\",\"2024-05-02 06:00:00+00\"]}"
+    );
+    let again = read(&database, meter, owner, 100_000);
+    assert_eq!(database.store.write(owner, &[done(meter, again, asked())]).await.unwrap().losses, 0);
+    assert_eq!(database.sql(LOSSES), lost, "asked again, it is the same loss");
+
+    // What comes to light by another way is not lost any more.
+    let late = part("2024-05-01T12:15:00Z", 2);
+    database.store.write(owner, &[late, part("2024-05-01T05:00:00Z", 1)]).await.unwrap();
+    assert_eq!(
+        database.sql("SELECT to_char(after_ts, 'DD HH24:MI'), to_char(until_ts, 'DD HH24:MI') FROM profile_loss ORDER BY after_ts"),
+        "01 00:00|01 04:45\n01 05:00|01 06:00\n01 12:30|01 13:00\n02 05:00|02 06:00"
+    );
+}
+
+#[tokio::test]
+async fn what_is_older_than_the_meter_keeps_was_overwritten() {
+    let database = Database::new().await;
+    let (meter, owner, layout) = (database.meter("M1"), Uuid::new_v4(), layout(900, 0));
+    let before = quarters(&layout, at("2024-04-30T23:45:00Z"), 2, 0);
+    database.store.write(owner, &[captures(meter, 1, before)]).await.unwrap();
+    let job = read(&database, meter, owner, 10);
+    let kept = quarters(&layout, at("2024-05-01T18:15:00Z"), 48, 0);
+    database.store.write(owner, &[captures(meter, job, kept), done(meter, job, asked())]).await.unwrap();
+    assert_eq!(database.sql(LOSSES), format!("overwritten|01 00:00|01 18:00|{job}"));
+}
+
+#[tokio::test]
+async fn what_may_still_come_is_not_lost() {
+    let database = Database::new().await;
+    let (meter, owner, layout) = (database.meter("M1"), Uuid::new_v4(), layout(900, 0));
+    let hour = Timestamp::from_second(Timestamp::now().as_second() / 3600 * 3600).unwrap();
+    let hours = |n| hour - SignedDuration::from_hours(n);
+    let job = database.profile_job(meter, hours(5), hour);
+    database.sql(&format!("UPDATE job SET state = 'running', lease_owner = '{owner}' WHERE id = {job}"));
+    let some = captures(meter, job, quarters(&layout, hours(5), 5, 0));
+    database.store.write(owner, &[some, done(meter, job, Some((hours(5), hour)))]).await.unwrap();
+    assert_eq!(database.sql(LOSSES), "");
+    assert_eq!(
+        database.sql(&format!("SELECT upper(coverage) = '{}' FROM meter_profile", hours(4))),
+        "t",
+        "the next read begins behind the latest capture"
+    );
+}
+
+#[tokio::test]
+async fn holes_are_filled_behind_all_else_first_what_is_overwritten_first_and_given_up_beyond_the_horizon() {
+    let database = Database::new().await;
+    let (store, models) = (&database.store, models());
+    let hour = Timestamp::from_second(Timestamp::now().as_second() / 3600 * 3600).unwrap();
+    let ago = |hours| hour - SignedDuration::from_hours(hours);
+    let profile = |serial: &str, ranges: &[(i64, i64)]| {
+        let meter = database.meter(serial);
+        let ranges: Vec<_> =
+            ranges.iter().map(|(from, to)| format!("(\"{}\",\"{}\"]", ago(*from), ago(*to))).collect();
+        database.sql(&format!(
+            "UPDATE meter SET identify_tried_at = now() WHERE id = {meter};
+             INSERT INTO meter_profile (meter_id, obis, last_ts, coverage, tried_at, read_at)
+             VALUES ({meter}, '\\x0100630100ff', '{}', '{{{}}}', now(), now())",
+            ago(1),
+            ranges.join(",")
+        ));
+        meter
+    };
+    let young = profile("YOUNG", &[(48, 10), (8, 1)]);
+    let old = profile("OLD", &[(1000, 900), (800, 600), (500, 400), (300, 200), (100, 1)]);
+    let now = Timestamp::now();
+    let planned = plan::pass(store, &models, &config::Plan::default(), now).await.unwrap();
+    assert_eq!((planned.jobs, planned.given_up), (4, 1), "a horizon of 720 hours lies in what is there");
+    assert_eq!(
+        database.sql(&format!(
+            "SELECT meter_id = {old}, cause, after_ts = '{}', until_ts = '{}', job_id FROM profile_loss",
+            ago(900),
+            ago(800)
+        )),
+        "t|given_up|t|t|"
+    );
+    assert_eq!(plan::pass(store, &models, &config::Plan::default(), now).await.unwrap().jobs, 0);
+    // Ordered after them, what is planned at all goes before them.
+    database.sql(&format!("INSERT INTO job (meter_id, kind) VALUES ({young}, 'read_registers')"));
+    let owner = Uuid::new_v4();
+    let mut order = Vec::new();
+    // They stand on one line.
+    for leased in store.lease(owner, Wanted::any(10), Duration::from_secs(60), 10).await.unwrap() {
+        order.extend(
+            leased.jobs.iter().map(|job| (leased.meter, job.priority, job.range.map(|range| range.1))),
+        );
+    }
+    let of = |meter| order.iter().filter(|job| job.0 == meter).map(|job| (job.1, job.2)).collect::<Vec<_>>();
+    assert_eq!(
+        of(old),
+        [600, 400, 200].map(|until| until - 100).map(|until| (-5, Some(ago(until)))).to_vec()
+    );
+    assert_eq!(of(young), [(0, None), (-5, Some(ago(8)))]);
+    let queue = "SELECT string_agg(serial, ' ' ORDER BY priority DESC, wanted_by) FROM job JOIN meter m ON m.id = meter_id";
+    assert_eq!(database.sql(queue), "YOUNG OLD OLD OLD YOUNG", "old holes are overwritten first");
+}
+
+#[tokio::test]
+async fn gaps_and_losses_are_told_with_their_reasons() {
+    let served = Served::new().await;
+    let database = &served.database;
+    let (silent, holed, owner) = (database.meter("SILENT"), database.meter("HOLED"), Uuid::new_v4());
+    database.sql("UPDATE meter SET created_at = now() - interval '3 days'");
+    let job = database.profile_job(silent, at("2024-05-01T00:15:00Z"), at("2024-05-02T06:00:00Z"));
+    database.sql(&format!(
+        "UPDATE job SET state = 'running', lease_owner = '{owner}', attempts = 5 WHERE id = {job}"
+    ));
+    database.store.write(owner, &[failed(silent, job, Reason::NoRoute)]).await.unwrap();
+    let hour = Timestamp::from_second(Timestamp::now().as_second() / 3600 * 3600).unwrap();
+    let ago = |hours| hour - SignedDuration::from_hours(hours);
+    for (from, count) in [(96, 4 * 40), (50, 4 * 50)] {
+        let part = quarters(&layout(900, 0), ago(from) + SignedDuration::from_mins(15), count, 0);
+        database.store.write(owner, &[captures(holed, 7, part)]).await.unwrap();
+    }
+    let mut client = CollectionServiceClient::new(served.channel.clone());
+    let question = ListGapsRequest { page_size: 1, ..Default::default() };
+    let mut gaps: Vec<Gap> = Vec::new();
+    let mut token = String::new();
+    loop {
+        let page = ListGapsRequest { page_token: token, ..question.clone() };
+        let page = client.list_gaps(page).await.unwrap().into_inner();
+        gaps.extend(page.gaps);
+        token = page.next_page_token;
+        if token.is_empty() {
+            break;
+        }
+    }
+    let energy = |serial: &str| -> Vec<Gap> {
+        let of = gaps.iter().filter(|gap| gap.meter_serial == serial && gap.profile == "1.0.99.1.0.255");
+        of.cloned().collect()
+    };
+    let [behind] = &energy("SILENT")[..] else { panic!("{gaps:?}") };
+    assert_eq!((behind.hole, behind.reason()), (false, FailureReason::NoRoute));
+    assert!((3 * 96 - 12..3 * 96).contains(&behind.captures), "{behind:?}");
+    assert_eq!(behind.detail, "It broke.");
+    let [hole] = &energy("HOLED")[..] else { panic!("{gaps:?}") };
+    assert_eq!((hole.hole, hole.captures, hole.reason()), (true, 24, FailureReason::Unspecified));
+    let instant = |at: Timestamp| Some(prost_types::Timestamp { seconds: at.as_second(), nanos: 0 });
+    assert_eq!((hole.after, hole.until), (instant(ago(56)), instant(ago(50))));
+    // 9600 captures are kept.
+    let overwritten = ago(56) + SignedDuration::from_mins(15 * 9601);
+    assert_eq!((hole.overwritten_from, hole.profile_name.as_str()), (instant(overwritten), "energy"));
+    let holes =
+        ListGapsRequest { holes_only: true, meter_serials: vec!["HOLED".into()], ..Default::default() };
+    assert_eq!(client.list_gaps(holes).await.unwrap().into_inner().gaps, std::slice::from_ref(hole));
+
+    let job = database.profile_job(holed, ago(56), ago(50));
+    database.sql(&format!("UPDATE job SET state = 'running', lease_owner = '{owner}' WHERE id = {job}"));
+    database.store.write(owner, &[done(holed, job, Some((ago(56), ago(50))))]).await.unwrap();
+    let question = ListProfileLossesRequest { meter_serials: vec!["HOLED".into()], ..Default::default() };
+    let losses = client.list_profile_losses(question).await.unwrap().into_inner().losses;
+    let [loss] = &losses[..] else { panic!("{losses:?}") };
+    assert_eq!((loss.cause(), loss.job_id), (ProfileLossCause::NotRecorded, job));
+    assert_eq!((loss.after, loss.until), (hole.after, hole.until));
+    let holes = ListGapsRequest { holes_only: true, ..Default::default() };
+    assert_eq!(
+        client.list_gaps(holes).await.unwrap().into_inner().gaps,
+        [],
+        "what is lost is no gap any more"
+    );
+}
