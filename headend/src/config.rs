@@ -202,7 +202,7 @@ pub struct Ingest {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Plan {
-    /// How often all meters are looked at. Default 10s, from 1s to 1h.
+    /// How often is looked for meters of which something may be due. Default 10s, from 1s to 1h.
     #[serde(with = "humantime_serde")]
     pub interval: Duration,
     /// How far back the profiles of a new meter are read, and holes are filled. Default 30days, from 1h to 3650days.

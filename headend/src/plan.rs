@@ -8,6 +8,7 @@
 
 mod grid;
 pub mod ledger;
+mod look;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,9 +23,10 @@ use tracing::warn;
 use crate::config;
 use crate::store::profiles::Range;
 use crate::store::{self, JobKind, Store};
-use grid::{earlier, floor, later, passed, phase, signed, step};
 pub use grid::grid_s;
+use grid::{earlier, floor, later, passed, phase, signed, step};
 pub use ledger::gaps;
+pub use look::next_look;
 
 /// The priority of planned reads.
 pub const SCHEDULED: i16 = 0;
@@ -47,6 +49,12 @@ const LOG_BEGIN: Timestamp = Timestamp::constant(946_684_800, 0);
 /// Meters that are looked at together.
 const PAGE: u16 = 1000;
 
+/// Pages that one pass looks at.
+const PAGES: u8 = 20;
+
+/// When a meter is looked at again whose model is not known to this process.
+const UNKNOWN_AGAIN: SignedDuration = SignedDuration::from_hours(1);
+
 /// What is known of a meter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MeterState {
@@ -58,6 +66,8 @@ pub struct MeterState {
     pub model: String,
     /// When it came into the inventory.
     pub since: Timestamp,
+    /// When it was to be looked at.
+    pub look_at: Timestamp,
     /// When it last said who it is.
     pub identified_at: Option<Timestamp>,
     /// When the last planned attempt at that ended.
@@ -119,7 +129,18 @@ pub struct GivenUp {
     pub range: Range,
 }
 
-/// What a pass over all meters did.
+/// A meter that was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// The meter.
+    pub meter: MeterId,
+    /// When it was to be looked at.
+    pub was: Timestamp,
+    /// When it is to be looked at again.
+    pub again: Timestamp,
+}
+
+/// What a pass did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Planned {
     /// Meters looked at.
@@ -130,6 +151,8 @@ pub struct Planned {
     pub given_up: u64,
     /// Meters left out, because their model is not known to this process.
     pub unknown_model: u64,
+    /// Whether no others are to be looked at now.
+    pub is_all: bool,
 }
 
 /// The jobs of a meter that are due at `now`.
@@ -146,24 +169,16 @@ pub fn due(state: &MeterState, model: &Model, now: Timestamp, config: &config::P
         max_attempts: config.max_attempts,
     };
     let mut jobs = Vec::new();
-    let identify_every = match state.identified_at {
-        Some(_) => config.identify_every,
-        None => config.identify_every.min(IDENTIFY_AGAIN),
-    };
-    if passed(state.identify_tried_at, identify_every, phase, now) {
+    if passed(state.identify_tried_at, look::identify_every(state, config), phase, now) {
         jobs.push(job(JobKind::Identify, now));
     }
-    // A meter whose parts are named in each request has nothing to be read itself.
-    let has_registers = state.is_subunit || !model.names_subunits();
-    let registers_every = model.registers.iter().map(|register| register.read_every).min();
-    if let Some(every) = registers_every.filter(|_| has_registers)
-        && passed(state.registers_tried_at, every, phase, now)
-    {
-        jobs.push(job(JobKind::ReadRegisters, grid::next(every, phase, now)));
-    }
-    let has_nodes = model.concentrator.as_ref().is_some_and(|concentrator| concentrator.node_list.is_some());
-    if has_nodes && passed(state.nodes_tried_at, NODES_EVERY, phase, now) {
-        jobs.push(job(JobKind::ListNodes, grid::next(NODES_EVERY, phase, now)));
+    for (kind, every, tried) in [
+        (JobKind::ReadRegisters, look::registers_every(state, model), state.registers_tried_at),
+        (JobKind::ListNodes, look::nodes_every(model), state.nodes_tried_at),
+    ] {
+        if let Some(every) = every.filter(|every| passed(tried, *every, phase, now)) {
+            jobs.push(job(kind, grid::next(every, phase, now)));
+        }
     }
     for profile in &model.profiles {
         let read = |range, priority, wanted_by| PlannedJob {
@@ -202,7 +217,22 @@ fn given_up(
     })
 }
 
-/// Looks at all active meters once and makes the jobs that are due.
+/// Has the meters of a model looked at again whose planning depends on something else than when this was called last: another model of that
+/// name, or another configuration. Called when a planner begins.
+///
+/// # Errors
+/// Those of the store.
+pub async fn begin(
+    store: &Store,
+    models: &BTreeMap<String, Arc<Model>>,
+    config: &config::Plan,
+) -> Result<u64, store::Error> {
+    let bases = models.iter().map(|(name, model)| (name.as_str(), look::basis(model, config)));
+    store.plan_by(&bases.collect::<Vec<_>>()).await
+}
+
+/// Looks at the meters of which something may be due, the longest due first, and makes the jobs that are. A pass ends after some thousands of
+/// meters; [`Planned::is_all`] says whether others wait.
 ///
 /// # Errors
 /// Those of the store.
@@ -213,30 +243,34 @@ pub async fn pass(
     now: Timestamp,
 ) -> Result<Planned, store::Error> {
     let mut planned = Planned::default();
-    let mut after = 0;
-    loop {
-        let page = store.planning_page(after, PAGE).await?;
-        let Some(last) = page.last() else {
-            return Ok(planned);
-        };
-        after = last.meter;
-        let (mut jobs, mut lost) = (Vec::new(), Vec::new());
+    for _ in 0..PAGES {
+        let page = store.due_looks(now, PAGE).await?;
+        let (mut jobs, mut lost, mut looks) = (Vec::new(), Vec::new(), Vec::new());
         for state in &page {
             planned.meters += 1;
-            match models.get(&state.model) {
+            let again = match models.get(&state.model) {
                 Some(model) => {
                     jobs.extend(due(state, model, now, config));
                     lost.extend(given_up(state, model, now, config));
+                    next_look(state, model, now, config)
                 }
                 None => {
                     planned.unknown_model += 1;
                     warn!(serial = state.serial, model = %state.model, "nothing is planned for a meter of an unknown model");
+                    later(now, UNKNOWN_AGAIN)
                 }
-            }
+            };
+            looks.push(Look { meter: state.meter, was: state.look_at, again });
         }
         planned.jobs += store.insert_planned(&jobs).await?;
         planned.given_up += store.give_up(&lost).await?;
+        store.looked(&looks).await?;
+        if page.len() < usize::from(PAGE) {
+            planned.is_all = true;
+            break;
+        }
     }
+    Ok(planned)
 }
 
 /// The captures that are new, when they are due.

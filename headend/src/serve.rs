@@ -339,10 +339,19 @@ async fn planner(
     let mut passes = interval(config.interval);
     let mut housekeeping = interval(HOUSEKEEPING);
     passes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    match plan::begin(&store, &models, &config).await {
+        Ok(0) => {}
+        Ok(meters) => info!(meters, "models or the configuration changed: meters are looked at again"),
+        Err(error) => warn!(%error, "what changed since the last start is not known: it counts within a day"),
+    }
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             _ = passes.tick() => match plan::pass(&store, &models, &config, Timestamp::now()).await {
+                Ok(planned) if !planned.is_all => {
+                    info!(meters = planned.meters, jobs = planned.jobs, "planned, and others wait");
+                    passes.reset_immediately();
+                }
                 Ok(planned) if planned.jobs + planned.given_up > 0 => {
                     info!(meters = planned.meters, jobs = planned.jobs, given_up = planned.given_up, "planned");
                 }

@@ -47,6 +47,7 @@ fn meter(state: ProfileState) -> MeterState {
         serial: "M7".into(),
         model: "generic-dlms".into(),
         since: now(),
+        look_at: now(),
         identified_at: Some(now()),
         identify_tried_at: Some(now()),
         registers_tried_at: Some(now()),
@@ -206,7 +207,7 @@ fn a_fleet_spreads_over_the_hour() {
 }
 
 #[test]
-fn a_hole_becomes_a_job_oldest_first_inside_of_what_the_meter_keeps() {
+fn holes_become_jobs_the_oldest_first() {
     let (model, config) = (only_energy(), config::Plan::default());
     let last = at("2024-06-15T10:00:00Z");
     let state = |coverage: Vec<(Timestamp, Timestamp)>| ProfileState {
@@ -225,7 +226,8 @@ fn a_hole_becomes_a_job_oldest_first_inside_of_what_the_meter_keeps() {
     );
     let holes = state(vec![(start, a), (b, c), (d, last)]);
     let due = plan::due(&meter(holes.clone()), &model, now(), &config);
-    assert_eq!(range(&due), Some((at("2024-06-01T00:15:00Z"), b)));
+    let ranges: Vec<_> = due.iter().map(|job| (job.priority, job.range.unwrap())).collect();
+    assert_eq!(ranges, [(plan::BACKFILL, (at("2024-06-01T00:15:00Z"), b)), (plan::BACKFILL, (d, d))]);
     let one = plan::due(&meter(state(vec![(start, c), (d, last)])), &model, now(), &config);
     assert_eq!(range(&one), Some((d, d)), "a single capture");
     assert_eq!(plan::due(&meter(state(vec![(start, last)])), &model, now(), &config), []);
@@ -239,7 +241,7 @@ fn a_hole_becomes_a_job_oldest_first_inside_of_what_the_meter_keeps() {
     let failed = ProfileState { read_at: Some(before(10)), hole_tried_at: Some(before(5)), ..holes.clone() };
     assert_eq!(plan::due(&meter(failed), &model, now(), &config), []);
     let long_ago = ProfileState { read_at: Some(before(90)), hole_tried_at: Some(before(61)), ..holes };
-    assert!(range(&plan::due(&meter(long_ago), &model, now(), &config)).is_some());
+    assert_eq!(plan::due(&meter(long_ago), &model, now(), &config).len(), 2);
 }
 
 #[test]

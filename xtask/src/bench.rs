@@ -5,6 +5,7 @@ mod bus;
 mod codec;
 mod concentrator;
 mod fleet;
+mod growth;
 mod machine;
 mod process;
 mod read;
@@ -24,6 +25,8 @@ pub(crate) enum Bench {
     Bus(bus::Arguments),
     /// Reads nodes behind a concentrator and measures how much of the power line's time is in use.
     Concentrator(concentrator::Arguments),
+    /// Reads meters of fleets of different sizes and measures what a read costs in each.
+    Fleet(growth::Arguments),
     /// Pushes a storm of last gasps at the head-end and measures when they reach subscribers.
     Alarms(alarms::Arguments),
     /// Lets meters call, be read and stay, and measures the memory that each idle session takes.
@@ -42,6 +45,7 @@ pub(crate) fn run(root: &std::path::Path, bench: &Bench) -> anyhow::Result<()> {
         Bench::Codec(arguments) => codec::run(root, arguments),
         Bench::Bus(arguments) => bus::run(root, arguments),
         Bench::Concentrator(arguments) => concentrator::run(root, arguments),
+        Bench::Fleet(arguments) => growth::run(root, arguments),
         Bench::Alarms(arguments) => alarms::run(root, arguments),
         Bench::Sessions(arguments) => sessions::run(root, arguments),
         Bench::SessionMeters(arguments) => sessions::play(arguments),

@@ -65,19 +65,28 @@ pub(super) fn holes(
     now: Timestamp,
     config: &config::Plan,
 ) -> Vec<(Timestamp, Timestamp)> {
-    let Some((known, last)) = known(state, profile, now) else { return Vec::new() };
-    if known.hole_tried_at.is_some_and(|tried| {
-        let failed = known.read_at.is_none_or(|read| read < tried);
-        let pause = if failed { config.hole_pause.max(profile.read_every) } else { config.hole_pause };
-        now < later(tried, signed(pause))
-    }) {
+    let known = known(state, profile, now);
+    let Some((known, last)) = known.filter(|(known, _)| rests_until(known, profile, config) <= now) else {
         return Vec::new();
-    }
+    };
     let grid = step(profile.period_s);
     let after = begin(state, known).max(floor(earlier(now, signed(config.horizon)), grid));
     let gaps = gaps(&known.coverage, (after, last)).into_iter();
     let holes = gaps.map(|(after, until)| (later(floor(after, grid), grid), floor(until, grid)));
     holes.filter(|(from, to)| from <= to).take(HOLES).collect()
+}
+
+/// When the holes of a profile are to be looked at again; never when it has none.
+pub(super) fn look_again(
+    state: &MeterState,
+    profile: &Profile,
+    now: Timestamp,
+    config: &config::Plan,
+) -> Option<Timestamp> {
+    let (known, last) = known(state, profile, now)?;
+    let begin = begin(state, known);
+    gaps(&known.coverage, (begin, last)).first()?;
+    Some(rests_until(known, profile, config).max(later(now, signed(config.hole_pause))))
 }
 
 /// Holes that are older than the program asks for.
@@ -120,6 +129,14 @@ pub(super) fn overwritten(profile: &Profile, time: Timestamp) -> Timestamp {
 pub(super) fn kept(profile: &Profile) -> Option<SignedDuration> {
     let seconds = i64::from(profile.period_s) * i64::from(profile.depth);
     (seconds > 0).then(|| SignedDuration::from_secs(seconds))
+}
+
+/// Until when holes are left alone: for a while after each attempt, and longer after one that failed.
+fn rests_until(known: &ProfileState, profile: &Profile, config: &config::Plan) -> Timestamp {
+    let Some(tried) = known.hole_tried_at else { return Timestamp::MIN };
+    let failed = known.read_at.is_none_or(|read| read < tried);
+    let pause = if failed { config.hole_pause.max(profile.read_every) } else { config.hole_pause };
+    later(tried, signed(pause))
 }
 
 /// A profile with a period of which something was read, and its latest capture.

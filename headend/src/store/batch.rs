@@ -233,7 +233,8 @@ fn conclude(
     // What is later than every capture may still come.
     let last = mark.last_ts.and_then(|last| Timestamp::from_microsecond(last).ok()).max(advance.last_ts);
     let settled = now.checked_sub(SETTLES).unwrap_or(Timestamp::MIN);
-    let asked = (interval_start(from, grid_s(period_s)), to.min(last.map_or(settled, |last| last.max(settled))));
+    let asked =
+        (interval_start(from, grid_s(period_s)), to.min(last.map_or(settled, |last| last.max(settled))));
     if asked.0 >= asked.1 {
         return Vec::new();
     }

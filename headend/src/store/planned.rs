@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use collectors::MeterId;
 use dlms::Obis;
+use jiff::Timestamp;
 use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx as _};
-use sqlx::FromRow;
+use sqlx::{FromRow, Postgres, QueryBuilder};
 
 use super::layouts::obis;
 use super::{Error, JOB_CHANNEL, JobKind, Store, failed};
-use crate::plan::{MeterState, PlannedJob, ProfileState};
+use crate::plan::{Look, MeterState, PlannedJob, ProfileState};
 
 #[derive(FromRow)]
 struct MeterRow {
@@ -17,6 +18,7 @@ struct MeterRow {
     serial: String,
     model: String,
     created_at: SqlTimestamp,
+    look_at: SqlTimestamp,
     identified_at: Option<SqlTimestamp>,
     identify_tried_at: Option<SqlTimestamp>,
     registers_tried_at: Option<SqlTimestamp>,
@@ -36,24 +38,33 @@ struct ProfileRow {
     until: Vec<SqlTimestamp>,
 }
 
+/// The columns of [`MeterRow`].
+const COLUMNS: &str = "SELECT m.id, m.serial, m.model, m.created_at, p.look_at, m.identified_at, m.identify_tried_at, m.registers_tried_at, m.nodes_tried_at,
+    m.subunit IS NOT NULL AS is_subunit FROM meter m JOIN meter_plan p ON p.meter_id = m.id ";
+
 impl Store {
+    /// Meters that are to be looked at until `now`, the longest due first, at most `limit`, and how far their profiles have been read.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Contended`], [`Error::Unreadable`].
+    pub async fn due_looks(&self, now: Timestamp, limit: u16) -> Result<Vec<MeterState>, Error> {
+        let mut query = QueryBuilder::<Postgres>::new("/* store::planned::due_looks */ ");
+        query.push(COLUMNS).push("WHERE p.look_at <= ").push_bind(now.to_sqlx());
+        query.push(" AND m.state = 'active' ORDER BY p.look_at LIMIT ").push_bind(i64::from(limit));
+        let meters = query.build_query_as().fetch_all(&self.pool).await;
+        self.states(meters.map_err(failed("store::planned::due_looks"))?).await
+    }
+
     /// Active meters with an id above `after`, in order, at most `limit`, and how far their profiles have been read.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Contended`], [`Error::Unreadable`].
     pub async fn planning_page(&self, after: MeterId, limit: u16) -> Result<Vec<MeterState>, Error> {
-        let meters = sqlx::query_as(
-            "/* store::planned::planning_page */
-             SELECT id, serial, model, created_at, identified_at, identify_tried_at, registers_tried_at, nodes_tried_at,
-                 subunit IS NOT NULL AS is_subunit
-             FROM meter WHERE id > $1 AND state = 'active' ORDER BY id LIMIT $2",
-        )
-        .bind(after)
-        .bind(i64::from(limit))
-        .fetch_all(&self.pool)
-        .await
-        .map_err(failed("store::planned::planning_page"))?;
-        self.states(meters).await
+        let mut query = QueryBuilder::<Postgres>::new("/* store::planned::planning_page */ ");
+        query.push(COLUMNS).push("WHERE m.id > ").push_bind(after);
+        query.push(" AND m.state = 'active' ORDER BY m.id LIMIT ").push_bind(i64::from(limit));
+        let meters = query.build_query_as().fetch_all(&self.pool).await;
+        self.states(meters.map_err(failed("store::planned::planning_page"))?).await
     }
 
     /// The same of these meters, as far as they are active.
@@ -61,17 +72,54 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Contended`], [`Error::Unreadable`].
     pub async fn planning_states(&self, meters: &[MeterId]) -> Result<Vec<MeterState>, Error> {
-        let meters = sqlx::query_as(
-            "/* store::planned::planning_states */
-             SELECT id, serial, model, created_at, identified_at, identify_tried_at, registers_tried_at, nodes_tried_at,
-                 subunit IS NOT NULL AS is_subunit
-             FROM meter WHERE id = ANY ($1) AND state = 'active' ORDER BY id",
+        let mut query = QueryBuilder::<Postgres>::new("/* store::planned::planning_states */ ");
+        query.push(COLUMNS).push("WHERE m.id = ANY (").push_bind(meters.to_vec());
+        query.push(") AND m.state = 'active' ORDER BY m.id");
+        let meters = query.build_query_as().fetch_all(&self.pool).await;
+        self.states(meters.map_err(failed("store::planned::planning_states"))?).await
+    }
+
+    /// Says when meters are to be looked at again, unless something has happened since they were looked at.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Contended`].
+    pub async fn looked(&self, looks: &[Look]) -> Result<(), Error> {
+        if looks.is_empty() {
+            return Ok(());
+        }
+        sqlx::query(
+            "/* store::planned::looked */
+             UPDATE meter_plan p SET look_at = l.again FROM unnest($1::int4[], $2::timestamptz[], $3::timestamptz[]) AS l (id, was, again)
+             WHERE p.meter_id = l.id AND p.look_at = l.was",
         )
-        .bind(meters)
-        .fetch_all(&self.pool)
+        .bind(looks.iter().map(|look| look.meter).collect::<Vec<_>>())
+        .bind(looks.iter().map(|look| look.was.to_sqlx()).collect::<Vec<_>>())
+        .bind(looks.iter().map(|look| look.again.to_sqlx()).collect::<Vec<_>>())
+        .execute(&self.pool)
         .await
-        .map_err(failed("store::planned::planning_states"))?;
-        self.states(meters).await
+        .map_err(failed("store::planned::looked"))?;
+        Ok(())
+    }
+
+    /// Notes what the planning of each model depends on; has the meters of those that are new or changed looked at at once. Returns how many.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Contended`].
+    pub async fn plan_by(&self, bases: &[(&str, [u8; 32])]) -> Result<u64, Error> {
+        let looks = sqlx::query(
+            "/* store::planned::plan_by */
+             WITH changed AS (
+                 INSERT INTO plan_basis AS b (model, digest) SELECT * FROM unnest($1::text[], $2::bytea[])
+                 ON CONFLICT (model) DO UPDATE SET digest = EXCLUDED.digest WHERE b.digest <> EXCLUDED.digest RETURNING model)
+             UPDATE meter_plan p SET look_at = now() FROM changed c JOIN meter m ON m.model = c.model
+             WHERE p.meter_id = m.id AND m.state = 'active' AND p.look_at > now()",
+        )
+        .bind(bases.iter().map(|(model, _)| (*model).to_owned()).collect::<Vec<_>>())
+        .bind(bases.iter().map(|(_, digest)| digest.to_vec()).collect::<Vec<_>>())
+        .execute(&self.pool)
+        .await
+        .map_err(failed("store::planned::plan_by"))?;
+        Ok(looks.rows_affected())
     }
 
     /// Meters with how far their profiles have been read.
@@ -143,6 +191,7 @@ impl MeterRow {
             serial: self.serial,
             model: self.model,
             since: self.created_at.to_jiff(),
+            look_at: self.look_at.to_jiff(),
             identified_at: self.identified_at.map(SqlTimestamp::to_jiff),
             identify_tried_at: self.identify_tried_at.map(SqlTimestamp::to_jiff),
             registers_tried_at: self.registers_tried_at.map(SqlTimestamp::to_jiff),

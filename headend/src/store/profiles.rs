@@ -117,7 +117,7 @@ pub(super) async fn lock(
         .collect()
 }
 
-/// Moves the marks on; the high-water mark never moves back.
+/// Moves the marks on; the high-water mark never moves back. The planner looks at meters whose profiles have holes.
 pub(super) async fn advance(
     connection: &mut PgConnection,
     advances: &BTreeMap<ProfileKey, Advance>,
@@ -136,6 +136,7 @@ pub(super) async fn advance(
     };
     sqlx::query(
         "/* store::profiles::advance */
+         WITH moved AS (
          INSERT INTO meter_profile AS p (meter_id, obis, layout_id, last_ts, coverage, read_at, tried_at, hole_tried_at)
          SELECT a.meter_id, a.obis, a.layout_id, a.last_ts,
              coalesce((SELECT range_agg(tstzrange(c.after, c.until, '(]'))
@@ -151,7 +152,10 @@ pub(super) async fn advance(
              coverage = p.coverage + EXCLUDED.coverage,
              read_at = coalesce(EXCLUDED.read_at, p.read_at),
              tried_at = coalesce(EXCLUDED.tried_at, p.tried_at),
-             hole_tried_at = coalesce(EXCLUDED.hole_tried_at, p.hole_tried_at)",
+             hole_tried_at = coalesce(EXCLUDED.hole_tried_at, p.hole_tried_at)
+         RETURNING p.meter_id, p.coverage <> tstzmultirange(range_merge(p.coverage)) AS has_hole)
+         UPDATE meter_plan p SET look_at = now()
+         FROM (SELECT DISTINCT meter_id FROM moved WHERE has_hole) h WHERE p.meter_id = h.meter_id AND p.look_at > now() + interval '1 minute'",
     )
     .bind(meters)
     .bind(names)
