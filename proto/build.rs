@@ -4,8 +4,9 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 14] = [
+const FILES: [&str; 15] = [
     "ami/v1/alarms.proto",
+    "ami/v1/billing.proto",
     "ami/v1/collection.proto",
     "ami/v1/commands.proto",
     "ami/v1/common.proto",

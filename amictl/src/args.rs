@@ -1,6 +1,7 @@
 //! What can be asked on the command line.
 
 mod alarms;
+mod billing;
 mod capture;
 mod commands;
 mod concentrators;
@@ -28,6 +29,7 @@ use prost_types::Timestamp;
 
 pub(crate) use self::{
     alarms::{Alarms, ListAlarmsArgs, QuarantineArgs, WatchAlarmsArgs},
+    billing::{Billing, ResetArgs, ShowBillingArgs},
     capture::{Capture, StartCaptureArgs},
     commands::{Commands, CommandsArgs, WatchCommandsArgs},
     concentrators::{Concentrators, NodesArgs},
@@ -72,6 +74,9 @@ pub(crate) enum Command {
     Read(ReadArgs),
     /// Show stored readings.
     Readings(ReadingsArgs),
+    /// Give out what bills are made of, end billing periods, reset maximum demands.
+    #[command(subcommand)]
+    Billing(Billing),
     /// Follow readings as they are stored, until interrupted.
     Watch(WatchArgs),
     /// Open the load switches of meters.

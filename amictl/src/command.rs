@@ -1,6 +1,7 @@
 //! One file per command.
 
 mod alarms;
+mod billing;
 mod capture;
 mod commands;
 mod completions;
@@ -52,6 +53,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
             let format = format(args.format);
             readings::run(channel, args, &mut stdout(format)).await
         }
+        Command::Billing(command) => billing::run(channel, command, format).await,
         Command::Watch(args) => {
             let format = format(args.format);
             watch::run(channel, args, &mut stdout(format)).await

@@ -1,6 +1,7 @@
 //! Answers of the API as rows: what is shown of them, and in which order.
 
 mod alarm;
+mod billing;
 mod capture;
 mod command;
 mod decode;
@@ -18,6 +19,7 @@ mod trace;
 
 pub(crate) use self::{
     alarm::{AlarmRow, FateRow, PushRow},
+    billing::BillingRow,
     capture::CaptureRow,
     command::{ChangeRow, CommandRow},
     decode::tree,

@@ -25,6 +25,7 @@
 
 mod address;
 mod association;
+mod baseline;
 mod bus;
 mod channel;
 mod clock;
@@ -56,6 +57,7 @@ mod value;
 mod work;
 
 pub use address::{Address, AddressError};
+pub use baseline::{Baseline, BaselineError, BaselineKeeper, KeptBaseline};
 pub use bus::LineUse;
 pub use channel::Channel;
 pub use clock::{Clock, SystemClock};
@@ -68,7 +70,7 @@ pub use limits::Limits;
 pub use line::{Captured, Dialer, FailingDialer, Faults, MemoryDialer};
 pub use lobby::{Call, Leave, Lent, Lobby, Word};
 pub use log::{LogEntries, LogEntry, LogLoss, LogLossCause, LogMeaning, LogRange, LogRead};
-pub use order::{Finding, Outcome, SetParameter, Switch, SwitchTo, Terms};
+pub use order::{Finding, Outcome, Reset, ResetOf, SetParameter, Switch, SwitchTo, Terms};
 pub use protocol_log::{CaptureId, Knobs, Layers, ProtocolLog};
 pub use reach::Reach;
 pub use seed::Seed;

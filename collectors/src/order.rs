@@ -6,7 +6,7 @@ use dlms::Obis;
 use jiff::Timestamp;
 use models::Decimal;
 
-use crate::{Failure, Reason};
+use crate::{Baseline, Failure, Reason};
 
 /// What holds for every order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +36,26 @@ pub struct SetParameter {
     pub value: Decimal,
     /// When, and what is known.
     pub terms: Terms,
+}
+
+/// An order to end the billing period or to reset the maximum demands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reset {
+    /// Which of both.
+    pub of: ResetOf,
+    /// Keeps what the counter showed before anything was sent.
+    pub baseline: Baseline,
+    /// When, and what is known.
+    pub terms: Terms,
+}
+
+/// What is reset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResetOf {
+    /// The billing period: it ends, and a new one begins.
+    BillingPeriod,
+    /// The maximum demands.
+    Demand,
 }
 
 /// How the load is to be.
@@ -68,11 +88,15 @@ pub enum Outcome {
     FirmwareScheduled,
     /// The parameter has its value.
     ParameterSet,
+    /// The counter of billing periods shows that the period ended.
+    BillingPeriodClosed,
+    /// The counter of resets shows that the maximum demands were reset.
+    DemandReset,
 }
 
 impl Outcome {
     /// Every outcome with its text, the same in SQL (`command_outcome`), in `ami.v1` and on the screen.
-    pub const ALL: [(Self, &'static str); 9] = [
+    pub const ALL: [(Self, &'static str); 11] = [
         (Self::Disconnected, "disconnected"),
         (Self::Connected, "connected"),
         (Self::ReadyForReconnection, "ready_for_reconnection"),
@@ -82,6 +106,8 @@ impl Outcome {
         (Self::FirmwareActive, "firmware_active"),
         (Self::FirmwareScheduled, "firmware_scheduled"),
         (Self::ParameterSet, "parameter_set"),
+        (Self::BillingPeriodClosed, "billing_period_closed"),
+        (Self::DemandReset, "demand_reset"),
     ];
 
     /// The text of the outcome, such as `disconnected`.
@@ -144,7 +170,7 @@ mod tests {
             assert_eq!(outcome as usize, index, "{text} stands in the wrong row");
             assert_eq!(outcome.to_string(), text);
         }
-        assert_eq!(Outcome::ParameterSet as usize, Outcome::ALL.len() - 1);
+        assert_eq!(Outcome::DemandReset as usize, Outcome::ALL.len() - 1);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 use std::{future::Future, pin::pin, time::Duration};
 
 use dlms::{
-    AttributeDescriptor, Error, MethodDescriptor, axdr::Data, client::SystemTitle, selection::Selection,
+    AttributeDescriptor, DateTime, Error, MethodDescriptor, axdr::Data, client::SystemTitle,
+    selection::Selection,
 };
 use jiff::Timestamp;
 use tokio::time::sleep;
@@ -15,6 +16,7 @@ use crate::{
     serve::{NobodyListens, Outlets, serve},
     station::{LIST_MAX, Piece, Session},
     task::Done,
+    time::instant,
 };
 
 /// How often in a row an answer may be ended for something more urgent: then it is let come, so that in the end everything is read.
@@ -60,6 +62,12 @@ impl<'a> Turn<'a> {
     /// Our wall clock.
     pub(crate) fn now(&self) -> Timestamp {
         self.session.clock.now()
+    }
+
+    /// The instant of a time of the meter; `None` when it is no time on the calendar.
+    pub(crate) fn instant(&self, time: &DateTime) -> Option<Timestamp> {
+        let station = self.station();
+        instant(time, &station.zone, station.model.quirks.deviation_sign)
     }
 
     /// Time from the last request to its answer.

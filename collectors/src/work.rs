@@ -9,7 +9,7 @@ use models::Model;
 
 use crate::{
     Address, Credentials, Failure, Finding, Install, Layout, LogEntries, LogRange, LogRead, Outcome,
-    PushTariff, Seed, SetParameter, Switch, TariffObjects, Terms,
+    PushTariff, Reset, ResetOf, Seed, SetParameter, Switch, TariffObjects, Terms,
 };
 
 /// Key of a meter in the inventory.
@@ -113,6 +113,8 @@ pub enum Task {
     ReleaseTamperLock(Terms),
     /// Set a parameter.
     SetParameter(SetParameter),
+    /// End the billing period, or reset the maximum demands.
+    Reset(Reset),
 }
 
 impl Task {
@@ -132,6 +134,8 @@ impl Task {
             Self::InstallFirmware(_) => "install_firmware",
             Self::ReleaseTamperLock(_) => "release_tamper_lock",
             Self::SetParameter(_) => "set_parameter",
+            Self::Reset(Reset { of: ResetOf::BillingPeriod, .. }) => "close_billing_period",
+            Self::Reset(Reset { of: ResetOf::Demand, .. }) => "reset_demand",
         }
     }
 
@@ -141,6 +145,7 @@ impl Task {
             Self::Switch(Switch { terms, .. })
             | Self::InstallFirmware(Install { terms, .. })
             | Self::SetParameter(SetParameter { terms, .. })
+            | Self::Reset(Reset { terms, .. })
             | Self::ReleaseTamperLock(terms) => Some(terms),
             Self::PushTariff(push) => Some(&push.terms),
             Self::Identify

@@ -4,6 +4,7 @@
 //! more than [`max_sessions`](config::Collector::max_sessions) of them, and a reserve for what is urgent: no more meters are leased than there
 //! is room for.
 
+mod baseline;
 pub mod captures;
 mod image;
 pub mod knobs;
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 use ami_proto::v1::ImageHeader;
 use collectors::{
-    Channel, Dialer, ImageOctets, Instruments, Limits, Lobby, Reach, Report, SystemClock, Work,
+    Baseline, Channel, Dialer, ImageOctets, Instruments, Limits, Lobby, Reach, Report, SystemClock, Work,
 };
 use dlms::security::Wear;
 use models::Model;
@@ -33,8 +34,10 @@ use crate::config;
 use crate::store::jobs::{Leased, URGENT, Wanted};
 use crate::store::{JOB_CHANNEL, Store};
 use crate::telemetry::metrics;
+use baseline::StoredBaseline;
 use image::StoredImage;
 use throttle::Throttles;
+use work::Sources;
 
 /// How often the queue is looked at when nobody says that there is something new.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -287,7 +290,9 @@ impl Collector {
             let (name, sha256) = (image.name.clone(), image.sha256.clone());
             ImageOctets::new(StoredImage::new(self.store.clone(), name, sha256))
         };
-        let (works, refused) = work::from_lease(&leased, &self.models, &octets);
+        let baseline = |command| Baseline::new(StoredBaseline::new(self.store.clone(), command));
+        let sources = Sources { images: &octets, baselines: &baseline };
+        let (works, refused) = work::from_lease(&leased, &self.models, sources);
         for report in refused {
             // The receiver outlives the collector; without it nothing could be stored anyway.
             let _ = self.writer(&leased.line).send(report).await;

@@ -76,7 +76,7 @@ impl CommandKind {
     pub fn priority(self) -> i16 {
         match self {
             Self::Disconnect | Self::Reconnect | Self::ReleaseTamperLock => 50,
-            Self::PushTariff | Self::SetParameter => 20,
+            Self::PushTariff | Self::SetParameter | Self::CloseBillingPeriod | Self::ResetDemand => 20,
             Self::InstallFirmware => -10,
         }
     }
@@ -86,7 +86,7 @@ impl CommandKind {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
         match self {
             Self::Disconnect | Self::Reconnect | Self::ReleaseTamperLock => Duration::from_secs(15 * 60),
-            Self::PushTariff | Self::SetParameter => DAY,
+            Self::PushTariff | Self::SetParameter | Self::CloseBillingPeriod | Self::ResetDemand => DAY,
             Self::InstallFirmware => DAY * 7,
         }
     }

@@ -11,8 +11,8 @@ use std::time::Duration;
 use dlms::profile::{CaptureObject, Column};
 
 use crate::{
-    Alarms, Bounds, ColumnSpec, Concentrator, Error, Firmware, KEYS, Language, Log, Model, Place, Profile,
-    Reach, Register, Severity, TEST_KEY, Tariff,
+    Alarms, Billing, Bounds, ColumnSpec, Concentrator, Error, Firmware, KEYS, Language, Log, Model, Place,
+    Profile, Reach, Register, Severity, TEST_KEY, Tariff,
 };
 
 const NAME_LIMIT: usize = 32;
@@ -50,6 +50,9 @@ const TERMINAL_PORTS: RangeInclusive<u8> = 1..=31;
 const TERMINAL_SPEEDS: [u32; 8] = gdw376::forward::Characters::SPEEDS;
 /// The slowest switch there is demagnetises for a quarter of an hour.
 const SETTLE_MAX: Duration = Duration::from_secs(16 * 60);
+
+/// A counter of billing periods.
+const COUNTED_WITHIN_MAX: Duration = Duration::from_secs(5 * 60);
 
 /// Refuses a model that no meter can be, naming file and key.
 pub(crate) fn check(file: &str, model: &Model) -> Result<(), Error> {
@@ -108,6 +111,7 @@ pub(crate) fn check(file: &str, model: &Model) -> Result<(), Error> {
     }
     model.firmware.as_ref().map_or(Ok(()), |firmware| check.firmware(firmware))?;
     model.tariff.as_ref().map_or(Ok(()), |tariff| check.tariff(tariff))?;
+    model.billing.as_ref().map_or(Ok(()), |billing| check.billing(billing, model))?;
     model.concentrator.as_ref().map_or(Ok(()), |concentrator| check.concentrator(concentrator))?;
     check.alarms(&model.alarms)
 }
@@ -248,6 +252,39 @@ impl Check<'_> {
         let has_table = tariff.special_days_table.is_some();
         self.that(has_table == (tariff.special_days > 0), "tariff.special_days", || {
             "must be more than 0 exactly when there is a `special_days_table`".into()
+        })
+    }
+
+    fn billing(&self, billing: &Billing, model: &Model) -> Result<(), Error> {
+        self.that(billing.settle <= COUNTED_WITHIN_MAX, "billing.settle", || {
+            let most = COUNTED_WITHIN_MAX.as_secs();
+            format!("is {} s, at most {most} s are allowed", billing.settle.as_secs())
+        })?;
+        let scripts = [("close", billing.close), ("reset_demand", billing.reset_demand)];
+        self.that(scripts.iter().any(|(_, script)| script.is_some()), "billing", || {
+            "needs `close` or `reset_demand`".into()
+        })?;
+        for (name, script) in scripts {
+            self.that(
+                script.is_none_or(|script| script.script > 0),
+                &format!("billing.{name}.script"),
+                || "must be at least 1".into(),
+            )?;
+        }
+        if model.language == Language::Dlms {
+            return Ok(());
+        }
+        let language = model.language.as_str();
+        for (key, is_there) in [
+            ("billing.close", billing.close.is_some()),
+            ("billing.last", billing.last.is_some()),
+            ("billing.reset_demand", !matches!(model.language, Language::Dlt645(_))),
+        ] {
+            self.that(!is_there, key, || format!("is nothing that a meter can that speaks {language}"))?;
+        }
+        let is_counted = model.registers.iter().any(|register| register.obis == billing.counter);
+        self.that(is_counted, "billing.counter", || {
+            format!("is {}, which must be one of the registers", billing.counter)
         })
     }
 

@@ -10,7 +10,7 @@
 //! - [`Alarms`] (`alarm.rs`) turns the codes and bits of the meter into the keys that all meters share; [`CimCodes`] (`cim.rs`) has the codes that
 //!   other systems give to these keys;
 //! - [`Language`] says what is spoken with it (`language.rs`; of each but DLMS `dlt645.rs`, `iec62056_21.rs`, `modbus.rs`), and where registers are in it;
-//! - a capability that not every meter has is a section with a file of its own (`firmware.rs`, `tariff.rs`, `log.rs`, `concentrator.rs`);
+//! - a capability that not every meter has is a section with a file of its own (`firmware.rs`, `tariff.rs`, `billing.rs`, `log.rs`, `concentrator.rs`);
 //! - [`Bounds`] (`bounds.rs`) say what a register may be set to, in exact numbers ([`Decimal`], `decimal.rs`);
 //! - `base.rs` lets a model be like another one but for some things;
 //! - `check.rs` refuses what the types alone cannot (a profile twice, a first column that is no clock, …);
@@ -22,6 +22,7 @@
 
 mod alarm;
 mod base;
+mod billing;
 mod bounds;
 mod check;
 mod cim;
@@ -42,6 +43,7 @@ mod switch;
 mod tariff;
 
 pub use alarm::{AlarmBit, AlarmObject, Alarms, EventCode, KEYS, Meaning, Severity, Source, TEST_KEY};
+pub use billing::{Billing, Script};
 pub use bounds::{Bounds, OutOfBounds};
 pub use check::is_name;
 pub use cim::CimCodes;

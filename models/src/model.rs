@@ -5,7 +5,7 @@ use std::time::Duration;
 use dlms::{DateTime, Obis, Unit, cosem::Form, hdlc::AddressSize};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::{Alarms, Bounds, Concentrator, Firmware, Language, Log, Place, Switch, Tariff};
+use crate::{Alarms, Billing, Bounds, Concentrator, Firmware, Language, Log, Place, Switch, Tariff};
 
 /// What a type of meter can do.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -56,6 +56,9 @@ pub struct Model {
     /// How it takes a tariff. Default: it does not.
     #[serde(default)]
     pub tariff: Option<Tariff>,
+    /// How it ends a billing period and resets its maximum demands from afar. Default: it does not.
+    #[serde(default)]
+    pub billing: Option<Billing>,
     /// What it does for meters behind it. Default: it stands in front of none.
     #[serde(default)]
     pub concentrator: Option<Concentrator>,

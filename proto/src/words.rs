@@ -1,9 +1,9 @@
 //! The short words of enum values: `JOB_STATE_DUE` is `due`, the same in SQL, on the command line and on the screen.
 
 use crate::v1::{
-    AlarmSeverity, AlarmSource, CallDialect, CallState, CommandKind, CommandOutcome, CommandState,
-    EventLossCause, FailureReason, JobKind, JobState, MeterState, ProfileLossCause, PushFate, ReadingKind,
-    SecurityLevel, SecurityPolicy,
+    AlarmSeverity, AlarmSource, BillingIssue, BillingSource, CallDialect, CallState, CommandKind,
+    CommandOutcome, CommandState, EventLossCause, FailureReason, JobKind, JobState, MeterState,
+    ProfileLossCause, PushFate, ReadingKind, SecurityLevel, SecurityPolicy,
 };
 
 /// An enum of the contract whose values have short words.
@@ -45,6 +45,7 @@ words! {
     CommandKind {
         Disconnect = "disconnect", Reconnect = "reconnect", ReleaseTamperLock = "release_tamper_lock",
         PushTariff = "push_tariff", InstallFirmware = "install_firmware", SetParameter = "set_parameter",
+        CloseBillingPeriod = "close_billing_period", ResetDemand = "reset_demand",
     }
     CommandState {
         Accepted = "accepted", AwaitingApproval = "awaiting_approval", Quarantined = "quarantined", Sending = "sending",
@@ -54,6 +55,7 @@ words! {
         Disconnected = "disconnected", Connected = "connected", ReadyForReconnection = "ready_for_reconnection",
         LockReleased = "lock_released", TariffActive = "tariff_active", TariffScheduled = "tariff_scheduled",
         FirmwareActive = "firmware_active", FirmwareScheduled = "firmware_scheduled", ParameterSet = "parameter_set",
+        BillingPeriodClosed = "billing_period_closed", DemandReset = "demand_reset",
     }
     FailureReason {
         NoRoute = "no_route", Refused = "refused", Timeout = "timeout", LineCut = "line_cut",
@@ -75,6 +77,13 @@ words! {
     CallState { Connected = "connected", Missing = "missing" }
     CallDialect { Login = "login", Plain = "plain", Gdw376 = "gdw376", Serial = "serial" }
     ReadingKind { Profile = "profile", Register = "register" }
+    BillingSource { Billing = "billing", Daily = "daily", LoadProfile = "load_profile", Register = "register" }
+    BillingIssue {
+        OpeningMissing = "opening_missing", ClosingMissing = "closing_missing", NotAtLimit = "not_at_limit",
+        RegisterFell = "register_fell", UnitChanged = "unit_changed", OutOfRange = "out_of_range",
+        ClockDoubtful = "clock_doubtful", IntervalsMissing = "intervals_missing", Installed = "installed",
+        Removed = "removed", NothingKnown = "nothing_known",
+    }
     AlarmSeverity { Info = "info", Warning = "warning", Critical = "critical" }
     AlarmSource { Event = "event", Bit = "bit", Object = "object", Data = "data" }
     EventLossCause { Overflow = "overflow", Cleared = "cleared" }
@@ -92,9 +101,9 @@ words! {
 mod tests {
     use super::Word;
     use crate::v1::{
-        AlarmSeverity, AlarmSource, CallDialect, CallState, CommandKind, CommandOutcome, CommandState,
-        EventLossCause, FailureReason, JobKind, JobState, MeterState, ProfileLossCause, PushFate,
-        ReadingKind, SecurityLevel, SecurityPolicy,
+        AlarmSeverity, AlarmSource, BillingIssue, BillingSource, CallDialect, CallState, CommandKind,
+        CommandOutcome, CommandState, EventLossCause, FailureReason, JobKind, JobState, MeterState,
+        ProfileLossCause, PushFate, ReadingKind, SecurityLevel, SecurityPolicy,
     };
 
     /// A word is the name in the contract without its prefix, so a slip in the table above is found.
@@ -118,6 +127,8 @@ mod tests {
         follows_the_contract("call_state", |v: CallState| v.as_str_name());
         follows_the_contract("call_dialect", |v: CallDialect| v.as_str_name());
         follows_the_contract("reading_kind", |v: ReadingKind| v.as_str_name());
+        follows_the_contract("billing_source", |v: BillingSource| v.as_str_name());
+        follows_the_contract("billing_issue", |v: BillingIssue| v.as_str_name());
         follows_the_contract("alarm_severity", |v: AlarmSeverity| v.as_str_name());
         follows_the_contract("alarm_source", |v: AlarmSource| v.as_str_name());
         follows_the_contract("event_loss_cause", |v: EventLossCause| v.as_str_name());

@@ -42,6 +42,7 @@ mod objects;
 mod plan;
 mod push;
 mod quantity;
+mod resets;
 mod schedule;
 mod serve;
 mod switch;

@@ -20,7 +20,8 @@ use crate::local::{Offsets, timestamp};
 use crate::noise::Noise;
 use crate::plan::{Cell, Plan, ProfilePlan};
 use crate::quantity::Moment;
-use crate::schedule::Captures;
+use crate::resets::Resets;
+use crate::schedule::{Captures, Schedule};
 use crate::switch::{ControlState, Switch};
 use crate::{Counts, Error, Event};
 
@@ -60,6 +61,7 @@ pub(crate) struct State {
     pub(crate) book: Book,
     /// Registers that were set, in place of what they would hold.
     pub(crate) set: BTreeMap<Obis, i64>,
+    pub(crate) resets: Resets,
     occasions: Occasions,
 }
 
@@ -114,6 +116,7 @@ impl State {
             tariffs: Tariffs::new(Arc::clone(&fleet.plan.calendar), faults.tariff_not_kept),
             book: Book::new(number, fleet.journal.clone()),
             set: BTreeMap::new(),
+            resets: Resets::default(),
             occasions: Occasions::default(),
         }
     }
@@ -208,12 +211,20 @@ impl Meter {
 
     /// What a register of the model holds now, in the scaler of the model, or with DLMS in that of the meter.
     pub fn register(&self, obis: Obis) -> Option<i64> {
+        if self.fleet.plan.model.billing.as_ref().is_some_and(|billing| billing.counter == obis) {
+            return Some(i64::from(self.resets()));
+        }
         let mut registers = self.fleet.plan.registers.iter();
         let (_, plan) = registers.find(|((_, name), _)| *name == obis)?;
         if let Some(value) = self.act(|state, _| state.set.get(&obis).copied()) {
             return Some(value);
         }
         Some(plan.value.value(self.moment(self.now())))
+    }
+
+    /// How often a billing period was ended, or maximum demands were reset, by an order.
+    pub fn resets(&self) -> u32 {
+        self.act(|state, _| state.resets.count())
     }
 
     /// Password and keys.
@@ -369,6 +380,11 @@ impl Meter {
             columns: plan.cells.len(),
             from: plan.schedule.oldest(self.zone(), now, depth).max(self.fleet.history_from),
             to: now,
+            closed: if plan.schedule == Schedule::Months {
+                self.act(|state, _| state.resets.closed().to_vec())
+            } else {
+                Vec::new()
+            },
         };
         if let Some(change) = self.faults().other_layout_from.filter(|&change| index == 0 && change <= now) {
             view.columns -= 1;
@@ -416,13 +432,15 @@ impl fmt::Debug for Meter {
 }
 
 /// A profile with the columns and rows that it has at a moment.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct View<'a> {
     plan: &'a ProfilePlan,
     zone: &'a TimeZone,
     columns: usize,
     from: i64,
     to: i64,
+    /// Captures out of turn, ascending.
+    closed: Vec<i64>,
 }
 
 impl<'a> View<'a> {
@@ -436,7 +454,8 @@ impl<'a> View<'a> {
 
     /// The captures that are kept of an interval, both ends included.
     pub(crate) fn captures(&self, from: i64, to: i64) -> Captures {
-        self.plan.schedule.captures(self.zone, from.max(self.from), to.min(self.to))
+        let (from, to) = (from.max(self.from), to.min(self.to));
+        self.plan.schedule.captures(self.zone, from, to).with(self.closed.iter().copied(), from, to)
     }
 
     /// All captures that are kept.

@@ -76,6 +76,20 @@ pub(crate) enum Captures {
     Listed(vec::IntoIter<i64>),
 }
 
+impl Captures {
+    /// The same captures and those of `others` that lie from `from` to `to`, in ascending order.
+    pub(crate) fn with(self, others: impl IntoIterator<Item = i64>, from: i64, to: i64) -> Self {
+        let mut others = others.into_iter().filter(|at| (from..=to).contains(at)).peekable();
+        if others.peek().is_none() {
+            return self;
+        }
+        let mut all: Vec<i64> = self.chain(others).collect();
+        all.sort_unstable();
+        all.dedup();
+        Self::Listed(all.into_iter())
+    }
+}
+
 impl Iterator for Captures {
     type Item = i64;
 

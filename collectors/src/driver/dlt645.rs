@@ -10,8 +10,8 @@ use jiff::{Timestamp, civil::DateTime};
 use models::{Decimal, Dlt645, Dlt645Place, Dlt645Switch, Model, Place, Reconnect, Register, SwitchPlace};
 
 use super::{
-    Ear, Number, Numbers, Pitch, Rejected, Say, SwitchState, clock_subject, ear::Item, no_value,
-    register_subject, switch_subject, unspeakable, unsupported, write_subject, wrong,
+    Ear, Number, Numbers, Pitch, Rejected, Say, SwitchState, clock_subject, demand_subject, ear::Item,
+    no_value, register_subject, switch_subject, unspeakable, unsupported, write_subject, wrong,
 };
 use crate::{
     Failure, Level, Reason, Station, SwitchTo, diagnosis::Setback, exchange::Subject,
@@ -150,6 +150,13 @@ impl<'a> Dlt645Driver<'a> {
         self.ask(turn, &Asked { request, subject }).await.map(drop)
     }
 
+    /// Clears the maximum demands.
+    pub(super) async fn clear_demand(&mut self, turn: &mut Turn<'_>) -> Result<(), Setback> {
+        let request = Request::ClearDemand(self.authority(turn.station())?);
+        let subject = demand_subject(self.model);
+        self.ask(turn, &Asked { request, subject }).await.map(drop)
+    }
+
     /// Writes an item that holds one number and nothing else.
     pub(super) async fn write(
         &mut self,
@@ -220,7 +227,8 @@ impl<'a> Dlt645Driver<'a> {
         let address = address(turn.station())?;
         let mut octets = WAKE_UP[..usize::from(self.spec.wake_up).min(WAKE_UP.len())].to_vec();
         asked.request.encode(self.spec.edition, address, &mut octets).map_err(unspeakable)?;
-        let is_order = matches!(asked.request, Request::Switch { .. } | Request::Write { .. });
+        let is_order =
+            matches!(asked.request, Request::Switch { .. } | Request::Write { .. } | Request::ClearDemand(_));
         let say = Say {
             subject: asked.subject,
             octets: &octets,

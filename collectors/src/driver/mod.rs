@@ -1,6 +1,6 @@
 //! The languages other than DLMS: what a task means in each of them.
 //!
-//! The tasks are the same for all (`tasks.rs`, `switch.rs`, `parameter.rs`); a file for each language says how a serial number, a clock, registers and a switch are asked for in it; an
+//! The tasks are the same for all (`tasks.rs`, `switch.rs`, `parameter.rs`, `reset.rs`); a file for each language says how a serial number, a clock, registers and a switch are asked for in it; an
 //! [`Ear`] (`ear.rs`) tells when an answer is whole. What a language does not have, or a type of meter does not do, is refused by its name, and never silently left out.
 
 mod digits;
@@ -9,6 +9,7 @@ mod ear;
 mod modbus;
 mod mode_c;
 mod parameter;
+mod reset;
 mod switch;
 mod tasks;
 
@@ -25,6 +26,8 @@ use crate::{
 
 /// Interface class of the disconnect control, under whose name a switch is spoken of.
 const SWITCH: u16 = 70;
+/// Interface class data, under whose name the counter of resets is spoken of.
+const DATA: u16 = 1;
 
 /// Does a task in the language of the meter, which is not DLMS.
 pub(crate) async fn run(turn: &mut Turn<'_>, task: &Task) -> Result<Done, Setback> {
@@ -38,6 +41,7 @@ pub(crate) async fn run(turn: &mut Turn<'_>, task: &Task) -> Result<Done, Setbac
         }
         Task::Switch(order) => switch::run(turn, &mut driver, order).await.map(Done::from),
         Task::SetParameter(order) => parameter::run(turn, &mut driver, order).await.map(Done::from),
+        Task::Reset(order) => reset::run(turn, &mut driver, order).await.map(Done::from),
         Task::ReadProfile(_)
         | Task::Discover
         | Task::ListNodes
@@ -137,6 +141,14 @@ impl<'a> Driver<'a> {
         }
     }
 
+    /// Orders once that the maximum demands are cleared.
+    async fn clear_demand(&mut self, turn: &mut Turn<'_>) -> Result<(), Setback> {
+        match self {
+            Self::Dlt645(driver) => driver.clear_demand(turn).await,
+            Self::ModeC(_) | Self::Modbus(_) => Err(unsupported(turn, "reset_demand")),
+        }
+    }
+
     /// Orders the switch once.
     async fn order(&mut self, turn: &mut Turn<'_>, to: SwitchTo) -> Result<(), Setback> {
         match self {
@@ -180,6 +192,12 @@ fn register_subject(register: &Register) -> Subject {
 /// What writing a register is about.
 fn write_subject(register: &Register) -> Subject {
     Subject::set(&AttributeDescriptor { class_id: register.class_id, instance: register.obis, attribute: 2 })
+}
+
+/// What clearing the maximum demands is about.
+fn demand_subject(model: &Model) -> Subject {
+    let instance = model.billing.as_ref().map_or(model.clock, |billing| billing.counter);
+    Subject::action(&MethodDescriptor { class_id: DATA, instance, method: 1 })
 }
 
 /// What reading the clock is about.

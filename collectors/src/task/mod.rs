@@ -14,6 +14,7 @@ pub(crate) mod read_registers;
 mod read_stored;
 mod read_tariff;
 mod release_tamper_lock;
+pub(crate) mod reset;
 mod scaler_unit;
 pub(crate) mod set_parameter;
 mod switch;
@@ -83,6 +84,7 @@ pub(crate) fn run<'a>(
         Task::InstallFirmware(install) => done(install_firmware::run(turn, install)),
         Task::ReleaseTamperLock(terms) => done(release_tamper_lock::run(turn, terms)),
         Task::SetParameter(order) => done(set_parameter::run(turn, order)),
+        Task::Reset(order) => done(reset::run(turn, order)),
     }
 }
 

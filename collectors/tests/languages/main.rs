@@ -9,6 +9,7 @@
 )]
 
 mod parameters;
+mod resets;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 

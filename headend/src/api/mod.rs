@@ -1,12 +1,13 @@
 //! The public interface: gRPC services over the store.
 //!
-//! `inventory`, `readings`, `collection`, `jobs`, `commands`, `switch`, `tariff`, `firmware`, `alarms`, `events` and `diagnostics` are the services of `ami.v1`; `orders` is how every one of them orders. Around
+//! `inventory`, `readings`, `billing`, `collection`, `jobs`, `commands`, `switch`, `tariff`, `firmware`, `alarms`, `events` and `diagnostics` are the services of `ami.v1`; `orders` is how every one of them orders. Around
 //! them: `connection` lets callers in, [`access`] says who may call what, `request_id` names every request, `calls` counts them, `status` is the one
 //! place where a refusal becomes a gRPC status, `check` holds the rules of what comes in, `convert` the shapes of what goes out, `token`
 //! the opaque tokens, `follow` the calls that go on, `known` the meters of a filter, `notices` one connection that hears what the database tells.
 
 pub mod access;
 mod alarms;
+mod billing;
 mod calls;
 mod check;
 mod collection;
@@ -38,6 +39,7 @@ use std::time::Duration;
 
 use ami_proto::FILE_DESCRIPTOR_SET;
 use ami_proto::v1::alarms_service_server::{self, AlarmsServiceServer};
+use ami_proto::v1::billing_service_server::{self, BillingServiceServer};
 use ami_proto::v1::collection_service_server::{self, CollectionServiceServer};
 use ami_proto::v1::commands_service_server::{self, CommandsServiceServer};
 use ami_proto::v1::concentrators_service_server::{self, ConcentratorsServiceServer};
@@ -63,6 +65,7 @@ use tracing::{info, warn};
 use crate::store::Store;
 use access::AccessLayer;
 use alarms::{Alarms, Tail};
+use billing::Billing;
 use calls::CallsLayer;
 use collection::Collection;
 use commands::Commands;
@@ -94,8 +97,9 @@ const GRACE: Duration = Duration::from_secs(10);
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Names of the services, for the health service.
-const SERVICES: [&str; 13] = [
+const SERVICES: [&str; 14] = [
     alarms_service_server::SERVICE_NAME,
+    billing_service_server::SERVICE_NAME,
     collection_service_server::SERVICE_NAME,
     commands_service_server::SERVICE_NAME,
     concentrators_service_server::SERVICE_NAME,
@@ -239,6 +243,9 @@ fn routes(
     let readings = ReadingsServiceServer::new(Readings::new(parts, notices.clone(), shutdown.clone()))
         .max_decoding_message_size(MAX_REQUEST)
         .send_compressed(CompressionEncoding::Gzip);
+    let billing = BillingServiceServer::new(Billing::new(parts, shutdown.clone()))
+        .max_decoding_message_size(MAX_REQUEST)
+        .send_compressed(CompressionEncoding::Gzip);
     let jobs = JobsServiceServer::new(Jobs::new(parts))
         .max_decoding_message_size(MAX_REQUEST)
         .send_compressed(CompressionEncoding::Gzip);
@@ -269,6 +276,7 @@ fn routes(
     Ok(Routes::new(inventory)
         .add_service(firmware)
         .add_service(readings)
+        .add_service(billing)
         .add_service(jobs)
         .add_service(collection)
         .add_service(commands)

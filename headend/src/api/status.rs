@@ -79,6 +79,9 @@ pub(crate) enum Refusal {
     /// No capture has this number.
     #[error("there is no line capture {id}; they are kept for a week")]
     LineCaptureNotFound { id: i64 },
+    /// Too many billing runs at once.
+    #[error("{limit} billing runs are under way already: try again when one has ended")]
+    TooManyBillingRuns { limit: usize },
     /// An on-demand read failed.
     #[error("meter {serial} could not be read: {}", failure.detail)]
     ReadFailed { serial: String, failure: JobFailure },
@@ -168,6 +171,7 @@ impl Refusal {
             Self::TooManyProtocolLogs { .. } => (Code::ResourceExhausted, ErrorReason::TooManyProtocolLogs),
             Self::TooManyLineCaptures { .. } => (Code::ResourceExhausted, ErrorReason::TooManyLineCaptures),
             Self::LineCaptureNotFound { .. } => (Code::NotFound, ErrorReason::LineCaptureNotFound),
+            Self::TooManyBillingRuns { .. } => (Code::ResourceExhausted, ErrorReason::TooManyBillingRuns),
             Self::ReadFailed { failure, .. } => (read_failed(failure.reason()), ErrorReason::ReadFailed),
             Self::ReadPending { .. } => (Code::DeadlineExceeded, ErrorReason::ReadPending),
             Self::NotPermitted { .. } | Self::NoRule { .. } => {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use ami_proto::v1::ImageHeader;
 use collectors::{
-    Address, Event, Failure, ImageOctets, LogRange, ProfileRange, Reason, RegisterRequest, Report, Seed,
-    Station, Task, Via, Work,
+    Address, Baseline, Event, Failure, ImageOctets, LogRange, ProfileRange, Reason, RegisterRequest, Report,
+    Seed, Station, Task, Via, Work,
 };
 use dlms::client::Counters;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
@@ -25,11 +25,20 @@ const VALUE: i8 = 2;
 /// Where the octets of an image are.
 type Images<'a> = &'a dyn Fn(&ImageHeader) -> ImageOctets;
 
+/// What orders need of the store while they are carried out.
+#[derive(Clone, Copy)]
+pub(super) struct Sources<'a> {
+    /// Where the octets of an image are.
+    pub(super) images: Images<'a>,
+    /// Where is kept what a meter showed before the command with this number.
+    pub(super) baselines: &'a dyn Fn(i64) -> Baseline,
+}
+
 /// The works of a leased meter, and the ends of the jobs that cannot even be tried.
 pub(super) fn from_lease(
     leased: &Leased,
     models: &BTreeMap<String, Arc<Model>>,
-    images: Images<'_>,
+    sources: Sources<'_>,
 ) -> (Vec<Work>, Vec<Report>) {
     let refuse_all = |failure: &Failure| {
         (Vec::new(), leased.jobs.iter().map(|job| ended(leased, job, failure.clone())).collect())
@@ -68,7 +77,7 @@ pub(super) fn from_lease(
     });
     let (mut works, mut refused) = (Vec::new(), Vec::new());
     for job in &leased.jobs {
-        match work(&station, job, images) {
+        match work(&station, job, sources) {
             Ok(work) => works.push(work),
             Err(failure) => refused.push(ended(leased, job, failure)),
         }
@@ -103,13 +112,13 @@ fn via(
     Ok(Some(Arc::new(Via { meter: via.meter, address, model })))
 }
 
-fn work(station: &Arc<Station>, job: &LeasedJob, images: Images<'_>) -> Result<Work, Failure> {
+fn work(station: &Arc<Station>, job: &LeasedJob, sources: Sources<'_>) -> Result<Work, Failure> {
     Ok(Work {
         job: job.id,
         station: Arc::clone(station),
         counters: job.counters.map(|(first, end)| Counters::new(first, end)),
         seed: seed()?,
-        task: task(&station.model, job, images)?,
+        task: task(&station.model, job, sources)?,
         priority: job.priority,
         span: span(station, job),
     })
@@ -129,10 +138,10 @@ fn span(station: &Station, job: &LeasedJob) -> Span {
     span
 }
 
-fn task(model: &Model, job: &LeasedJob, images: Images<'_>) -> Result<Task, Failure> {
+fn task(model: &Model, job: &LeasedJob, sources: Sources<'_>) -> Result<Task, Failure> {
     match job.kind {
         JobKind::Command => match &job.command {
-            Some(command) => order::task(command, model, images),
+            Some(command) => order::task(command, model, sources),
             None => {
                 Err(Failure::new(Reason::Unsupported, "The command of this job came to its end without it."))
             }
@@ -211,6 +220,11 @@ mod tests {
     use super::*;
     use crate::store::jobs::LeasedVia;
 
+    /// Orders that need something of the store are not among these.
+    fn nothing() -> Sources<'static> {
+        Sources { images: &no_image, baselines: &|_| unreachable!("no reset is leased") }
+    }
+
     fn no_image(image: &ImageHeader) -> ImageOctets {
         panic!("no command is about {}", image.name)
     }
@@ -254,7 +268,7 @@ mod tests {
 
     fn start_of(job: LeasedJob) -> String {
         let models = models::builtin().unwrap();
-        let (works, refused) = from_lease(&leased("sed302", "UTC", job), &models, &no_image);
+        let (works, refused) = from_lease(&leased("sed302", "UTC", job), &models, nothing());
         assert!(refused.is_empty());
         match &works[0].task {
             Task::ReadProfile(range) => range.from.to_string(),
@@ -282,7 +296,7 @@ mod tests {
             });
             let address = "concentrator://C0000001/17".into();
             let leased = leased("sed302", "UTC", profile_job(1, None));
-            let (works, refused) = from_lease(&Leased { address, via, ..leased }, &models, &no_image);
+            let (works, refused) = from_lease(&Leased { address, via, ..leased }, &models, nothing());
             let refusal = refused.into_iter().find_map(|report| match report.event {
                 Event::Ended(Err(failure)) => Some((failure.reason, failure.detail)),
                 _ => None,
@@ -307,7 +321,7 @@ mod tests {
     fn what_cannot_be_tried_ends_with_its_reason() {
         let models = models::builtin().unwrap();
         for (model, zone) in [("no-such-model", "UTC"), ("sed302", "Mars/Olympus")] {
-            let (works, refused) = from_lease(&leased(model, zone, profile_job(1, None)), &models, &no_image);
+            let (works, refused) = from_lease(&leased(model, zone, profile_job(1, None)), &models, nothing());
             assert!(works.is_empty());
             let Event::Ended(Err(failure)) = &refused[0].event else { panic!("{refused:?}") };
             assert_eq!(failure.reason, Reason::Unsupported);

@@ -2,12 +2,13 @@
 //!
 //! One file for each family of tables: [`meters`], [`jobs`] (leases) and [`job_list`] (orders), [`planned`] (what the planner
 //! looks at), [`counters`], [`layouts`], [`captures`], [`profiles`] (high-water marks and coverage), [`ledger`] (what is lost), [`registers`],
-//! [`readings`], [`commands`], [`firmware`] (images), [`pushes`] (on their way in), [`callers`] (who is connected), [`alarms`], [`events`] and the [`audit`]. [`batch`] puts what meters answered into
+//! [`readings`], [`billing`] (what is asked for bills), [`commands`], [`firmware`] (images), [`pushes`] (on their way in), [`callers`] (who is connected), [`alarms`], [`events`] and the [`audit`]. [`batch`] puts what meters answered into
 //! one transaction over several of them. Each statement starts with the name of its function, so that the server's log can be read.
 
 pub mod alarms;
 pub mod audit;
 pub mod batch;
+pub mod billing;
 pub mod callers;
 pub mod captures;
 pub mod commands;

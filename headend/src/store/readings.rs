@@ -20,6 +20,8 @@ pub struct Slot {
     pub layout_id: i32,
     /// Logical name of the profile, 6 octets.
     pub profile: Vec<u8>,
+    /// Capture period of the profile in seconds; 0 when its captures are not periodic.
+    pub period_s: i32,
     /// Which of the values, 0 to 15.
     pub slot: i16,
     /// Logical name of the captured object, 6 octets.
@@ -137,7 +139,7 @@ impl Store {
     /// Every [`Error`] of the server.
     pub async fn slots(&self, layouts: &[i32]) -> Result<Vec<Slot>, Error> {
         let query = sqlx::query_as(
-            "/* store::slots */ SELECT layout_id, layout.obis AS profile, slot, s.obis, attribute, scaler, unit
+            "/* store::slots */ SELECT layout_id, layout.obis AS profile, period_s, slot, s.obis, attribute, scaler, unit
              FROM profile_slot s JOIN profile_layout layout ON layout.id = layout_id
              WHERE slot IS NOT NULL AND layout_id = ANY($1) ORDER BY layout_id, slot",
         );

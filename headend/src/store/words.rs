@@ -155,6 +155,10 @@ pub enum CommandKind {
     InstallFirmware,
     /// Set a parameter.
     SetParameter,
+    /// End the billing period.
+    CloseBillingPeriod,
+    /// Reset the maximum demands.
+    ResetDemand,
 }
 
 /// Where a command stands.

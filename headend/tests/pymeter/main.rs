@@ -15,6 +15,7 @@
 
 mod alarms;
 mod bad_input;
+mod billing;
 mod buses;
 mod discover;
 mod events;

@@ -14,6 +14,9 @@ use crate::{Meter, SecurityLevel};
 const SWITCH_CLASS: u16 = 70;
 const DISCONNECT: i8 = 1;
 const RECONNECT: i8 = 2;
+/// Interface class and method under which it notes that maximum demands were reset: under the name of their counter.
+const DATA_CLASS: u16 = 1;
+const RESET: i8 = 1;
 /// Attribute that holds the value of a register.
 const VALUE: i8 = 2;
 
@@ -130,6 +133,21 @@ impl Device {
             state.set.insert(register.obis, value);
             let (class_id, object) = (register.class_id, register.obis);
             state.book.note(now, Event::Executed { class_id, object, access: Access::Set(VALUE), result: 0 });
+        });
+        Some(!meter.strikes(Trouble::Unanswered))
+    }
+
+    /// Resets the maximum demands. Whether an answer arrives; `None` when the model cannot do that.
+    pub(super) fn clear_demand(&self, subunit: Option<u8>) -> Option<bool> {
+        let object = self.model().billing.as_ref().filter(|billing| billing.reset_demand.is_some())?.counter;
+        let meter = self.part(subunit)?;
+        if meter.strikes(Trouble::Unexecuted) {
+            return Some(false);
+        }
+        meter.act(|state, now| {
+            state.resets.reset(now);
+            let (class_id, access) = (DATA_CLASS, Access::Action(RESET));
+            state.book.note(now, Event::Executed { class_id, object, access, result: 0 });
         });
         Some(!meter.strikes(Trouble::Unanswered))
     }

@@ -81,7 +81,7 @@ impl Dlt645Station {
             Function::Freeze => Reply::Done(Vec::new(), false),
             Function::SetTime => Reply::Silence,
             Function::Write => self.write(asked, length),
-            Function::ClearDemand => Reply::Refused(Refusal::NOT_AUTHORISED),
+            Function::ClearDemand => self.clear_demand(asked),
         }
     }
 
@@ -196,6 +196,22 @@ impl Dlt645Station {
                 }
             }
             _ => Reply::Refused(Refusal::OTHER),
+        }
+    }
+
+    /// Resets the maximum demands, where the model knows of that.
+    fn clear_demand(&self, asked: &Asked) -> Reply {
+        let octets = match self.spec.edition {
+            Edition::Of1997 => AUTHORITY - OPERATOR,
+            Edition::Of2007 => AUTHORITY,
+        };
+        if asked.data.len() != octets || !self.is_admitted(asked, &asked.data) {
+            return Reply::Refused(Refusal::NOT_AUTHORISED);
+        }
+        match self.device.clear_demand(asked.subunit) {
+            Some(true) => Reply::Done(Vec::new(), false),
+            Some(false) => Reply::Silence,
+            None => Reply::Refused(Refusal::OTHER),
         }
     }
 

@@ -54,6 +54,15 @@ impl ClientView<'_> {
             let locked = self.meter.act(|state, _| state.switch.tamper_locked());
             return Ok(Data::LongUnsigned(u16::from(locked)));
         }
+        if let Some(billing) = &self.meter.fleet().plan.model.billing {
+            if name == billing.counter {
+                return Ok(Data::DoubleLongUnsigned(self.meter.act(|state, _| state.resets.count())));
+            }
+            if billing.last == Some(name) {
+                let last = self.meter.act(|state, _| state.resets.last());
+                return Ok(last.map_or(Data::NullData, |last| self.time(last.as_second())));
+            }
+        }
         if !self.meter.fleet().plan.statuses.contains(&name) {
             return Err(DataAccessResult::ObjectUndefined);
         }

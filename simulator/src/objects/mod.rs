@@ -9,6 +9,7 @@ mod object_list;
 mod profile;
 mod register;
 mod schedule;
+mod script;
 mod tariff;
 
 use dlms::axdr::Data;
@@ -59,6 +60,7 @@ impl Objects for ClientView<'_> {
             1 => self.data(attribute),
             3..=5 => self.register(attribute),
             8 => self.clock(attribute),
+            script::CLASS => self.script_table(attribute),
             special_days::CLASS_ID => self.special_days(attribute),
             image_transfer::CLASS => self.image(attribute),
             activity_calendar::CLASS_ID => self.calendar(attribute),
@@ -104,6 +106,7 @@ impl Objects for ClientView<'_> {
         }
         let parameter = parameter.unwrap_or(&Data::NullData);
         let result = match method.class_id {
+            script::CLASS => self.execute(method, parameter),
             special_days::CLASS_ID => self.change_special_days(method, parameter),
             image_transfer::CLASS => self.update(method, parameter),
             activity_calendar::CLASS_ID => self.activate_calendar(method),

@@ -11,7 +11,7 @@ use dlms::selection::{ObjectId, Selection};
 use dlms::server::Objects as _;
 use dlms::{AttributeDescriptor, DataAccessResult, Obis};
 
-use super::{Access, ClientView, logical_name};
+use super::{Access, ClientView, logical_name, script};
 
 /// Version of the class: access modes are numbers.
 const VERSION: u8 = 1;
@@ -74,6 +74,11 @@ impl ClientView<'_> {
             let days = tariff.special_days_table.map(|name| (special_days::CLASS_ID, name));
             [Some((activity_calendar::CLASS_ID, tariff.calendar)), days].into_iter().flatten()
         });
+        let billing = model.billing.iter().flat_map(|billing| {
+            [Some((1, billing.counter)), billing.last.map(|last| (1, last))].into_iter().flatten()
+        });
+        let tables = self.scripts().into_iter().map(|script| (script::CLASS, script.table));
+        let data = data.chain(billing).chain(tables);
         let objects =
             [(8, model.clock), (CLASS, CURRENT)].into_iter().chain(data).chain(firmware).chain(tariff);
         let objects = objects

@@ -8,7 +8,7 @@ use dlms::cosem::{
     activity_calendar, disconnect_control, image_transfer, single_action_schedule, special_days,
 };
 use dlms::{Obis, Unit};
-use models::{Firmware, Model, Register, SecondInitiate, Switch, Tariff};
+use models::{Billing, Firmware, Model, Register, Script, SecondInitiate, Switch, Tariff};
 
 const DATA: u16 = 1;
 const PROFILE: u16 = 7;
@@ -67,6 +67,7 @@ impl Survey {
         model.switch = self.switch(known);
         model.firmware = self.firmware(known);
         model.tariff = self.tariff(known, notes);
+        model.billing = self.billing(known);
         model.registers = self.registers();
         let logs: Vec<String> = self.logs().iter().map(Obis::to_string).collect();
         if !logs.is_empty() {
@@ -120,6 +121,17 @@ impl Survey {
                 activate_within: Duration::from_secs(900),
             },
         })
+    }
+
+    /// A reset is ordered by the table that the model knows, and only where a counter shows it.
+    fn billing(&self, known: &Model) -> Option<Billing> {
+        let billing = known.billing.clone()?;
+        let counts = self.of_class(DATA).any(|listed| listed == billing.counter);
+        let has = |script: &Script| self.of_class(SCRIPTS).any(|listed| listed == script.table);
+        let (close, reset_demand) = (billing.close.filter(has), billing.reset_demand.filter(has));
+        let last = billing.last.filter(|last| self.of_class(DATA).any(|listed| listed == *last));
+        let is_any = counts && (close.is_some() || reset_demand.is_some());
+        is_any.then_some(Billing { close, reset_demand, last, ..billing })
     }
 
     /// How large a calendar may be is not told by a meter, so only a model that knows it passes it on.

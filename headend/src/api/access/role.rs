@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use Permission::{
     AcknowledgeAlarms, CancelCommands, Diagnose, InstallFirmware, KeepInventory, PushTariff, ReadNow,
-    ReleaseTamperLock, Switch, View,
+    ReleaseTamperLock, ResetBilling, Switch, View,
 };
 
 /// What a principal is there for.
@@ -38,6 +38,8 @@ pub enum Permission {
     KeepInventory,
     /// Change tariffs and the parameters beside them.
     PushTariff,
+    /// End billing periods and reset maximum demands.
+    ResetBilling,
     /// Upload firmware and install it.
     InstallFirmware,
     /// Let a meter work again that locked itself because it was tampered with.
@@ -57,6 +59,7 @@ const ENGINEER: &[Permission] = &[
     AcknowledgeAlarms,
     KeepInventory,
     PushTariff,
+    ResetBilling,
     InstallFirmware,
     ReleaseTamperLock,
     Diagnose,

@@ -4,7 +4,7 @@ use super::role::Permission;
 
 use Permission::{
     AcknowledgeAlarms, CancelCommands, Diagnose, InstallFirmware, KeepInventory, PushTariff, ReadNow,
-    ReleaseTamperLock, Switch, View,
+    ReleaseTamperLock, ResetBilling, Switch, View,
 };
 
 /// The rpcs of a service, each with the permission that it needs.
@@ -23,6 +23,10 @@ const RULES: &[Service] = &[
         ],
     ),
     ("ami.v1.ReadingsService", &[("QueryReadings", View), ("ReadNow", ReadNow), ("WatchReadings", View)]),
+    (
+        "ami.v1.BillingService",
+        &[("GetBillingSets", View), ("CloseBillingPeriod", ResetBilling), ("ResetDemand", ResetBilling)],
+    ),
     ("ami.v1.JobsService", &[("ListJobs", View), ("GetJob", View), ("Summary", View)]),
     ("ami.v1.CollectionService", &[("ListGaps", View), ("ListProfileLosses", View)]),
     (

@@ -2,20 +2,22 @@
 
 use ami_proto::v1::{FirmwareOrder, ParameterOrder, TariffOrder};
 use collectors::{
-    Failure, Image, ImageActivation, Install, PushTariff, Reason, SetParameter, Switch, SwitchTo, Task, Terms,
+    Failure, Image, ImageActivation, Install, PushTariff, Reason, Reset, ResetOf, SetParameter, Switch,
+    SwitchTo, Task, Terms,
 };
 use jiff::Timestamp;
 use models::Model;
 use prost::Message as _;
 
-use super::Images;
+use super::{Images, Sources};
 use crate::store::CommandKind;
 use crate::store::jobs::LeasedCommand;
 use crate::tariff::{File, Problem};
 
 /// The task of a command.
-pub(super) fn task(command: &LeasedCommand, model: &Model, images: Images<'_>) -> Result<Task, Failure> {
+pub(super) fn task(command: &LeasedCommand, model: &Model, sources: Sources<'_>) -> Result<Task, Failure> {
     let terms = Terms { deadline: command.deadline, in_doubt: command.in_doubt };
+    let reset = |of| Ok(Task::Reset(Reset { of, baseline: (sources.baselines)(command.id), terms }));
     match command.kind {
         CommandKind::Disconnect => Ok(Task::Switch(Switch { to: SwitchTo::Disconnected, terms })),
         CommandKind::Reconnect => Ok(Task::Switch(Switch { to: SwitchTo::Connected, terms })),
@@ -24,7 +26,9 @@ pub(super) fn task(command: &LeasedCommand, model: &Model, images: Images<'_>) -
             push_tariff(command, model, terms).map(|push| Task::PushTariff(Box::new(push)))
         }
         CommandKind::SetParameter => set_parameter(command, model, terms).map(Task::SetParameter),
-        CommandKind::InstallFirmware => install(command, terms, images).map(Task::InstallFirmware),
+        CommandKind::InstallFirmware => install(command, terms, sources.images).map(Task::InstallFirmware),
+        CommandKind::CloseBillingPeriod => reset(ResetOf::BillingPeriod),
+        CommandKind::ResetDemand => reset(ResetOf::Demand),
     }
 }
 

@@ -55,16 +55,16 @@ const REVISE: &str = concat!(
      kept AS (
          INSERT INTO profile_row_rev (",
     columns!(),
-    ", replaced_by)
+    ", stored_at, replaced_by)
          SELECT r.meter_id, r.layout_id, r.ts, r.status, r.clock_offset_min, r.clock_status, r.job_id,
                 r.v0, r.v1, r.v2, r.v3, r.v4, r.v5, r.v6, r.v7,
-                r.v8, r.v9, r.v10, r.v11, r.v12, r.v13, r.v14, r.v15, m.job_id
+                r.v8, r.v9, r.v10, r.v11, r.v12, r.v13, r.v14, r.v15, r.stored_at, m.job_id
          FROM matched m JOIN profile_row r ON r.meter_id = m.meter_id AND r.layout_id = m.layout_id AND r.ts = m.ts
          WHERE m.differs AND r.meter_id BETWEEN $24 AND $25 AND r.ts BETWEEN $26 AND $27
          RETURNING 1),
      changed AS (
          UPDATE profile_row r SET status = m.status, clock_offset_min = m.clock_offset_min,
-                clock_status = m.clock_status, job_id = m.job_id,
+                clock_status = m.clock_status, job_id = m.job_id, stored_at = now(),
                 v0 = m.v0, v1 = m.v1, v2 = m.v2, v3 = m.v3, v4 = m.v4, v5 = m.v5, v6 = m.v6, v7 = m.v7,
                 v8 = m.v8, v9 = m.v9, v10 = m.v10, v11 = m.v11, v12 = m.v12, v13 = m.v13, v14 = m.v14, v15 = m.v15
          FROM matched m

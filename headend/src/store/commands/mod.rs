@@ -190,6 +190,19 @@ impl Store {
         Ok(Cancelled::Yes)
     }
 
+    /// Keeps what the meter of a command shows before anything is sent, unless that was kept before; gives what is kept, or `None` when the command has come to
+    /// its end.
+    ///
+    /// # Errors
+    /// Every [`Error`] of the server.
+    pub async fn keep_baseline(&self, id: i64, shown: i64) -> Result<Option<i64>, Error> {
+        let query = sqlx::query_scalar(
+            "/* store::keep_baseline */ UPDATE command SET baseline = coalesce(baseline, $2)
+             WHERE id = $1 AND finished_at IS NULL RETURNING baseline",
+        );
+        query.bind(id).bind(shown).fetch_optional(self.pool()).await.map_err(failed("store::keep_baseline"))
+    }
+
     /// How many commands have not come to their end, for every kind and every state in which they may be.
     ///
     /// # Errors

@@ -1,0 +1,351 @@
+//! What billing asks for, as it was known at a time: meters in order, captures at the ends of a cycle, intervals that are there and that are missing, maxima.
+//!
+//! Each statement is about some meters, each with a piece of time of its own, and gives back a few rows for each of them, however many captures it looks at.
+
+use jiff_sqlx::{Timestamp, ToSqlx as _};
+use sqlx::postgres::PgRow;
+use sqlx::{FromRow, Row as _};
+
+use super::readings::{Capture, WIDTH};
+use super::{Error, Store, failed};
+
+/// Which meters to bill; what is empty or `None` does not matter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BilledFilter {
+    /// Only these, by key.
+    pub meters: Option<Vec<i32>>,
+    /// Only of this model.
+    pub model: String,
+    /// Only with a serial number that begins so.
+    pub serial_prefix: String,
+    /// Only of this throttle group.
+    pub throttle_group: String,
+    /// Only of this line.
+    pub line: String,
+}
+
+/// A meter to be billed.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Billed {
+    /// Key.
+    pub id: i32,
+    /// Serial number.
+    pub serial: String,
+    /// Name of its model.
+    pub model: String,
+    /// IANA time zone.
+    pub zone: String,
+    /// Serial number of the meter that it is a sub-unit of.
+    pub parent: Option<String>,
+    /// When it was added.
+    pub created_at: Timestamp,
+    /// When it was taken out of service; `None` while it is active.
+    pub retired_at: Option<Timestamp>,
+}
+
+/// A piece of time of one meter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// The meter.
+    pub meter: i32,
+    /// Its beginning.
+    pub from: jiff::Timestamp,
+    /// Its end.
+    pub to: jiff::Timestamp,
+}
+
+/// A capture with its meter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// The capture.
+    pub capture: Capture,
+    /// The meter.
+    pub meter: i32,
+    /// When this content was stored; `None` when that was not noted.
+    pub stored_at: Option<jiff::Timestamp>,
+}
+
+impl FromRow<'_, PgRow> for Known {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        const METER: usize = 6 + WIDTH;
+        Ok(Self {
+            capture: Capture::from_row(row)?,
+            meter: row.try_get(METER)?,
+            stored_at: row.try_get::<Option<Timestamp>, _>(METER + 1)?.map(Timestamp::to_jiff),
+        })
+    }
+}
+
+/// Which capture of each layout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outermost {
+    /// The first one.
+    First,
+    /// The last one.
+    Last,
+}
+
+/// The intervals of a load profile of a meter.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Intervals {
+    /// The meter.
+    pub meter: i32,
+    /// Logical name of the profile, 6 octets.
+    pub profile: Vec<u8>,
+    /// Seconds of an interval, of the last one when it changed.
+    pub period_s: i32,
+    /// How many there are.
+    pub present: i64,
+    /// How many are missing before the last that is there.
+    pub missing: i64,
+    /// The end of the last one.
+    pub last_ts: Timestamp,
+    /// Where gaps begin, by time, the first 1,000.
+    pub gaps_from: Vec<Timestamp>,
+    /// Where they end.
+    pub gaps_to: Vec<Timestamp>,
+    /// How many intervals each has.
+    pub gaps_missing: Vec<i64>,
+    /// When the latest of them was stored.
+    pub stored_at: Option<Timestamp>,
+}
+
+/// The highest demand that a load profile of a meter holds.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Highest {
+    /// The meter.
+    pub meter: i32,
+    /// Logical name of the profile, 6 octets.
+    pub profile: Vec<u8>,
+    /// Logical name of the demand, 6 octets.
+    pub obis: Vec<u8>,
+    /// Power of ten of the value.
+    pub scaler: i16,
+    /// Unit code.
+    pub unit: i16,
+    /// The meter's own integer.
+    pub value: i64,
+    /// End of its interval, of the first one when there are several.
+    pub ts: Timestamp,
+}
+
+/// What a register of a meter showed last.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Shown {
+    /// The meter.
+    pub meter: i32,
+    /// Logical name, 6 octets.
+    pub obis: Vec<u8>,
+    /// When it was read.
+    pub ts: Timestamp,
+    /// The meter's own integer.
+    pub value: i64,
+    /// Power of ten of the value.
+    pub scaler: i16,
+    /// Unit code.
+    pub unit: i16,
+    /// The job that brought it.
+    pub job_id: i64,
+}
+
+/// The meters `$1` with their pieces of time, and what is known of their captures within, as of `$4`.
+macro_rules! known {
+    () => {
+        "FROM unnest($1::int4[], $2::timestamptz[], $3::timestamptz[]) AS w (meter, from_ts, to_ts)
+             CROSS JOIN LATERAL captures_known(ARRAY[w.meter], w.from_ts, w.to_ts, $4) c"
+    };
+}
+
+/// The columns of [`Known`].
+macro_rules! columns {
+    () => {
+        "c.layout_id, c.ts, c.status, c.clock_offset_min, c.clock_status, c.job_id,
+             c.v0, c.v1, c.v2, c.v3, c.v4, c.v5, c.v6, c.v7, c.v8, c.v9, c.v10, c.v11, c.v12, c.v13, c.v14, c.v15,
+             w.meter, c.stored_at"
+    };
+}
+
+/// An interval counts when its end is one of the period's since the beginning: what a meter captures in between, because its clock was set or its power came
+/// back, is none.
+const INTERVALS: &str = concat!(
+    "/* store::billing_intervals */
+     WITH captured AS (
+         SELECT w.meter, w.from_ts, l.obis, l.period_s, c.ts, c.stored_at ",
+    known!(),
+    " JOIN profile_layout l ON l.id = c.layout_id
+         WHERE l.period_s BETWEEN 1 AND 86399 AND c.ts > w.from_ts AND extract(epoch FROM c.ts - w.from_ts) % l.period_s = 0),
+     steps AS (
+         SELECT *, lag(ts, 1, from_ts) OVER (PARTITION BY meter, obis ORDER BY ts) AS before FROM captured),
+     counted AS (
+         SELECT *, greatest(trunc(extract(epoch FROM ts - before) / period_s) - 1, 0)::int8 AS missing FROM steps)
+     SELECT meter, obis AS profile, (max(ARRAY[extract(epoch FROM ts)::int8, period_s]))[2]::int4 AS period_s,
+         count(DISTINCT ts) AS present, sum(missing)::int8 AS missing, max(ts) AS last_ts, max(stored_at) AS stored_at,
+         coalesce((array_agg(before ORDER BY ts) FILTER (WHERE missing > 0))[1:1000], '{}') AS gaps_from,
+         coalesce((array_agg(before + missing * period_s * interval '1 second' ORDER BY ts) FILTER (WHERE missing > 0))[1:1000], '{}') AS gaps_to,
+         coalesce((array_agg(missing ORDER BY ts) FILTER (WHERE missing > 0))[1:1000], '{}') AS gaps_missing
+     FROM counted GROUP BY meter, obis ORDER BY meter, obis"
+);
+
+/// Demands are D = 4 and 5, the current and the last average (IEC 62056-6-1, 5.4).
+const HIGHEST: &str = concat!(
+    "/* store::billing_highest */
+     SELECT DISTINCT ON (w.meter, s.obis) w.meter, l.obis AS profile, s.obis, s.scaler, s.unit, v.value, c.ts ",
+    known!(),
+    " JOIN profile_layout l ON l.id = c.layout_id AND l.period_s BETWEEN 1 AND 86399
+     JOIN profile_slot s ON s.layout_id = c.layout_id AND s.slot IS NOT NULL AND get_byte(s.obis, 0) = 1 AND get_byte(s.obis, 3) IN (4, 5)
+     CROSS JOIN LATERAL (SELECT CASE s.slot
+         WHEN 0 THEN c.v0 WHEN 1 THEN c.v1 WHEN 2 THEN c.v2 WHEN 3 THEN c.v3 WHEN 4 THEN c.v4 WHEN 5 THEN c.v5
+         WHEN 6 THEN c.v6 WHEN 7 THEN c.v7 WHEN 8 THEN c.v8 WHEN 9 THEN c.v9 WHEN 10 THEN c.v10 WHEN 11 THEN c.v11
+         WHEN 12 THEN c.v12 WHEN 13 THEN c.v13 WHEN 14 THEN c.v14 WHEN 15 THEN c.v15 END AS value) AS v
+     WHERE c.ts > w.from_ts AND v.value IS NOT NULL
+     ORDER BY w.meter, s.obis, scaled(v.value, s.scaler) DESC, c.ts"
+);
+
+const WITHIN: &str = concat!("/* store::billing_captures */ SELECT ", columns!(), " ", known!());
+
+const FIRST: &str = concat!(
+    "/* store::billing_outermost */ SELECT DISTINCT ON (w.meter, c.layout_id) ",
+    columns!(),
+    " ",
+    known!(),
+    " ORDER BY w.meter, c.layout_id, c.ts"
+);
+
+const LAST: &str = concat!(
+    "/* store::billing_outermost */ SELECT DISTINCT ON (w.meter, c.layout_id) ",
+    columns!(),
+    " ",
+    known!(),
+    " ORDER BY w.meter, c.layout_id, c.ts DESC"
+);
+
+impl Store {
+    /// What time it is in the database, whose clock notes when something is stored.
+    ///
+    /// # Errors
+    /// Every [`Error`] of the server.
+    pub async fn database_time(&self) -> Result<jiff::Timestamp, Error> {
+        let now: Timestamp = sqlx::query_scalar("/* store::database_time */ SELECT clock_timestamp()")
+            .fetch_one(self.pool())
+            .await
+            .map_err(failed("store::database_time"))?;
+        Ok(now.to_jiff())
+    }
+
+    /// Meters in the order of their keys, from behind `after` on, at most `limit`.
+    ///
+    /// # Errors
+    /// Every [`Error`] of the server.
+    pub async fn billed_meters(
+        &self,
+        filter: &BilledFilter,
+        after: i32,
+        limit: i64,
+    ) -> Result<Vec<Billed>, Error> {
+        let query = sqlx::query_as(
+            "/* store::billed_meters */
+             SELECT m.id, m.serial, m.model, m.zone, p.serial AS parent, m.created_at, m.retired_at
+             FROM meter m LEFT JOIN meter p ON p.id = m.parent_id
+             WHERE m.id > $1 AND ($2::int4[] IS NULL OR m.id = ANY ($2)) AND ($3 = '' OR m.model = $3) AND starts_with(m.serial, $4)
+                 AND ($5 = '' OR m.throttle_group = $5) AND ($6 = '' OR m.line = $6)
+             ORDER BY m.id LIMIT $7",
+        );
+        let query = query.bind(after).bind(&filter.meters).bind(&filter.model).bind(&filter.serial_prefix);
+        let query = query.bind(&filter.throttle_group).bind(&filter.line).bind(limit);
+        query.fetch_all(self.pool()).await.map_err(failed("store::billed_meters"))
+    }
+
+    /// The captures of meters within pieces of time, both ends inclusive.
+    ///
+    /// # Errors
+    /// Every [`Error`] of the server.
+    pub async fn billing_captures(
+        &self,
+        windows: &[Window],
+        known_at: jiff::Timestamp,
+    ) -> Result<Vec<Known>, Error> {
+        self.within(WITHIN, "store::billing_captures", windows, known_at).await
+    }
+
+    /// The first or the last capture of each layout of meters within pieces of time, both ends inclusive.
+    ///
+    /// # Errors
+    /// Every [`Error`] of the server.
+    pub async fn billing_outermost(
+        &self,
+        windows: &[Window],
+        which: Outermost,
+        known_at: jiff::Timestamp,
+    ) -> Result<Vec<Known>, Error> {
+        let statement = match which {
+            Outermost::First => FIRST,
+            Outermost::Last => LAST,
+        };
+        self.within(statement, "store::billing_outermost", windows, known_at).await
+    }
+
+    /// The highest demands of the load profiles of meters within pieces of time, the beginnings excluded.
+    ///
+    /// # Errors
+    /// Every [`Error`] of the server.
+    pub async fn billing_highest(
+        &self,
+        windows: &[Window],
+        known_at: jiff::Timestamp,
+    ) -> Result<Vec<Highest>, Error> {
+        self.within(HIGHEST, "store::billing_highest", windows, known_at).await
+    }
+
+    /// The intervals of the load profiles of meters within pieces of time.
+    ///
+    /// # Errors
+    /// Every [`Error`] of the server.
+    pub async fn billing_intervals(
+        &self,
+        windows: &[Window],
+        known_at: jiff::Timestamp,
+    ) -> Result<Vec<Intervals>, Error> {
+        self.within(INTERVALS, "store::billing_intervals", windows, known_at).await
+    }
+
+    /// What the registers of meters showed last within pieces of time, both ends inclusive.
+    ///
+    /// # Errors
+    /// Every [`Error`] of the server.
+    pub async fn billing_registers(
+        &self,
+        windows: &[Window],
+        known_at: jiff::Timestamp,
+    ) -> Result<Vec<Shown>, Error> {
+        let statement = "/* store::billing_registers */
+             SELECT DISTINCT ON (w.meter, r.obis) w.meter, r.obis, r.ts, r.value, r.scaler, r.unit, r.job_id
+             FROM unnest($1::int4[], $2::timestamptz[], $3::timestamptz[]) AS w (meter, from_ts, to_ts)
+             JOIN register_row r ON r.meter_id = w.meter AND r.attribute = 2 AND r.ts >= w.from_ts AND r.ts <= least(w.to_ts, $4)
+             ORDER BY w.meter, r.obis, r.ts DESC";
+        self.within(statement, "store::billing_registers", windows, known_at).await
+    }
+
+    async fn within<T>(
+        &self,
+        statement: &'static str,
+        name: &'static str,
+        windows: &[Window],
+        known_at: jiff::Timestamp,
+    ) -> Result<Vec<T>, Error>
+    where
+        T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        if windows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let query = sqlx::query_as(statement);
+        let query = query.bind(each(windows, |window| window.meter));
+        let query = query.bind(each(windows, |window| window.from.to_sqlx()));
+        let query = query.bind(each(windows, |window| window.to.to_sqlx())).bind(known_at.to_sqlx());
+        query.fetch_all(self.pool()).await.map_err(failed(name))
+    }
+}
+
+fn each<T>(windows: &[Window], part: impl Fn(&Window) -> T) -> Vec<T> {
+    windows.iter().map(part).collect()
+}

@@ -1,0 +1,312 @@
+//! Billing sets through the public interface: complete, exact, marked where something is missing, and the same again as of any time.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests stand outside the test functions")]
+
+mod common;
+mod served;
+
+use std::sync::Arc;
+
+use ami_proto::v1::billing_service_client::BillingServiceClient;
+use ami_proto::v1::get_billing_sets_request::Cycle;
+use ami_proto::v1::{
+    BillingDates, BillingIssue, BillingRegister, BillingSet, BillingSource, Decimal, ErrorReason,
+    GetBillingSetsRequest, RetireMeterRequest,
+};
+use collectors::{Captures, Event, Layout, LayoutColumn, RegisterValue, Report};
+use common::{Database, at, captures, layout, quarters};
+use dlms::Unit;
+use dlms::profile::{CaptureObject, Column};
+use jiff::Timestamp;
+use served::{Served, reason};
+use tonic::Status;
+use uuid::Uuid;
+
+/// October 2026 in Berlin: it begins in summer and ends in winter, so it has 31 days and an hour.
+const OCTOBER: &str = "2026-09-30T22:00:00Z";
+const NOVEMBER: &str = "2026-10-31T23:00:00Z";
+const QUARTERS: usize = (31 * 24 + 1) * 4;
+const IMPORT: &str = "1.0.1.8.0.255";
+
+fn column(class_id: u16, obis: &str, attribute: i8, scaler: i8, unit: u8) -> LayoutColumn {
+    let capture = CaptureObject { class_id, instance: obis.parse().unwrap(), attribute, data_index: 0 };
+    LayoutColumn { capture, column: Column::of(&capture), scaler, unit: Unit(unit) }
+}
+
+/// A snapshot of a register, in the profile of that name with that period.
+fn frozen(profile: &str, period_s: u32, scaler: i8, when: &str, value: i64) -> Captures {
+    let columns = vec![column(8, "0.0.1.0.0.255", 2, 0, 255), column(3, IMPORT, 2, scaler, 30)];
+    let layout = Layout { obis: profile.parse().unwrap(), period_s, columns };
+    Captures {
+        layout: Arc::new(layout),
+        at: vec![at(when)],
+        offset_min: vec![Some(60)],
+        clock_status: vec![0],
+        status: vec![None],
+        width: 1,
+        values: vec![Some(value)],
+    }
+}
+
+fn monthly(when: &str, value: i64) -> Captures {
+    frozen("1.0.98.1.0.255", 0, -3, when, value)
+}
+
+async fn store(database: &Database, meter: i32, all: impl IntoIterator<Item = Captures>) {
+    let reports: Vec<_> = all.into_iter().map(|one| captures(meter, 7, one)).collect();
+    database.store.write(Uuid::new_v4(), &reports).await.unwrap();
+}
+
+/// Every quarter of an hour of October, the import counting up by one each from 5000 thousandths on.
+fn load_profile(from: usize, count: usize) -> Captures {
+    let first = at(OCTOBER) + jiff::SignedDuration::from_mins(15 * from as i64);
+    quarters(&layout(900, -3), first, count, 5000 + from as i64)
+}
+
+fn october(serials: &[&str]) -> GetBillingSetsRequest {
+    GetBillingSetsRequest {
+        meter_serials: serials.iter().map(|serial| (*serial).to_owned()).collect(),
+        cycle: Some(Cycle::Month("2026-10".into())),
+        ..GetBillingSetsRequest::default()
+    }
+}
+
+async fn asked(served: &Served, question: GetBillingSetsRequest) -> Result<Vec<BillingSet>, Status> {
+    let mut client = BillingServiceClient::new(served.channel.clone());
+    let mut stream = client.get_billing_sets(question).await?.into_inner();
+    let mut sets = Vec::new();
+    while let Some(message) = stream.message().await? {
+        sets.push(message.set.unwrap());
+    }
+    Ok(sets)
+}
+
+async fn one(served: &Served, question: GetBillingSetsRequest) -> BillingSet {
+    let mut sets = asked(served, question).await.unwrap();
+    assert_eq!(sets.len(), 1, "{sets:?}");
+    sets.remove(0)
+}
+
+fn import(set: &BillingSet) -> &BillingRegister {
+    set.registers.iter().find(|register| register.obis == IMPORT).unwrap()
+}
+
+fn sources(register: &BillingRegister) -> [Option<BillingSource>; 2] {
+    [&register.opening, &register.closing].map(|value| value.as_ref().map(|value| value.source()))
+}
+
+fn proto(at: Timestamp) -> Option<prost_types::Timestamp> {
+    Some(prost_types::Timestamp { seconds: at.as_second(), nanos: at.subsec_nanosecond() })
+}
+
+#[tokio::test]
+async fn a_complete_month_with_an_hour_more_is_exact() {
+    let served = Served::new().await;
+    let meter = served.database.meter("B1");
+    let ends = [monthly(OCTOBER, 1_000_001), monthly(NOVEMBER, 1_234_567)];
+    store(&served.database, meter, ends.into_iter().chain([load_profile(0, QUARTERS + 1)])).await;
+    let set = one(&served, october(&["B1"])).await;
+    assert!(set.complete, "{set:?}");
+    assert_eq!((set.from, set.to), (proto(at(OCTOBER)), proto(at(NOVEMBER))));
+    let register = import(&set);
+    assert_eq!(sources(register), [Some(BillingSource::Billing); 2]);
+    assert_eq!(register.consumption, Some(Decimal { mantissa: 234_566, exponent: -3 }));
+    assert_eq!(register.unit, "Wh");
+    let intervals = &set.intervals[0];
+    assert_eq!((intervals.expected, intervals.present), (2980, 2980));
+    assert!(intervals.gaps.is_empty());
+    // PostgreSQL computes the same with numbers of its own.
+    let difference = format!(
+        "SELECT (SELECT value FROM reading WHERE obis = '{IMPORT}' AND ts = '{NOVEMBER}' AND value > 1000)
+              - (SELECT value FROM reading WHERE obis = '{IMPORT}' AND ts = '{OCTOBER}' AND value >= 1000)"
+    );
+    assert_eq!(served.database.sql(&difference), "234.566");
+    // Two dates are the same cycle, and the same content has the same version.
+    let dates = BillingDates { from: "2026-10-01".into(), to: "2026-11-01".into() };
+    let again =
+        one(&served, GetBillingSetsRequest { cycle: Some(Cycle::Dates(dates)), ..october(&["B1"]) }).await;
+    assert_eq!(again.version, set.version);
+}
+
+#[tokio::test]
+async fn what_stands_at_a_limit_is_the_best_that_is_there() {
+    let served = Served::new().await;
+    let meter = served.database.meter("S1");
+    // A load profile at the beginning; a day, with another scaler, at the end.
+    store(&served.database, meter, [load_profile(0, 10)]).await;
+    store(&served.database, meter, [frozen("1.0.98.2.0.255", 86_400, 1, NOVEMBER, 77)]).await;
+    let set = one(&served, october(&["S1"])).await;
+    let register = import(&set);
+    assert_eq!(sources(register), [Some(BillingSource::LoadProfile), Some(BillingSource::Daily)]);
+    assert_eq!(register.consumption, Some(Decimal { mantissa: 770_000 - 5000, exponent: -3 }));
+    store(&served.database, meter, [monthly(OCTOBER, 4000)]).await;
+    let set = one(&served, october(&["S1"])).await;
+    assert_eq!(sources(import(&set)), [Some(BillingSource::Billing), Some(BillingSource::Daily)]);
+    assert_eq!(import(&set).consumption, Some(Decimal { mantissa: 770_000 - 4000, exponent: -3 }));
+}
+
+#[tokio::test]
+async fn what_is_missing_is_marked() {
+    let served = Served::new().await;
+    let meter = served.database.meter("G1");
+    // The captures of 01:00 to 02:15 and everything from the 2000th quarter on are missing; one was taken out of turn.
+    store(&served.database, meter, [load_profile(0, 4), load_profile(10, 1990)]).await;
+    store(&served.database, meter, [quarters(&layout(900, -3), at("2026-09-30T23:07:00Z"), 1, 5005)]).await;
+    let set = one(&served, october(&["G1"])).await;
+    assert!(!set.complete);
+    assert_eq!(set.issues().collect::<Vec<_>>(), [BillingIssue::IntervalsMissing]);
+    let register = import(&set);
+    assert_eq!(register.issues().collect::<Vec<_>>(), [BillingIssue::ClosingMissing]);
+    assert_eq!((register.closing.is_none(), register.consumption), (true, None));
+    let intervals = &set.intervals[0];
+    // The capture at the beginning of the month is the end of an interval of September.
+    assert_eq!((intervals.expected, intervals.present), (2980, 3 + 1990));
+    let gaps: Vec<_> = intervals
+        .gaps
+        .iter()
+        .map(|gap| (gap.from.unwrap().seconds, gap.to.unwrap().seconds, gap.intervals))
+        .collect();
+    let begin = at(OCTOBER).as_second();
+    let expected =
+        [(begin + 3 * 900, begin + 9 * 900, 6), (begin + 1999 * 900, at(NOVEMBER).as_second(), 2980 - 1999)];
+    assert_eq!(gaps, expected);
+}
+
+#[tokio::test]
+async fn a_set_is_the_same_again_as_of_any_time() {
+    let served = Served::new().await;
+    let meter = served.database.meter("K1");
+    let ends = |closing| [monthly(OCTOBER, 1000), monthly(NOVEMBER, closing)];
+    store(&served.database, meter, ends(2000).into_iter().chain([load_profile(0, QUARTERS)])).await;
+    let as_of = |known_at| GetBillingSetsRequest { known_at, ..october(&["K1"]) };
+    let first = one(&served, as_of(None)).await;
+    // The meter says something else later, twice, and an interval arrives late.
+    store(&served.database, meter, ends(2500)).await;
+    let second = one(&served, as_of(None)).await;
+    store(&served.database, meter, ends(2400).into_iter().chain([load_profile(QUARTERS, 1)])).await;
+    let third = one(&served, as_of(None)).await;
+    let told = |set: &BillingSet| (import(set).consumption.unwrap().mantissa, set.intervals[0].present);
+    assert_eq!([&first, &second, &third].map(told), [(1000, 2979), (1500, 2979), (1400, 2980)]);
+    for known in [&first, &second, &third] {
+        let again = one(&served, as_of(known.known_at)).await;
+        assert_eq!(&again, known);
+    }
+    let before = one(&served, as_of(proto(at("2026-01-01T00:00:00Z")))).await;
+    assert_eq!(before.issues().collect::<Vec<_>>().last(), Some(&BillingIssue::NothingKnown));
+    assert!(before.registers.is_empty());
+}
+
+#[tokio::test]
+async fn a_meter_that_was_exchanged_within_the_cycle_has_two_sets() {
+    let served = Served::new().await;
+    let database = &served.database;
+    let (old, new) = (database.meter("OLD"), database.meter("NEW"));
+    database.sql(&format!("UPDATE meter SET created_at = '2026-01-01' WHERE id = {old}"));
+    database.sql(&format!("UPDATE meter SET created_at = '2026-10-11 09:00+00' WHERE id = {new}"));
+    // 1000 quarters, and then another meter, which begins at 3.
+    store(database, old, [monthly(OCTOBER, 5000), load_profile(0, 1001)]).await;
+    let first = at(OCTOBER) + jiff::SignedDuration::from_mins(15 * 1004);
+    store(
+        database,
+        new,
+        [quarters(&layout(900, -3), first, QUARTERS + 1 - 1004, 3), monthly(NOVEMBER, 3 + 1976)],
+    )
+    .await;
+    served.inventory().retire_meter(RetireMeterRequest { serial: "OLD".into() }).await.unwrap();
+    let removed = at(OCTOBER) + jiff::SignedDuration::from_mins(15 * 1000 + 5);
+    database.sql(&format!("UPDATE meter SET retired_at = '{removed}' WHERE id = {old}"));
+    let mut sets = asked(&served, october(&[])).await.unwrap();
+    assert_eq!(sets.len(), 2);
+    let (new, old) = (sets.remove(1), sets.remove(0));
+    assert_eq!(old.issues().collect::<Vec<_>>(), [BillingIssue::Removed]);
+    assert_eq!(new.issues().collect::<Vec<_>>(), [BillingIssue::Installed]);
+    assert_eq!(import(&old).consumption, Some(Decimal { mantissa: 1000, exponent: -3 }));
+    assert_eq!(import(&new).consumption, Some(Decimal { mantissa: 1976, exponent: -3 }));
+    assert_eq!(import(&old).issues().collect::<Vec<_>>(), [BillingIssue::NotAtLimit]);
+    assert_eq!(import(&new).issues().collect::<Vec<_>>(), [BillingIssue::NotAtLimit]);
+    assert_eq!((old.intervals[0].expected, old.intervals[0].present), (1000, 1000));
+    assert_eq!((new.intervals[0].expected, new.intervals[0].present), (1976, 1976));
+    // Neither was there in another year.
+    let other = GetBillingSetsRequest { cycle: Some(Cycle::Month("2025-05".into())), ..october(&[]) };
+    assert_eq!(asked(&served, other).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_meter_without_profiles_is_billed_by_what_its_registers_showed_before() {
+    let served = Served::new().await;
+    let meter = served.database.meter("R1");
+    served.database.sql(&format!("UPDATE meter SET model = 'joy311' WHERE id = {meter}"));
+    let read = |when: &str, value| RegisterValue {
+        obis: IMPORT.parse().unwrap(),
+        attribute: 2,
+        class_id: 3,
+        value,
+        scaler: 1,
+        unit: Unit(30),
+        at: at(when),
+    };
+    let values = vec![
+        read("2026-09-30T20:00:00Z", 100),
+        read("2026-09-30T21:40:00Z", 101),
+        read("2026-09-30T22:40:00Z", 102),
+        read("2026-10-31T22:40:00Z", 300),
+    ];
+    let report = Report { job: 9, meter, event: Event::Registers(values) };
+    served.database.store.write(Uuid::new_v4(), &[report]).await.unwrap();
+    let set = one(&served, october(&["R1"])).await;
+    let register = import(&set);
+    assert_eq!(sources(register), [Some(BillingSource::Register); 2]);
+    assert_eq!(register.consumption, Some(Decimal { mantissa: 199, exponent: 1 }));
+    assert_eq!(register.issues().collect::<Vec<_>>(), [BillingIssue::NotAtLimit]);
+    assert!(!set.complete && set.intervals.is_empty());
+}
+
+#[tokio::test]
+async fn a_fleet_comes_in_order_and_each_meter_once() {
+    let served = Served::new().await;
+    served.database.sql(
+        "INSERT INTO meter (serial, model, address, server_sap, client_sap, zone, security, throttle_group, created_at)
+         SELECT 'F' || n, CASE n % 2 WHEN 0 THEN 'sed302' ELSE 'generic-dlms' END, 'h' || n || ':4059', 1, 16, 'Asia/Dhaka', 'none',
+             CASE WHEN n <= 3 THEN 'cell 1' END, '2026-01-01'
+         FROM generate_series(1, 250) AS n",
+    );
+    let serials = |sets: &[BillingSet]| sets.iter().map(|set| set.meter_serial.clone()).collect::<Vec<_>>();
+    let all = asked(&served, october(&[])).await.unwrap();
+    assert_eq!(serials(&all), (1..=250).map(|n| format!("F{n}")).collect::<Vec<_>>());
+    let expected = [BillingIssue::IntervalsMissing, BillingIssue::NothingKnown];
+    assert!(
+        all.iter().all(|set| !set.complete && set.issues().collect::<Vec<_>>() == expected),
+        "{:?}",
+        all[0]
+    );
+    // Of a meter that was never read all intervals are missing: 31 days of 96, of both profiles of a SED302.
+    assert_eq!(all[1].intervals.iter().map(|one| one.expected).collect::<Vec<_>>(), [2976, 2976]);
+    let some = |question| async { serials(&asked(&served, question).await.unwrap()) };
+    assert_eq!(
+        some(GetBillingSetsRequest { throttle_group: "cell 1".into(), ..october(&[]) }).await.len(),
+        3
+    );
+    let even = GetBillingSetsRequest { model: "sed302".into(), serial_prefix: "F24".into(), ..october(&[]) };
+    assert_eq!(some(even).await, ["F24", "F240", "F242", "F244", "F246", "F248"]);
+    assert_eq!(some(GetBillingSetsRequest { line: "h7:4059".into(), ..october(&[]) }).await, ["F7"]);
+}
+
+#[tokio::test]
+async fn a_wrong_question_is_refused_by_name() {
+    let served = Served::new().await;
+    served.database.meter("W1");
+    let later = Timestamp::now() + jiff::SignedDuration::from_hours(1);
+    let cases = [
+        (GetBillingSetsRequest { cycle: None, ..october(&["W1"]) }, (ErrorReason::InvalidField, "cycle")),
+        (october(&["W2"]), (ErrorReason::MeterNotFound, "")),
+        (october(&vec!["W1"; 1001]), (ErrorReason::OverLimit, "meter_serials")),
+        (
+            GetBillingSetsRequest { known_at: proto(later), ..october(&["W1"]) },
+            (ErrorReason::InvalidField, "known_at"),
+        ),
+    ];
+    for (wrong, (expected, field)) in cases {
+        let refused = asked(&served, wrong).await.unwrap_err();
+        assert_eq!(reason(&refused), (expected, field.to_owned()), "{refused:?}");
+    }
+}
