@@ -15,8 +15,8 @@ use std::{
     time::Duration,
 };
 
-use collectors::{Dialer, MemoryDialer, Reason, Report, Station, Task, Via, Work};
-use common::{Level, Meter, captured, ended, expected, limits, reason, whole_day, work};
+use collectors::{Dialer, MemoryDialer, ProfileRange, Reason, Report, Station, Task, Via, Work};
+use common::{Level, Meter, at, captured, ended, expected, limits, reason, whole_day, work};
 use dlms::{
     gateway::{Direction, Prefix},
     hdlc::{self, LinkId, Settings},
@@ -27,6 +27,8 @@ use gdw376::{
     Frame, USER_DATA_MAX,
     forward::{Characters, Forwarded, Order, Parity},
 };
+use jiff::tz::TimeZone;
+use simulator::{Backend, Clock, ConcentratorConfig, Concentrators, FleetConfig};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
     sync::mpsc,
@@ -253,6 +255,57 @@ async fn nodes_are_read_by_frames_that_a_terminal_forwards() {
     let works = reads(Level::Lls, &via, &[17, 18]);
     let reports = collect(works, |lines| concentrator.clone().terminal(lines)).await;
     assert_read(&reports, &concentrator, &[17, 18]);
+}
+
+/// Frames of DL/T 645 in transparent forwarding of Q/GDW 376.1: registers, and a profile whose answers have several parts.
+#[tokio::test(start_paused = true)]
+async fn nodes_that_speak_another_language_are_read_by_frames_that_a_terminal_forwards() {
+    let model = Arc::clone(&models::builtin().unwrap()["generic-dlt645"]);
+    let clock = Clock::starting_at(at("2026-06-02T12:00:07Z"));
+    let fleet = FleetConfig { count: 3, clock, ..FleetConfig::new(Arc::clone(&model)) };
+    let config = ConcentratorConfig { backend: Backend::Forward, nodes: 3, ..ConcentratorConfig::default() };
+    let concentrators = Arc::new(Concentrators::offline(fleet, config).unwrap());
+    let via = via("{ by = \"forward\", port = 2, baud = 2400 }");
+    let station = |meter: &simulator::Meter| {
+        Arc::new(Station {
+            meter: i32::try_from(meter.number()).unwrap(),
+            address: format!("concentrator://{SERIAL}/{}", meter.serial()).parse().unwrap(),
+            device_address: meter.line_address(),
+            via: Some(Arc::clone(&via)),
+            model: Arc::clone(&model),
+            serial: Some(meter.serial()),
+            zone: TimeZone::UTC,
+            ..common::station(Level::None)
+        })
+    };
+    let range = |profile: &str| {
+        let (from, to) = (at("2026-05-31T12:00:00Z"), at("2026-06-02T12:00:00Z"));
+        ProfileRange { obis: model.profile(profile).unwrap().obis, from, to, layout: None }
+    };
+    let profiles = ["load", "daily"];
+    let works = concentrators.meters().iter().flat_map(|meter| {
+        let job = i64::from(meter.number()) * 10;
+        let read = |(of, profile)| work(job + of, &station(meter), Task::ReadProfile(range(profile)));
+        (1..).zip(profiles).map(read).collect::<Vec<_>>()
+    });
+    let works = works.collect();
+    let site = Arc::clone(&concentrators);
+    let reports = collect(works, |mut lines| async move {
+        while let Some(line) = lines.recv().await {
+            site.serve(0, line).await;
+        }
+    })
+    .await;
+    for meter in concentrators.meters() {
+        for (of, profile) in (1..).zip(profiles) {
+            let job = i64::from(meter.number()) * 10 + of;
+            assert!(ended(&reports, job).is_ok(), "{job}: {:?}", ended(&reports, job));
+            let range = range(profile);
+            let held: Vec<_> = meter.expected(profile, range.from, range.to).unwrap();
+            let held = held.into_iter().map(|row| (row.at, row.values.into_iter().map(Some).collect()));
+            assert_eq!(captured(&self::of(&reports, job)), held.collect::<Vec<_>>(), "{profile}");
+        }
+    }
 }
 
 /// A lost node costs its own work and no other.

@@ -1,6 +1,6 @@
-//! DL/T 645: streams of frames, answers and numbers.
+//! DL/T 645: streams of frames, answers, load records and numbers.
 
-use dlt645::{Answer, Edition, Format, Identifier, Request, Splitter, frame};
+use dlt645::{Answer, Edition, Format, Identifier, Request, Splitter, frame, records};
 
 /// What is found in a stream is a frame of it, octet by octet, and whatever it holds is an answer or is refused.
 pub fn run(octets: &[u8]) {
@@ -27,6 +27,16 @@ pub fn run(octets: &[u8]) {
     }
     assert!(found as u64 + splitter.rejected().noise <= stream.len() as u64, "an octet counts once");
     (1..=8).for_each(|octets| number(octets, stream));
+    load_records(stream);
+}
+
+/// Load records that were read are written so that they are read again.
+fn load_records(octets: &[u8]) {
+    if let Ok(found) = records(octets, None) {
+        let mut again = Vec::new();
+        found.iter().for_each(|record| record.write(None, &mut again).expect("what was read can be written"));
+        assert_eq!(records(&again, None), Ok(found));
+    }
 }
 
 /// A number that was read is written as it was, but for the sign of zero.

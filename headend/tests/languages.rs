@@ -19,8 +19,11 @@ use ami_proto::v1::{
     Command, CommandOutcome, DisconnectRequest, ImportMetersRequest, OrderTerms, ProtocolLayers,
     SetProtocolLogRequest, WatchCommandsRequest, set_protocol_log_request::Subject,
 };
+use jiff::{SignedDuration, Timestamp};
 use program::Program;
-use simulator::{Fleet, FleetConfig, Security};
+use simulator::{
+    Backend, ConcentratorConfig, Concentrators, Fleet, FleetConfig, Security, inventory_of_concentrators,
+};
 
 const LIMIT: Duration = Duration::from_secs(90);
 const SECTIONS: &str = "[roles]\nplanner = true\n[plan]\ninterval = \"1s\"\n[collector]\nlinger = \"100ms\"\n\
@@ -153,4 +156,86 @@ async fn hb_03_hb_06_joy_13_each_language_is_read_and_switched_through_the_head_
         .map(|at| format!("{:02X}", u8::from_str_radix(&digits[at..at + 2], 16).unwrap() + 0x33))
         .concat();
     assert!(seen.iter().all(|line| !line.contains(digits) && !line.contains(&on_the_line)));
+}
+
+/// Time and first value of the captures that are stored of a meter's profile.
+fn stored(program: &Program, serial: &str, profile: &models::Profile) -> Vec<(i64, i64)> {
+    let obis: String = profile.obis.octets().iter().map(|octet| format!("{octet:02x}")).collect();
+    let found = program.sql(&format!(
+        "SELECT extract(epoch FROM r.ts)::int8, r.v0 FROM profile_row r JOIN meter m ON m.id = r.meter_id
+         JOIN profile_layout l ON l.id = r.layout_id WHERE m.serial = '{serial}' AND l.obis = '\\x{obis}' ORDER BY r.ts"
+    ));
+    let row = |line: &str| {
+        let (at, value) = line.split_once('|').unwrap();
+        (at.parse().unwrap(), value.parse().unwrap())
+    };
+    found.lines().map(row).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hb_03_load_records_and_snapshots_of_dlt645_are_stored_like_profiles_of_dlms() {
+    let program = Program::start(SECTIONS).await;
+    let begun = Timestamp::now();
+    for name in ["generic-dlt645", "generic-dlt645-1997"] {
+        let fleet = fleet(name, Security::None).await;
+        import(&program, &fleet).await;
+        let (meter, model) = (&fleet.meters()[0], fleet.meters()[0].model().clone());
+        until(
+            &program,
+            &format!(
+                "SELECT count(*) FROM meter_profile p JOIN meter m ON m.id = p.meter_id WHERE m.model = '{name}' AND p.read_at IS NOT NULL AND p.coverage <> '{{}}'"
+            ),
+            &model.profiles.len().to_string(),
+        )
+        .await;
+        // The horizon of the plan is 30 days, and so is the history of the meter.
+        let from = begun - SignedDuration::from_hours(29 * 24);
+        for profile in &model.profiles {
+            let stored: Vec<_> = stored(&program, &meter.serial(), profile);
+            let last = stored.last().map_or(from, |(at, _)| Timestamp::from_second(*at).unwrap());
+            let held = meter.expected(&profile.name, from, begun).unwrap();
+            let held: Vec<_> = held.iter().map(|row| (row.at.as_second(), row.values[0])).collect();
+            let stored: Vec<_> = stored
+                .into_iter()
+                .filter(|(at, _)| (from.as_second()..=begun.as_second()).contains(at))
+                .collect();
+            assert_eq!(stored, held, "{name} {}", profile.name);
+            assert!(profile.period_s != 900 || held.len() > 2700, "{name} up to {last}: {}", held.len());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_meter_of_dlt645_behind_a_terminal_of_376_1_is_read_through_the_head_end() {
+    let program = Program::start(SECTIONS).await;
+    let fleet =
+        FleetConfig { count: 2, ..FleetConfig::new(models::builtin().unwrap()["generic-dlt645"].clone()) };
+    let config = ConcentratorConfig {
+        backend: Backend::Forward,
+        model: "gdw376-terminal".to_owned(),
+        nodes: 2,
+        accelerate: 5000,
+        ..ConcentratorConfig::default()
+    };
+    let concentrators = Concentrators::start(fleet, config).await.unwrap();
+    let chunk = inventory_of_concentrators(&concentrators).into_bytes();
+    let parts = tokio_stream::iter([ImportMetersRequest { chunk }]);
+    let imported = InventoryServiceClient::new(program.channel.clone()).import_meters(parts).await.unwrap();
+    assert_eq!(imported.into_inner().problems, []);
+    let daily = "SELECT count(*) FROM meter_profile p JOIN meter m ON m.id = p.meter_id
+                 WHERE m.model = 'generic-dlt645' AND p.obis = '\\x0100620200ff' AND p.coverage <> '{}'";
+    until(&program, daily, "2").await;
+    let begun = Timestamp::now() - SignedDuration::from_hours(24);
+    for meter in concentrators.meters() {
+        let profile = meter.model().profile("daily").unwrap();
+        let from = begun - SignedDuration::from_hours(24 * 20);
+        let held = meter.expected("daily", from, begun).unwrap();
+        let held: Vec<_> = held.iter().map(|row| (row.at.as_second(), row.values[0])).collect();
+        let stored = stored(&program, &meter.serial(), profile).into_iter();
+        let stored: Vec<_> =
+            stored.filter(|(at, _)| (from.as_second()..=begun.as_second()).contains(at)).collect();
+        assert_eq!((stored.len(), stored), (20, held), "{}", meter.serial());
+    }
+    program.stop();
+    concentrators.shutdown().await;
 }

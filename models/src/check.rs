@@ -1,6 +1,7 @@
 //! What the types of the file cannot say.
 
 mod language;
+mod profile;
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -154,7 +155,8 @@ impl Check<'_> {
         })?;
         self.depth(key, profile.depth)?;
         self.read_every(key, profile.read_every)?;
-        self.columns(&format!("{key}.columns"), &profile.columns, model)
+        self.columns(&format!("{key}.columns"), &profile.columns, model)?;
+        self.profile_place(key, profile, model)
     }
 
     fn log(&self, key: &str, log: &Log) -> Result<(), Error> {

@@ -1,10 +1,14 @@
 //! A type of meter that speaks DL/T 645.
 
+mod profile;
+
 use std::fmt;
 use std::str::FromStr;
 
 use dlt645::{Edition, Format, Identifier};
 use serde::{Deserialize, Deserializer, de};
+
+pub use profile::{Dlt645Frozen, Dlt645Profile, Dlt645Records, Dlt645Settled};
 
 /// In the text of an item: the two digits in which the number of the sub-unit stands.
 const SUBUNIT: &str = "NN";

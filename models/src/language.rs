@@ -3,7 +3,8 @@
 use serde::Deserialize;
 
 use crate::{
-    Dlt645, Dlt645Place, Dlt645Switch, Iec62056_21, Iec62056_21Place, Modbus, ModbusPlace, ModbusSwitch,
+    Dlt645, Dlt645Place, Dlt645Profile, Dlt645Switch, Iec62056_21, Iec62056_21Place, Modbus, ModbusPlace,
+    ModbusSwitch,
 };
 
 /// The language that is spoken with a type of meter.
@@ -59,6 +60,14 @@ impl Place {
             Self::Modbus(_) => "modbus",
         }
     }
+}
+
+/// How a meter that speaks a language other than DLMS keeps the captures of a profile.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub enum ProfilePlace {
+    /// As load records or snapshots of DL/T 645.
+    #[serde(rename = "dlt645")]
+    Dlt645(Dlt645Profile),
 }
 
 /// How the load switch is moved and looked at in a language other than DLMS.

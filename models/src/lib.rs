@@ -49,12 +49,15 @@ pub use check::is_name;
 pub use cim::CimCodes;
 pub use concentrator::{Concentrator, NodeList, Parity, Reach};
 pub use decimal::{Decimal, NoDecimal};
-pub use dlt645::{ClockItems, Dlt645, Dlt645Place, Dlt645Switch, ItemName, Part, Reconnect};
+pub use dlt645::{
+    ClockItems, Dlt645, Dlt645Frozen, Dlt645Place, Dlt645Profile, Dlt645Records, Dlt645Settled, Dlt645Switch,
+    ItemName, Part, Reconnect,
+};
 pub use draft::{draft, with_name};
 pub use error::Error;
 pub use firmware::{Firmware, SecondInitiate};
 pub use iec62056_21::{ClockSets, Iec62056_21, Iec62056_21Place, ReadBy};
-pub use language::{Language, Place, SwitchPlace};
+pub use language::{Language, Place, ProfilePlace, SwitchPlace};
 pub use log::{Log, StatusWord};
 pub use modbus::{Modbus, ModbusPlace, ModbusState, ModbusSwitch};
 pub use model::{

@@ -5,7 +5,9 @@ use std::time::Duration;
 use dlms::{DateTime, Obis, Unit, cosem::Form, hdlc::AddressSize};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::{Alarms, Billing, Bounds, Concentrator, Firmware, Language, Log, Place, Switch, Tariff};
+use crate::{
+    Alarms, Billing, Bounds, Concentrator, Firmware, Language, Log, Place, ProfilePlace, Switch, Tariff,
+};
 
 /// What a type of meter can do.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -38,7 +40,8 @@ pub struct Model {
     /// the head-end, readable without security. Default `0.0.43.1.0.255`.
     #[serde(default = "default_invocation_counter")]
     pub invocation_counter: Obis,
-    /// Profiles that are read periodically; at least one with DLMS, at most 16. None with other languages, and for a concentrator that measures nothing.
+    /// Profiles that are read periodically; at least one with DLMS, at most 16. Other languages than DLMS and DL/T 645 have none, nor has a concentrator
+    /// that measures nothing.
     #[serde(default)]
     pub profiles: Vec<Profile>,
     /// Logs of events that are read periodically; at most 16. Default: none.
@@ -146,6 +149,9 @@ pub struct Profile {
     /// How often new captures are read, such as `"1h"`; at least one minute.
     #[serde(with = "humantime_serde")]
     pub read_every: Duration,
+    /// With DL/T 645: how the captures are kept, such as `at.dlt645.frozen = { time = "05060001" }`.
+    #[serde(default)]
+    pub at: Option<ProfilePlace>,
     /// Capture objects in order; the first is the clock, at most 16 of them hold values.
     pub columns: Vec<ColumnSpec>,
 }
@@ -167,6 +173,9 @@ pub struct ColumnSpec {
     /// Unit by its symbol, such as `"Wh"`. Default: no unit (255).
     #[serde(default = "no_unit", deserialize_with = "unit_by_symbol")]
     pub unit: Unit,
+    /// With DL/T 645: where it is, such as `at.dlt645 = { item = "05060101", octets = 4 }`.
+    #[serde(default)]
+    pub at: Option<Place>,
 }
 
 /// A register that is read on its own. A meter that speaks DLMS is asked for scaler and unit; of others, both stand here.

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests stand outside the test functions")]
 
-use models::{Language, Place, SwitchPlace, builtin, parse};
+use models::{Dlt645Profile, Language, Place, ProfilePlace, SwitchPlace, builtin, parse};
 
 const DLT645: &str = r#"
 name = "small"
@@ -126,4 +126,65 @@ fn joy_13_a_data_set_has_a_name_without_brackets() {
         refusal(&joy311, "[[registers]]", "[switch]\n[[registers]]")
             .contains("has no orders for a load switch")
     );
+}
+
+const RECORDS: &str = r#"
+[[profiles]]
+name = "load"
+obis = "1.0.99.1.0.255"
+period_s = 900
+depth = 100
+read_every = "1h"
+at.dlt645.records = { item = "06040001" }
+columns = [
+  { obis = "0.0.1.0.0.255", class_id = 8 },
+  { obis = "1.0.1.8.0.255", class_id = 3, scaler = 1, unit = "Wh", at.dlt645 = { item = "06040001", octets = 4 } },
+]
+"#;
+
+#[test]
+fn hb_03_a_profile_of_dlt645_says_where_its_captures_are() {
+    let text = DLT645.to_owned() + RECORDS;
+    let model = parse("small.toml", &text).unwrap();
+    let Some(ProfilePlace::Dlt645(Dlt645Profile::Records(records))) = &model.profiles[0].at else {
+        unreachable!("checked by parse")
+    };
+    assert_eq!([records.oldest(), records.last()].map(|item| item.0), [0x0604_0000, 0x0604_0002]);
+    assert_eq!((records.class(), records.at_once), (Some(4), 8));
+    let refused = |from, to| refusal(&text, from, to);
+    let at = "profiles[0].at";
+    let column = "profiles[0].columns[1].at";
+    for (from, to, begins) in [
+        ("at.dlt645.records = { item = \"06040001\" }", "", at.to_owned()),
+        ("{ item = \"06040001\" }", "{ item = \"06070001\" }", format!("{column}.dlt645.item")),
+        ("{ item = \"06040001\" }", "{ item = \"06040000\" }", format!("{at}.dlt645.records.item")),
+        (
+            "{ item = \"06040001\" }",
+            "{ item = \"06040001\", at_once = 0 }",
+            format!("{at}.dlt645.records.at_once"),
+        ),
+        ("\"06040001\", octets", "\"06050001\", octets", format!("{column}.dlt645.item")),
+        ("octets = 4 } },", "octets = 4, offset = 13 } },", format!("{column}.dlt645.item")),
+        ("octets = 4 } },", "octets = 4, step = 4 } },", format!("{column}.dlt645.step")),
+        (", at.dlt645 = { item = \"06040001\", octets = 4 } },", " },", column.to_owned()),
+        ("period_s = 900", "period_s = 30", format!("{at}.dlt645.records.item")),
+        (
+            "records = { item = \"06040001\" }",
+            "settled = { days = [\"04000B01\"] }",
+            format!("{at}.dlt645.settled"),
+        ),
+        (
+            "records = { item = \"06040001\" }",
+            "frozen = { time = \"050600NN\" }",
+            format!("{at}.dlt645.frozen.time"),
+        ),
+    ] {
+        assert!(refused(from, to).starts_with(&begins), "{}", refused(from, to));
+    }
+    let modbus = include_str!("../multi-user-modbus.toml").replace("\"multi-user-modbus\"", "\"small\"");
+    let wrong = parse("small.toml", &(modbus + RECORDS)).unwrap_err().to_string();
+    assert!(wrong.contains("profiles: is of DLMS, and the meter speaks modbus"), "{wrong}");
+    let dlms = include_str!("../generic-dlms.toml").replace("generic-dlms", "small");
+    let wrong = parse("small.toml", &(dlms + &RECORDS.replace("99.1.0", "99.9.0"))).unwrap_err().to_string();
+    assert!(wrong.contains("meters that speak dlms say themselves"), "{wrong}");
 }

@@ -164,7 +164,7 @@ fn defaults_are_the_standards() {
 fn unknown_key_is_refused_with_its_line() {
     assert_eq!(
         refusal("depth = 10", "depth = 10\ndepht = 11"),
-        "small.toml, line 19: unknown field `depht`, expected one of `name`, `obis`, `period_s`, `depth`, `read_every`, `columns`"
+        "small.toml, line 19: unknown field `depht`, expected one of `name`, `obis`, `period_s`, `depth`, `read_every`, `at`, `columns`"
     );
     assert!(refusal("class_id = 8", "class_id = 8, colour = 1").contains("unknown field `colour`"));
     assert!(refusal("association = {}", "association = { sap = 1 }").contains("unknown field `sap`"));

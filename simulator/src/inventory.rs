@@ -67,7 +67,7 @@ pub fn inventory_of_concentrators(concentrators: &Concentrators) -> String {
     let own = concentrators.serials().into_iter().zip(concentrators.addresses()).map(own);
     let node = |meter: &Arc<Meter>| {
         let (address, device) = concentrators.place(meter);
-        line(meter, &address, device.map(u64::from))
+        line(meter, &address, device)
     };
     list(own.chain(concentrators.meters().iter().map(node)))
 }

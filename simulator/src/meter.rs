@@ -393,6 +393,11 @@ impl Meter {
         view
     }
 
+    /// The values that a profile captured at an instant.
+    pub(crate) fn row(&self, index: usize, at: i64) -> Vec<i64> {
+        self.values(self.view(index).cells(), at)
+    }
+
     /// Does something with what the meter remembers. What is due by now is done before, and what falls due through it
     /// afterwards.
     pub(crate) fn act<T>(&self, what: impl FnOnce(&mut State, Timestamp) -> T) -> T {

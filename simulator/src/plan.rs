@@ -81,6 +81,7 @@ impl Plan {
                     attribute: 2,
                     scaler: register.scaler,
                     unit: register.unit,
+                    at: None,
                 },
             };
             registers

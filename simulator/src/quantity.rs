@@ -242,7 +242,7 @@ impl Kind {
 
 /// The column that a register would be, in the scaler and unit that this simulator counts in.
 pub(crate) fn natural(obis: Obis, class_id: u16) -> ColumnSpec {
-    let column = ColumnSpec { obis, class_id, attribute: 2, scaler: 0, unit: Unit::NONE };
+    let column = ColumnSpec { obis, class_id, attribute: 2, scaler: 0, unit: Unit::NONE, at: None };
     let kind = Kind::of(&column, SLOT_S);
     ColumnSpec { scaler: kind.scaler(), unit: kind.unit(), ..column }
 }

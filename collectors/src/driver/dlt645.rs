@@ -1,5 +1,9 @@
 //! DL/T 645, of 2007 and of 1997.
 
+mod profile;
+mod records;
+mod snapshots;
+
 use std::collections::{BTreeMap, btree_map::Entry};
 
 use dlt645::{
@@ -22,6 +26,8 @@ use crate::{
 const SERIAL: Format = Format { octets: 6, decimals: 0, signed: false };
 /// Parts of one item at most.
 const PARTS_MAX: u8 = 32;
+/// How often an item is asked for from its beginning when the meter refuses the rest of it.
+const STARTS_MAX: u32 = 3;
 /// Digits of a password, and of an operator's number.
 const PASSWORD_DIGITS: usize = 6;
 const OPERATOR_DIGITS: usize = 8;
@@ -56,7 +62,7 @@ impl<'a> Dlt645Driver<'a> {
     }
 
     /// Date and time. Around midnight the date is read again, so that it is that of the time.
-    pub(super) async fn clock(&mut self, turn: &mut Turn<'_>) -> Result<DateTime, Setback> {
+    pub(super) async fn clock(&self, turn: &mut Turn<'_>) -> Result<DateTime, Setback> {
         let Some(clock) = self.spec.clock else { return Err(unsupported(turn, "read_clock")) };
         let (date, time) = (clock.date.of(None), clock.time.of(None));
         let subject = clock_subject(self.model);
@@ -71,17 +77,7 @@ impl<'a> Dlt645Driver<'a> {
         let [second, minute, hour] = exact(&now)?;
         let moment = Moment::from_wire([second, minute, hour, day, month, year])
             .ok_or_else(|| wrong("its clock shows no time"))?;
-        let two = |number: u8| i8::try_from(number).unwrap_or_default();
-        DateTime::new(
-            CENTURY + i16::from(moment.year),
-            two(moment.month),
-            two(moment.day),
-            two(moment.hour),
-            two(moment.minute),
-            two(moment.second),
-            0,
-        )
-        .map_err(wrong)
+        profile::calendar(moment)
     }
 
     /// Reads each item once, whatever stands in it.
@@ -144,10 +140,10 @@ impl<'a> Dlt645Driver<'a> {
             order,
             circuit: place.n2.of(turn.station().subunit),
             authority: self.authority(turn.station())?,
-            until: until(deadline, turn.station()),
+            until: on_the_meter(deadline, turn.station()),
         };
         let subject = switch_subject(self.model, Some(to));
-        self.ask(turn, &Asked { request, subject }).await.map(drop)
+        self.ask::<true>(turn, &Asked { request, subject }).await.map(drop)
     }
 
     /// Clears the maximum demands.
@@ -171,7 +167,7 @@ impl<'a> Dlt645Driver<'a> {
         let authority = self.authority(turn.station())?;
         let item = place.item.of(turn.station().subunit);
         let request = Request::Write { item, authority, data: &data };
-        self.ask(turn, &Asked { request, subject: write_subject(register) }).await.map(drop)
+        self.ask::<true>(turn, &Asked { request, subject: write_subject(register) }).await.map(drop)
     }
 
     fn switch(&self, turn: &Turn<'_>) -> Result<&'a Dlt645Switch, Setback> {
@@ -208,22 +204,39 @@ impl<'a> Dlt645Driver<'a> {
         item: Identifier,
         subject: Subject,
     ) -> Result<Vec<u8>, Setback> {
-        let mut whole = Vec::new();
-        let mut request = Request::Read(item);
-        for part in 1..=PARTS_MAX {
-            let Heard::Item { octets, more } = self.ask(turn, &Asked { request, subject }).await? else {
-                return Err(wrong("it answers a read with something else"));
-            };
-            whole.extend_from_slice(&octets);
-            if !more {
-                return Ok(whole);
-            }
-            request = Request::ReadNext(item, part);
-        }
-        Err(wrong(format!("an item has more than {PARTS_MAX} parts")))
+        self.parts::<true>(turn, (Request::Read(item), item), subject).await
     }
 
-    async fn ask(&self, turn: &mut Turn<'_>, asked: &Asked<'_>) -> Result<Heard, Setback> {
+    /// The octets that a request brings, and those of the item that follow them. `NAMED`: an answer says to which request it belongs.
+    async fn parts<const NAMED: bool>(
+        &self,
+        turn: &mut Turn<'_>,
+        (request, item): (Request<'_>, Identifier),
+        subject: Subject,
+    ) -> Result<Vec<u8>, Setback> {
+        'anew: for _ in 0..STARTS_MAX {
+            let mut whole = Vec::new();
+            let mut asked = Asked { request: request.clone(), subject };
+            for part in 1..=PARTS_MAX {
+                let (octets, more) = match self.ask::<NAMED>(turn, &asked).await {
+                    Ok(Heard::Item { octets, more }) => (octets, more),
+                    Ok(Heard::Done) => return Err(wrong("it answers a read with something else")),
+                    // A meter that was switched off meanwhile does not know any more what it began to give.
+                    Err(setback) if setback.is_absence() && part > 1 => continue 'anew,
+                    Err(setback) => return Err(setback),
+                };
+                whole.extend_from_slice(&octets);
+                if !more {
+                    return Ok(whole);
+                }
+                asked.request = Request::ReadNext(item, part);
+            }
+            return Err(wrong(format!("an item has more than {PARTS_MAX} parts")));
+        }
+        Err(wrong("it refuses the rest of what it began to give"))
+    }
+
+    async fn ask<const NAMED: bool>(&self, turn: &mut Turn<'_>, asked: &Asked<'_>) -> Result<Heard, Setback> {
         let address = address(turn.station())?;
         let mut octets = WAKE_UP[..usize::from(self.spec.wake_up).min(WAKE_UP.len())].to_vec();
         asked.request.encode(self.spec.edition, address, &mut octets).map_err(unspeakable)?;
@@ -238,8 +251,13 @@ impl<'a> Dlt645Driver<'a> {
             speed: Pitch::Same,
         };
         let edition = self.spec.edition;
-        let ear =
-            || FrameEar { splitter: Splitter::new(), edition, address, request: &asked.request, others: 0 };
+        let ear = || FrameEar::<NAMED> {
+            splitter: Splitter::new(),
+            edition,
+            address,
+            request: &asked.request,
+            others: 0,
+        };
         if is_order { turn.say_once(&say, &mut ear()).await } else { turn.say(&say, ear).await }
     }
 
@@ -269,8 +287,8 @@ enum Heard {
     Done,
 }
 
-/// Listens for the answer to a request.
-struct FrameEar<'a> {
+/// Listens for the answer to a request. `NAMED`: it says to which request it belongs, as far as that matters.
+struct FrameEar<'a, const NAMED: bool> {
     splitter: Splitter,
     edition: Edition,
     address: Address,
@@ -279,7 +297,7 @@ struct FrameEar<'a> {
     others: u64,
 }
 
-impl FrameEar<'_> {
+impl<const NAMED: bool> FrameEar<'_, NAMED> {
     /// What a frame answers; `None` for one that is for somebody else, or late.
     fn read(
         edition: Edition,
@@ -301,8 +319,8 @@ impl FrameEar<'_> {
     }
 }
 
-impl Ear for FrameEar<'_> {
-    const ANSWERS_NAME_REQUESTS: bool = true;
+impl<const NAMED: bool> Ear for FrameEar<'_, NAMED> {
+    const ANSWERS_NAME_REQUESTS: bool = NAMED;
 
     type Answer = Heard;
 
@@ -356,9 +374,9 @@ fn number(place: &Dlt645Place, item: &Item, subunit: Option<u8>, scaler: i8) -> 
     Ok(Number { value: number.mantissa, scaler, at: Some(item.at) })
 }
 
-/// When an order ends, by the meter's local time.
-fn until(deadline: Timestamp, station: &Station) -> Moment {
-    let local = deadline.to_zoned(station.zone.clone()).datetime();
+/// An instant as the meter's clock shows it.
+fn on_the_meter(at: Timestamp, station: &Station) -> Moment {
+    let local = at.to_zoned(station.zone.clone()).datetime();
     let two = |number: i8| number.unsigned_abs();
     Moment {
         year: u8::try_from(local.year().rem_euclid(100)).unwrap_or_default(),

@@ -13,15 +13,15 @@ mod reset;
 mod switch;
 mod tasks;
 
-use dlms::{AttributeDescriptor, MethodDescriptor};
+use dlms::{AttributeDescriptor, MethodDescriptor, Obis};
 use jiff::{Timestamp, civil::DateTime};
 use models::{Decimal, Language, Model, Register};
 
 pub(crate) use self::ear::{Ear, Memory, Pitch, Rejected, Say};
 use self::{dlt645::Dlt645Driver, modbus::ModbusDriver, mode_c::ModeCDriver, switch::SwitchState};
 use crate::{
-    Failure, Reason, RegisterRequest, SwitchTo, Task, diagnosis::Setback, exchange::Subject, task::Done,
-    turn::Turn,
+    Failure, ProfileRange, Reason, RegisterRequest, SwitchTo, Task, diagnosis::Setback, exchange::Subject,
+    task::Done, turn::Turn,
 };
 
 /// Interface class of the disconnect control, under whose name a switch is spoken of.
@@ -42,8 +42,8 @@ pub(crate) async fn run(turn: &mut Turn<'_>, task: &Task) -> Result<Done, Setbac
         Task::Switch(order) => switch::run(turn, &mut driver, order).await.map(Done::from),
         Task::SetParameter(order) => parameter::run(turn, &mut driver, order).await.map(Done::from),
         Task::Reset(order) => reset::run(turn, &mut driver, order).await.map(Done::from),
-        Task::ReadProfile(_)
-        | Task::Discover
+        Task::ReadProfile(range) => tasks::read_profile(turn, &mut driver, range).await.map(Done::from),
+        Task::Discover
         | Task::ListNodes
         | Task::ReadTariff
         | Task::PushTariff(_)
@@ -107,6 +107,18 @@ impl<'a> Driver<'a> {
             Self::Dlt645(driver) => driver.registers(turn, registers).await,
             Self::ModeC(driver) => driver.registers(turn, registers).await,
             Self::Modbus(driver) => driver.registers(turn, registers).await,
+        }
+    }
+
+    /// The captures of a range of a profile; what of it is covered by them.
+    async fn profile(
+        &mut self,
+        turn: &mut Turn<'_>,
+        range: &ProfileRange,
+    ) -> Result<(Timestamp, Timestamp), Setback> {
+        match self {
+            Self::Dlt645(driver) => driver.profile(turn, range).await,
+            Self::ModeC(_) | Self::Modbus(_) => Err(unsupported(turn, "read_profile")),
         }
     }
 
@@ -187,6 +199,11 @@ fn unsupported(turn: &Turn<'_>, capability: &str) -> Setback {
 /// What reading a register is about, for whoever looks on.
 fn register_subject(register: &Register) -> Subject {
     Subject::get(&AttributeDescriptor { class_id: register.class_id, instance: register.obis, attribute: 2 })
+}
+
+/// What reading a profile is about.
+fn profile_subject(profile: Obis) -> Subject {
+    Subject::get(&AttributeDescriptor { class_id: 7, instance: profile, attribute: 2 })
 }
 
 /// What writing a register is about.

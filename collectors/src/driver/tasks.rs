@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use models::Register;
 
 use super::{Driver, unsupported, wrong};
-use crate::{Event, Failure, Reason, RegisterValue, diagnosis::Setback, task::read_registers, turn::Turn};
+use crate::{
+    Event, Failure, ProfileRange, Reason, RegisterValue, diagnosis::Setback, task::read_registers, turn::Turn,
+};
 
 /// Attribute that holds the value of a register (Blue Book, 4.3.2).
 const VALUE: i8 = 2;
@@ -77,6 +80,16 @@ pub(super) async fn read_registers(
     }
     let missed = refused.map(|(obis, setback)| (obis, setback, "not given"));
     read_registers::report(turn, values, registers.len(), missed).await
+}
+
+/// Reads the captures of a range and returns the range covered.
+pub(super) async fn read_profile(
+    turn: &mut Turn<'_>,
+    driver: &mut Driver<'_>,
+    range: &ProfileRange,
+) -> Result<(Timestamp, Timestamp), Setback> {
+    verify(turn, driver).await?;
+    driver.profile(turn, range).await
 }
 
 /// Compares the serial number with the inventory, once for each time that the channel lives.

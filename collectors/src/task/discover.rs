@@ -214,6 +214,7 @@ fn profile(layout: &Layout, depth: Option<u32>) -> Result<Profile, String> {
             attribute: column.capture.attribute,
             scaler: column.scaler,
             unit: column.unit,
+            at: None,
         })
         .collect();
     let twice = |column: &ColumnSpec| {
@@ -241,6 +242,7 @@ fn profile(layout: &Layout, depth: Option<u32>) -> Result<Profile, String> {
         period_s,
         depth: depth.filter(|depth| *depth > 0).unwrap_or(1),
         read_every,
+        at: None,
         columns,
     })
 }

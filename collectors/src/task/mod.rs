@@ -7,7 +7,7 @@ mod list_nodes;
 pub(crate) mod ordered;
 mod push_tariff;
 mod read_clock;
-mod read_layout;
+pub(crate) mod read_layout;
 mod read_log;
 mod read_profile;
 pub(crate) mod read_registers;

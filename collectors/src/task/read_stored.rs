@@ -1,14 +1,12 @@
 use std::sync::Arc;
 
-use dlms::profile::{CaptureObject, Column};
+use dlms::profile::Column;
 use jiff::{SignedDuration, Timestamp};
-use models::Profile;
 use p2lpc::{Document, Ident, Request, Response, Row, Span};
 
-use super::Done;
+use super::{Done, read_layout::of_model};
 use crate::{
-    Captures, Event, Failure, Layout, LayoutColumn, ProfileRange, Reason, diagnosis::Setback,
-    layout::MAX_VALUES, turn::Turn,
+    Captures, Event, Failure, Layout, LayoutColumn, ProfileRange, Reason, diagnosis::Setback, turn::Turn,
 };
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
@@ -26,7 +24,7 @@ const THOUSAND: i8 = 3;
 /// that, and otherwise none, so that nothing but the captures themselves is covered. What the concentrator does not hold it may still read. The columns are
 /// those of the model, because what the concentrator gives names registers and nothing else.
 pub(super) async fn run(turn: &mut Turn<'_>, range: &ProfileRange) -> Result<Done, Setback> {
-    let layout = Arc::new(of_model(turn, range)?);
+    let layout = Arc::new(of_model(turn, range.obis)?);
     if range.layout.as_ref() != Some(&layout) {
         turn.report(Event::Layout(Arc::clone(&layout))).await?;
     }
@@ -99,35 +97,6 @@ async fn ask(
             Err(setback) => turn.recover(setback).await?,
         }
     }
-}
-
-/// The layout that the model says the profile has.
-fn of_model(turn: &Turn<'_>, range: &ProfileRange) -> Result<Layout, Setback> {
-    let spec = turn.station().model.profiles.iter().find(|spec| spec.obis == range.obis);
-    let layout = spec.map(layout).filter(|layout| layout.values().count() <= MAX_VALUES);
-    layout.ok_or_else(|| {
-        let detail = format!(
-            "The model of the meter does not say what profile {} captures, or more than can be stored; add its columns.",
-            range.obis
-        );
-        Setback::Final(Failure::new(Reason::Unsupported, detail))
-    })
-}
-
-fn layout(spec: &Profile) -> Layout {
-    let columns = spec.columns.iter().map(|column| {
-        let capture = CaptureObject {
-            class_id: column.class_id,
-            instance: column.obis,
-            attribute: column.attribute,
-            data_index: 0,
-        };
-        let of = Column::of(&capture);
-        let is_value = of == Column::Value;
-        let unit = if is_value { column.unit } else { dlms::Unit::NONE };
-        LayoutColumn { capture, column: of, scaler: if is_value { column.scaler } else { 0 }, unit }
-    });
-    Layout { obis: spec.obis, period_s: spec.period_s, columns: columns.collect() }
 }
 
 /// What a document has of a profile for a part of the range, in ascending order.

@@ -8,7 +8,9 @@
     reason = "helpers of tests stand outside the test functions"
 )]
 
+mod holes;
 mod parameters;
+mod profiles;
 mod resets;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};

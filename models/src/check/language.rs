@@ -48,7 +48,7 @@ impl Check<'_> {
         let language = model.language.as_str();
         let has_lock = model.switch.as_ref().is_some_and(|switch| switch.tamper_lock.is_some());
         for (key, is_there) in [
-            ("profiles", !model.profiles.is_empty()),
+            ("profiles", !model.profiles.is_empty() && !matches!(model.language, Language::Dlt645(_))),
             ("firmware", model.firmware.is_some()),
             ("tariff", model.tariff.is_some()),
             ("association", model.association != Default::default()),
@@ -76,7 +76,7 @@ impl Check<'_> {
         })?;
         match (place, language) {
             (Place::Dlt645(place), Language::Dlt645(spec)) => {
-                self.dlt645_place(&at, place, (spec.edition, model.subunits))
+                self.dlt645_place(&format!("{at}.dlt645"), place, (spec.edition, model.subunits))
             }
             (Place::Iec62056_21(place), _) => self.iec62056_21_place(&at, place),
             (Place::Modbus(place), _) => self.modbus_place(&at, place, model.subunits),
@@ -121,7 +121,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn item(&self, key: &str, item: ItemName, edition: Edition) -> Result<(), Error> {
+    pub(super) fn item(&self, key: &str, item: ItemName, edition: Edition) -> Result<(), Error> {
         let digits = match edition {
             Edition::Of1997 => 4,
             Edition::Of2007 => 8,
@@ -131,18 +131,18 @@ impl Check<'_> {
         })
     }
 
-    fn dlt645_place(
+    pub(super) fn dlt645_place(
         &self,
         key: &str,
         place: &Dlt645Place,
         (edition, subunits): (Edition, u8),
     ) -> Result<(), Error> {
-        self.item(&format!("{key}.dlt645.item"), place.item, edition)?;
-        self.that(ITEM_OCTETS.contains(&place.octets), &format!("{key}.dlt645.octets"), || {
+        self.item(&format!("{key}.item"), place.item, edition)?;
+        self.that(ITEM_OCTETS.contains(&place.octets), &format!("{key}.octets"), || {
             format!("is {}, must be {} to {}", place.octets, ITEM_OCTETS.start(), ITEM_OCTETS.end())
         })?;
         let end = place.start(Some(subunits)) + usize::from(place.octets);
-        self.that(end <= ITEM_MAX, &format!("{key}.dlt645.offset"), || {
+        self.that(end <= ITEM_MAX, &format!("{key}.offset"), || {
             format!("ends behind octet {ITEM_MAX} of an item")
         })
     }

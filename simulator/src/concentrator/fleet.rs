@@ -111,7 +111,7 @@ impl Concentrators {
     }
 
     /// The address by which a meter is reached in an inventory, and its device address where it needs one.
-    pub(crate) fn place(&self, meter: &Meter) -> (String, Option<u16>) {
+    pub(crate) fn place(&self, meter: &Meter) -> (String, Option<u64>) {
         let (site, node) = (meter.number() / self.config.nodes, meter.number() % self.config.nodes);
         let site = self.sites.get(usize::try_from(site).unwrap_or(usize::MAX));
         let serial = site.map_or("", |site| &site.serial);
@@ -119,7 +119,7 @@ impl Concentrators {
         match self.config.backend {
             Backend::Wrapper { .. } => (format!("concentrator://{serial}/{node}"), None),
             Backend::Gateway { .. } | Backend::P2lpc => (named, None),
-            Backend::Forward => (named, forward::device(node)),
+            Backend::Forward => (named, forward::address(node, meter)),
         }
     }
 

@@ -1,10 +1,12 @@
 //! A connection by Q/GDW 376.1: what a master station has forwarded goes out to the nodes, and what one of them says comes back.
 
 use std::io;
+use std::slice;
 use std::time::Duration;
 
 use gdw376::forward::{Forwarded, Order};
 use gdw376::{Frame, Splitter, USER_DATA_MAX};
+use models::Language;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -13,21 +15,39 @@ use super::carrier::Said;
 use super::site::{Node, Site};
 use crate::bus::{DlmsStation, Station};
 use crate::config::FIRST_DEVICE;
+use crate::{Meter, languages};
 
 /// A connection on which nothing comes for so long is closed.
 const IDLE_LIMIT: Duration = Duration::from_secs(900);
 /// Octets taken from the socket at once.
 const READ_SIZE: usize = 2048;
 
-/// The device address of a node.
-pub(super) fn device(node: u32) -> Option<u16> {
+/// The HDLC device address of a node.
+fn device(node: u32) -> Option<u16> {
     FIRST_DEVICE.checked_add(u16::try_from(node).ok()?)
+}
+
+/// The device address of a node, as its language has it.
+pub(super) fn address(number: u32, meter: &Meter) -> Option<u64> {
+    match meter.model().language {
+        Language::Dlms => device(number).map(u64::from),
+        _ => meter.line_address(),
+    }
+}
+
+/// The meter of a node as a station on the power line.
+fn station(number: u32, node: &Node) -> Option<Box<dyn Station>> {
+    match node.meter.model().language {
+        Language::Dlms => {
+            DlmsStation::new(&node.meter, device(number), 0).map(|station| Box::new(station) as _)
+        }
+        _ => languages::stations(slice::from_ref(&node.meter), 0).pop(),
+    }
 }
 
 /// Serves one connection until the client closes it.
 pub(super) async fn serve(mut stream: impl Stream, site: &Site) -> io::Result<()> {
-    let station = |(number, node): (u32, &Node)| DlmsStation::new(&node.meter, device(number), 0);
-    let mut stations: Vec<_> = (0..).zip(&site.nodes).map(station).collect();
+    let mut stations: Vec<_> = (0..).zip(&site.nodes).map(|(number, node)| station(number, node)).collect();
     let mut splitter = Splitter::new(USER_DATA_MAX);
     let mut octets = [0; READ_SIZE];
     while let Ok(read) = timeout(IDLE_LIMIT, stream.read(&mut octets)).await {
@@ -48,7 +68,7 @@ pub(super) async fn serve(mut stream: impl Stream, site: &Site) -> io::Result<()
 /// Appends what the concentrator says to a frame: nothing to what is no order to forward.
 async fn answer(
     site: &Site,
-    stations: &mut [Option<DlmsStation>],
+    stations: &mut [Option<Box<dyn Station>>],
     frame: &Frame<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), gdw376::Error> {

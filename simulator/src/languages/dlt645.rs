@@ -1,5 +1,7 @@
 //! A station that speaks DL/T 645.
 
+mod captured;
+
 use std::time::Duration;
 
 use dlt645::{
@@ -24,6 +26,8 @@ pub(super) struct Dlt645Station {
     device: Device,
     spec: Dlt645,
     splitter: Splitter,
+    /// What was asked for last and how it was answered, as long as parts of it are left.
+    long: Option<(Identifier, Vec<u8>)>,
     speed: u32,
 }
 
@@ -46,7 +50,7 @@ struct Asked {
 
 impl Dlt645Station {
     pub(super) fn new(device: Device, spec: Dlt645, speed: u32) -> Self {
-        Self { device, spec, splitter: Splitter::new(), speed }
+        Self { device, spec, splitter: Splitter::new(), long: None, speed }
     }
 
     /// The request of a frame, and the address that answers it; `None` when nobody here does.
@@ -63,7 +67,7 @@ impl Dlt645Station {
         Some((Asked { function, subunit, data: data.to_vec() }, own))
     }
 
-    fn answer(&self, asked: &Asked) -> Reply {
+    fn answer(&mut self, asked: &Asked) -> Reply {
         let length = match self.spec.edition {
             Edition::Of1997 => 2,
             Edition::Of2007 => 4,
@@ -86,27 +90,33 @@ impl Dlt645Station {
     }
 
     /// An item, or the part of it that is due.
-    fn read(&self, asked: &Asked, length: usize) -> Reply {
+    fn read(&mut self, asked: &Asked, length: usize) -> Reply {
         let Some((name, rest)) = asked.data.split_at_checked(length) else {
             return Reply::Refused(Refusal::OTHER);
         };
         let item = named(name);
-        let Some(octets) = self.item(item, asked.subunit) else {
-            return Reply::Refused(Refusal::NO_SUCH_ITEM);
+        let kept = self.long.take().filter(|(of, _)| *of == item && asked.function == Function::ReadNext);
+        let octets = match kept {
+            Some((_, octets)) => Some(octets),
+            None => self.captured(item, rest, asked.subunit).or_else(|| self.item(item, asked.subunit)),
         };
+        let Some(octets) = octets else { return Reply::Refused(Refusal::NO_SUCH_ITEM) };
         let part = match (asked.function, self.spec.edition) {
             (Function::Read, _) => 0,
             (_, Edition::Of2007) => usize::from(rest.first().copied().unwrap_or_default()),
             // The older edition does not number parts; no item of its models is as long.
             (_, Edition::Of1997) => 1,
         };
-        let Some(octets) = octets.get(part * PART..) else { return Reply::Refused(Refusal::NO_SUCH_ITEM) };
+        let Some(due) = octets.get(part * PART..) else { return Reply::Refused(Refusal::NO_SUCH_ITEM) };
         let mut data = name.to_vec();
-        data.extend_from_slice(&octets[..octets.len().min(PART)]);
+        data.extend_from_slice(&due[..due.len().min(PART)]);
         if asked.function == Function::ReadNext && self.spec.edition == Edition::Of2007 {
             data.extend_from_slice(&rest[..1]);
         }
-        Reply::Done(data, octets.len() > PART)
+        let more = due.len() > PART;
+        // The last part may be asked for again, when its answer got lost.
+        self.long = (octets.len() > PART).then_some((item, octets));
+        Reply::Done(data, more)
     }
 
     /// The octets of an item, as whoever has the address shows it.

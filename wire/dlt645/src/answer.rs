@@ -32,7 +32,7 @@ impl<'a> Answer<'a> {
             return Err(Error::Refused(Refusal(frame.data.first().copied().unwrap_or_default())));
         }
         match request {
-            Request::Read(item) => {
+            Request::Read(item) | Request::ReadRecords { item, .. } => {
                 let octets = behind(*item, edition, frame.data)?;
                 Ok(Self::Item { octets, more: control.has_more() })
             }

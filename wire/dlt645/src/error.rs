@@ -58,6 +58,20 @@ pub enum Error {
         /// Number that came.
         got: u8,
     },
+    /// The sum of a load record is another one than that of its octets.
+    #[error("the sum of a load record is wrong, at octet {offset} of the item")]
+    Sum {
+        /// Where the sum is in the item.
+        offset: usize,
+    },
+    /// The classes of a load record are not as long as they are by the standard, or are more than were asked for.
+    #[error(
+        "the classes of a load record are of another length or number than the standard has, from octet {offset} of the item on"
+    )]
+    Classes {
+        /// Where they begin in the item.
+        offset: usize,
+    },
     /// The meter refused.
     #[error("the meter refused: {0}")]
     Refused(Refusal),
@@ -87,7 +101,9 @@ impl Error {
             | Self::Value { .. }
             | Self::OtherFunction { .. }
             | Self::OtherItem { .. }
-            | Self::OtherPart { .. } => Fault::PeerBroke,
+            | Self::OtherPart { .. }
+            | Self::Sum { .. }
+            | Self::Classes { .. } => Fault::PeerBroke,
             Self::Refused(_) => Fault::PeerRefused,
             Self::TooLong { .. } | Self::NotInEdition { .. } => Fault::Misuse,
         }

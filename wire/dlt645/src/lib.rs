@@ -2,7 +2,7 @@
 //!
 //! No socket, no clock, no randomness: times are arguments. From the wire upwards: [`frame`] puts octets around data and [`Splitter`] cuts
 //! them out of a noisy line; [`Request`] is what a master asks, [`Answer`] what comes back; [`Format`] turns the octets of
-//! an item into exact numbers. What an item means (which identifier is which register of a household) is data of the meter's model, not of this crate.
+//! an item into exact numbers, [`records`] those of an item into load records. What an item means (which identifier is which register of a household) is data of the meter's model, not of this crate.
 
 mod address;
 mod answer;
@@ -11,6 +11,7 @@ mod error;
 mod format;
 mod frame;
 mod moment;
+mod records;
 mod request;
 mod splitter;
 
@@ -21,5 +22,6 @@ pub use error::{Error, Fault, Refusal};
 pub use format::{Format, Number};
 pub use frame::{DATA_MAX, Frame, REQUEST_MAX, WAKE_UP, frame};
 pub use moment::Moment;
+pub use records::{CLASS_OCTETS, CLASSES, Record, records};
 pub use request::{Authority, Identifier, Request, SwitchOrder};
 pub use splitter::{Rejected, Splitter};

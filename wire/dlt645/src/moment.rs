@@ -21,7 +21,18 @@ impl Moment {
         [self.second, self.minute, self.hour, self.day, self.month, self.year].map(bcd)
     }
 
-    /// The moment of these octets, in the same order; `None` when it is none.
+    /// Minute, hour, day, month, year, as in the time of a snapshot and of a load record.
+    pub fn minutes(self) -> [u8; 5] {
+        let [_, minutes @ ..] = self.wire();
+        minutes
+    }
+
+    /// The moment of these octets, in the same order, with no seconds; `None` when it is none.
+    pub fn from_minutes([minute, hour, day, month, year]: [u8; 5]) -> Option<Self> {
+        Self::from_wire([0, minute, hour, day, month, year])
+    }
+
+    /// The moment of these octets, as [`wire`](Self::wire) writes them; `None` when it is none.
     pub fn from_wire(octets: [u8; 6]) -> Option<Self> {
         let [second, minute, hour, day, month, year] = octets;
         let two =
@@ -58,6 +69,8 @@ mod tests {
         let moment = Moment { year: 26, month: 1, day: 2, hour: 3, minute: 4, second: 5 };
         assert_eq!(moment.wire(), [0x05, 0x04, 0x03, 0x02, 0x01, 0x26]);
         assert_eq!(Moment::from_wire(moment.wire()), Some(moment));
+        assert_eq!(Moment::from_minutes(moment.minutes()), Some(Moment { second: 0, ..moment }));
+        assert_eq!(Moment::from_minutes([0; 5]), None);
         assert_eq!(Moment::from_wire([0x60, 0, 0, 1, 1, 0]), None);
         assert_eq!(Moment::from_wire([0x0A, 0, 0, 1, 1, 0]), None);
     }

@@ -108,6 +108,15 @@ pub enum Request<'a> {
     Read(Identifier),
     /// The next part of an item; the number of the part is in 2007 only.
     ReadNext(Identifier, u8),
+    /// Load records, oldest first; in 2007 only.
+    ReadRecords {
+        /// Which ones: those of a class or of all, from the oldest or from a time on, or the last.
+        item: Identifier,
+        /// How many at most, 1 to 255.
+        count: u8,
+        /// From when on, where the item is that of a given time; whole minutes.
+        from: Option<Moment>,
+    },
     /// The own address of whoever is there.
     ReadAddress,
     /// An item is set.
@@ -142,7 +151,7 @@ impl Request<'_> {
     /// The function that it uses.
     pub const fn function(&self) -> Function {
         match self {
-            Self::Read(_) => Function::Read,
+            Self::Read(_) | Self::ReadRecords { .. } => Function::Read,
             Self::ReadNext(..) => Function::ReadNext,
             Self::ReadAddress => Function::ReadAddress,
             Self::Write { .. } => Function::Write,
@@ -167,6 +176,14 @@ impl Request<'_> {
                 if edition == Edition::Of2007 {
                     data.push(*part);
                 }
+            }
+            Self::ReadRecords { .. } if edition == Edition::Of1997 => {
+                return Err(Error::NotInEdition { edition: edition.year(), what: "read load records" });
+            }
+            Self::ReadRecords { item, count, from } => {
+                item.write(edition, &mut data);
+                data.push(*count);
+                data.extend(from.iter().flat_map(|from| from.minutes()));
             }
             Self::ReadAddress => {}
             Self::Write { item, authority, data: value } => {

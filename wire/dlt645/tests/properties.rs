@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests stand outside the test functions")]
 
-use dlt645::{Address, Answer, Control, Edition, Format, Identifier, Request, Splitter, frame};
+use dlt645::{
+    Address, Answer, CLASS_OCTETS, CLASSES, Control, Edition, Format, Identifier, Moment, Record, Request,
+    Splitter, frame, records,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -85,5 +88,37 @@ proptest! {
             let number = format.read(&out, 0).unwrap().unwrap();
             prop_assert_eq!((number.mantissa, number.exponent), (mantissa, -3));
         }
+    }
+
+    #[test]
+    fn load_records_are_read_as_they_were_written(
+        minutes in vec((0..60_u8, 0..24_u8, 1..29_u8, 1..13_u8, 0..100_u8), 0..9),
+        digits in vec(0..10_u8, 48), recorded in vec(any::<bool>(), CLASSES), class in prop::option::of(1..=6_u8), damaged in any::<bool>(),
+    ) {
+        let mut classes: [&[u8]; CLASSES] = [&[]; CLASSES];
+        for (number, octets) in CLASS_OCTETS.into_iter().enumerate() {
+            if recorded[number] && class.is_none_or(|class| usize::from(class) == number + 1) {
+                classes[number] = &digits[..usize::from(octets)];
+            }
+        }
+        let written: Vec<_> = minutes
+            .into_iter()
+            .map(|(minute, hour, day, month, year)| Record {
+                at: Moment { year, month, day, hour, minute, second: 0 },
+                classes,
+                damaged,
+            })
+            .collect();
+        let mut out = Vec::new();
+        for record in &written {
+            record.write(class, &mut out).unwrap();
+        }
+        prop_assert_eq!(records(&out, class), Ok(written));
+    }
+
+    #[test]
+    fn no_octets_break_the_reader_of_load_records(octets in vec(any::<u8>(), 0..300), class in prop::option::of(any::<u8>())) {
+        let _ = records(&octets, class);
+        let _ = records(&[&[0xA0, 0xA0][..], &octets].concat(), class);
     }
 }

@@ -52,6 +52,11 @@ fn requests_of_2007() {
         ),
         (one(), write, "68 01 00 00 00 00 00 68 14 10 34 34 33 37 35 33 33 33 33 33 33 33 38 35 34 59 5B 16"),
     ];
+    let records = Request::ReadRecords { item: Identifier(0x0604_0001), count: 8, from: Some(time) };
+    let wanted = wanted.into_iter().chain([
+        // Identifier, number of records, minute, hour, day, month, year.
+        (one(), records, "68 01 00 00 00 00 00 68 11 0A 34 33 37 39 3B 37 36 35 34 59 2D 16"),
+    ]);
     for (address, request, hex) in wanted {
         assert_eq!(sent(Edition::Of2007, address, &request), octets(hex), "{request:?}");
     }
