@@ -14,6 +14,8 @@
 )]
 
 mod common;
+#[path = "faults/serial.rs"]
+mod serial;
 
 use std::{
     collections::BTreeSet,
@@ -23,13 +25,13 @@ use std::{
 };
 
 use collectors::{
-    Channel, Credentials, Dialer, Event, Faults, Instruments, Limits, Lobby, MemoryDialer, RegisterRequest,
-    Report, Station, Task, Word, Work,
+    Channel, Credentials, Dialer, Event, Faults, Instruments, Limits, Lobby, MemoryDialer, ProfileRange,
+    RegisterRequest, Report, Station, Task, Word, Work,
 };
 use common::{
     Bus, FIRST_DEVICE, FixedClock, Level, Meter, at, captured, ended, expected, limits, play, whole_day, work,
 };
-use jiff::tz::TimeZone;
+use jiff::{SignedDuration, tz::TimeZone};
 use models::Model;
 use simulator::{BusConfig, Clock, FleetConfig, Framing};
 use tokio::{
@@ -240,10 +242,15 @@ async fn x_13_inbound_with_every_fault() {
     }
 }
 
-/// Reads the energies of a meter that speaks another language than DLMS again and again, each time with other chance; how often they were read.
-async fn read_energies(model: &Arc<Model>, (name, faults): (&str, Faults)) -> u64 {
-    let (mut completed, mut faults_seen) = (0, 0);
-    for seed in 1..=SEEDS {
+/// A meter that speaks another language than DLMS on a bus that is there anew whenever the line is opened.
+struct Foreign {
+    station: Arc<Station>,
+    meter: Arc<simulator::Meter>,
+    dialer: Dialer,
+}
+
+impl Foreign {
+    fn new(model: &Arc<Model>) -> Self {
         let fleet = FleetConfig {
             framing: Framing::Plain { devices_per_line: 1 },
             count: u32::from(model.subunits) + 1,
@@ -265,7 +272,7 @@ async fn read_energies(model: &Arc<Model>, (name, faults): (&str, Faults)) -> u6
         let (device, meter) = (&meters[0], meters.last().unwrap());
         let station = Arc::new(Station {
             meter: 7,
-            address: "serial:///dev/bus?baud=9600&parity=even".parse().unwrap(),
+            address: "serial://gateway:1?baud=9600&parity=even".parse().unwrap(),
             device_address: meter.line_address().or(device.line_address()),
             subunit: meter.subunit(),
             via: None,
@@ -276,21 +283,37 @@ async fn read_energies(model: &Arc<Model>, (name, faults): (&str, Faults)) -> u6
             serial: Some(meter.serial()),
             zone: TimeZone::UTC,
         });
-        // They grow, so that each value lies between what was held before and after.
-        let energies = model.registers.iter().filter(|register| register.obis.octets()[3] == 8);
-        let asked: Vec<_> = energies
-            .map(|register| RegisterRequest {
-                obis: register.obis,
-                class_id: register.class_id,
-                attribute: 2,
-            })
-            .collect();
-        let held = || -> Vec<_> { asked.iter().map(|asked| meter.register(asked.obis).unwrap()).collect() };
-        let (before, place) = (held(), format!("{} with {name}, seed {seed}", model.name));
-        let works = work(1, &station, Task::ReadRegisters(asked.clone()));
-        let collected =
-            timeout(HUNG, collect(Dialer::Memory(dialer), Faults { seed, ..faults }, limits(), works)).await;
+        Self { station, meter: Arc::clone(meter), dialer: Dialer::Memory(dialer) }
+    }
+
+    /// Does a task on a line that fails; how often a fault struck, and what was reported.
+    async fn ask(&self, task: Task, (name, faults): (&str, Faults)) -> (Vec<Report>, u64) {
+        let works = work(1, &self.station, task);
+        let collected = timeout(HUNG, collect(self.dialer.clone(), faults, limits(), works)).await;
+        let place = format!("{} with {name}, seed {}", self.station.model.name, faults.seed);
         let (reports, instruments) = collected.unwrap_or_else(|_| panic!("{place}: hung"));
+        if let Err(failure) = ended(&reports, 1) {
+            assert!(!failure.detail.is_empty(), "{place}: {failure:?}");
+        }
+        (reports, struck(&instruments, name))
+    }
+}
+
+/// Reads the energies of a meter that speaks another language than DLMS again and again, each time with other chance; how often they were read.
+async fn read_energies(model: &Arc<Model>, (name, faults): (&str, Faults)) -> u64 {
+    let (mut completed, mut faults_seen) = (0, 0);
+    // They grow, so that each value lies between what was held before and after.
+    let energies = model.registers.iter().filter(|register| register.obis.octets()[3] == 8);
+    let asked: Vec<_> = energies
+        .map(|register| RegisterRequest { obis: register.obis, class_id: register.class_id, attribute: 2 })
+        .collect();
+    for seed in 1..=SEEDS {
+        let foreign = Foreign::new(model);
+        let held =
+            || -> Vec<_> { asked.iter().map(|asked| foreign.meter.register(asked.obis).unwrap()).collect() };
+        let before = held();
+        let task = Task::ReadRegisters(asked.clone());
+        let (reports, seen) = foreign.ask(task, (name, Faults { seed, ..faults })).await;
         let after = held();
         let values = reports.iter().filter_map(|report| match &report.event {
             Event::Registers(values) => Some(values),
@@ -298,13 +321,14 @@ async fn read_energies(model: &Arc<Model>, (name, faults): (&str, Faults)) -> u6
         });
         for (number, value) in values.flatten().enumerate() {
             let between = before[number] <= value.value && value.value <= after[number];
-            assert!(between, "{place}: {value:?} is not from {} to {}", before[number], after[number]);
-        }
-        if let Err(failure) = ended(&reports, 1) {
-            assert!(!failure.detail.is_empty(), "{place}: {failure:?}");
+            assert!(
+                between,
+                "{} with {name}, seed {seed}: {value:?} is not from {} to {}",
+                model.name, before[number], after[number]
+            );
         }
         completed += u64::from(ended(&reports, 1).is_ok());
-        faults_seen += struck(&instruments, name);
+        faults_seen += seen;
     }
     assert!(faults_seen > 0, "{} with {name}: nothing went wrong", model.name);
     completed
@@ -322,6 +346,42 @@ async fn x_13_languages_with_every_fault() {
             assert!(
                 if is_harmless { completed == SEEDS } else { completed > 0 },
                 "{name} {fault}: {completed}"
+            );
+        }
+    }
+}
+
+/// load records and snapshots of DL/T 645. What a read says that it covered is there, and right.
+#[tokio::test(start_paused = true)]
+async fn x_13_profiles_of_dlt645_with_every_fault() {
+    let model = &models::builtin().unwrap()["generic-dlt645"];
+    for (fault, faults) in all_faults() {
+        for (profile, hours) in [("load", 24), ("daily", 24 * 12)] {
+            let (mut completed, mut faults_seen) = (0, 0);
+            for seed in 1..=SEEDS {
+                let foreign = Foreign::new(model);
+                let to = at("2026-03-31T12:00:00Z");
+                let from = to - SignedDuration::from_hours(hours);
+                let obis = model.profile(profile).unwrap().obis;
+                let task = Task::ReadProfile(ProfileRange { obis, from, to, layout: None });
+                let (reports, seen) = foreign.ask(task, (fault, Faults { seed, ..faults })).await;
+                let held = foreign.meter.expected(profile, from, to).unwrap().into_iter();
+                let held: Vec<_> =
+                    held.map(|row| (row.at, row.values.into_iter().map(Some).collect())).collect();
+                let captures = captured(&reports);
+                let place = format!("{profile} with {fault}, seed {seed}");
+                assert_eq!(captures, held[..captures.len()], "{place}: a value is wrong");
+                if ended(&reports, 1).is_ok() {
+                    assert_eq!(captures.len(), held.len(), "{place}: what is missing was not told");
+                    completed += 1;
+                }
+                faults_seen += seen;
+            }
+            assert!(faults_seen > 0, "{profile} with {fault}: nothing went wrong");
+            let is_harmless = ["split", "merge"].contains(&fault);
+            assert!(
+                if is_harmless { completed == SEEDS } else { completed > 0 },
+                "{profile} {fault}: {completed}"
             );
         }
     }

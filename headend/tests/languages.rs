@@ -32,7 +32,8 @@ const SECTIONS: &str = "[roles]\nplanner = true\n[plan]\ninterval = \"1s\"\n[col
 async fn fleet(model: &str, security: Security) -> Fleet {
     let model = models::builtin().unwrap()[model].clone();
     let count = u32::from(model.subunits) + 1;
-    let serial_base = 30_000_000 + u64::from(count) * 1000;
+    let place = models::builtin().unwrap().keys().position(|name| *name == model.name).unwrap();
+    let serial_base = 30_000_000 + place as u64 * 1000;
     Fleet::start(FleetConfig { count, security, serial_base, ..FleetConfig::new(model) }).await.unwrap()
 }
 

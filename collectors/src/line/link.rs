@@ -96,6 +96,11 @@ impl Link {
         self.patience = patience;
     }
 
+    /// Whether there is a link.
+    pub(super) fn is_set_up(&self) -> bool {
+        self.client.is_connected()
+    }
+
     /// Appends the request to set the link up.
     pub(super) fn connect(&mut self, out: &mut Vec<u8>) -> Result<(), LineError> {
         self.asking(Wait::Link, out, |client, out| client.connect(out))

@@ -196,6 +196,8 @@ pub(crate) struct Line {
     heard: Option<Instant>,
     /// It was waited for in vain last, or is not to be asked any more.
     is_silent: bool,
+    /// It gave its turn back.
+    is_given_back: bool,
     stop: Stop,
 }
 
@@ -229,6 +231,7 @@ impl Line {
             asked: None,
             heard: None,
             is_silent: false,
+            is_given_back: false,
             stop: stop.clone(),
         })
     }
@@ -357,7 +360,10 @@ impl Line {
         let is_of_no_use = match &self.framing {
             Framing::Wrapper(_) => self.is_silent,
             Framing::Proxy(proxy) => self.is_silent || proxy.is_over(),
-            Framing::Hdlc(_) => false,
+            // A station that had a link and says nothing any more may be at the end of a connection that is dead.
+            Framing::Hdlc(link) => {
+                self.is_silent && !self.is_given_back && self.is_network && link.is_set_up()
+            }
         };
         if is_of_no_use {
             self.port.give_up();
@@ -389,7 +395,7 @@ impl Line {
                 Step::Reply if self.stop.is_demanded() => {
                     // What was to be said next is left unsaid: the station waits for its turn until it is asked for a link again.
                     self.port.out.clear();
-                    self.is_silent = true;
+                    (self.is_silent, self.is_given_back) = (true, true);
                     return Err(LineError::Interrupted);
                 }
                 Step::Reply => continue,

@@ -130,7 +130,7 @@ impl Port {
     }
 
     /// Nobody else is to speak over it.
-    pub(super) const fn give_up(&mut self) {
+    pub(crate) const fn give_up(&mut self) {
         self.is_broken = true;
     }
 

@@ -1,6 +1,8 @@
 use std::io;
 
-use tokio_serial::{DataBits, ErrorKind, FlowControl, SerialPort, SerialPortBuilderExt, SerialStream};
+use tokio_serial::{
+    ClearBuffer, DataBits, ErrorKind, FlowControl, SerialPort, SerialPortBuilderExt, SerialStream,
+};
 
 use super::LineError;
 use crate::address::{Characters, Parity};
@@ -22,13 +24,14 @@ impl Format {
     }
 }
 
-/// Opens a device, for us alone.
+/// Opens a device, for us alone. What came in there before is for nobody.
 pub(super) fn open(device: &str, format: Format) -> Result<SerialStream, LineError> {
     let builder = tokio_serial::new(device, format.speed)
         .data_bits(format.data_bits)
         .parity(parity(format.parity))
         .flow_control(FlowControl::None);
-    builder.open_native_async().map_err(|error| match error.kind() {
+    let opened = builder.open_native_async().and_then(|port| port.clear(ClearBuffer::Input).map(|()| port));
+    opened.map_err(|error| match error.kind() {
         ErrorKind::NoDevice
         | ErrorKind::Io(io::ErrorKind::ResourceBusy | io::ErrorKind::PermissionDenied) => LineError::NoRoute(
             format!("{error}; look whether another program has it open and who may use it"),

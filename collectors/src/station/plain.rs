@@ -70,6 +70,7 @@ impl Session {
         say: &Say<'_>,
         ear: &mut E,
     ) -> Result<E::Answer, Setback> {
+        self.limits.response_timeout = self.answer_time + work.station.answer_within();
         self.turn_to(work).await?;
         let Some(mut plain) = self.plain.take() else {
             return Err(Setback::Line(Stage::Connecting, LineError::Cut));
@@ -139,7 +140,8 @@ impl Plain {
         let is_network = !self.station.terminus().is_device();
         let mut patience = self.bus.known().patience(self.station.meter, is_network, limits).answer;
         let tries = if say.is_order { 1 } else { TRIES };
-        if say.is_order {
+        // A concentrator does one thing at a time: it is not asked again as long as it may be busy.
+        if say.is_order || !self.station.answer_within().is_zero() {
             patience = limits.response_timeout;
         }
         if say.speed == Pitch::Initial {
@@ -160,6 +162,10 @@ impl Plain {
                 return answer;
             }
             patience = (patience * 2).min(limits.response_timeout);
+        }
+        if is_network && self.is_heard {
+            // It may be the connection that is dead and not the station.
+            self.port.give_up();
         }
         let Rejected { frames, octets } = ear.rejected();
         let nothing =
