@@ -150,7 +150,7 @@ impl<'a> Dlt645Driver<'a> {
     pub(super) async fn clear_demand(&mut self, turn: &mut Turn<'_>) -> Result<(), Setback> {
         let request = Request::ClearDemand(self.authority(turn.station())?);
         let subject = demand_subject(self.model);
-        self.ask(turn, &Asked { request, subject }).await.map(drop)
+        self.ask::<true>(turn, &Asked { request, subject }).await.map(drop)
     }
 
     /// Writes an item that holds one number and nothing else.

@@ -209,8 +209,9 @@ fn day_and_hour([hour, day]: [u8; 2]) -> Result<(i8, i8), Setback> {
 
 /// The last times up to `now` at which periods were settled, the last one first; as many as the meter keeps.
 fn settlements(now: civil::DateTime, days: &[(i8, i8)], depth: u32) -> Vec<civil::DateTime> {
-    let months =
-        (0..=i64::from(depth)).filter_map(|back| now.date().first_of_month().checked_sub(back.months()).ok());
+    // A month may be without the day.
+    let months = (0..=i64::from(depth) * 2)
+        .filter_map(|back| now.date().first_of_month().checked_sub(back.months()).ok());
     let mut times: Vec<civil::DateTime> = months
         .flat_map(|month| days.iter().map(move |(day, hour)| (month, *day, *hour)))
         .filter_map(|(month, day, hour)| {
