@@ -12,10 +12,12 @@ mod gaps;
 mod meters;
 mod parameters;
 mod readings;
+mod schedules;
 mod server;
 mod switch;
 mod tariff;
 mod trace;
+mod worklist;
 
 use std::time::Duration;
 
@@ -40,10 +42,12 @@ pub(crate) use self::{
     meters::{AddArgs, DiscoverArgs, ListArgs, Meters},
     parameters::{Parameters, SetArgs},
     readings::{ReadArgs, ReadingsArgs, WatchArgs},
+    schedules::{ScheduleArgs, ScheduleDaysArgs, Schedules, SetScheduleArgs},
     server::Server,
     switch::{ReleaseArgs, SwitchArgs},
     tariff::{CheckTariffArgs, DiffTariffArgs, PushTariffArgs, Tariff},
     trace::{TraceArgs, TraceCommand},
+    worklist::{ResolveArgs, Worklist, WorklistArgs},
 };
 use crate::{error::EXIT_CODES, time};
 
@@ -103,6 +107,12 @@ pub(crate) enum Command {
     /// Look at what stands in the logs of meters.
     #[command(subcommand)]
     Events(Events),
+    /// See which meters cannot be read, why, and where that most likely comes from.
+    #[command(subcommand)]
+    Worklist(Worklist),
+    /// Say by when the days of profiles are wanted, and see what comes of it.
+    #[command(subcommand)]
+    Schedules(Schedules),
     /// See what is missing of profiles, and what is lost.
     #[command(subcommand)]
     Gaps(Gaps),

@@ -19,11 +19,13 @@ mod meters;
 mod parameters;
 mod read;
 mod readings;
+mod schedules;
 mod summary;
 mod switch;
 mod tariff;
 mod trace;
 mod watch;
+mod worklist;
 
 use crate::{
     args::{Cli, Command, JobsCommand, TraceCommand},
@@ -69,6 +71,8 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
         Command::Alarms(command) => alarms::run(channel, command, format).await,
         Command::Concentrators(command) => concentrators::run(channel, command, &mut stdout(plain)).await,
         Command::Events(command) => events::run(channel, command, format).await,
+        Command::Worklist(command) => worklist::run(channel, command, format).await,
+        Command::Schedules(command) => schedules::run(channel, command, format).await,
         Command::Gaps(command) => gaps::run(channel, command, format).await,
         Command::Jobs(args) => match args.command {
             None => jobs::list(channel, args, &mut stdout(plain)).await,

@@ -14,8 +14,10 @@ mod meter;
 mod node;
 mod parameter;
 mod reading;
+mod schedule;
 mod tariff;
 mod trace;
+mod trouble;
 
 pub(crate) use self::{
     alarm::{AlarmRow, FateRow, PushRow},
@@ -32,8 +34,10 @@ pub(crate) use self::{
     node::NodeRow,
     parameter::ParameterRow,
     reading::ReadingRow,
+    schedule::{LateRow, ScheduleDayRow, ScheduleRow},
     tariff::{DifferenceRow, ProblemRow},
     trace::TraceRow,
+    trouble::TroubleRow,
 };
 
 /// The short word of an enum value of the contract, or its number when this client is older than the server.

@@ -6,6 +6,7 @@
 
 mod baseline;
 pub mod captures;
+mod classes;
 mod image;
 pub mod knobs;
 mod throttle;
@@ -31,6 +32,7 @@ use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 use crate::config;
+use crate::plan::SCHEDULED;
 use crate::store::jobs::{Leased, URGENT, Wanted};
 use crate::store::{JOB_CHANNEL, Store};
 use crate::telemetry::metrics;
@@ -83,6 +85,8 @@ pub struct Collector {
     throttles: Throttles,
     /// Until when the queue is only looked at for what is urgent.
     rests_until: Instant,
+    /// Looks at the queue so far, for the turns of work that comes behind everything else.
+    looks: u64,
     /// Told by every channel that ends.
     ended: Arc<Notify>,
     /// When late commands were last looked for.
@@ -155,6 +159,7 @@ impl Collector {
             left: BTreeSet::new(),
             throttles,
             rests_until: Instant::now(),
+            looks: 0,
             ended: Arc::default(),
             expired_at: Instant::now(),
         }
@@ -193,7 +198,7 @@ impl Collector {
         self.observe();
         self.leave().await;
         let room = self.room();
-        let urgent_only = room.least_priority == URGENT;
+        let (some_only, is_turn) = (room.least_priority > SCHEDULED, room.most_priority < SCHEDULED);
         let wanted = room.meters as usize;
         if wanted == 0 {
             return Found::NoRoom;
@@ -201,10 +206,10 @@ impl Collector {
         let begun = Instant::now();
         match self.store.lease(self.owner, room, self.config.lease, self.config.counters_per_lease).await {
             Ok(leased) => {
-                if leased.len() < wanted {
+                if leased.len() < wanted && !is_turn {
                     self.rest(begun.elapsed());
                 }
-                match (leased.is_empty(), urgent_only) {
+                match (leased.is_empty() && !is_turn, some_only) {
                     (false, _) => {
                         for meter in leased {
                             self.dispatch(meter).await;
@@ -257,7 +262,8 @@ impl Collector {
         }
     }
 
-    /// How many meters may be leased now. When all places are taken, the reserve is left for what is urgent.
+    /// How many meters may be leased now, and for what. When all places are taken, the reserve is left for what is urgent, and the last of the places
+    /// for what people wait for. Now and then it is the turn of what comes behind everything else, so that it is never starved.
     fn room(&mut self) -> Wanted {
         let open = self.lanes.len();
         let free = |places: u32| (places as usize).saturating_sub(open).min(MOST_AT_ONCE);
@@ -269,11 +275,14 @@ impl Collector {
                 Wanted { least_priority: URGENT, ..Wanted::any(meters(free)) }
             }
             free => {
+                self.looks += 1;
+                let (least_priority, most_priority) =
+                    classes::span(self.looks, open, self.config.max_sessions);
                 let busy = self.lanes.iter().filter(|(_, lane)| lane.is_busy());
                 let busy = busy.map(|(line, _)| line.clone()).collect();
                 self.throttles.open(self.lanes.values().filter_map(|lane| lane.group.as_deref()));
                 let (rooms, room) = (self.throttles.rooms(), self.throttles.room());
-                Wanted { busy, rooms, room, ..Wanted::any(meters(free)) }
+                Wanted { meters: meters(free), least_priority, most_priority, busy, rooms, room }
             }
         }
     }

@@ -9,8 +9,9 @@
 mod grid;
 pub mod ledger;
 mod look;
+pub mod schedule;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,11 +23,12 @@ use tracing::warn;
 
 use crate::config;
 use crate::store::profiles::Range;
-use crate::store::{self, JobKind, Store};
+use crate::store::{self, JobKind, Store, troubles};
 pub use grid::grid_s;
 use grid::{earlier, floor, later, passed, phase, signed, step};
 pub use ledger::gaps;
 pub use look::next_look;
+use schedule::Schedule;
 
 /// The priority of planned reads.
 pub const SCHEDULED: i16 = 0;
@@ -45,6 +47,9 @@ const PUT_BACK: SignedDuration = SignedDuration::from_hours(24);
 
 /// Where a log that was never read may begin: a clock that lost its time starts here, or later.
 const LOG_BEGIN: Timestamp = Timestamp::constant(946_684_800, 0);
+
+/// How often a meter is tried that needs a person.
+const PROBE_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Meters that are looked at together.
 const PAGE: u16 = 1000;
@@ -76,8 +81,14 @@ pub struct MeterState {
     pub registers_tried_at: Option<Timestamp>,
     /// When the last planned look at its nodes ended.
     pub nodes_tried_at: Option<Timestamp>,
+    /// What carries it together with others.
+    pub throttle_group: Option<String>,
     /// Whether it is a part of another meter.
     pub is_subunit: bool,
+    /// What of it needs a person, by the scopes of its troubles.
+    pub stuck: BTreeSet<String>,
+    /// The schedules that are about it.
+    pub schedules: Vec<Arc<Schedule>>,
     /// Its profiles, those that were never read are absent.
     pub profiles: BTreeMap<Obis, ProfileState>,
 }
@@ -189,7 +200,10 @@ pub fn due(state: &MeterState, model: &Model, now: Timestamp, config: &config::P
             ..job(JobKind::ReadProfile, wanted_by)
         };
         let turn = grid::next(profile.read_every, phase, now);
-        jobs.extend(forward(state, profile, phase, now, config).map(|range| read(range, SCHEDULED, turn)));
+        let wanted_by = schedule::wanted_by(state, profile, now).map_or(turn, |goal| goal.min(turn));
+        jobs.extend(
+            forward(state, profile, phase, now, config).map(|range| read(range, SCHEDULED, wanted_by)),
+        );
         let holes = ledger::holes(state, profile, now, config).into_iter();
         jobs.extend(holes.map(|range| read(range, BACKFILL, ledger::overwritten(profile, range.0))));
     }
@@ -201,7 +215,26 @@ pub fn due(state: &MeterState, model: &Model, now: Timestamp, config: &config::P
             jobs.push(PlannedJob { obis: Some(log.obis), range: Some(range), ..read });
         }
     }
+    jobs.retain(|job| may_be_tried(state, job, now));
     jobs
+}
+
+/// What needs a person is tried once a day, in case somebody has put it right; of a meter that needs one as a whole, only who it is.
+fn may_be_tried(state: &MeterState, job: &PlannedJob, now: Timestamp) -> bool {
+    let probed = |tried| passed(tried, PROBE_EVERY, phase(state.meter), now);
+    if state.stuck.contains(troubles::WHOLE) {
+        return job.kind == JobKind::Identify && probed(state.identify_tried_at);
+    }
+    if !state.stuck.contains(&troubles::scope(job.kind, job.obis)) {
+        return true;
+    }
+    let profile = || job.obis.and_then(|obis| state.profiles.get(&obis)).and_then(|profile| profile.tried_at);
+    match job.kind {
+        JobKind::Identify => probed(state.identify_tried_at),
+        JobKind::ReadRegisters => probed(state.registers_tried_at),
+        JobKind::ListNodes => probed(state.nodes_tried_at),
+        _ => job.priority == SCHEDULED && probed(profile()),
+    }
 }
 
 /// What of the holes of a meter is given up at `now`.
@@ -243,8 +276,14 @@ pub async fn pass(
     now: Timestamp,
 ) -> Result<Planned, store::Error> {
     let mut planned = Planned::default();
+    let schedules: Vec<_> = store.schedules().await?.into_iter().map(Arc::new).collect();
     for _ in 0..PAGES {
-        let page = store.due_looks(now, PAGE).await?;
+        let mut page = store.due_looks(now, PAGE).await?;
+        for state in &mut page {
+            let of_meter: Vec<_> =
+                schedules.iter().filter(|schedule| schedule.covers(state)).cloned().collect();
+            state.schedules = of_meter;
+        }
         let (mut jobs, mut lost, mut looks) = (Vec::new(), Vec::new(), Vec::new());
         for state in &page {
             planned.meters += 1;
@@ -282,7 +321,8 @@ fn forward(
     config: &config::Plan,
 ) -> Option<(Timestamp, Timestamp)> {
     let known = state.profiles.get(&profile.obis);
-    if !passed(known.and_then(|known| known.tried_at), profile.read_every, phase, now) {
+    let tried = known.and_then(|known| known.tried_at);
+    if !passed(tried, profile.read_every, phase, now) && !schedule::presses(state, profile, now) {
         return None;
     }
     let grid = step(profile.period_s);

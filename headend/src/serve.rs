@@ -35,6 +35,12 @@ const FINDINGS_WAIT: Duration = Duration::from_millis(250);
 /// How often old jobs and old entries of the log of readings are deleted.
 const HOUSEKEEPING: Duration = Duration::from_secs(600);
 
+/// How often it is noted how far schedules have come.
+const PROGRESS: Duration = Duration::from_secs(60);
+
+/// For how many days it is kept what came of schedules.
+const KEEP_SCHEDULE_DAYS: i32 = 731;
+
 /// How long the log of readings is kept, for those who follow it.
 const KEEP_LOG: SignedDuration = SignedDuration::from_hours(7 * 24);
 
@@ -338,6 +344,8 @@ async fn planner(
     counts.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut passes = interval(config.interval);
     let mut housekeeping = interval(HOUSEKEEPING);
+    let mut progress = interval(PROGRESS);
+    progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
     passes.set_missed_tick_behavior(MissedTickBehavior::Delay);
     match plan::begin(&store, &models, &config).await {
         Ok(0) => {}
@@ -358,9 +366,23 @@ async fn planner(
                 Ok(_) => {}
                 Err(error) => warn!(%error, "nothing could be planned"),
             },
+            _ = progress.tick() => note_progress(&store).await,
             _ = housekeeping.tick() => keep_house(&store, &config).await,
             _ = counts.tick(), if metrics::are_read() => count(&store).await,
         }
+    }
+}
+
+/// Notes how far schedules have come.
+async fn note_progress(store: &Store) {
+    let noted = async {
+        for schedule in store.schedules().await? {
+            store.note_progress(&schedule, schedule.day(Timestamp::now())).await?;
+        }
+        Ok::<(), store::Error>(())
+    };
+    if let Err(error) = noted.await {
+        warn!(%error, "how far schedules have come could not be noted");
     }
 }
 
@@ -381,6 +403,9 @@ async fn keep_house(store: &Store, config: &config::Plan) {
     }
     if let Err(error) = store.purge_jobs(config.keep_jobs).await {
         warn!(%error, "old jobs could not be deleted");
+    }
+    if let Err(error) = store.purge_schedule_days(KEEP_SCHEDULE_DAYS).await {
+        warn!(%error, "what came of schedules long ago could not be deleted");
     }
     let before = Timestamp::now().checked_sub(KEEP_LOG).unwrap_or(Timestamp::MIN);
     if let Err(error) = store.trim_batches(before).await {

@@ -68,6 +68,9 @@ async fn the_words_are_the_same_everywhere() {
     assert_eq!(documented("cause", "## Events"), words::<v1::EventLossCause>());
     assert_eq!(stored(&database, "profile_loss_cause"), words::<v1::ProfileLossCause>());
     assert_eq!(documented("cause", "## Gaps"), words::<v1::ProfileLossCause>());
+    assert_eq!(stored(&database, "trouble_cause"), words::<v1::TroubleCause>());
+    assert_eq!(documented("cause", "## Troubles"), words::<v1::TroubleCause>());
+    assert_eq!(documented("likely", "## Troubles"), words::<v1::LikelyCause>());
 }
 
 #[test]

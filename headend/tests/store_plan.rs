@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,7 +52,10 @@ fn meter(state: ProfileState) -> MeterState {
         identify_tried_at: Some(now()),
         registers_tried_at: Some(now()),
         nodes_tried_at: None,
+        throttle_group: None,
         is_subunit: false,
+        stuck: BTreeSet::new(),
+        schedules: Vec::new(),
         profiles: BTreeMap::from([(energy(), state)]),
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::v1::{
     AlarmSeverity, AlarmSource, BillingIssue, BillingSource, CallDialect, CallState, CommandKind,
-    CommandOutcome, CommandState, EventLossCause, FailureReason, JobKind, JobState, MeterState,
-    ProfileLossCause, PushFate, ReadingKind, SecurityLevel, SecurityPolicy,
+    CommandOutcome, CommandState, EventLossCause, FailureReason, JobKind, JobState, LikelyCause, MeterState,
+    ProfileLossCause, PushFate, ReadingKind, SecurityLevel, SecurityPolicy, TroubleCause,
 };
 
 /// An enum of the contract whose values have short words.
@@ -90,6 +90,15 @@ words! {
     ProfileLossCause {
         Overwritten = "overwritten", BeforeFirst = "before_first", NotRecorded = "not_recorded", GivenUp = "given_up",
     }
+    TroubleCause {
+        Route = "route", Busy = "busy", Authentication = "authentication", Counter = "counter", Identity = "identity",
+        Data = "data",
+    }
+    LikelyCause {
+        PowerLost = "power_lost", DoesNotCall = "does_not_call", LineDown = "line_down", MeterSilent = "meter_silent",
+        NoAnswer = "no_answer", InUse = "in_use", WrongSecret = "wrong_secret", CounterShared = "counter_shared",
+        Exchanged = "exchanged", WrongModel = "wrong_model",
+    }
     PushFate {
         Stored = "stored", Repeated = "repeated", UnknownCode = "unknown_code", UnknownSender = "unknown_sender",
         WrongTag = "wrong_tag", ReplayedCounter = "replayed_counter", Undecodable = "undecodable", TooMany = "too_many",
@@ -102,8 +111,8 @@ mod tests {
     use super::Word;
     use crate::v1::{
         AlarmSeverity, AlarmSource, BillingIssue, BillingSource, CallDialect, CallState, CommandKind,
-        CommandOutcome, CommandState, EventLossCause, FailureReason, JobKind, JobState, MeterState,
-        ProfileLossCause, PushFate, ReadingKind, SecurityLevel, SecurityPolicy,
+        CommandOutcome, CommandState, EventLossCause, FailureReason, JobKind, JobState, LikelyCause,
+        MeterState, ProfileLossCause, PushFate, ReadingKind, SecurityLevel, SecurityPolicy, TroubleCause,
     };
 
     /// A word is the name in the contract without its prefix, so a slip in the table above is found.
@@ -133,6 +142,8 @@ mod tests {
         follows_the_contract("alarm_source", |v: AlarmSource| v.as_str_name());
         follows_the_contract("event_loss_cause", |v: EventLossCause| v.as_str_name());
         follows_the_contract("profile_loss_cause", |v: ProfileLossCause| v.as_str_name());
+        follows_the_contract("trouble_cause", |v: TroubleCause| v.as_str_name());
+        follows_the_contract("likely_cause", |v: LikelyCause| v.as_str_name());
         follows_the_contract("push_fate", |v: PushFate| v.as_str_name());
         assert_eq!(FailureReason::ALL.len(), 18);
     }

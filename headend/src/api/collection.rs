@@ -1,17 +1,24 @@
-//! `ami.v1.CollectionService`.
+//! `ami.v1.CollectionService`: gaps and losses here, the work list in `worklist`, schedules in `schedules`.
+
+mod schedules;
+mod worklist;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ami_proto::v1::{
-    Gap, ListGapsRequest, ListGapsResponse, ListProfileLossesRequest, ListProfileLossesResponse,
-    collection_service_server::CollectionService,
+    DeleteScheduleRequest, DeleteScheduleResponse, Gap, ListGapsRequest, ListGapsResponse,
+    ListLateMetersRequest, ListLateMetersResponse, ListProfileLossesRequest, ListProfileLossesResponse,
+    ListScheduleDaysRequest, ListScheduleDaysResponse, ListSchedulesRequest, ListSchedulesResponse,
+    ListTroublesRequest, ListTroublesResponse, PutScheduleRequest, PutScheduleResponse,
+    ResolveTroublesRequest, ResolveTroublesResponse, collection_service_server::CollectionService,
 };
 use collectors::MeterId;
 use dlms::Obis;
 use jiff::Timestamp;
 use tonic::{Request, Response, Status};
 
+use super::orders::Asker;
 use super::status::Refusal;
 use super::{Models, Parts, check, convert, known, token};
 use crate::plan::{MeterState, ledger};
@@ -148,5 +155,68 @@ impl CollectionService for Collection {
         request: Request<ListProfileLossesRequest>,
     ) -> Result<Response<ListProfileLossesResponse>, Status> {
         Ok(Response::new(self.losses(request.into_inner()).await?))
+    }
+
+    async fn list_troubles(
+        &self,
+        request: Request<ListTroublesRequest>,
+    ) -> Result<Response<ListTroublesResponse>, Status> {
+        Ok(Response::new(self.troubles(request.into_inner()).await?))
+    }
+
+    async fn resolve_troubles(
+        &self,
+        request: Request<ResolveTroublesRequest>,
+    ) -> Result<Response<ResolveTroublesResponse>, Status> {
+        let asker = Asker::of(&request, "CollectionService/ResolveTroubles")?;
+        let request = request.into_inner();
+        let serial = request.meter_serial.clone();
+        let resolved = self.resolve(&asker, request).await;
+        Ok(Response::new(asker.audited(&self.store, serial, resolved).await?))
+    }
+
+    async fn put_schedule(
+        &self,
+        request: Request<PutScheduleRequest>,
+    ) -> Result<Response<PutScheduleResponse>, Status> {
+        let asker = Asker::of(&request, "CollectionService/PutSchedule")?;
+        let request = request.into_inner();
+        let name = request.schedule.as_ref().map(|schedule| schedule.name.clone()).unwrap_or_default();
+        let put = self.put(&asker, request).await;
+        asker.audited(&self.store, name, put).await?;
+        Ok(Response::new(PutScheduleResponse {}))
+    }
+
+    async fn delete_schedule(
+        &self,
+        request: Request<DeleteScheduleRequest>,
+    ) -> Result<Response<DeleteScheduleResponse>, Status> {
+        let asker = Asker::of(&request, "CollectionService/DeleteSchedule")?;
+        let request = request.into_inner();
+        let name = request.name.clone();
+        let deleted = self.delete(&asker, request).await;
+        asker.audited(&self.store, name, deleted).await?;
+        Ok(Response::new(DeleteScheduleResponse {}))
+    }
+
+    async fn list_schedules(
+        &self,
+        _request: Request<ListSchedulesRequest>,
+    ) -> Result<Response<ListSchedulesResponse>, Status> {
+        Ok(Response::new(self.schedules().await?))
+    }
+
+    async fn list_schedule_days(
+        &self,
+        request: Request<ListScheduleDaysRequest>,
+    ) -> Result<Response<ListScheduleDaysResponse>, Status> {
+        Ok(Response::new(self.days(request.into_inner()).await?))
+    }
+
+    async fn list_late_meters(
+        &self,
+        request: Request<ListLateMetersRequest>,
+    ) -> Result<Response<ListLateMetersResponse>, Status> {
+        Ok(Response::new(self.late(request.into_inner()).await?))
     }
 }

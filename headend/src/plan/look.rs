@@ -8,7 +8,7 @@ use models::Model;
 use sha2::{Digest as _, Sha256};
 
 use super::grid::{self, later, phase};
-use super::{IDENTIFY_AGAIN, MeterState, NODES_EVERY, ledger};
+use super::{IDENTIFY_AGAIN, MeterState, NODES_EVERY, ledger, schedule};
 use crate::config;
 
 /// The longest time for which a meter is not looked at.
@@ -19,7 +19,8 @@ pub fn next_look(state: &MeterState, model: &Model, now: Timestamp, config: &con
     let phase = phase(state.meter);
     let turns = turns(state, model, config).map(|every| grid::next(every, phase, now));
     let holes = model.profiles.iter().filter_map(|profile| ledger::look_again(state, profile, now, config));
-    turns.chain(holes).min().unwrap_or(Timestamp::MAX).min(later(now, LONGEST))
+    let wanted = model.profiles.iter().filter_map(|profile| schedule::next_look(state, profile, now));
+    turns.chain(holes).chain(wanted).min().unwrap_or(Timestamp::MAX).min(later(now, LONGEST))
 }
 
 /// How often a meter is asked who it is.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::commands::ends::CommandEnd;
 use super::layouts::obis;
-use super::{CommandState, Error, JobKind, JobState, failed, jobs};
+use super::{CommandState, Error, JobKind, JobState, failed, jobs, troubles};
 use crate::command::Next;
 use crate::plan::SCHEDULED;
 use crate::retry::{Retry, retry};
@@ -64,6 +64,11 @@ impl End {
     /// Why the attempt failed.
     pub(super) fn reason(&self) -> Option<Reason> {
         self.reason
+    }
+
+    /// The same for a person.
+    pub(super) fn detail(&self) -> Option<&str> {
+        self.detail.as_deref()
     }
 
     /// Counts it, and links the span of the batch to the call that ordered the job.
@@ -216,7 +221,8 @@ pub(super) async fn write(
     .execute(&mut *connection)
     .await
     .map_err(failed("store::ends::write"))?;
-    note_attempts(connection, ends).await
+    note_attempts(connection, ends).await?;
+    troubles::note(connection, ends).await
 }
 
 /// Notes on the meter when a planned identification, read of registers or look at nodes ended: the next is planned from there. That of

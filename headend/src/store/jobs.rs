@@ -120,6 +120,8 @@ pub struct Wanted {
     pub meters: u32,
     /// Only work that is at least so urgent.
     pub least_priority: i16,
+    /// Only meters with work that is at most so urgent; what else is due of them comes with it.
+    pub most_priority: i16,
     /// Lines for which only work from [`URGENT`] on is wanted.
     pub busy: Vec<String>,
     /// How many lines with meters of a throttle group may be leased beside those that are, unless the work is at least [`URGENT`].
@@ -131,7 +133,14 @@ pub struct Wanted {
 impl Wanted {
     /// Any work of so many meters.
     pub const fn any(meters: u32) -> Self {
-        Self { meters, least_priority: i16::MIN, busy: Vec::new(), rooms: BTreeMap::new(), room: meters }
+        Self {
+            meters,
+            least_priority: i16::MIN,
+            most_priority: i16::MAX,
+            busy: Vec::new(),
+            rooms: BTreeMap::new(),
+            room: meters,
+        }
     }
 }
 

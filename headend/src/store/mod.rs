@@ -1,7 +1,7 @@
 //! Everything that is kept, in PostgreSQL. No other module of the program contains SQL.
 //!
 //! One file for each family of tables: [`meters`], [`jobs`] (leases) and [`job_list`] (orders), [`planned`] (what the planner
-//! looks at), [`counters`], [`layouts`], [`captures`], [`profiles`] (high-water marks and coverage), [`ledger`] (what is lost), [`registers`],
+//! looks at), [`counters`], [`layouts`], [`captures`], [`profiles`] (high-water marks and coverage), [`ledger`] (what is lost), [`troubles`] (what cannot be read), [`schedules`], [`registers`],
 //! [`readings`], [`billing`] (what is asked for bills), [`commands`], [`firmware`] (images), [`pushes`] (on their way in), [`callers`] (who is connected), [`alarms`], [`events`] and the [`audit`]. [`batch`] puts what meters answered into
 //! one transaction over several of them. Each statement starts with the name of its function, so that the server's log can be read.
 
@@ -36,9 +36,11 @@ pub mod protocol_log;
 pub mod pushes;
 pub mod readings;
 pub mod registers;
+pub mod schedules;
 mod tally;
 mod tariffs;
 pub mod throttles;
+pub mod troubles;
 mod words;
 
 use std::collections::BTreeSet;

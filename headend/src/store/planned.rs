@@ -1,6 +1,6 @@
 //! What the planner looks at, and the jobs it makes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use collectors::MeterId;
 use dlms::Obis;
@@ -23,6 +23,7 @@ struct MeterRow {
     identify_tried_at: Option<SqlTimestamp>,
     registers_tried_at: Option<SqlTimestamp>,
     nodes_tried_at: Option<SqlTimestamp>,
+    throttle_group: Option<String>,
     is_subunit: bool,
 }
 
@@ -40,7 +41,7 @@ struct ProfileRow {
 
 /// The columns of [`MeterRow`].
 const COLUMNS: &str = "SELECT m.id, m.serial, m.model, m.created_at, p.look_at, m.identified_at, m.identify_tried_at, m.registers_tried_at, m.nodes_tried_at,
-    m.subunit IS NOT NULL AS is_subunit FROM meter m JOIN meter_plan p ON p.meter_id = m.id ";
+    m.throttle_group, m.subunit IS NOT NULL AS is_subunit FROM meter m JOIN meter_plan p ON p.meter_id = m.id ";
 
 impl Store {
     /// Meters that are to be looked at until `now`, the longest due first, at most `limit`, and how far their profiles have been read.
@@ -140,7 +141,18 @@ impl Store {
         for row in rows {
             profiles.entry(row.meter_id).or_default().insert(obis(&row.obis)?, row.state());
         }
-        Ok(meters.into_iter().map(|meter| meter.state(&mut profiles)).collect())
+        let rows: Vec<(MeterId, String)> = sqlx::query_as(
+            "/* store::planned::states */ SELECT meter_id, scope FROM meter_trouble WHERE meter_id = ANY ($1) AND needs_person",
+        )
+        .bind(meters.iter().map(|meter| meter.id).collect::<Vec<_>>())
+        .fetch_all(&self.pool)
+        .await
+        .map_err(failed("store::planned::states"))?;
+        let mut stuck: BTreeMap<MeterId, BTreeSet<String>> = BTreeMap::new();
+        for (meter, scope) in rows {
+            stuck.entry(meter).or_default().insert(scope);
+        }
+        Ok(meters.into_iter().map(|meter| meter.state(&mut profiles, &mut stuck)).collect())
     }
 
     /// Makes jobs of what was planned. What waits or runs already is not made again. Returns how many were made.
@@ -185,7 +197,11 @@ impl Store {
 }
 
 impl MeterRow {
-    fn state(self, profiles: &mut BTreeMap<MeterId, BTreeMap<Obis, ProfileState>>) -> MeterState {
+    fn state(
+        self,
+        profiles: &mut BTreeMap<MeterId, BTreeMap<Obis, ProfileState>>,
+        stuck: &mut BTreeMap<MeterId, BTreeSet<String>>,
+    ) -> MeterState {
         MeterState {
             meter: self.id,
             serial: self.serial,
@@ -196,7 +212,10 @@ impl MeterRow {
             identify_tried_at: self.identify_tried_at.map(SqlTimestamp::to_jiff),
             registers_tried_at: self.registers_tried_at.map(SqlTimestamp::to_jiff),
             nodes_tried_at: self.nodes_tried_at.map(SqlTimestamp::to_jiff),
+            throttle_group: self.throttle_group,
             is_subunit: self.is_subunit,
+            stuck: stuck.remove(&self.id).unwrap_or_default(),
+            schedules: Vec::new(),
             profiles: profiles.remove(&self.id).unwrap_or_default(),
         }
     }

@@ -28,7 +28,20 @@ const RULES: &[Service] = &[
         &[("GetBillingSets", View), ("CloseBillingPeriod", ResetBilling), ("ResetDemand", ResetBilling)],
     ),
     ("ami.v1.JobsService", &[("ListJobs", View), ("GetJob", View), ("Summary", View)]),
-    ("ami.v1.CollectionService", &[("ListGaps", View), ("ListProfileLosses", View)]),
+    (
+        "ami.v1.CollectionService",
+        &[
+            ("ListGaps", View),
+            ("ListProfileLosses", View),
+            ("ListTroubles", View),
+            ("ResolveTroubles", ReadNow),
+            ("PutSchedule", KeepInventory),
+            ("DeleteSchedule", KeepInventory),
+            ("ListSchedules", View),
+            ("ListScheduleDays", View),
+            ("ListLateMeters", View),
+        ],
+    ),
     (
         "ami.v1.CommandsService",
         &[

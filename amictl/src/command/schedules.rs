@@ -1,0 +1,87 @@
+//! `schedules`: by when the days of a profile are wanted, and what comes of it.
+
+use std::io::Write;
+
+use ami_proto::v1::{
+    DeleteScheduleRequest, ListLateMetersRequest, ListScheduleDaysRequest, ListSchedulesRequest,
+    PutScheduleRequest, Schedule, collection_service_client::CollectionServiceClient,
+};
+use tonic::transport::Channel;
+
+use crate::{
+    args::{ScheduleArgs, ScheduleDaysArgs, Schedules, SetScheduleArgs},
+    connection::request,
+    error::Error,
+    output::{Format, Output, stdout},
+    view::{LateRow, ScheduleDayRow, ScheduleRow},
+};
+
+/// Meters in a page.
+const PAGE: u32 = 1_000;
+
+/// Does what `schedules` was asked for; `format` is what becomes of a chosen format.
+pub(crate) async fn run(
+    channel: Channel,
+    command: Schedules,
+    format: impl Fn(Format) -> Format,
+) -> Result<(), Error> {
+    let mut client = CollectionServiceClient::new(channel);
+    match command {
+        Schedules::List => {
+            let answer = client.list_schedules(request(ListSchedulesRequest {})).await?.into_inner();
+            let rows: Vec<_> = answer.schedules.into_iter().flat_map(ScheduleRow::of).collect();
+            stdout(format(Format::Table)).page(&rows)
+        }
+        Schedules::Set(args) => {
+            let question = PutScheduleRequest { schedule: Some(schedule(args)) };
+            client.put_schedule(request(question)).await.map(drop).map_err(Error::from)
+        }
+        Schedules::Remove(ScheduleArgs { name }) => {
+            let question = DeleteScheduleRequest { name };
+            client.delete_schedule(request(question)).await.map(drop).map_err(Error::from)
+        }
+        Schedules::Days(ScheduleDaysArgs { name, limit, format: chosen }) => {
+            let answer = client.list_schedule_days(request(ListScheduleDaysRequest { name, limit })).await?;
+            let days = answer.into_inner().days;
+            let rows: Vec<_> = days.into_iter().flat_map(ScheduleDayRow::of).collect();
+            stdout(format(chosen)).page(&rows)
+        }
+        Schedules::Late(args) => {
+            let format = format(args.format);
+            late(client, args, &mut stdout(format)).await
+        }
+    }
+}
+
+fn schedule(args: SetScheduleArgs) -> Schedule {
+    Schedule {
+        name: args.name,
+        profile: args.profile,
+        model: args.model,
+        throttle_group: args.group,
+        serial_prefix: args.serial_prefix,
+        zone: args.zone,
+        goals: args.goal,
+    }
+}
+
+async fn late<W: Write>(
+    mut client: CollectionServiceClient<Channel>,
+    args: ScheduleDaysArgs,
+    output: &mut Output<W>,
+) -> Result<(), Error> {
+    let mut left = args.limit;
+    let mut question = ListLateMetersRequest { page_size: PAGE, page_token: String::new(), name: args.name };
+    while left > 0 {
+        question.page_size = left.min(PAGE);
+        let page = client.list_late_meters(request(question.clone())).await?.into_inner();
+        left = left.saturating_sub(u32::try_from(page.meters.len()).unwrap_or(u32::MAX));
+        let rows: Vec<_> = page.meters.into_iter().map(LateRow::from).collect();
+        output.page(&rows)?;
+        if page.next_page_token.is_empty() {
+            break;
+        }
+        question.page_token = page.next_page_token;
+    }
+    Ok(())
+}

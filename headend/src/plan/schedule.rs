@@ -1,0 +1,253 @@
+//! Schedules: by when the days of a profile are wanted of a group of meters. Pure: which day it is about, what that makes due, and when a goal
+//! will be reached.
+
+use std::time::Duration;
+
+use dlms::Obis;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Span, Timestamp};
+use models::Profile;
+
+use super::MeterState;
+use super::grid::{self, later, passed, phase};
+use super::ledger::gaps;
+
+/// How long after midnight the last capture of a day is in the meter at the latest, and over how long reads that are wanted then are spread, in
+/// seconds.
+const READY_S: (u64, u64) = (60, 600);
+
+/// How often a day that is not complete is tried, at least.
+const TRY_EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// Of which meters the days of a profile are wanted by when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    /// Key.
+    pub id: i32,
+    /// What people call it.
+    pub name: String,
+    /// The profile.
+    pub profile: Obis,
+    /// Only meters of this model.
+    pub model: Option<String>,
+    /// Only meters of this throttle group.
+    pub throttle_group: Option<String>,
+    /// Only meters whose serial number begins so.
+    pub serial_prefix: Option<String>,
+    /// The zone of its days.
+    pub zone: TimeZone,
+    /// How much by when, the earliest first; at least one.
+    pub goals: Vec<Goal>,
+}
+
+/// How much by when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Goal {
+    /// How many of a thousand meters.
+    pub permille: i16,
+    /// Minutes on the clock after the midnight that ends the day.
+    pub by_min: i16,
+}
+
+/// A day of a schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Day {
+    /// Which one.
+    pub date: Date,
+    /// The midnight that it begins with.
+    pub from: Timestamp,
+    /// The midnight that it ends with: the instant of its last capture.
+    pub until: Timestamp,
+}
+
+/// How far a schedule has come with a day.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Its meters.
+    pub members: i32,
+    /// Those that are complete.
+    pub complete: i32,
+    /// Those that are not, and could not be read.
+    pub troubled: i32,
+    /// How many become complete in a day at the rate of late.
+    pub per_day: i32,
+}
+
+/// When a goal is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forecast {
+    /// It is.
+    Met,
+    /// About then, when it goes on like this.
+    At(Timestamp),
+    /// Not by itself: nothing comes in, or too many meters cannot be read.
+    Never,
+}
+
+impl Schedule {
+    /// Whether it is about a meter.
+    pub fn covers(&self, state: &MeterState) -> bool {
+        self.model.as_ref().is_none_or(|model| *model == state.model)
+            && self.throttle_group.as_ref().is_none_or(|group| state.throttle_group.as_ref() == Some(group))
+            && self.serial_prefix.as_ref().is_none_or(|prefix| state.serial.starts_with(prefix.as_str()))
+    }
+
+    /// The last day that has ended.
+    pub fn day(&self, now: Timestamp) -> Day {
+        let today = self.zone.to_datetime(now).date();
+        let date = today.yesterday().unwrap_or(today);
+        Day { date, from: self.on_clock(date, 0), until: self.on_clock(today, 0) }
+    }
+
+    /// By when a goal of a day is to be reached.
+    pub fn due_at(&self, day: Day, goal: Goal) -> Timestamp {
+        self.on_clock(day.date.tomorrow().unwrap_or(day.date), goal.by_min)
+    }
+
+    /// By when a day is wanted: the first goal that is not past.
+    fn next_goal(&self, day: Day, now: Timestamp) -> Option<Timestamp> {
+        self.goals.iter().map(|goal| self.due_at(day, *goal)).find(|due| *due > now)
+    }
+
+    /// From when on a meter is read for a day, spread over some minutes.
+    fn ready_at(day: Day, state: &MeterState) -> Timestamp {
+        let (after, spread) = READY_S;
+        let seconds = i64::try_from(after + phase(state.meter) % spread).unwrap_or(0);
+        later(day.until, SignedDuration::from_secs(seconds))
+    }
+
+    /// An instant on the clock of its zone, so many minutes after midnight.
+    fn on_clock(&self, date: Date, minutes: i16) -> Timestamp {
+        let at = date.at(0, 0, 0, 0).checked_add(Span::new().minutes(i64::from(minutes)));
+        let at = at.ok().and_then(|at| self.zone.to_ambiguous_timestamp(at).compatible().ok());
+        at.unwrap_or(Timestamp::MAX)
+    }
+}
+
+impl Progress {
+    /// When so many of a thousand are complete, by what was so at `noted_at`.
+    pub fn forecast(self, permille: i16, noted_at: Timestamp) -> Forecast {
+        let needed = needed(self.members, permille);
+        let missing = needed - i64::from(self.complete);
+        if missing <= 0 {
+            return Forecast::Met;
+        }
+        if self.per_day <= 0 || i64::from(self.members - self.troubled) < needed {
+            return Forecast::Never;
+        }
+        Forecast::At(later(noted_at, SignedDuration::from_secs(missing * 86_400 / i64::from(self.per_day))))
+    }
+}
+
+/// By when a profile of a meter is wanted for the last day: the earliest goal that is not past of a schedule for which it is not complete.
+pub(super) fn wanted_by(state: &MeterState, profile: &Profile, now: Timestamp) -> Option<Timestamp> {
+    open(state, profile, now).filter_map(|(schedule, day)| schedule.next_goal(day, now)).min()
+}
+
+/// Whether a schedule has a profile read now: its day is not complete, and was not tried since it ended, or for long.
+pub(super) fn presses(state: &MeterState, profile: &Profile, now: Timestamp) -> bool {
+    let tried = state.profiles.get(&profile.obis).and_then(|known| known.tried_at);
+    open(state, profile, now).any(|(_, day)| {
+        let ready = Schedule::ready_at(day, state);
+        now >= ready
+            && (tried.is_none_or(|tried| tried < ready) || passed(tried, TRY_EVERY, phase(state.meter), now))
+    })
+}
+
+/// When the schedules of a meter may have something of it read that is not due now.
+pub(super) fn next_look(state: &MeterState, profile: &Profile, now: Timestamp) -> Option<Timestamp> {
+    let of_profile = state.schedules.iter().filter(|schedule| schedule.profile == profile.obis);
+    let days = of_profile.map(|schedule| {
+        let day = schedule.day(now);
+        let today = Day { until: schedule.on_clock(day.date, 2 * 24 * 60), ..day };
+        [day, today].map(|day| Schedule::ready_at(day, state)).into_iter().find(|ready| *ready > now)
+    });
+    let again = grid::next(TRY_EVERY, phase(state.meter), now);
+    let again = open(state, profile, now).next().map(|_| again);
+    days.flatten().chain(again).min()
+}
+
+/// The schedules for whose last day a profile is not complete.
+fn open<'a>(
+    state: &'a MeterState,
+    profile: &'a Profile,
+    now: Timestamp,
+) -> impl Iterator<Item = (&'a Schedule, Day)> {
+    let of_profile = state.schedules.iter().filter(|schedule| schedule.profile == profile.obis);
+    let days = of_profile.map(move |schedule| (&**schedule, schedule.day(now)));
+    days.filter(|(_, day)| {
+        let known = state.profiles.get(&profile.obis);
+        state.since < day.until
+            && known.is_none_or(|known| !gaps(&known.coverage, (day.from, day.until)).is_empty())
+    })
+}
+
+/// How many meters a share is, rounded up.
+pub fn needed(members: i32, permille: i16) -> i64 {
+    (i64::from(members) * i64::from(permille) + 999) / 1000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn schedule() -> Schedule {
+        Schedule {
+            id: 1,
+            name: "households".into(),
+            profile: "1.0.99.1.0.255".parse().unwrap(),
+            model: Some("sed302".into()),
+            throttle_group: None,
+            serial_prefix: Some("17".into()),
+            zone: TimeZone::get("Europe/Berlin").unwrap(),
+            goals: vec![Goal { permille: 980, by_min: 360 }, Goal { permille: 1000, by_min: 1440 }],
+        }
+    }
+
+    #[test]
+    fn days_and_goals_follow_the_clock_of_the_zone() {
+        let schedule = schedule();
+        let day = schedule.day(at("2026-03-29T21:00:00Z"));
+        assert_eq!((day.from, day.until), (at("2026-03-27T23:00:00Z"), at("2026-03-28T23:00:00Z")));
+        // On the 29th clocks go from 02:00 to 03:00: six o'clock is five hours after midnight.
+        let due = schedule.goals.iter().map(|goal| schedule.due_at(day, *goal));
+        assert_eq!(due.collect::<Vec<_>>(), [at("2026-03-29T04:00:00Z"), at("2026-03-29T22:00:00Z")]);
+        let day = schedule.day(at("2026-03-29T22:00:00Z"));
+        assert_eq!(
+            (day.from, day.until),
+            (at("2026-03-28T23:00:00Z"), at("2026-03-29T22:00:00Z")),
+            "of 23 hours"
+        );
+        assert_eq!(schedule.next_goal(day, at("2026-03-30T04:00:00Z")), Some(at("2026-03-30T22:00:00Z")));
+        assert_eq!(schedule.next_goal(day, at("2026-03-30T22:00:00Z")), None);
+    }
+
+    #[test]
+    fn everything_that_is_named_has_to_fit() {
+        let meter = |serial: &str, model: &str| MeterState {
+            serial: serial.into(),
+            model: model.into(),
+            ..MeterState::default()
+        };
+        assert!(schedule().covers(&meter("1701", "sed302")));
+        assert!(!schedule().covers(&meter("1801", "sed302")) && !schedule().covers(&meter("1701", "mt371")));
+        let of_group = Schedule { throttle_group: Some("cell-7".into()), ..schedule() };
+        assert!(!of_group.covers(&meter("1701", "sed302")));
+    }
+
+    #[test]
+    fn a_goal_is_reached_when_enough_are_complete_and_never_when_too_many_are_silent() {
+        let noted = at("2026-03-30T00:00:00Z");
+        let progress = |complete, troubled, per_day| Progress { members: 1001, complete, troubled, per_day };
+        assert_eq!(needed(1001, 980), 981, "rounded up");
+        assert_eq!(progress(981, 0, 0).forecast(980, noted), Forecast::Met);
+        assert_eq!(progress(481, 20, 6000).forecast(980, noted), Forecast::At(at("2026-03-30T02:00:00Z")));
+        assert_eq!(progress(481, 21, 6000).forecast(980, noted), Forecast::Never);
+        assert_eq!(progress(481, 0, 0).forecast(980, noted), Forecast::Never);
+    }
+}

@@ -1,0 +1,208 @@
+//! Schedules: what they make due, what is noted of them, and what people see.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests stand outside the test functions")]
+
+mod common;
+mod served;
+
+use std::sync::Arc;
+
+use ami_proto::v1::collection_service_client::CollectionServiceClient;
+use ami_proto::v1::{
+    DeleteScheduleRequest, ErrorReason, FailureReason, Goal, ListLateMetersRequest, ListScheduleDaysRequest,
+    ListSchedulesRequest, PutScheduleRequest, Schedule,
+};
+use collectors::Reason;
+use common::{Database, at, energy, failed};
+use headend::config;
+use headend::plan::schedule;
+use headend::plan::{self, MeterState, ProfileState};
+use headend::store::JobKind;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use served::{Served, reason};
+use uuid::Uuid;
+
+fn wanted(name: &str, goals: &[(u32, u32)]) -> PutScheduleRequest {
+    let goals =
+        goals.iter().map(|(permille, by_minutes)| Goal { permille: *permille, by_minutes: *by_minutes });
+    PutScheduleRequest {
+        schedule: Some(Schedule {
+            name: name.into(),
+            profile: energy().to_string(),
+            serial_prefix: "S".into(),
+            zone: "UTC".into(),
+            goals: goals.collect(),
+            ..Schedule::default()
+        }),
+    }
+}
+
+#[test]
+fn a_day_that_has_ended_is_read_at_once_and_again_until_it_is_complete() {
+    let mut model = (*models::builtin().unwrap()["generic-dlms"]).clone();
+    model.profiles.retain(|profile| profile.obis == energy());
+    model.profiles[0].read_every = std::time::Duration::from_secs(86_400);
+    model.registers.clear();
+    model.logs.clear();
+    let schedule = schedule::Schedule {
+        id: 1,
+        name: "all".into(),
+        profile: energy(),
+        model: None,
+        throttle_group: None,
+        serial_prefix: None,
+        zone: TimeZone::UTC,
+        goals: vec![
+            schedule::Goal { permille: 980, by_min: 360 },
+            schedule::Goal { permille: 1000, by_min: 1440 },
+        ],
+    };
+    let start = at("2026-03-01T12:00:00Z");
+    let state = |tried: Timestamp, until: Timestamp| MeterState {
+        meter: 7,
+        since: at("2026-01-01T00:00:00Z"),
+        identified_at: Some(start),
+        identify_tried_at: Some(tried),
+        profiles: [(
+            energy(),
+            ProfileState {
+                last_ts: Some(until),
+                tried_at: Some(tried),
+                read_at: Some(tried),
+                coverage: vec![(at("2026-01-01T00:00:00Z"), until)],
+                ..ProfileState::default()
+            },
+        )]
+        .into(),
+        schedules: vec![Arc::new(schedule.clone())],
+        ..MeterState::default()
+    };
+    let config = config::Plan::default();
+    let read = |state: &MeterState, now| {
+        let jobs = plan::due(state, &model, now, &config);
+        jobs.into_iter().find(|job| job.kind == JobKind::ReadProfile).map(|job| job.wanted_by)
+    };
+    let (noon, midnight) = (state(start, start), at("2026-03-02T00:00:00Z"));
+    let ready = plan::next_look(&noon, &model, at("2026-03-01T23:59:00Z"), &config);
+    assert!(ready > midnight && ready <= midnight + SignedDuration::from_mins(11), "{ready}");
+    assert_eq!(read(&noon, midnight), None, "the last capture may not be there yet");
+    let six = at("2026-03-02T06:00:00Z");
+    assert_eq!(read(&noon, ready), Some(six));
+    // It failed; an hour later it is tried again, and after six the next goal is what counts.
+    let failed = state(ready, start);
+    assert_eq!(read(&failed, ready + SignedDuration::from_secs(1)), None);
+    let hour = SignedDuration::from_mins(61);
+    assert_eq!(read(&failed, ready + hour), Some(six));
+    assert_eq!(read(&failed, six + hour).map(|by| by <= at("2026-03-03T00:00:00Z")), Some(true));
+    assert_eq!(read(&state(ready, midnight), ready + hour), None, "it is complete");
+}
+
+#[tokio::test]
+async fn what_comes_of_a_schedule_is_noted_and_told() {
+    let served = Served::new().await;
+    let database = &served.database;
+    let mut client = CollectionServiceClient::new(served.channel.clone());
+    client.put_schedule(wanted("night", &[(900, 2879), (1000, 2880)])).await.unwrap();
+    let schedules = database.store.schedules().await.unwrap();
+    let day = schedules[0].day(Timestamp::now());
+    let meter = |serial: &str, until: Option<Timestamp>| {
+        let meter = database.meter(serial);
+        database.sql(&format!("UPDATE meter SET created_at = now() - interval '9 days' WHERE id = {meter}"));
+        if let Some(until) = until {
+            database.sql(&format!(
+                "INSERT INTO meter_profile (meter_id, obis, last_ts, coverage) VALUES ({meter}, '\\x0100630100ff', '{until}',
+                     tstzmultirange(tstzrange('{}', '{until}', '(]')))",
+                day.from
+            ));
+        }
+        meter
+    };
+    for number in 0..8 {
+        meter(&format!("S{number}"), Some(day.until));
+    }
+    let (late, dead) = (meter("S8", Some(day.from + SignedDuration::from_hours(1))), meter("S9", None));
+    meter("OTHER", None);
+    let owner = Uuid::new_v4();
+    let job = database.profile_job(dead, day.from, day.until);
+    database.sql(&format!(
+        "UPDATE job SET state = 'running', lease_owner = '{owner}', attempts = 5 WHERE id = {job};
+         INSERT INTO profile_loss (meter_id, obis, cause, after_ts, until_ts)
+         SELECT id, '\\x0100630100ff', 'not_recorded', '{}', '{}' FROM meter WHERE serial = 'S3'",
+        day.from, day.until
+    ));
+    database.store.write(owner, &[failed(dead, job, Reason::NoRoute)]).await.unwrap();
+    database.store.note_progress(&schedules[0], day).await.unwrap();
+
+    let listed = client.list_schedules(ListSchedulesRequest {}).await.unwrap().into_inner().schedules;
+    let (told, state) = (listed[0].schedule.clone().unwrap(), listed[0].day.clone().unwrap());
+    assert_eq!(
+        (told, state.day),
+        (wanted("night", &[(900, 2879), (1000, 2880)]).schedule.unwrap(), day.date.to_string())
+    );
+    assert_eq!((state.members, state.complete, state.lost, state.troubled), (10, 8, 1, 1));
+    let [most, all] = &state.goals[..] else { panic!("{:?}", state.goals) };
+    assert!(most.forecast_at.is_some() && most.met_at.is_none(), "one is missing, and comes in");
+    assert!(all.forecast_at.is_none() && all.met_at.is_none(), "a dead one is missing");
+    let question = ListLateMetersRequest { name: "night".into(), ..Default::default() };
+    let meters = client.list_late_meters(question).await.unwrap().into_inner().meters;
+    let seen: Vec<_> = meters.iter().map(|meter| (meter.meter_serial.as_str(), meter.reason())).collect();
+    assert_eq!(seen, [("S8", FailureReason::Unspecified), ("S9", FailureReason::NoRoute)]);
+
+    // The late one comes in: the first goal is reached, and stays so.
+    database.sql(&format!(
+        "UPDATE meter_profile SET coverage = coverage + tstzmultirange(tstzrange('{}', '{}', '(]')) WHERE meter_id = {late}",
+        day.from, day.until
+    ));
+    database.store.note_progress(&schedules[0], day).await.unwrap();
+    let question = ListScheduleDaysRequest { name: "night".into(), limit: 5 };
+    let days = client.list_schedule_days(question.clone()).await.unwrap().into_inner().days;
+    let [day] = &days[..] else { panic!("{days:?}") };
+    assert!(day.goals[0].met_at.is_some() && day.goals[1].met_at.is_none(), "{day:?}");
+    client.delete_schedule(DeleteScheduleRequest { name: "night".into() }).await.unwrap();
+    let gone = client.list_schedule_days(question).await.unwrap_err();
+    assert_eq!(reason(&gone), (ErrorReason::InvalidField, "name".into()));
+}
+
+#[tokio::test]
+async fn a_schedule_that_cannot_be_kept_is_refused_by_its_field() {
+    let served = Served::new().await;
+    let mut client = CollectionServiceClient::new(served.channel.clone());
+    let change = |change: fn(&mut Schedule)| {
+        let mut request = wanted("night", &[(980, 360)]);
+        change(request.schedule.as_mut().unwrap());
+        request
+    };
+    for (request, field) in [
+        (change(|schedule| schedule.name.clear()), "schedule.name"),
+        (change(|schedule| schedule.zone = "Mars/Olympus".into()), "schedule.zone"),
+        (change(|schedule| schedule.profile = "energy".into()), "schedule.profile"),
+        (change(|schedule| schedule.model = "of-nobody".into()), "schedule.model"),
+        (change(|schedule| schedule.goals.clear()), "schedule.goals"),
+        (change(|schedule| schedule.goals[0].permille = 1001), "schedule.goals"),
+        (change(|schedule| schedule.goals.push(schedule.goals[0])), "schedule.goals"),
+    ] {
+        let refused = client.put_schedule(request).await.unwrap_err();
+        assert_eq!(reason(&refused), (ErrorReason::InvalidField, field.into()));
+    }
+    assert_eq!(served.database.sql("SELECT count(*) FROM schedule"), "0");
+}
+
+#[tokio::test]
+async fn a_new_schedule_is_planned_by_at_once() {
+    let served = Served::new().await;
+    let database: &Database = &served.database;
+    let (ours, other) = (database.meter("S1"), database.meter("X1"));
+    database.sql("UPDATE meter_plan SET look_at = now() + interval '9 hours'");
+    let mut client = CollectionServiceClient::new(served.channel.clone());
+    client.put_schedule(wanted("night", &[(980, 360)])).await.unwrap();
+    client.put_schedule(wanted("night", &[(980, 300), (1000, 1440)])).await.unwrap();
+    assert_eq!(
+        database.sql("SELECT meter_id, look_at <= now() FROM meter_plan ORDER BY meter_id"),
+        format!("{ours}|t\n{other}|f")
+    );
+    assert_eq!(
+        database.sql("SELECT by_min, permille FROM schedule_goal ORDER BY by_min"),
+        "300|980\n1440|1000"
+    );
+}
