@@ -8,6 +8,7 @@ mod concentrators;
 mod decode;
 mod events;
 mod firmware;
+mod flags;
 mod gaps;
 mod meters;
 mod parameters;
@@ -38,6 +39,7 @@ pub(crate) use self::{
     decode::DecodeArgs,
     events::{Events, ListEventsArgs, LossesArgs, WatchEventsArgs},
     firmware::{Firmware, InstallArgs, StatusArgs, UploadArgs},
+    flags::FlagsArgs,
     gaps::{Gaps, GapsArgs, LostArgs},
     meters::{AddArgs, DiscoverArgs, ListArgs, Meters},
     parameters::{Parameters, SetArgs},
@@ -81,6 +83,8 @@ pub(crate) enum Command {
     /// Give out what bills are made of, end billing periods, reset maximum demands.
     #[command(subcommand)]
     Billing(Billing),
+    /// Show what is doubtful about readings, what was noticed last first.
+    Flags(FlagsArgs),
     /// Follow readings as they are stored, until interrupted.
     Watch(WatchArgs),
     /// Open the load switches of meters.

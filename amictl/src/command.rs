@@ -10,6 +10,7 @@ mod decode;
 mod discover;
 mod events;
 mod firmware;
+mod flags;
 mod follow;
 mod gaps;
 mod groups;
@@ -56,6 +57,10 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
             readings::run(channel, args, &mut stdout(format)).await
         }
         Command::Billing(command) => billing::run(channel, command, format).await,
+        Command::Flags(args) => {
+            let format = format(args.format);
+            flags::run(channel, args, &mut stdout(format)).await
+        }
         Command::Watch(args) => {
             let format = format(args.format);
             watch::run(channel, args, &mut stdout(format)).await

@@ -6,6 +6,7 @@ mod capture;
 mod command;
 mod decode;
 mod event;
+mod flag;
 mod gap;
 mod group;
 mod image;
@@ -26,6 +27,7 @@ pub(crate) use self::{
     command::{ChangeRow, CommandRow},
     decode::tree,
     event::{EventRow, LossRow},
+    flag::FlagRow,
     gap::{GapRow, ProfileLossRow},
     group::GroupRow,
     image::ImageRow,

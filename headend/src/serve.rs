@@ -154,7 +154,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Error> {
     let models = Arc::new(load_models(&config.models)?);
     let (cim, entrance) = (load_cim(&config.models)?, entrance(&config)?);
     let database = Database::open(&config.database).await?;
-    let store = database.store.clone().with_cim(cim);
+    let store = database.store.clone().with_cim(cim).with_models(&models);
     let outcome = match database.prepare().await {
         Ok(()) => {
             tokio::select! {

@@ -8,8 +8,8 @@ mod served;
 use std::time::Duration;
 
 use ami_proto::v1::{
-    Decimal, ErrorReason, QueryReadingsRequest, Reading, ReadingKind, WatchReadingsRequest,
-    WatchReadingsResponse,
+    Decimal, ErrorReason, FlagRule, ListFlagsRequest, QueryReadingsRequest, Reading, ReadingFlag,
+    ReadingKind, WatchReadingsRequest, WatchReadingsResponse,
 };
 use collectors::{Event, RegisterValue, Report};
 use common::{Database, at, captures, done, layout, quarters};
@@ -100,6 +100,7 @@ async fn a_reading_carries_everything_that_is_known_of_it() {
         clock_status: Some(0),
         clock_offset_minutes: Some(60),
         job_id: job("read_profile"),
+        flags: vec![],
     };
     let voltage = Reading {
         obis: "1.0.32.7.0.255".into(),
@@ -119,6 +120,48 @@ async fn a_reading_carries_everything_that_is_known_of_it() {
         ..Default::default()
     };
     assert_eq!(readings, [import, voltage, register]);
+}
+
+#[tokio::test]
+async fn what_is_doubtful_stands_on_the_reading_and_in_the_list_with_its_numbers() {
+    let served = Served::new().await;
+    let (meter, other) = (served.database.meter("F1"), served.database.meter("F2"));
+    store_captures(&served.database, meter, DAY, 4, 1_000).await;
+    store_captures(&served.database, meter, "2026-03-01T01:00:00Z", 2, 7).await;
+    store_captures(&served.database, other, DAY, 1, 4_294_967_295).await;
+    let (_, readings) = all(&served, question(&["F1"])).await;
+    let flagged: Vec<_> = readings
+        .iter()
+        .filter(|reading| !reading.flags.is_empty())
+        .map(|reading| (reading.at, reading.flags().collect()))
+        .collect();
+    let (first, second) = (instant("2026-03-01T01:00:00Z"), instant("2026-03-01T01:15:00Z"));
+    assert_eq!(flagged, [(first, vec![FlagRule::Decreased]), (second, vec![FlagRule::Restarted])]);
+
+    let asked = |question: ListFlagsRequest| async {
+        served.readings().list_flags(question).await.map(|answer| answer.into_inner())
+    };
+    let page = asked(ListFlagsRequest { page_size: 2, ..Default::default() }).await.unwrap();
+    let rules = |flags: &[ReadingFlag]| flags.iter().map(ReadingFlag::rule).collect::<Vec<_>>();
+    assert_eq!(rules(&page.flags), [FlagRule::NoValue, FlagRule::Restarted], "what was noticed last first");
+    let next = ListFlagsRequest { page_size: 2, page_token: page.next_page_token, ..Default::default() };
+    assert_eq!(rules(&asked(next).await.unwrap().flags), [FlagRule::Decreased]);
+    let only = ListFlagsRequest {
+        meter_serials: vec!["F1".into()],
+        rules: vec![FlagRule::Decreased.into()],
+        from: first,
+        to: first,
+        ..Default::default()
+    };
+    let flag = asked(only).await.unwrap().flags.remove(0);
+    let number = |mantissa| Some(Decimal { mantissa, exponent: -3 });
+    assert_eq!(
+        (flag.value, flag.reference, flag.bound, flag.unit.as_str()),
+        (number(7), number(1_003), None, "Wh")
+    );
+    assert_eq!((flag.profile.as_str(), flag.obis.as_str()), ("1.0.99.1.0.255", "1.0.1.8.0.255"));
+    let wrong = asked(ListFlagsRequest { rules: vec![99], ..Default::default() }).await.unwrap_err();
+    assert_eq!(reason(&wrong), (ErrorReason::InvalidField, "rules".to_owned()));
 }
 
 #[tokio::test]

@@ -71,6 +71,8 @@ async fn the_words_are_the_same_everywhere() {
     assert_eq!(stored(&database, "trouble_cause"), words::<v1::TroubleCause>());
     assert_eq!(documented("cause", "## Troubles"), words::<v1::TroubleCause>());
     assert_eq!(documented("likely", "## Troubles"), words::<v1::LikelyCause>());
+    assert_eq!(stored(&database, "flag_rule"), words::<v1::FlagRule>());
+    assert_eq!(documented("rule", "## Flags"), words::<v1::FlagRule>());
 }
 
 #[test]

@@ -13,7 +13,7 @@ use dlms::profile::{CaptureObject, Column};
 
 use crate::{
     Alarms, Billing, Bounds, ColumnSpec, Concentrator, Error, Firmware, KEYS, Language, Log, Model, Place,
-    Profile, Reach, Register, Severity, TEST_KEY, Tariff,
+    Profile, Reach, Register, Severity, TEST_KEY, Tariff, Validation,
 };
 
 const NAME_LIMIT: usize = 32;
@@ -49,6 +49,8 @@ const ANSWER_WITHIN: RangeInclusive<Duration> = Duration::from_secs(1)..=Duratio
 /// Ports of a terminal, and the speeds that they have (Q/GDW 376.1, AFN 10H).
 const TERMINAL_PORTS: RangeInclusive<u8> = 1..=31;
 const TERMINAL_SPEEDS: [u32; 8] = gdw376::forward::Characters::SPEEDS;
+const MODULUS_MIN: u64 = 1000;
+const NO_VALUE_LIMIT: usize = 16;
 /// The slowest switch there is demagnetises for a quarter of an hour.
 const SETTLE_MAX: Duration = Duration::from_secs(16 * 60);
 
@@ -114,6 +116,7 @@ pub(crate) fn check(file: &str, model: &Model) -> Result<(), Error> {
     model.tariff.as_ref().map_or(Ok(()), |tariff| check.tariff(tariff))?;
     model.billing.as_ref().map_or(Ok(()), |billing| check.billing(billing, model))?;
     model.concentrator.as_ref().map_or(Ok(()), |concentrator| check.concentrator(concentrator))?;
+    check.validation(&model.validation)?;
     check.alarms(&model.alarms)
 }
 
@@ -287,6 +290,20 @@ impl Check<'_> {
         let is_counted = model.registers.iter().any(|register| register.obis == billing.counter);
         self.that(is_counted, "billing.counter", || {
             format!("is {}, which must be one of the registers", billing.counter)
+        })
+    }
+
+    fn validation(&self, validation: &Validation) -> Result<(), Error> {
+        self.that(validation.max_power != Some(0), "validation.max_power", || "must be more than 0".into())?;
+        let modulus = validation.counter_modulus;
+        self.that(
+            modulus >= MODULUS_MIN && i64::try_from(modulus).is_ok(),
+            "validation.counter_modulus",
+            || format!("is {modulus}, must be {MODULUS_MIN} to {}", i64::MAX),
+        )?;
+        let count = validation.no_value.len();
+        self.that(count <= NO_VALUE_LIMIT, "validation.no_value", || {
+            format!("has {count} entries, at most {NO_VALUE_LIMIT} are allowed")
         })
     }
 

@@ -35,6 +35,7 @@ pub fn draft(model: &Model, notes: &[String]) -> Result<String, Error> {
     section(&mut text, "firmware", model.firmware.as_ref());
     section(&mut text, "tariff", model.tariff.as_ref());
     section(&mut text, "billing", model.billing.as_ref());
+    section(&mut text, "validation", Some(&model.validation));
     section(&mut text, "quirks", Some(&model.quirks));
     model.profiles.iter().for_each(|profile| write_profile(&mut text, profile));
     model.logs.iter().for_each(|log| write_log(&mut text, log));

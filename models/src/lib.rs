@@ -12,6 +12,7 @@
 //! - [`Language`] says what is spoken with it (`language.rs`; of each but DLMS `dlt645.rs`, `iec62056_21.rs`, `modbus.rs`), and where registers are in it;
 //! - a capability that not every meter has is a section with a file of its own (`firmware.rs`, `tariff.rs`, `billing.rs`, `log.rs`, `concentrator.rs`);
 //! - [`Bounds`] (`bounds.rs`) say what a register may be set to, in exact numbers ([`Decimal`], `decimal.rs`);
+//! - what values can be is in `validation.rs`;
 //! - `base.rs` lets a model be like another one but for some things;
 //! - `check.rs` refuses what the types alone cannot (a profile twice, a first column that is no clock, …);
 //! - `draft.rs` writes a model down that was made from what a meter shows;
@@ -41,6 +42,7 @@ mod model;
 mod source;
 mod switch;
 mod tariff;
+mod validation;
 
 pub use alarm::{AlarmBit, AlarmObject, Alarms, EventCode, KEYS, Meaning, Severity, Source, TEST_KEY};
 pub use billing::{Billing, Script};
@@ -67,3 +69,4 @@ pub use model::{
 pub use source::{builtin, load_dir, parse};
 pub use switch::Switch;
 pub use tariff::Tariff;
+pub use validation::Validation;

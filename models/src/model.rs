@@ -6,7 +6,7 @@ use dlms::{DateTime, Obis, Unit, cosem::Form, hdlc::AddressSize};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
-    Alarms, Billing, Bounds, Concentrator, Firmware, Language, Log, Place, ProfilePlace, Switch, Tariff,
+    Alarms, Billing, Bounds, Concentrator, Firmware, Language, Log, Place, ProfilePlace, Switch, Tariff, Validation,
 };
 
 /// What a type of meter can do.
@@ -68,6 +68,9 @@ pub struct Model {
     /// What events and alarms of the meter mean. Default: nothing is known of them.
     #[serde(default)]
     pub alarms: Alarms,
+    /// What its values can be. Default: hardly anything is known of it.
+    #[serde(default)]
+    pub validation: Validation,
     /// Where the meter differs from the standard.
     #[serde(default)]
     pub quirks: Quirks,

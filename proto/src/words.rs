@@ -2,7 +2,7 @@
 
 use crate::v1::{
     AlarmSeverity, AlarmSource, BillingIssue, BillingSource, CallDialect, CallState, CommandKind,
-    CommandOutcome, CommandState, EventLossCause, FailureReason, JobKind, JobState, LikelyCause, MeterState,
+    CommandOutcome, CommandState, EventLossCause, FailureReason, FlagRule, JobKind, JobState, LikelyCause, MeterState,
     ProfileLossCause, PushFate, ReadingKind, SecurityLevel, SecurityPolicy, TroubleCause,
 };
 
@@ -86,6 +86,12 @@ words! {
     }
     AlarmSeverity { Info = "info", Warning = "warning", Critical = "critical" }
     AlarmSource { Event = "event", Bit = "bit", Object = "object", Data = "data" }
+    FlagRule {
+        ClockInvalid = "clock_invalid", ClockDoubtful = "clock_doubtful", SecondOutOfRange = "second_out_of_range",
+        NoValue = "no_value", Zero = "zero", Decreased = "decreased", Restarted = "restarted", RolledOver = "rolled_over",
+        Spike = "spike", SumMismatch = "sum_mismatch", RegisterMismatch = "register_mismatch", RowsOutside = "rows_outside",
+        EntriesInUse = "entries_in_use", ClockNotFirst = "clock_not_first", WrongMeter = "wrong_meter",
+    }
     EventLossCause { Overflow = "overflow", Cleared = "cleared" }
     ProfileLossCause {
         Overwritten = "overwritten", BeforeFirst = "before_first", NotRecorded = "not_recorded", GivenUp = "given_up",
@@ -111,7 +117,7 @@ mod tests {
     use super::Word;
     use crate::v1::{
         AlarmSeverity, AlarmSource, BillingIssue, BillingSource, CallDialect, CallState, CommandKind,
-        CommandOutcome, CommandState, EventLossCause, FailureReason, JobKind, JobState, LikelyCause,
+        CommandOutcome, CommandState, EventLossCause, FailureReason, FlagRule, JobKind, JobState, LikelyCause,
         MeterState, ProfileLossCause, PushFate, ReadingKind, SecurityLevel, SecurityPolicy, TroubleCause,
     };
 

@@ -55,6 +55,10 @@ impl Wire {
 enum Kind {
     /// Wh or varh since the meter was made.
     Total(Flow),
+    /// The part of it that was counted at a rate, from 1.
+    Rate(Flow, u8),
+    /// Wh, varh or VAh since the meter was made that it makes from other totals; the number is the value group C.
+    Made(u8),
     /// Wh or varh of the last so many seconds.
     Interval(Flow, i64),
     /// W or var averaged over the last so many seconds.
@@ -134,7 +138,7 @@ impl Quantity {
     /// The type in which a meter sends it.
     pub(crate) fn wire(self) -> Wire {
         match self.kind {
-            Kind::Balance | Kind::Charged | Kind::Consumed => Wire::I32,
+            Kind::Balance | Kind::Charged | Kind::Consumed | Kind::Made(16) => Wire::I32,
             Kind::Voltage(_) | Kind::Current(_) | Kind::PowerFactor(_) | Kind::Frequency
                 if self.shift <= 0 =>
             {
@@ -160,7 +164,9 @@ impl Kind {
         }
         let phase = i64::from(c / 20);
         match (Flow::of_group_c(c), c, d) {
-            (Some(flow), _, 8) => Self::Total(flow),
+            (Some(flow), _, 8) if e == 0 => Self::Total(flow),
+            (Some(flow), _, 8) => Self::Rate(flow, e),
+            (None, 5..=10 | 15 | 16, 8) if e == 0 => Self::Made(c),
             (Some(flow), _, 29 | 30) => Self::Interval(flow, period_s),
             (Some(flow), _, 24 | 25 | 27 | 28) => Self::Average(flow, period_s),
             (Some(flow), _, 4) if column.class_id == 5 && column.attribute == 2 => {
@@ -192,8 +198,14 @@ impl Kind {
     fn unit(self) -> Unit {
         let active = |flow: Flow| matches!(flow, Flow::ActiveImport | Flow::ActiveExport);
         Unit(match self {
-            Self::Total(flow) | Self::Interval(flow, _) | Self::Month(flow) if active(flow) => 30,
-            Self::Total(_) | Self::Interval(..) | Self::Month(_) => 32,
+            Self::Made(15 | 16) => 30,
+            Self::Made(9 | 10) => 31,
+            Self::Total(flow) | Self::Rate(flow, _) | Self::Interval(flow, _) | Self::Month(flow)
+                if active(flow) =>
+            {
+                30
+            }
+            Self::Total(_) | Self::Rate(..) | Self::Made(_) | Self::Interval(..) | Self::Month(_) => 32,
             Self::Average(flow, _) | Self::Demand(flow) | Self::Maximum(flow) | Self::Power(flow)
                 if active(flow) =>
             {
@@ -214,6 +226,8 @@ impl Kind {
         let jitter = |stream, limit| noise.below(stream, at.div_euclid(60), limit);
         match self {
             Self::Total(flow) => total_at(noise, flow, at),
+            Self::Rate(flow, rate) => rated(total_at(noise, flow, at), rate),
+            Self::Made(c) => made(|flow| total_at(noise, flow, at), c),
             Self::Interval(flow, seconds) => used(noise, flow, at - seconds, at),
             Self::Average(flow, seconds) => used(noise, flow, at - seconds, at) * 3600 / seconds,
             Self::Demand(flow) => demand(noise, flow, at.div_euclid(SLOT_S)),
@@ -257,6 +271,31 @@ fn stream(base: u64, phase: i64) -> u64 {
 
 fn used(noise: Noise, flow: Flow, from: i64, to: i64) -> i64 {
     total_at(noise, flow, to) - total_at(noise, flow, from)
+}
+
+/// The part of a total that was counted at a rate: a fifth at each of the rates 2 to 4, the rest at the first.
+fn rated(total: i64, rate: u8) -> i64 {
+    match rate {
+        1 => total - 3 * (total / 5),
+        2..=4 => total / 5,
+        _ => 0,
+    }
+}
+
+/// A total that the meter makes from others, by value group C of IEC 62056-6-1.
+fn made(total: impl Fn(Flow) -> i64, c: u8) -> i64 {
+    let (import, export) = (total(Flow::ActiveImport), total(Flow::ActiveExport));
+    let (inductive, capacitive) = (total(Flow::ReactiveImport), total(Flow::ReactiveExport));
+    match c {
+        5 => inductive - inductive / 3,
+        6 => inductive / 3,
+        7 => capacitive - capacitive / 3,
+        8 => capacitive / 3,
+        9 => import + inductive / 4,
+        10 => export + capacitive / 4,
+        15 => import + export,
+        _ => import - export,
+    }
 }
 
 /// W or var averaged over the quarter-hours that end with the given boundary.

@@ -1,6 +1,6 @@
 //! A reading as a row.
 
-use ami_proto::v1::{Reading, ReadingKind};
+use ami_proto::v1::{FlagRule, Reading, ReadingKind};
 use serde::Serialize;
 
 use super::{cell, given, word};
@@ -21,6 +21,7 @@ pub(crate) struct ReadingRow {
     clock_status: Option<u32>,
     clock_offset_minutes: Option<i32>,
     job: i64,
+    flags: Vec<String>,
 }
 
 impl From<Reading> for ReadingRow {
@@ -38,6 +39,7 @@ impl From<Reading> for ReadingRow {
             clock_status: reading.clock_status,
             clock_offset_minutes: reading.clock_offset_minutes,
             job: reading.job_id,
+            flags: reading.flags.iter().map(|flag| word!(FlagRule, *flag)).collect(),
         }
     }
 }
@@ -56,11 +58,13 @@ impl Row for ReadingRow {
         "clock_status",
         "clock_offset_minutes",
         "job",
+        "flags",
     ];
     const NUMBERS: &'static [&'static str] =
         &["attribute", "value", "status", "clock_status", "clock_offset_minutes", "job"];
 
-    const IN_TABLE: &'static [&'static str] = &["meter", "at", "obis", "value", "unit", "profile", "status"];
+    const IN_TABLE: &'static [&'static str] =
+        &["meter", "at", "obis", "value", "unit", "profile", "status", "flags"];
 
     fn cells(&self) -> Vec<String> {
         vec![
@@ -76,6 +80,7 @@ impl Row for ReadingRow {
             cell(&self.clock_status),
             cell(&self.clock_offset_minutes),
             self.job.to_string(),
+            self.flags.join(" "),
         ]
     }
 }
@@ -102,6 +107,7 @@ mod tests {
             clock_status: Some(0),
             clock_offset_minutes: None,
             job_id: 99,
+            flags: vec![FlagRule::NoValue.into(), FlagRule::Spike.into()],
         }
     }
 
@@ -115,15 +121,15 @@ mod tests {
     fn csv_has_every_field_in_a_fixed_order() {
         assert_eq!(
             written(Format::Csv),
-            "meter,at,obis,attribute,value,unit,kind,profile,status,clock_status,clock_offset_minutes,job\n\
-             SIM00017,2026-01-01T00:15:00Z,1.0.1.8.0.255,2,12345.67,Wh,profile,1.0.99.1.0.255,4,0,,99\n"
+            "meter,at,obis,attribute,value,unit,kind,profile,status,clock_status,clock_offset_minutes,job,flags\n\
+             SIM00017,2026-01-01T00:15:00Z,1.0.1.8.0.255,2,12345.67,Wh,profile,1.0.99.1.0.255,4,0,,99,no_value spike\n"
         );
     }
 
     #[test]
     fn a_table_fits_a_terminal() {
-        let expected = " METER     AT                    OBIS              VALUE  UNIT  PROFILE         STATUS\n \
-            SIM00017  2026-01-01T00:15:00Z  1.0.1.8.0.255  12345.67  Wh    1.0.99.1.0.255       4\n";
+        let expected = " METER     AT                    OBIS              VALUE  UNIT  PROFILE         STATUS  FLAGS\n \
+            SIM00017  2026-01-01T00:15:00Z  1.0.1.8.0.255  12345.67  Wh    1.0.99.1.0.255       4  no_value spike\n";
         assert_eq!(written(Format::Table), expected);
     }
 
@@ -131,7 +137,12 @@ mod tests {
     fn json_keeps_the_exact_digits_and_says_null() {
         let line = written(Format::Json);
         assert!(line.contains(r#""value":"12345.67","unit":"Wh","kind":"profile""#), "{line}");
-        assert!(line.contains(r#""clock_status":0,"clock_offset_minutes":null,"job":99}"#), "{line}");
+        assert!(
+            line.contains(
+                r#""clock_status":0,"clock_offset_minutes":null,"job":99,"flags":["no_value","spike"]}"#
+            ),
+            "{line}"
+        );
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! `ami.v1.ReadingsService`: `query` pages through what is stored, `read_now` orders a read and waits for it, `watch` follows what
-//! is stored; `expand` turns stored rows into readings for all three.
+//! is stored; `expand` turns stored rows into readings for all three, with the flags of `flags`, which lists them, too.
 
 mod expand;
+mod flags;
 mod query;
 mod read_now;
 mod watch;
@@ -9,8 +10,8 @@ mod watch;
 use std::sync::Arc;
 
 use ami_proto::v1::{
-    QueryReadingsRequest, QueryReadingsResponse, ReadNowRequest, ReadNowResponse, WatchReadingsRequest,
-    WatchReadingsResponse, readings_service_server::ReadingsService,
+    ListFlagsRequest, ListFlagsResponse, QueryReadingsRequest, QueryReadingsResponse, ReadNowRequest,
+    ReadNowResponse, WatchReadingsRequest, WatchReadingsResponse, readings_service_server::ReadingsService,
 };
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -88,5 +89,12 @@ impl ReadingsService for Readings {
         request: Request<WatchReadingsRequest>,
     ) -> Result<Response<Self::WatchReadingsStream>, Status> {
         Ok(Response::new(self.watch(request.into_inner()).await?))
+    }
+
+    async fn list_flags(
+        &self,
+        request: Request<ListFlagsRequest>,
+    ) -> Result<Response<ListFlagsResponse>, Status> {
+        Ok(Response::new(self.flags(request.into_inner()).await?))
     }
 }

@@ -1,7 +1,7 @@
 //! A batch: what many meters answered, in one transaction over all tables that it touches.
 //!
-//! Order inside of it: which ends are ours, marks, captures, registers, clocks, identities, tariffs, drafts of models, nodes, losses, marks moved on, jobs, counters,
-//! leases given back, log, commands, events, notifications. Whoever is told of a capture can read it, because both happen with the commit.
+//! Order inside of it: which ends are ours, marks, captures, registers, clocks, identities, tariffs, drafts of models, nodes, flags, losses, marks moved on, jobs,
+//! counters, leases given back, log, commands, events, notifications. Whoever is told of a capture can read it, because both happen with the commit.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,12 +14,13 @@ use uuid::Uuid;
 use super::captures::{Row, Stored};
 use super::digest::{Digest, interval_start};
 use super::ends::{self, End};
+use super::flags::Judged;
 use super::ledger::Absence;
 use super::log::Changes;
 use super::profiles::{Advance, Mark, ProfileKey, Range};
 use super::{Error, JOB_CHANNEL, JobKind, JobState, READING_CHANNEL, Store};
 use super::{
-    captures, commands, concentrators, counters, events, failed, give_back, ledger, log, model_drafts,
+    captures, commands, concentrators, counters, events, failed, flags, give_back, ledger, log, model_drafts,
     profiles, registers, tariffs,
 };
 use crate::plan::ledger::SETTLES;
@@ -39,6 +40,8 @@ pub struct Written {
     pub losses: u64,
     /// Entries of logs.
     pub events: events::Written,
+    /// What is doubtful about them.
+    pub flags: flags::Raised,
     /// Jobs that are done.
     pub done: u64,
     /// Jobs that failed for good.
@@ -56,6 +59,7 @@ impl Written {
         self.registers += other.registers;
         self.losses += other.losses;
         self.events.add(other.events);
+        self.flags.add(other.flags);
         self.done += other.done;
         self.failed += other.failed;
         self.again += other.again;
@@ -135,13 +139,13 @@ async fn write_all(
     keys.extend(ends.iter().filter_map(profile));
     let marks = profiles::lock(connection, &keys.into_iter().collect::<Vec<_>>()).await?;
     let is_new = |row: &Row| {
-        let profile = digest.profiles.get(&row.layout).map(|profile| (row.meter, *profile));
+        let profile = digest.layouts.get(&row.layout).map(|layout| (row.meter, layout.obis));
         let last = profile.and_then(|key| marks.get(&key)).and_then(|mark| mark.last_ts);
         trust == Trust::Marks && last.is_none_or(|last| row.ts > last)
     };
-    let mut changes = Changes::default();
+    let (mut changes, mut late) = (Changes::default(), Changes::default());
     let mut written = Written {
-        captures: captures::write(connection, &digest.rows, is_new, &mut changes).await?,
+        captures: captures::write(connection, &digest.rows, is_new, &mut changes, &mut late).await?,
         registers: registers::insert(connection, &digest.registers, &mut changes).await?,
         lost: (digest.ends.len() - ends.len()) as u64,
         ..Written::default()
@@ -154,6 +158,7 @@ async fn write_all(
     let mut advances = digest.advances.clone();
     ledger::restore(connection, &found(&advances, &marks)).await?;
     let (mut absent, now) = (Vec::new(), Timestamp::now());
+    written.flags = judge(connection, store, digest, &mut advances, is_new, &late).await?;
     for end in &ends {
         absent.extend(conclude(&mut advances, digest, &marks, end, now));
         match end.state {
@@ -184,6 +189,23 @@ async fn write_all(
     events::link_alarms(connection, &logged.into_iter().collect::<Vec<_>>()).await?;
     notify(connection, &changes, &ends).await?;
     Ok((written, ends))
+}
+
+/// Raises the flags of a batch, and notes what the next captures are compared with.
+async fn judge(
+    connection: &mut PgConnection,
+    store: &Store,
+    digest: &Digest<'_>,
+    advances: &mut BTreeMap<ProfileKey, Advance>,
+    is_new: impl Fn(&Row) -> bool,
+    late: &Changes,
+) -> Result<flags::Raised, Error> {
+    let Judged { mut flags, trusted } = flags::judge(connection, store, digest, is_new, late).await?;
+    for (key, memory) in trusted {
+        advances.entry(key).or_default().trusted = Some(memory);
+    }
+    flags.extend(flags::unread(digest, Timestamp::now()));
+    flags::raise(connection, &flags).await
 }
 
 /// The profile that an ended job read.

@@ -44,7 +44,7 @@ pub struct Row {
 
 impl Row {
     /// What makes it one capture of one profile.
-    fn key(&self) -> (i32, i32, i64) {
+    pub(super) fn key(&self) -> (i32, i32, i64) {
         (self.meter, self.layout, self.ts)
     }
 
@@ -89,7 +89,7 @@ impl Stored {
     }
 }
 
-/// Writes captures inside of a transaction, and notes in `changes` what is new or different now. `is_new` says which captures
+/// Writes captures inside of a transaction, and notes in `changes` what is new or different now, and in `late` those of them that are not new. `is_new` says which captures
 /// lie beyond everything that is stored of their profile; should another process store one of those at the same time, the
 /// outcome is an error for which [`Error::is_duplicate`] holds, and the transaction has to be repeated with `is_new` always
 /// false.
@@ -98,6 +98,7 @@ pub(super) async fn write(
     rows: &[Row],
     is_new: impl Fn(&Row) -> bool,
     changes: &mut Changes,
+    late: &mut Changes,
 ) -> Result<Stored, Error> {
     let (fresh, known): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| is_new(row));
     let (round, same, later) = rounds(fresh);
@@ -110,10 +111,11 @@ pub(super) async fn write(
         while !rest.is_empty() {
             let (round, same, later) = rounds(rest);
             stored.add(Stored { sent: same, identical: same, ..Stored::default() });
-            stored.add(merge::merge(connection, &round, changes).await?);
+            stored.add(merge::merge(connection, &round, late).await?);
             rest = later;
         }
     }
+    changes.join(late);
     stored.reconciled()
 }
 

@@ -22,8 +22,8 @@ use super::tariffs::Tariff;
 pub(super) struct Digest<'a> {
     /// Captures, with the logical name of their profile beside each layout.
     pub(super) rows: Vec<Row>,
-    /// The profile that each layout id belongs to.
-    pub(super) profiles: BTreeMap<i32, dlms::Obis>,
+    /// What the layout ids mean.
+    pub(super) layouts: BTreeMap<i32, &'a Layout>,
     /// What each profile gains, without the ends of jobs.
     pub(super) advances: BTreeMap<ProfileKey, Advance>,
     /// Capture period of the profiles whose layout is in the batch.
@@ -122,13 +122,13 @@ impl<'a> Digest<'a> {
         }
     }
 
-    fn layout(&mut self, meter: MeterId, layout: &Arc<Layout>, id: Option<i32>) {
+    fn layout(&mut self, meter: MeterId, layout: &'a Arc<Layout>, id: Option<i32>) {
         let key = (meter, layout.obis);
         self.periods.insert(key, layout.period_s);
         let advance = self.advances.entry(key).or_default();
         if let Some(id) = id {
             advance.layout = Some(id);
-            self.profiles.insert(id, layout.obis);
+            self.layouts.insert(id, layout);
         }
     }
 

@@ -20,6 +20,19 @@ impl Changes {
         *range = (range.0.min(ts), range.1.max(ts));
     }
 
+    /// Notes what others have noted.
+    pub(super) fn join(&mut self, other: &Self) {
+        for (&(meter, layout), &(first, last)) in &other.0 {
+            self.note(meter, layout, first);
+            self.note(meter, layout, last);
+        }
+    }
+
+    /// Captures that were noted: meter and layout, the earliest and the latest instant.
+    pub(super) fn captures(&self) -> impl Iterator<Item = ((i32, i32), (i64, i64))> + '_ {
+        self.0.iter().filter_map(|((meter, layout), range)| Some(((*meter, (*layout)?), *range)))
+    }
+
     /// Meters with new or changed readings, ascending, each once.
     pub(super) fn meters(&self) -> Vec<i32> {
         let mut meters: Vec<i32> = self.0.keys().map(|(meter, _)| *meter).collect();

@@ -2,7 +2,7 @@
 //!
 //! One file for each family of tables: [`meters`], [`jobs`] (leases) and [`job_list`] (orders), [`planned`] (what the planner
 //! looks at), [`counters`], [`layouts`], [`captures`], [`profiles`] (high-water marks and coverage), [`ledger`] (what is lost), [`troubles`] (what cannot be read), [`schedules`], [`registers`],
-//! [`readings`], [`billing`] (what is asked for bills), [`commands`], [`firmware`] (images), [`pushes`] (on their way in), [`callers`] (who is connected), [`alarms`], [`events`] and the [`audit`]. [`batch`] puts what meters answered into
+//! [`readings`], [`flags`] (what is doubtful about them), [`billing`] (what is asked for bills), [`commands`], [`firmware`] (images), [`pushes`] (on their way in), [`callers`] (who is connected), [`alarms`], [`events`] and the [`audit`]. [`batch`] puts what meters answered into
 //! one transaction over several of them. Each statement starts with the name of its function, so that the server's log can be read.
 
 pub mod alarms;
@@ -19,6 +19,7 @@ mod ends;
 mod error;
 pub mod events;
 pub mod firmware;
+pub mod flags;
 mod give_back;
 pub mod job_list;
 pub mod jobs;
@@ -43,12 +44,12 @@ pub mod throttles;
 pub mod troubles;
 mod words;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use models::CimCodes;
+use models::{CimCodes, Model, Validation};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tracing::warn;
@@ -60,8 +61,8 @@ use tally::Tally;
 pub use error::Error;
 pub(crate) use error::failed;
 pub use words::{
-    AlarmSeverity, AlarmSource, CommandKind, CommandState, EventLossCause, JobKind, JobState, Policy,
-    ProfileLossCause, PushFate, Security,
+    AlarmSeverity, AlarmSource, CommandKind, CommandState, EventLossCause, FlagRule, JobKind, JobState,
+    Policy, ProfileLossCause, PushFate, Security,
 };
 
 /// How often a transaction is tried that others or the network disturbed.
@@ -99,6 +100,8 @@ pub struct Store {
     layouts: Arc<Layouts>,
     tally: Arc<Tally>,
     cim: Arc<CimCodes>,
+    /// What is plausible, by the names of models.
+    validation: Arc<BTreeMap<String, Validation>>,
     /// Months whose partition is known to exist. There are at most as many as the calendar of a meter has.
     months: Arc<Mutex<BTreeSet<i32>>>,
 }
@@ -118,6 +121,7 @@ impl Store {
             layouts: Arc::default(),
             tally: Arc::default(),
             cim: Arc::default(),
+            validation: Arc::default(),
             months: Arc::default(),
         }
     }
@@ -126,6 +130,14 @@ impl Store {
     #[must_use]
     pub fn with_cim(self, cim: CimCodes) -> Self {
         Self { cim: Arc::new(cim), ..self }
+    }
+
+    /// The same store, that holds readings against what these models say is plausible; of other models only the rules hold that need no number of
+    /// a model.
+    #[must_use]
+    pub fn with_models(self, models: &BTreeMap<String, Arc<Model>>) -> Self {
+        let each = models.iter().map(|(name, model)| (name.clone(), model.validation.clone()));
+        Self { validation: Arc::new(each.collect()), ..self }
     }
 
     /// The connections, for the files of this module and for tests.

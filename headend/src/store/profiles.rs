@@ -13,6 +13,7 @@ use sqlx::{FromRow, PgConnection};
 
 use super::layouts::{obis, small};
 use super::{Error, Store, failed};
+use crate::validate::Memory;
 
 /// A profile of a meter.
 pub type ProfileKey = (MeterId, Obis);
@@ -44,6 +45,8 @@ pub(super) struct Advance {
     pub(super) tried: bool,
     /// A planned read of a hole ended.
     pub(super) hole_tried: bool,
+    /// What its next captures are compared with.
+    pub(super) trusted: Option<Memory>,
 }
 
 #[derive(FromRow)]
@@ -137,14 +140,15 @@ pub(super) async fn advance(
     sqlx::query(
         "/* store::profiles::advance */
          WITH moved AS (
-         INSERT INTO meter_profile AS p (meter_id, obis, layout_id, last_ts, coverage, read_at, tried_at, hole_tried_at)
+         INSERT INTO meter_profile AS p (meter_id, obis, layout_id, last_ts, coverage, read_at, tried_at, hole_tried_at, trusted)
          SELECT a.meter_id, a.obis, a.layout_id, a.last_ts,
              coalesce((SELECT range_agg(tstzrange(c.after, c.until, '(]'))
                        FROM unnest($8::int4[], $9::timestamptz[], $10::timestamptz[]) AS c (n, after, until)
                        WHERE c.n = a.n - 1), '{}'),
-             CASE WHEN a.read THEN now() END, CASE WHEN a.tried THEN now() END, CASE WHEN a.hole_tried THEN now() END
-         FROM unnest($1::int4[], $2::bytea[], $3::int4[], $4::timestamptz[], $5::bool[], $6::bool[], $7::bool[])
-             WITH ORDINALITY AS a (meter_id, obis, layout_id, last_ts, read, tried, hole_tried, n)
+             CASE WHEN a.read THEN now() END, CASE WHEN a.tried THEN now() END, CASE WHEN a.hole_tried THEN now() END,
+             a.trusted::int8[]
+         FROM unnest($1::int4[], $2::bytea[], $3::int4[], $4::timestamptz[], $5::bool[], $6::bool[], $7::bool[], $11::text[])
+             WITH ORDINALITY AS a (meter_id, obis, layout_id, last_ts, read, tried, hole_tried, trusted, n)
          ORDER BY a.meter_id, a.obis
          ON CONFLICT (meter_id, obis) DO UPDATE SET
              layout_id = coalesce(EXCLUDED.layout_id, p.layout_id),
@@ -152,7 +156,9 @@ pub(super) async fn advance(
              coverage = p.coverage + EXCLUDED.coverage,
              read_at = coalesce(EXCLUDED.read_at, p.read_at),
              tried_at = coalesce(EXCLUDED.tried_at, p.tried_at),
-             hole_tried_at = coalesce(EXCLUDED.hole_tried_at, p.hole_tried_at)
+             hole_tried_at = coalesce(EXCLUDED.hole_tried_at, p.hole_tried_at),
+             trusted = CASE WHEN EXCLUDED.trusted IS NOT NULL THEN EXCLUDED.trusted
+                 WHEN EXCLUDED.layout_id <> p.layout_id THEN NULL ELSE p.trusted END
          RETURNING p.meter_id, p.coverage <> tstzmultirange(range_merge(p.coverage)) AS has_hole)
          UPDATE meter_plan p SET look_at = now()
          FROM (SELECT DISTINCT meter_id FROM moved WHERE has_hole) h WHERE p.meter_id = h.meter_id AND p.look_at > now() + interval '1 minute'",
@@ -167,10 +173,18 @@ pub(super) async fn advance(
     .bind(covered().map(|(n, _)| small("profile of a batch", n)).collect::<Result<Vec<i32>, Error>>()?)
     .bind(covered().map(|(_, range)| range.0.to_sqlx()).collect::<Vec<_>>())
     .bind(covered().map(|(_, range)| range.1.to_sqlx()).collect::<Vec<_>>())
+    .bind(advances.values().map(|advance| advance.trusted.as_ref().map(literal)).collect::<Vec<_>>())
     .execute(connection)
     .await
     .map_err(failed("store::profiles::advance"))?;
     Ok(())
+}
+
+/// A memory as the text of an array, because arrays of arrays would all need the same length.
+fn literal(memory: &Memory) -> String {
+    let numbers = memory.to_stored().into_iter();
+    let texts: Vec<_> = numbers.map(|number| number.map_or("NULL".to_owned(), |n| n.to_string())).collect();
+    format!("{{{}}}", texts.join(","))
 }
 
 fn split(profiles: &[ProfileKey]) -> (Vec<i32>, Vec<Vec<u8>>) {

@@ -1,10 +1,12 @@
 //! The enumerations of the schema. Their texts are the same in SQL, in `ami.v1` and on the screen.
 
 mod event;
+mod flag;
 mod loss;
 mod push;
 
 pub use event::EventLossCause;
+pub use flag::FlagRule;
 pub use loss::ProfileLossCause;
 pub use push::{AlarmSeverity, AlarmSource, PushFate};
 

@@ -16,6 +16,7 @@ use tonic::Code;
 use crate::store::batch::Written;
 use crate::store::commands::OpenCommands;
 use crate::store::events;
+use crate::store::flags::Raised;
 use crate::store::job_list::Waiting;
 use crate::store::pushes::Tally;
 use crate::store::{self, JobKind, JobState, PushFate};
@@ -48,6 +49,7 @@ struct Metrics {
     groups_halved: Counter<u64>,
     captures: Counter<u64>,
     registers: Counter<u64>,
+    flags: Counter<u64>,
     events: Counter<u64>,
     events_unknown: Counter<u64>,
     event_losses: Counter<u64>,
@@ -90,6 +92,7 @@ impl Metrics {
             ),
             captures: counter("headend.captures.stored", "Captures of profiles that were stored."),
             registers: counter("headend.registers.stored", "Values of registers that were stored."),
+            flags: counter("headend.flags", "Flags of readings that were raised."),
             events: counter(
                 "headend.events",
                 "Events of logs that were heard of, and whether they were new.",
@@ -127,6 +130,7 @@ pub(super) fn read_by(provider: SdkMeterProvider) {
         METRICS.pushes.add(0, &[KeyValue::new("fate", fate.word())]);
     }
     METRICS.registers.add(0, &[]);
+    flags_raised(&Raised::default());
     METRICS.event_losses.add(0, &[]);
     for way in ["polled", "pushed"] {
         events_stored(way, &events::Written::default());
@@ -205,10 +209,18 @@ pub fn batch_stored(reports: usize, written: &Written, took: Duration) {
         METRICS.captures.add(count, &[KeyValue::new("outcome", outcome)]);
     }
     METRICS.registers.add(written.registers, &[]);
+    flags_raised(&written.flags);
     events_stored("polled", &written.events);
     METRICS.event_losses.add(written.events.losses, &[]);
     METRICS.batch_reports.record(reports as u64, &[]);
     METRICS.batch_duration.record(took.as_secs_f64(), &[]);
+}
+
+/// Flags were raised.
+fn flags_raised(raised: &Raised) {
+    for (rule, count) in raised.each() {
+        METRICS.flags.add(count, &[KeyValue::new("rule", rule.word())]);
+    }
 }
 
 /// Events were heard of in this way.

@@ -22,10 +22,13 @@ const RULES: &[Service] = &[
             ("RetireMeter", KeepInventory),
         ],
     ),
-    ("ami.v1.ReadingsService", &[("QueryReadings", View), ("ReadNow", ReadNow), ("WatchReadings", View)]),
     (
         "ami.v1.BillingService",
         &[("GetBillingSets", View), ("CloseBillingPeriod", ResetBilling), ("ResetDemand", ResetBilling)],
+    ),
+    (
+        "ami.v1.ReadingsService",
+        &[("QueryReadings", View), ("ReadNow", ReadNow), ("WatchReadings", View), ("ListFlags", View)],
     ),
     ("ami.v1.JobsService", &[("ListJobs", View), ("GetJob", View), ("Summary", View)]),
     (

@@ -7,6 +7,7 @@ use dlms::Unit;
 
 use super::super::convert;
 use super::super::status::Refusal;
+use super::flags::Flags;
 use crate::store::Store;
 use crate::store::readings::{Capture, RegisterRow, Slot};
 
@@ -27,7 +28,7 @@ struct Column {
     slot: i16,
     profile: String,
     obis: String,
-    attribute: i32,
+    object: (Vec<u8>, i16),
     exponent: i32,
     unit: &'static str,
 }
@@ -64,6 +65,7 @@ impl Expander {
         &'a self,
         serial: &'a str,
         capture: &'a Capture,
+        flags: &'a Flags,
         first: i16,
     ) -> impl Iterator<Item = (i16, Reading)> + 'a {
         let columns = self.layouts.get(&capture.layout_id).into_iter().flatten();
@@ -72,7 +74,7 @@ impl Expander {
             let reading = Reading {
                 meter_serial: serial.to_owned(),
                 obis: column.obis.clone(),
-                attribute: column.attribute,
+                attribute: column.object.1.into(),
                 at: Some(convert::instant(capture.ts)),
                 value: Some(Decimal { mantissa, exponent: column.exponent }),
                 unit: column.unit.to_owned(),
@@ -83,6 +85,7 @@ impl Expander {
                 clock_status: clock_status(capture.clock_status),
                 clock_offset_minutes: capture.clock_offset_min.map(i32::from),
                 job_id: capture.job_id,
+                flags: flags.of(capture.ts, Some(capture.layout_id), &column.object),
             };
             Some((column.slot, reading))
         })
@@ -90,7 +93,7 @@ impl Expander {
 }
 
 /// The reading of a register.
-pub(super) fn register(serial: &str, row: &RegisterRow) -> Result<Reading, Refusal> {
+pub(super) fn register(serial: &str, row: &RegisterRow, flags: &Flags) -> Result<Reading, Refusal> {
     Ok(Reading {
         meter_serial: serial.to_owned(),
         obis: convert::obis(&row.obis)?,
@@ -104,6 +107,7 @@ pub(super) fn register(serial: &str, row: &RegisterRow) -> Result<Reading, Refus
         clock_status: None,
         clock_offset_minutes: None,
         job_id: row.job_id,
+        flags: flags.of(row.ts.to_jiff(), None, &(row.obis.clone(), row.attribute)),
     })
 }
 
@@ -117,13 +121,13 @@ fn column(slot: &Slot) -> Result<Column, Refusal> {
         slot: slot.slot,
         profile: convert::obis(&slot.profile)?,
         obis: convert::obis(&slot.obis)?,
-        attribute: slot.attribute.into(),
+        object: (slot.obis.clone(), slot.attribute),
         exponent: slot.scaler.into(),
         unit: unit(slot.unit),
     })
 }
 
-fn unit(code: i16) -> &'static str {
+pub(super) fn unit(code: i16) -> &'static str {
     u8::try_from(code).map_or("", |code| Unit(code).symbol())
 }
 
@@ -137,7 +141,7 @@ mod tests {
             slot,
             profile: "1.0.99.1.0.255".into(),
             obis: obis.into(),
-            attribute: 2,
+            object: (obis.parse::<dlms::Obis>().unwrap().octets().to_vec(), 2),
             exponent: -3,
             unit: "Wh",
         };
@@ -155,7 +159,8 @@ mod tests {
             job_id: 9,
             values,
         };
-        let found: Vec<_> = expander.capture("17", &capture, 0).collect();
+        let flags = Flags::default();
+        let found: Vec<_> = expander.capture("17", &capture, &flags, 0).collect();
         assert_eq!(found.iter().map(|(slot, _)| *slot).collect::<Vec<_>>(), [0, 2]);
         let first = &found[0].1;
         assert_eq!(first.value, Some(Decimal { mantissa: i64::MAX, exponent: -3 }));
@@ -163,6 +168,6 @@ mod tests {
             (first.status, first.clock_status, first.clock_offset_minutes),
             (Some(u32::MAX), None, Some(-30))
         );
-        assert_eq!(expander.capture("17", &capture, 1).count(), 1);
+        assert_eq!(expander.capture("17", &capture, &flags, 1).count(), 1);
     }
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use super::super::status::Refusal;
 use super::super::{check, token};
 use super::expand::{Expander, register};
+use super::flags::Flags;
 use super::{Readings, obis_filter};
 use crate::store::readings::{CaptureRange, RegisterRange};
 
@@ -161,8 +162,9 @@ impl Readings {
             let asked = page.rows_to_ask();
             let rows = self.store.captures(&range, i64::try_from(asked).unwrap_or(i64::MAX)).await?;
             expander.learn(&self.store, &rows).await?;
+            let flags = Flags::of_captures(&self.store, meter, &rows).await?;
             for row in &rows {
-                for (slot, reading) in expander.capture(serial, row, slot) {
+                for (slot, reading) in expander.capture(serial, row, &flags, slot) {
                     let place = Place::Captures { ts: row.ts, layout: row.layout_id, slot };
                     page.push(Cursor { meter, place }, reading);
                 }
@@ -189,11 +191,12 @@ impl Readings {
         loop {
             let asked = page.rows_to_ask();
             let rows = self.store.register_rows(&range, i64::try_from(asked).unwrap_or(i64::MAX)).await?;
+            let flags = Flags::of_registers(&self.store, meter, &rows).await?;
             let mut behind = None;
             for row in &rows {
                 let obis: [u8; 6] = row.obis.as_slice().try_into().map_err(|_| Refusal::Internal)?;
                 let place = Place::Registers { ts: row.ts.to_jiff(), obis, attribute: row.attribute };
-                page.push(Cursor { meter, place }, register(serial, row)?);
+                page.push(Cursor { meter, place }, register(serial, row, &flags)?);
                 behind =
                     Some((row.ts.to_jiff(), obis, row.attribute.checked_add(1).ok_or(Refusal::Internal)?));
             }

@@ -12,6 +12,7 @@ use super::super::status::Refusal;
 use super::super::{check, convert, on_demand};
 use super::Readings;
 use super::expand::{clock_status, register};
+use super::flags::Flags;
 use crate::store::JobKind;
 use crate::store::job_list::{Job, Order};
 use crate::store::meters::Meter;
@@ -113,7 +114,9 @@ impl Readings {
         let mut rows = self.store.registers_of_job(meter.id, job, MAX_READINGS as i64 + 1).await?;
         let truncated = rows.len() > MAX_READINGS;
         rows.truncate(MAX_READINGS);
-        let readings = rows.iter().map(|row| register(&meter.serial, row)).collect::<Result<_, _>>()?;
+        let flags = Flags::of_registers(&self.store, meter.id, &rows).await?;
+        let readings =
+            rows.iter().map(|row| register(&meter.serial, row, &flags)).collect::<Result<_, _>>()?;
         Ok(ReadingsOutcome { readings, truncated })
     }
 

@@ -12,6 +12,7 @@ use super::super::notices::Notices;
 use super::super::status::Refusal;
 use super::super::token::{self, NO_QUESTION};
 use super::expand::{Expander, register};
+use super::flags::Flags;
 use super::{Readings, obis_filter};
 use crate::store::readings::{Batch, Capture, CaptureRange, Position, RegisterRange, Stored};
 
@@ -168,8 +169,9 @@ impl Watch {
         let range = CaptureRange { meter: entry.meter, layouts: Some(&[layout]), first, last: entry.to };
         let rows = self.service.store.captures(&range, ROWS).await?;
         self.expander.learn(&self.service.store, &rows).await?;
+        let flags = Flags::of_captures(&self.service.store, entry.meter, &rows).await?;
         let expand = |row: &Capture| {
-            self.expander.capture(serial, row, 0).map(|(_, reading)| reading).collect::<Vec<_>>()
+            self.expander.capture(serial, row, &flags, 0).map(|(_, reading)| reading).collect::<Vec<_>>()
         };
         let readings = rows.iter().flat_map(expand).collect();
         let behind = |last: &Capture| Some(Row::Capture(last.ts, last.layout_id.checked_add(1)?));
@@ -184,7 +186,8 @@ impl Watch {
         };
         let range = RegisterRange { meter: entry.meter, obis: self.expander.obis(), first, last: entry.to };
         let rows = self.service.store.register_rows(&range, ROWS).await?;
-        let readings = rows.iter().map(|row| register(serial, row)).collect::<Result<_, _>>()?;
+        let flags = Flags::of_registers(&self.service.store, entry.meter, &rows).await?;
+        let readings = rows.iter().map(|row| register(serial, row, &flags)).collect::<Result<_, _>>()?;
         let full = i64::try_from(rows.len()) == Ok(ROWS);
         let next = match rows.last().filter(|_| full) {
             Some(last) => {

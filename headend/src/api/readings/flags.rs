@@ -1,0 +1,135 @@
+//! `ListFlags`, and the flags that readings bear.
+
+use std::collections::BTreeMap;
+
+use ami_proto::v1::{self, Decimal, ListFlagsRequest, ListFlagsResponse, ReadingFlag};
+use ami_proto::words::Word as _;
+use jiff::Timestamp;
+
+use super::super::status::Refusal;
+use super::super::{check, convert, known, token};
+use super::expand::unit;
+use super::{MAX_METERS, Readings};
+use crate::store::flags::{Flag, FlagFilter};
+use crate::store::readings::{Capture, RegisterRow};
+use crate::store::{FlagRule, Store};
+
+/// Rules in a filter at most.
+const MAX_RULES: usize = 64;
+
+/// Instant of a reading, layout of its capture, logical name and attribute of its object.
+type Place = (Timestamp, Option<i32>, Vec<u8>, i16);
+
+/// The standing flags of some readings of a meter.
+#[derive(Debug, Default)]
+pub(super) struct Flags {
+    values: BTreeMap<Place, Vec<i32>>,
+    /// Those about the time of a capture are about all of its values.
+    times: BTreeMap<(Timestamp, Option<i32>), Vec<i32>>,
+}
+
+impl Flags {
+    /// The flags of captures, which are in order.
+    pub(super) async fn of_captures(store: &Store, meter: i32, rows: &[Capture]) -> Result<Self, Refusal> {
+        Self::between(store, meter, rows.first().map(|row| row.ts), rows.last().map(|row| row.ts)).await
+    }
+
+    /// The flags of values of registers, in whatever order.
+    pub(super) async fn of_registers(
+        store: &Store,
+        meter: i32,
+        rows: &[RegisterRow],
+    ) -> Result<Self, Refusal> {
+        let times = || rows.iter().map(|row| row.ts.to_jiff());
+        Self::between(store, meter, times().min(), times().max()).await
+    }
+
+    async fn between(
+        store: &Store,
+        meter: i32,
+        first: Option<Timestamp>,
+        last: Option<Timestamp>,
+    ) -> Result<Self, Refusal> {
+        let mut flags = Self::default();
+        let (Some(first), Some(last)) = (first, last) else { return Ok(flags) };
+        for borne in store.flags_borne(meter, (first, last)).await? {
+            let (at, rule) = (borne.ts.to_jiff(), rule(borne.rule).into());
+            if borne.rule.is_about_time() {
+                flags.times.entry((at, borne.layout_id)).or_default().push(rule);
+            } else {
+                let place = (at, borne.layout_id, borne.obis, borne.attribute);
+                flags.values.entry(place).or_default().push(rule);
+            }
+        }
+        Ok(flags)
+    }
+
+    /// Those of one reading: of its time, and of its value.
+    pub(super) fn of(&self, at: Timestamp, layout: Option<i32>, object: &(Vec<u8>, i16)) -> Vec<i32> {
+        if self.values.is_empty() && self.times.is_empty() {
+            return Vec::new();
+        }
+        let times = self.times.get(&(at, layout)).into_iter().flatten();
+        let values = self.values.get(&(at, layout, object.0.clone(), object.1)).into_iter().flatten();
+        times.chain(values).copied().collect()
+    }
+}
+
+impl Readings {
+    /// A page of flags.
+    pub(super) async fn flags(&self, question: ListFlagsRequest) -> Result<ListFlagsResponse, Refusal> {
+        let limit = check::page_size(question.page_size)?;
+        let fingerprint = token::fingerprint(&ListFlagsRequest {
+            page_size: 0,
+            page_token: String::new(),
+            ..question.clone()
+        });
+        let before = token::number(fingerprint, &question.page_token)?;
+        let (from, to) = check::range(question.from.as_ref(), question.to.as_ref())?;
+        let meters = known::meters(&self.store, &question.meter_serials, MAX_METERS).await?;
+        check::list("rules", &question.rules, MAX_RULES)?;
+        let known = |rule: &i32| v1::FlagRule::try_from(*rule).ok().and_then(stored);
+        let rules = question.rules.iter().map(known).collect::<Option<Vec<_>>>();
+        let rules = rules.ok_or_else(|| Refusal::field("rules", "rules of the contract are expected"))?;
+        let filter = FlagFilter {
+            meters: Some(meters).filter(|_| !question.meter_serials.is_empty()),
+            rules: Some(rules).filter(|rules| !rules.is_empty()),
+            from: question.from.map(|_| from),
+            to: question.to.map(|_| to),
+            withdrawn: question.withdrawn,
+        };
+        let mut flags = self.store.list_flags(&filter, before, i64::from(limit) + 1).await?;
+        let next = token::next_page(fingerprint, &mut flags, limit, |flag| flag.id);
+        let flags = flags.into_iter().map(sent).collect::<Result<_, _>>()?;
+        Ok(ListFlagsResponse { flags, next_page_token: next })
+    }
+}
+
+fn sent(flag: Flag) -> Result<ReadingFlag, Refusal> {
+    let number =
+        |mantissa: Option<i64>| mantissa.map(|mantissa| Decimal { mantissa, exponent: flag.scaler.into() });
+    Ok(ReadingFlag {
+        id: flag.id,
+        meter_serial: flag.serial,
+        rule: rule(flag.rule).into(),
+        at: Some(convert::stored(flag.ts)),
+        profile: flag.profile.map(|octets| convert::obis(&octets)).transpose()?.unwrap_or_default(),
+        obis: convert::obis(&flag.obis)?,
+        attribute: flag.attribute.into(),
+        value: number(flag.value),
+        reference: number(flag.reference),
+        bound: number(flag.bound),
+        unit: unit(flag.unit).to_owned(),
+        job_id: flag.job_id,
+        raised_at: Some(convert::stored(flag.raised_at)),
+        withdrawn_at: flag.withdrawn_at.map(convert::stored),
+    })
+}
+
+fn rule(rule: FlagRule) -> v1::FlagRule {
+    v1::FlagRule::from_word(rule.word()).unwrap_or_default()
+}
+
+fn stored(rule: v1::FlagRule) -> Option<FlagRule> {
+    FlagRule::ALL.into_iter().find(|known| known.word() == rule.word())
+}

@@ -1,0 +1,213 @@
+//! Holds what a batch brings against the rules, inside of its transaction.
+//!
+//! Captures beyond the high-water mark follow what is remembered of their profile (`meter_profile.trusted`), so they cost one look at their meters for the
+//! whole batch. Others are rare: [`late`](super::late) looks at what is stored around them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use collectors::{Layout, MeterId, Reason};
+use dlms::Obis;
+use jiff::Timestamp;
+use models::Validation;
+use sqlx::{FromRow, PgConnection};
+
+use super::super::captures::Row;
+use super::super::digest::Digest;
+use super::super::layouts::obis;
+use super::super::log::Changes;
+use super::super::profiles::ProfileKey;
+use super::super::{Error, FlagRule, Store, failed};
+use super::write::NewFlag;
+use super::{late, registers};
+use crate::validate::{Found, Memory, Numbers, Plan};
+
+/// Where meters have their serial number.
+const SERIAL: [u8; 6] = [0, 0, 96, 1, 0, 255];
+/// Microseconds of a day.
+const DAY: i64 = 86_400_000_000;
+/// `unit` of a number without one.
+pub(super) const NO_UNIT: i16 = 255;
+
+/// What the rules say of a batch.
+#[derive(Debug, Default)]
+pub(in crate::store) struct Judged {
+    /// What is to be raised.
+    pub(in crate::store) flags: Vec<NewFlag>,
+    /// What the next captures of profiles are compared with.
+    pub(in crate::store) trusted: BTreeMap<ProfileKey, Memory>,
+}
+
+/// What is known of the meters of a batch.
+pub(super) struct Known<'a> {
+    models: BTreeMap<MeterId, String>,
+    /// What is remembered of profiles, with the layout that it is about.
+    memories: BTreeMap<ProfileKey, (i32, Memory)>,
+    validation: &'a BTreeMap<String, Validation>,
+    plain: Validation,
+}
+
+#[derive(FromRow)]
+struct KnownRow {
+    id: i32,
+    model: String,
+    obis: Option<Vec<u8>>,
+    layout_id: Option<i32>,
+    trusted: Option<Vec<Option<i64>>>,
+}
+
+/// Holds the captures and registers of a batch, which are stored already, against the rules. `is_new` says which captures lie beyond the high-water mark,
+/// `late` which others are new or different now.
+pub(in crate::store) async fn judge(
+    connection: &mut PgConnection,
+    store: &Store,
+    digest: &Digest<'_>,
+    is_new: impl Fn(&Row) -> bool,
+    late: &Changes,
+) -> Result<Judged, Error> {
+    let mut judged = Judged::default();
+    if digest.rows.is_empty() && digest.registers.is_empty() {
+        return Ok(judged);
+    }
+    let known = Known::of(connection, store, digest).await?;
+    let mut plans = Plans { known: &known, layouts: &digest.layouts, made: BTreeMap::new() };
+    let mut rows: Vec<&Row> = digest.rows.iter().filter(|row| is_new(row)).collect();
+    rows.sort_by_key(|row| row.key());
+    for rows in rows.chunk_by(|one, other| (one.meter, one.layout) == (other.meter, other.layout)) {
+        forward(rows, &mut plans, digest, &mut judged);
+    }
+    late::recheck(connection, late, &mut plans, digest, &mut judged).await?;
+    registers::judge(connection, &known, digest, &mut judged.flags).await?;
+    Ok(judged)
+}
+
+/// What is odd about reads as a whole, noticed now. Their flags bear the day, in UTC: one of a kind and object is enough for a day.
+pub(in crate::store) fn unread(digest: &Digest<'_>, now: Timestamp) -> Vec<NewFlag> {
+    let day = now.as_microsecond().div_euclid(DAY) * DAY;
+    let flag = |meter, job, rule, obis, attribute, numbers| NewFlag {
+        meter,
+        rule,
+        ts: day,
+        layout: None,
+        obis,
+        attribute,
+        numbers,
+        unit: NO_UNIT,
+        job,
+    };
+    let is_other = |failure: &collectors::Failure| failure.reason == Reason::WrongMeter;
+    let others = digest.ends.iter().filter(|(_, (_, end))| end.as_ref().is_err_and(is_other));
+    others
+        .map(|(job, (meter, _))| flag(*meter, *job, FlagRule::WrongMeter, SERIAL, 2, Numbers::default()))
+        .collect()
+}
+
+/// The captures of a profile beyond its mark, in order.
+fn forward(rows: &[&Row], plans: &mut Plans<'_>, digest: &Digest<'_>, judged: &mut Judged) {
+    let Some(first) = rows.first() else { return };
+    let known = plans.known;
+    let Some((layout, plan)) = plans.get(first.meter, first.layout) else { return };
+    let key = (first.meter, layout.obis);
+    let mut memory = known.memory(key, first.layout);
+    let mut found = Vec::new();
+    for row in rows {
+        plan.check(&mut memory, (row.ts, row.clock_status), &row.values, &mut found);
+        judged
+            .flags
+            .extend(found.drain(..).map(|found| flag(row.meter, row.job, (row.layout, layout), found)));
+    }
+    remember(key, first.layout, memory, digest, judged);
+}
+
+/// Keeps what the next captures of a profile are compared with, if they have this layout.
+pub(super) fn remember(
+    key: ProfileKey,
+    layout: i32,
+    memory: Memory,
+    digest: &Digest<'_>,
+    judged: &mut Judged,
+) {
+    if digest.advances.get(&key).is_some_and(|advance| advance.layout == Some(layout)) {
+        judged.trusted.insert(key, memory);
+    }
+}
+
+/// What a rule found as a flag.
+pub(super) fn flag(meter: i32, job: i64, (id, layout): (i32, &Layout), found: Found) -> NewFlag {
+    let column = match found.slot {
+        Some(slot) => layout.values().nth(slot),
+        None => layout.clock(),
+    };
+    NewFlag {
+        meter,
+        rule: found.rule,
+        ts: found.ts,
+        layout: Some(id),
+        obis: column.map_or(layout.obis, |column| column.capture.instance).octets(),
+        attribute: column.map_or(2, |column| column.capture.attribute.into()),
+        numbers: found.numbers,
+        unit: found.slot.and(column).map_or(NO_UNIT, |column| column.unit.0.into()),
+        job,
+    }
+}
+
+/// The rules of the layouts of a batch, each made once for each model.
+pub(super) struct Plans<'a> {
+    known: &'a Known<'a>,
+    layouts: &'a BTreeMap<i32, &'a Layout>,
+    made: BTreeMap<(i32, &'a str), Plan>,
+}
+
+impl<'a> Plans<'a> {
+    /// A layout and its rules for a meter; `None` when the batch does not have it.
+    pub(super) fn get(&mut self, meter: MeterId, id: i32) -> Option<(&'a Layout, &Plan)> {
+        let layout = *self.layouts.get(&id)?;
+        let known = self.known;
+        let make = || Plan::of(layout, known.validation(meter));
+        Some((layout, self.made.entry((id, known.model(meter))).or_insert_with(make)))
+    }
+}
+
+impl<'a> Known<'a> {
+    async fn of(connection: &mut PgConnection, store: &'a Store, digest: &Digest<'_>) -> Result<Self, Error> {
+        let mut meters: BTreeSet<MeterId> = digest.rows.iter().map(|row| row.meter).collect();
+        meters.extend(digest.registers.iter().map(|(meter, ..)| *meter));
+        let names: BTreeSet<[u8; 6]> = digest.layouts.values().map(|layout| layout.obis.octets()).collect();
+        let rows: Vec<KnownRow> = sqlx::query_as(
+            "/* store::flags::known */ SELECT m.id, m.model, p.obis, p.layout_id, p.trusted
+             FROM meter m LEFT JOIN meter_profile p ON p.meter_id = m.id AND p.obis = ANY($2) AND p.trusted IS NOT NULL
+             WHERE m.id = ANY($1)",
+        )
+        .bind(meters.into_iter().collect::<Vec<_>>())
+        .bind(names.iter().map(|name| name.to_vec()).collect::<Vec<_>>())
+        .fetch_all(connection)
+        .await
+        .map_err(failed("store::flags::known"))?;
+        let mut known = Self {
+            models: BTreeMap::new(),
+            memories: BTreeMap::new(),
+            validation: &store.validation,
+            plain: Validation::default(),
+        };
+        for row in rows {
+            if let (Some(name), Some(layout), Some(trusted)) = (&row.obis, row.layout_id, &row.trusted) {
+                known.memories.insert((row.id, obis(name)?), (layout, Memory::stored(trusted)));
+            }
+            known.models.insert(row.id, row.model);
+        }
+        Ok(known)
+    }
+
+    /// What is plausible of a meter.
+    pub(super) fn validation(&self, meter: MeterId) -> &Validation {
+        self.validation.get(self.model(meter)).unwrap_or(&self.plain)
+    }
+
+    fn model(&self, meter: MeterId) -> &str {
+        self.models.get(&meter).map_or("", String::as_str)
+    }
+
+    fn memory(&self, key: (MeterId, Obis), layout: i32) -> Memory {
+        let held = self.memories.get(&key).filter(|(of, _)| *of == layout);
+        held.map(|(_, memory)| memory.clone()).unwrap_or_default()
+    }
+}

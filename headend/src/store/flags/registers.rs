@@ -1,0 +1,155 @@
+//! Registers that were read on their own: against their values before, and against the captures that hold them, too.
+//!
+//! With captures the value before the new one is compared: by now the captures around it are there. Those that are less than an hour away are left out,
+//! because captures bear the meter's time and registers ours.
+
+use std::collections::BTreeMap;
+
+use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx as _};
+use sqlx::{FromRow, PgConnection};
+
+use super::super::digest::Digest;
+use super::super::registers::Register;
+use super::super::{Error, FlagRule, failed};
+use super::judge::Known;
+use super::write::NewFlag;
+use crate::validate::{Counter, Numbers, Point, against_captures, counter_of, follow, is_no_value};
+
+/// An earlier value of a register, with the captures around it.
+#[derive(FromRow)]
+struct Before {
+    /// Which register, from 1.
+    n: i64,
+    ts: SqlTimestamp,
+    value: i64,
+    scaler: i16,
+    job_id: i64,
+    /// Scaler of the column.
+    captured: Option<i16>,
+    earlier_ts: Option<SqlTimestamp>,
+    earlier: Option<i64>,
+    later_ts: Option<SqlTimestamp>,
+    later: Option<i64>,
+}
+
+/// Adds what the rules say about the registers of a batch.
+pub(super) async fn judge(
+    connection: &mut PgConnection,
+    known: &Known<'_>,
+    digest: &Digest<'_>,
+    flags: &mut Vec<NewFlag>,
+) -> Result<(), Error> {
+    let mut counters: Vec<(&Register<'_>, Counter)> = Vec::new();
+    for register in &digest.registers {
+        let (meter, _, read) = register;
+        let validation = known.validation(*meter);
+        if is_no_value(read.value, validation) {
+            let numbers = Numbers { value: Some(read.value), scaler: read.scaler, ..Numbers::default() };
+            flags.push(flag(register, FlagRule::NoValue, numbers));
+        } else if read.attribute == 2
+            && let Some(counter) = counter_of(read.obis, read.unit, read.scaler, validation)
+        {
+            counters.push((register, counter));
+        }
+    }
+    if counters.is_empty() {
+        return Ok(());
+    }
+    let mut before: BTreeMap<i64, Vec<Before>> = BTreeMap::new();
+    for row in earlier(connection, &counters).await? {
+        before.entry(row.n).or_default().push(row);
+    }
+    for ((register, counter), n) in counters.iter().zip(1_i64..) {
+        let Some(before) = before.get(&n) else { continue };
+        let (.., read) = register;
+        let same = before.iter().filter(|before| before.scaler == i16::from(read.scaler));
+        let now = Point { ts: read.at.as_microsecond(), value: read.value };
+        if let Some((rule, numbers)) = follow(*counter, same.map(Before::point), now) {
+            flags.push(flag(register, rule, numbers));
+        }
+        if let Some(last) = before.last()
+            && let Some(numbers) = last.against_captures()
+        {
+            let about = flag(register, FlagRule::RegisterMismatch, numbers);
+            flags.push(NewFlag { ts: last.point().ts, job: last.job_id, ..about });
+        }
+    }
+    Ok(())
+}
+
+fn flag((meter, job, read): &Register<'_>, rule: FlagRule, numbers: Numbers) -> NewFlag {
+    NewFlag {
+        meter: *meter,
+        rule,
+        ts: read.at.as_microsecond(),
+        layout: None,
+        obis: read.obis.octets(),
+        attribute: read.attribute.into(),
+        numbers,
+        unit: read.unit.0.into(),
+        job: *job,
+    }
+}
+
+impl Before {
+    fn point(&self) -> Point {
+        Point { ts: self.ts.to_jiff().as_microsecond(), value: self.value }
+    }
+
+    fn against_captures(&self) -> Option<Numbers> {
+        let point = |ts: Option<SqlTimestamp>, value: Option<i64>| {
+            Some(Point { ts: ts?.to_jiff().as_microsecond(), value: value? })
+        };
+        let around = (point(self.earlier_ts, self.earlier), point(self.later_ts, self.later));
+        let scaler = i8::try_from(self.scaler).ok()?;
+        against_captures((self.point(), scaler), around, i8::try_from(self.captured?).ok()?)
+    }
+}
+
+/// The last values of registers before the new ones, in order, and of the latest of them the captures around it.
+async fn earlier(
+    connection: &mut PgConnection,
+    counters: &[(&Register<'_>, Counter)],
+) -> Result<Vec<Before>, Error> {
+    let each = || counters.iter().map(|(register, _)| register);
+    sqlx::query_as(
+        "/* store::flags::earlier_registers */
+         SELECT e.n, b.ts, b.value, b.scaler, b.job_id, s.scaler AS captured, earlier.ts AS earlier_ts, earlier.value AS earlier,
+             later.ts AS later_ts, later.value AS later
+         FROM unnest($1::int4[], $2::bytea[], $3::int2[], $4::timestamptz[]) WITH ORDINALITY AS e (meter_id, obis, attribute, ts, n)
+         CROSS JOIN LATERAL (
+             SELECT r.ts, r.value, r.scaler, r.job_id, row_number() OVER (ORDER BY r.ts DESC) AS back FROM register_row r
+             WHERE r.meter_id = e.meter_id AND r.obis = e.obis AND r.attribute = e.attribute AND r.ts < e.ts
+             ORDER BY r.ts DESC LIMIT 3) b
+         LEFT JOIN LATERAL (
+             SELECT s.layout_id, s.slot, s.scaler FROM meter_profile p
+             JOIN profile_layout l ON l.id = p.layout_id AND l.period_s BETWEEN 1 AND 3600
+             JOIN profile_slot s ON s.layout_id = l.id AND s.slot IS NOT NULL AND s.obis = e.obis AND s.attribute = e.attribute
+                 AND s.data_index = 0
+             WHERE p.meter_id = e.meter_id LIMIT 1) s ON b.back = 1
+         LEFT JOIN LATERAL (
+             SELECT r.ts, (ARRAY[r.v0, r.v1, r.v2, r.v3, r.v4, r.v5, r.v6, r.v7, r.v8, r.v9, r.v10, r.v11, r.v12, r.v13, r.v14,
+                                 r.v15])[s.slot + 1] AS value
+             FROM profile_row r WHERE r.meter_id = e.meter_id AND r.layout_id = s.layout_id
+                 AND r.ts BETWEEN b.ts - interval '1 day' AND b.ts - interval '1 hour'
+                 AND NOT EXISTS (SELECT FROM reading_flag f WHERE f.meter_id = r.meter_id AND f.ts = r.ts AND f.layout_id = r.layout_id
+                     AND f.withdrawn_at IS NULL)
+             ORDER BY r.ts DESC LIMIT 1) earlier ON true
+         LEFT JOIN LATERAL (
+             SELECT r.ts, (ARRAY[r.v0, r.v1, r.v2, r.v3, r.v4, r.v5, r.v6, r.v7, r.v8, r.v9, r.v10, r.v11, r.v12, r.v13, r.v14,
+                                 r.v15])[s.slot + 1] AS value
+             FROM profile_row r WHERE r.meter_id = e.meter_id AND r.layout_id = s.layout_id
+                 AND r.ts BETWEEN b.ts + interval '1 hour' AND b.ts + interval '1 day'
+                 AND NOT EXISTS (SELECT FROM reading_flag f WHERE f.meter_id = r.meter_id AND f.ts = r.ts AND f.layout_id = r.layout_id
+                     AND f.withdrawn_at IS NULL)
+             ORDER BY r.ts LIMIT 1) later ON true
+         ORDER BY e.n, b.ts",
+    )
+    .bind(each().map(|(meter, ..)| *meter).collect::<Vec<_>>())
+    .bind(each().map(|(.., read)| read.obis.octets().to_vec()).collect::<Vec<_>>())
+    .bind(each().map(|(.., read)| i16::from(read.attribute)).collect::<Vec<_>>())
+    .bind(each().map(|(.., read)| read.at.to_sqlx()).collect::<Vec<_>>())
+    .fetch_all(connection)
+    .await
+    .map_err(failed("store::flags::earlier_registers"))
+}

@@ -1,0 +1,42 @@
+//! What is doubtful about readings. Rules never change a reading: they raise flags, each with the numbers that made it.
+//!
+//! Pure: captures and what came before them go in, flags come out. [`Plan`] (`plan.rs`) says once for a layout what each column can be; `counter.rs` goes
+//! along the values of a counter, `sums.rs` compares columns of one capture, `register.rs` compares a register with the captures around it.
+//! What is plausible is data: [`models::Validation`], by model. The store asks while it writes (`store/flags`), so that who sees a reading sees its flags.
+
+mod counter;
+mod plan;
+mod register;
+mod sums;
+
+use crate::store::FlagRule;
+
+pub use counter::{Counter, Point};
+pub use plan::{Memory, Plan, counter_of, is_no_value};
+pub use register::{against_captures, follow};
+
+/// A rule that does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Found {
+    /// Which one.
+    pub rule: FlagRule,
+    /// Instant of the capture, in microseconds since 1970.
+    pub ts: i64,
+    /// The column that holds the value, by its place among the values; `None` for the clock of the capture.
+    pub slot: Option<usize>,
+    /// The numbers that made it.
+    pub numbers: Numbers,
+}
+
+/// The numbers of a flag, in the meter's own digits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Numbers {
+    /// What the rule does not like.
+    pub value: Option<i64>,
+    /// What it was compared with.
+    pub reference: Option<i64>,
+    /// How far it may be from that, or from 0.
+    pub bound: Option<i64>,
+    /// All three times ten to the power of the scaler are in the unit of the column.
+    pub scaler: i8,
+}

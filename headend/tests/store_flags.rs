@@ -1,0 +1,207 @@
+//! What is doubtful about readings is flagged when it is stored, and never changed.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests stand outside the test functions")]
+
+mod common;
+
+use std::sync::Arc;
+
+use collectors::{Captures, Event, Layout, Reason, RegisterValue, Report};
+use common::{Database, at, captures, failed, layout, quarters};
+use dlms::Unit;
+use headend::store::Store;
+use jiff::Timestamp;
+use models::{Model, Validation};
+use uuid::Uuid;
+
+/// Every flag: rule, instant, object, value, reference, bound, scaler, whether it stands.
+const FLAGS: &str = "SELECT rule, ts AT TIME ZONE 'UTC', obis_text(obis), value, reference, bound, scaler, withdrawn_at IS NULL
+    FROM reading_flag ORDER BY ts, obis, rule, id";
+
+fn first() -> Timestamp {
+    at("2026-03-31T00:15:00Z")
+}
+
+/// A store whose meters can take ten kilowatts, and count to a million.
+fn store(database: &Database) -> Store {
+    let mut model = Model::clone(&models::builtin().unwrap()["generic-dlms"]);
+    let (max_power, counter_modulus) = (Some(10_000), 1_000_000);
+    model.validation = Validation { max_power, counter_modulus, no_value: vec![777_777] };
+    database.store.clone().with_models(&[("generic-dlms".to_owned(), Arc::new(model))].into())
+}
+
+/// Import counts 100 Wh a quarter of an hour; these values stand in the places of others.
+fn slips(layout: &Arc<Layout>, start: i64, count: usize, slips: &[(usize, i64)]) -> Captures {
+    let mut captures = quarters(layout, first(), count, 0);
+    for n in 0..count {
+        let slip = slips.iter().find(|(place, _)| *place == n).map(|(_, value)| *value);
+        captures.values[2 * n] = Some(slip.unwrap_or(start + 100 * i64::try_from(n).unwrap()));
+    }
+    captures
+}
+
+async fn write(store: &Store, reports: &[Report]) -> Vec<(&'static str, u64)> {
+    let written = store.write(Uuid::new_v4(), reports).await.unwrap();
+    written.flags.each().filter(|(_, count)| *count > 0).map(|(rule, count)| (rule.word(), count)).collect()
+}
+
+#[tokio::test]
+async fn slips_of_a_counter_are_flagged_with_their_numbers_and_stored_as_they_came() {
+    let database = Database::new().await;
+    let (store, meter, layout) = (store(&database), database.meter("M1"), layout(900, 0));
+    let day = slips(&layout, 5000, 12, &[(2, 0), (4, 90_000), (6, 5001), (8, 4_294_967_295), (10, 777_777)]);
+    let raised = write(&store, &[captures(meter, 11, day)]).await;
+    assert_eq!(raised, [("no_value", 2), ("zero", 1), ("decreased", 1), ("spike", 1)]);
+    let expected = [
+        "zero|2026-03-31 00:45:00|1.0.1.8.0.255|0|5100||0|t",
+        "spike|2026-03-31 01:15:00|1.0.1.8.0.255|90000|5300|2501|0|t",
+        "decreased|2026-03-31 01:45:00|1.0.1.8.0.255|5001|5500||0|t",
+        "no_value|2026-03-31 02:15:00|1.0.1.8.0.255|4294967295|||0|t",
+        "no_value|2026-03-31 02:45:00|1.0.1.8.0.255|777777|||0|t",
+    ];
+    assert_eq!(database.sql(FLAGS), expected.join("\n"));
+    assert_eq!(
+        database.sql("SELECT value, flags FROM reading WHERE flags <> '{}' ORDER BY ts"),
+        "0|{zero}\n90000|{spike}\n5001|{decreased}\n4294967295|{no_value}\n777777|{no_value}"
+    );
+    assert_eq!(database.sql("SELECT count(*) FROM profile_row_rev"), "0");
+}
+
+#[tokio::test]
+async fn the_next_batch_follows_what_the_last_one_left() {
+    let database = Database::new().await;
+    let (store, meter, layout) = (store(&database), database.meter("M1"), layout(900, 0));
+    let day = slips(&layout, 5000, 12, &[(5, 40)]);
+    let part = |from: usize, to: usize| Captures {
+        at: day.at[from..to].to_vec(),
+        offset_min: day.offset_min[from..to].to_vec(),
+        clock_status: day.clock_status[from..to].to_vec(),
+        status: day.status[from..to].to_vec(),
+        values: day.values[2 * from..2 * to].to_vec(),
+        ..day.clone()
+    };
+    for (from, to, raised) in [(0, 5, 0), (5, 6, 1), (6, 12, 0)] {
+        assert_eq!(write(&store, &[captures(meter, 1, part(from, to))]).await.len(), raised, "{from}..{to}");
+    }
+    assert_eq!(database.sql(FLAGS), "decreased|2026-03-31 01:30:00|1.0.1.8.0.255|40|5400||0|t");
+    // A meter that was exchanged: the counter goes on from another place, in two batches.
+    let mut other = slips(&layout, 5000, 15, &[(12, 10), (13, 20), (14, 30)]);
+    let tail = |captures: &mut Captures, from: usize, to: usize| {
+        let whole = captures.clone();
+        captures.at = whole.at[from..to].to_vec();
+        captures.offset_min.truncate(to - from);
+        captures.clock_status.truncate(to - from);
+        captures.status.truncate(to - from);
+        captures.values = whole.values[2 * from..2 * to].to_vec();
+    };
+    let mut next = other.clone();
+    tail(&mut next, 12, 13);
+    assert_eq!(write(&store, &[captures(meter, 2, next)]).await, [("decreased", 1)]);
+    tail(&mut other, 13, 15);
+    assert_eq!(write(&store, &[captures(meter, 2, other)]).await, [("restarted", 1)]);
+}
+
+#[tokio::test]
+async fn a_counter_that_comes_to_its_end_is_told_from_one_that_falls() {
+    let database = Database::new().await;
+    let (store, meter, layout) = (store(&database), database.meter("M1"), layout(900, 0));
+    let day = slips(&layout, 999_750, 4, &[(3, 50)]);
+    assert_eq!(write(&store, &[captures(meter, 1, day)]).await, [("rolled_over", 1)]);
+    let numbers = "SELECT value, reference, bound FROM reading_flag";
+    assert_eq!(database.sql(numbers), "50|999950|1000000");
+}
+
+#[tokio::test]
+async fn a_changed_capture_withdraws_its_flag_and_a_late_one_is_held_against_its_neighbours() {
+    let database = Database::new().await;
+    let (store, meter, layout) = (store(&database), database.meter("M1"), layout(900, 0));
+    write(&store, &[captures(meter, 1, slips(&layout, 5000, 8, &[(7, 0)]))]).await;
+    assert_eq!(database.sql(FLAGS), "zero|2026-03-31 02:00:00|1.0.1.8.0.255|0|5600||0|t");
+    // Read again: the last one was a slip of the meter.
+    assert_eq!(write(&store, &[captures(meter, 2, slips(&layout, 5000, 8, &[]))]).await, []);
+    assert_eq!(database.sql(FLAGS), "zero|2026-03-31 02:00:00|1.0.1.8.0.255|0|5600||0|f");
+    // What comes then is compared with what it is now.
+    let mut next = slips(&layout, 5000, 10, &[(9, 5)]);
+    assert_eq!(write(&store, &[captures(meter, 3, next.clone())]).await, [("decreased", 1)]);
+    // A hole is filled with something that its neighbours contradict: they are right, it is not.
+    database.sql("DELETE FROM profile_row WHERE ts = '2026-03-31 01:00+00'");
+    next.values[2 * 3] = Some(9_000);
+    next.values[2 * 9] = Some(5_900);
+    assert_eq!(write(&store, &[captures(meter, 4, next)]).await, [("spike", 1)]);
+    let standing = "SELECT rule, ts AT TIME ZONE 'UTC', job_id FROM reading_flag WHERE withdrawn_at IS NULL";
+    assert_eq!(database.sql(standing), "spike|2026-03-31 01:00:00|4");
+    assert_eq!(database.sql("SELECT count(*) FROM reading_flag"), "3", "nothing is forgotten");
+}
+
+#[tokio::test]
+async fn a_clock_that_doubts_itself_is_on_every_value_of_its_capture() {
+    let database = Database::new().await;
+    let (store, meter, layout) = (store(&database), database.meter("M1"), layout(900, 0));
+    let mut day = slips(&layout, 5000, 4, &[(1, 7)]);
+    day.clock_status = vec![0, 1, 2, 0xFF];
+    assert_eq!(
+        write(&store, &[captures(meter, 1, day)]).await,
+        [("clock_invalid", 1), ("clock_doubtful", 1)]
+    );
+    assert_eq!(
+        database.sql(
+            "SELECT ts AT TIME ZONE 'UTC', obis, flags FROM reading WHERE flags <> '{}' ORDER BY ts, obis"
+        ),
+        "2026-03-31 00:30:00|1.0.1.8.0.255|{clock_invalid}\n2026-03-31 00:30:00|1.0.32.7.0.255|{clock_invalid}\n\
+         2026-03-31 00:45:00|1.0.1.8.0.255|{clock_doubtful}\n2026-03-31 00:45:00|1.0.32.7.0.255|{clock_doubtful}"
+    );
+    assert_eq!(database.sql("SELECT DISTINCT obis_text(obis) FROM reading_flag"), "0.0.1.0.0.255");
+}
+
+fn register(meter: i32, job: i64, when: &str, value: i64) -> Report {
+    let obis = "1.0.1.8.0.255".parse().unwrap();
+    let read =
+        RegisterValue { obis, attribute: 2, class_id: 3, value, scaler: 0, unit: Unit(30), at: at(when) };
+    Report { job, meter, event: Event::Registers(vec![read]) }
+}
+
+#[tokio::test]
+async fn a_register_is_compared_with_its_past_and_with_the_captures_around_it() {
+    let database = Database::new().await;
+    let (store, meter, layout) = (store(&database), database.meter("M1"), layout(900, 0));
+    assert_eq!(write(&store, &[register(meter, 1, "2026-03-31T12:05:00Z", 9700)]).await, []);
+    // The captures come later: 5000 at 00:15, 9700 at 12:00, 14500 at the end of the day.
+    write(&store, &[captures(meter, 2, slips(&layout, 5000, 96, &[]))]).await;
+    assert_eq!(write(&store, &[register(meter, 3, "2026-04-01T12:05:00Z", 4_000)]).await, [("decreased", 1)]);
+    let raised = write(&store, &[register(meter, 4, "2026-04-01T12:06:00Z", 20_000)]).await;
+    assert_eq!(raised, [("register_mismatch", 1)], "of 4000, which is less than what was captured before");
+    assert_eq!(
+        database.sql("SELECT obis, value, flags FROM reading WHERE kind = 'register' ORDER BY ts"),
+        "1.0.1.8.0.255|9700|{}\n1.0.1.8.0.255|4000|{decreased,register_mismatch}\n1.0.1.8.0.255|20000|{}"
+    );
+    let other = database.meter("M2");
+    write(&store, &[register(other, 5, "2026-03-31T12:05:00Z", 12_000)]).await;
+    write(&store, &[captures(other, 6, slips(&layout, 5000, 96, &[]))]).await;
+    let raised = write(&store, &[register(other, 7, "2026-04-01T12:05:00Z", 22_000)]).await;
+    assert_eq!(raised, [("register_mismatch", 1)], "an hour later, 10100 were counted");
+    let flag =
+        "SELECT ts AT TIME ZONE 'UTC', value, reference, bound, job_id FROM reading_flag WHERE job_id = 5";
+    assert_eq!(database.sql(flag), "2026-03-31 12:05:00|12000|10200|1|5");
+}
+
+#[tokio::test]
+async fn another_serial_number_is_a_flag_a_day_on_the_meter_that_was_expected() {
+    let database = Database::new().await;
+    let (store, meter) = (store(&database), database.meter("M1"));
+    for job in [1, 2] {
+        write(&store, &[failed(meter, job, Reason::WrongMeter)]).await;
+    }
+    let flags = "SELECT rule, obis_text(obis), job_id, now() - ts < interval '1 day' FROM reading_flag";
+    assert_eq!(database.sql(flags), "wrong_meter|0.0.96.1.0.255|1|t");
+}
+
+#[tokio::test]
+async fn known_captures_that_come_again_raise_nothing_twice() {
+    let database = Database::new().await;
+    let (store, meter, layout) = (store(&database), database.meter("M1"), layout(900, 0));
+    let day = slips(&layout, 5000, 8, &[(3, 0)]);
+    assert_eq!(write(&store, &[captures(meter, 1, day.clone())]).await, [("zero", 1)]);
+    database.sql("UPDATE meter_profile SET last_ts = '2020-01-01'");
+    assert_eq!(write(&store, &[captures(meter, 2, day)]).await, []);
+    assert_eq!(database.sql("SELECT count(*), count(withdrawn_at) FROM reading_flag"), "1|0");
+}
