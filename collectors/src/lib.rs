@@ -2,7 +2,7 @@
 //!
 //! From the outside in:
 //! - [`Work`] goes in and [`Report`]s come out (`work.rs`; why something failed: `failure.rs`; the columns of a profile:
-//!   `layout.rs`; what can be ordered: `order.rs`, firmware
+//!   `layout.rs`; what is odd about an answer: `oddity.rs`; what can be ordered: `order.rs`, firmware
 //!   `image.rs`);
 //! - a [`Channel`] owns the line to one address and decides whose turn it is (`channel.rs`, [`Limits`]);
 //! - what waits for its turn is in the `inbox.rs`; one work is done from its first request to its end in `serve.rs`;
@@ -43,6 +43,7 @@ mod limits;
 mod line;
 mod lobby;
 mod log;
+mod oddity;
 mod order;
 mod protocol_log;
 mod reach;
@@ -70,6 +71,7 @@ pub use limits::Limits;
 pub use line::{Captured, Dialer, FailingDialer, Faults, MemoryDialer};
 pub use lobby::{Call, Leave, Lent, Lobby, Word};
 pub use log::{LogEntries, LogEntry, LogLoss, LogLossCause, LogMeaning, LogRange, LogRead};
+pub use oddity::Oddity;
 pub use order::{Finding, Outcome, Reset, ResetOf, SetParameter, Switch, SwitchTo, Terms};
 pub use protocol_log::{CaptureId, Knobs, Layers, ProtocolLog};
 pub use reach::Reach;

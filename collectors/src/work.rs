@@ -8,7 +8,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use models::Model;
 
 use crate::{
-    Address, Credentials, Failure, Finding, Install, Layout, LogEntries, LogRange, LogRead, Outcome,
+    Address, Credentials, Failure, Finding, Install, Layout, LogEntries, LogRange, LogRead, Oddity, Outcome,
     PushTariff, Reset, ResetOf, Seed, SetParameter, Switch, TariffObjects, Terms,
 };
 
@@ -235,6 +235,8 @@ pub enum Event {
     Layout(Arc<Layout>),
     /// Captures of a profile, as they arrive.
     Captures(Captures),
+    /// Something of what arrived is odd.
+    Odd(Oddity),
     /// Entries of a log of events, as they arrive.
     Logged(LogEntries),
     /// A log of events was read to its end.

@@ -1,17 +1,27 @@
 //! What is doubtful about readings is flagged when it is stored, and never changed.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests stand outside the test functions")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests stand outside the test functions")]
 
 mod common;
+mod program;
 
+use std::path::Path;
 use std::sync::Arc;
 
-use collectors::{Captures, Event, Layout, Reason, RegisterValue, Report};
+use ami_proto::v1::inventory_service_client::InventoryServiceClient;
+use ami_proto::v1::readings_service_client::ReadingsServiceClient;
+use ami_proto::v1::{
+    CreateMeterRequest, FlagRule, ListFlagsRequest, ProfileTarget, ReadNowRequest, read_now_request::Target,
+    read_now_response::Outcome,
+};
+use collectors::{Captures, Event, Layout, Oddity, Reason, RegisterValue, Report};
 use common::{Database, at, captures, failed, layout, quarters};
 use dlms::Unit;
 use headend::store::Store;
 use jiff::Timestamp;
 use models::{Model, Validation};
+use program::Program;
+use simulator::{Fleet, FleetConfig, Security};
 use uuid::Uuid;
 
 /// Every flag: rule, instant, object, value, reference, bound, scaler, whether it stands.
@@ -196,6 +206,32 @@ async fn another_serial_number_is_a_flag_a_day_on_the_meter_that_was_expected() 
 }
 
 #[tokio::test]
+async fn what_is_odd_about_a_read_is_a_flag_on_its_profile() {
+    let database = Database::new().await;
+    let (store, meter, layout) = (store(&database), database.meter("M1"), layout(900, 0));
+    let profile = layout.obis;
+    let odd = |oddity| Report { job: 9, meter, event: Event::Odd(oddity) };
+    let second = Oddity::Second { layout: Arc::clone(&layout), at: first(), second: 65 };
+    let reports = [
+        captures(meter, 9, slips(&layout, 5000, 2, &[])),
+        odd(second),
+        odd(Oddity::RowsOutside { profile, rows: 91 }),
+        odd(Oddity::EntriesInUse { profile, said: 95, gave: 96 }),
+        odd(Oddity::ClockNotFirst { profile, place: 2 }),
+    ];
+    let raised = write(&store, &reports).await;
+    let names = ["second_out_of_range", "rows_outside", "entries_in_use", "clock_not_first"];
+    assert_eq!(raised, names.map(|name| (name, 1)));
+    assert_eq!(
+        database.sql("SELECT rule, obis_text(obis), attribute, value, reference, job_id FROM reading_flag ORDER BY rule"),
+        "second_out_of_range|0.0.1.0.0.255|2|65||9\nrows_outside|1.0.99.1.0.255|2|91||9\n\
+         entries_in_use|1.0.99.1.0.255|7|96|95|9\nclock_not_first|1.0.99.1.0.255|3|2||9"
+    );
+    let of_first = "SELECT DISTINCT flags FROM reading WHERE ts = '2026-03-31 00:15+00'";
+    assert_eq!(database.sql(of_first), "{second_out_of_range}");
+}
+
+#[tokio::test]
 async fn known_captures_that_come_again_raise_nothing_twice() {
     let database = Database::new().await;
     let (store, meter, layout) = (store(&database), database.meter("M1"), layout(900, 0));
@@ -204,4 +240,50 @@ async fn known_captures_that_come_again_raise_nothing_twice() {
     database.sql("UPDATE meter_profile SET last_ts = '2020-01-01'");
     assert_eq!(write(&store, &[captures(meter, 2, day)]).await, []);
     assert_eq!(database.sql("SELECT count(*), count(withdrawn_at) FROM reading_flag"), "1|0");
+}
+
+/// The rules that readings of the energy profile bear which the running program reads now, of two days.
+async fn read_now(program: &Program, serial: &str) -> Vec<FlagRule> {
+    let now = Timestamp::now();
+    let time = |hours: i64| {
+        let at = now + jiff::SignedDuration::from_hours(hours);
+        Some(prost_types::Timestamp { seconds: at.as_second(), nanos: 0 })
+    };
+    let target = Target::Profile(ProfileTarget { profile: "energy".into(), from: time(-48), to: time(0) });
+    let request = ReadNowRequest { meter_serial: serial.into(), target: Some(target), wait: None };
+    let mut client = ReadingsServiceClient::new(program.channel.clone());
+    let answer = client.read_now(request).await.unwrap().into_inner();
+    let Some(Outcome::Readings(outcome)) = answer.outcome else { panic!("{answer:?}") };
+    assert!(outcome.readings.len() > 100, "{}", outcome.readings.len());
+    outcome.readings.iter().flat_map(|reading| reading.flags().collect::<Vec<_>>()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_running_program_flags_by_the_data_of_the_model_and_an_honest_meter_gets_no_flag() {
+    let mut config = FleetConfig::new(models::builtin().unwrap()["sed302"].clone());
+    (config.security, config.history_days, config.count) = (Security::None, 3, 2);
+    let fleet = Fleet::start(config).await.unwrap();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("models-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let narrow = "base = \"sed302\"\nname = \"narrow\"\n[validation]\nmax_power = 1\n";
+    std::fs::write(folder.join("narrow.toml"), narrow).unwrap();
+    let program = Program::start(&format!("[models]\ndir = {folder:?}\n")).await;
+    let honest = program.register(&fleet, 0).await;
+    assert_eq!(read_now(&program, &honest).await, []);
+    let request = CreateMeterRequest {
+        serial: fleet.meters()[1].serial(),
+        model: "narrow".into(),
+        address: fleet.addresses()[1].to_string(),
+        zone: "UTC".into(),
+        ..Default::default()
+    };
+    let mut inventory = InventoryServiceClient::new(program.channel.clone());
+    inventory.create_meter(request.clone()).await.unwrap();
+    let rules = read_now(&program, &request.serial).await;
+    assert!(rules.len() > 100 && rules.iter().all(|rule| *rule == FlagRule::Spike), "{rules:?}");
+    let mut client = ReadingsServiceClient::new(program.channel.clone());
+    let flags = client.list_flags(ListFlagsRequest::default()).await.unwrap().into_inner().flags;
+    assert!(flags.len() == 100 && flags.iter().all(|flag| flag.meter_serial == request.serial));
+    assert_eq!(program.sql("SELECT count(*) FROM profile_row_rev"), "0");
+    std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -99,7 +99,10 @@ impl Sink for Book<'_> {
         }
         let log = self.log.obis;
         Ok(Taken {
-            event: (!entries.is_empty()).then_some(Event::Logged(LogEntries { log, entries })),
+            events: (!entries.is_empty())
+                .then_some(Event::Logged(LogEntries { log, entries }))
+                .into_iter()
+                .collect(),
             // More of the same second may follow, so it is asked for again.
             next: times.last().copied().filter(|_| times.is_sorted()),
         })

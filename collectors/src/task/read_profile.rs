@@ -1,22 +1,26 @@
 use std::sync::Arc;
 
 use dlms::{
-    AttributeDescriptor, Fault,
-    profile::{NullRule, RowDecoder, Rows},
+    AttributeDescriptor, DateTime, Fault, Obis,
+    axdr::Data,
+    profile::{Column, NullRule, RowDecoder, Rows},
     selection::{RangeSelection, Selection},
 };
 use jiff::{SignedDuration, Timestamp};
 
 use super::read_layout::{self, PROFILE};
 use crate::{
-    Captures, Event, Failure, Layout, ProfileRange, Reason,
+    Captures, Event, Failure, Layout, Oddity, ProfileRange, Reason,
     diagnosis::Setback,
     station::Piece,
     time::{Resolver, range_limits},
     turn::Turn,
+    value,
 };
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
+/// Place of the second in a date-time (IEC 62056-6-2, 4.1.6.1).
+const SECOND_OCTET: usize = 7;
 
 /// Reads the captures of a range and returns the range covered.
 pub(super) async fn run(
@@ -26,12 +30,30 @@ pub(super) async fn run(
     let station = turn.station();
     let resolver =
         Resolver::new(station.zone.clone(), 0, None).with_sign(station.model.quirks.deviation_sign);
-    let mut captures = Rowwise { outside: 0, resolver };
+    let mut captures = Rowwise { inside: 0, outside: 0, resolver };
     let covered = read(turn, range, &mut captures).await?;
-    if captures.outside > 0 {
-        tracing::info!(profile = %range.obis, rows = captures.outside, "rows outside the range asked for were dropped");
+    let (profile, rows) = (range.obis, captures.outside);
+    if rows > 0 {
+        turn.report(Event::Odd(Oddity::RowsOutside { profile, rows })).await?;
+    }
+    if range.layout.is_none() {
+        compare_entries(turn, profile, captures.inside).await?;
     }
     Ok(covered)
+}
+
+/// Compares the rows that a profile gave with those that it says it holds. Asked only where the columns are, too: nothing depends on it, and a meter that does
+/// not say is as good.
+async fn compare_entries(turn: &mut Turn<'_>, profile: Obis, gave: u64) -> Result<(), Setback> {
+    let entries_in_use = AttributeDescriptor { class_id: PROFILE, instance: profile, attribute: 7 };
+    let answer = turn.read_all(&[entries_in_use]).await?.pop().and_then(Result::ok);
+    let said = answer.and_then(|octets| Data::decode(&octets).ok()).and_then(|data| value::integer(&data));
+    match said.and_then(|said| u64::try_from(said).ok()) {
+        Some(said) if said < gave => {
+            turn.report(Event::Odd(Oddity::EntriesInUse { profile, said, gave })).await
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What becomes of the rows of a buffer.
@@ -53,8 +75,8 @@ pub(super) trait Sink {
 
 /// What was made of rows.
 pub(super) struct Taken {
-    /// What is to be reported, if there is anything.
-    pub(super) event: Option<Event>,
+    /// What is to be reported.
+    pub(super) events: Vec<Event>,
     /// From where to go on when what follows is lost; `None` when the rows prove nothing about what lies before them.
     pub(super) next: Option<Timestamp>,
 }
@@ -73,6 +95,10 @@ pub(super) async fn read(
         None => {
             let layout = Arc::new(sink.fit(read_layout::run(turn, range.obis).await?)?);
             turn.report(Event::Layout(Arc::clone(&layout))).await?;
+            let place = layout.columns.iter().position(|column| column.column == Column::Clock);
+            if let Some(place @ 1..) = place {
+                turn.report(Event::Odd(Oddity::ClockNotFirst { profile: layout.obis, place })).await?;
+            }
             layout
         }
     };
@@ -144,7 +170,7 @@ async fn read_part(
         decoder.push(turn.answer(), &mut rows).map_err(Setback::row)?;
         let taken = sink.take(layout, &rows, part)?;
         rows.clear();
-        if let Some(event) = taken.event {
+        for event in taken.events {
             turn.report(event).await?;
         }
         *next = taken.next.map_or(*next, |taken| taken.max(*next));
@@ -178,6 +204,8 @@ fn select(
 
 /// Rows as captures.
 struct Rowwise {
+    /// Rows of the range.
+    inside: u64,
     /// Rows that nobody asked for.
     outside: u64,
     /// Turns the times of all parts into instants.
@@ -210,13 +238,19 @@ impl Sink for Rowwise {
             width: rows.width,
             values: Vec::with_capacity(rows.values.len()),
         };
+        let mut odd = Vec::new();
         for (index, clock) in rows.clocks.iter().enumerate() {
+            let (clock, second) = clock.map_or((None, None), full_minute);
             let moment =
                 self.resolver.resolve(clock.as_ref()).map_err(|error| Setback::time(layout.obis, &error))?;
             if moment.at < from || moment.at > to {
                 self.outside += 1;
                 continue;
             }
+            self.inside += 1;
+            odd.extend(second.map(|second| {
+                Event::Odd(Oddity::Second { layout: Arc::clone(layout), at: moment.at, second })
+            }));
             captures.at.push(moment.at);
             captures.offset_min.push(moment.offset_min);
             captures.clock_status.push(moment.status);
@@ -225,8 +259,20 @@ impl Sink for Rowwise {
         }
         // Rows in another order prove nothing about what lies before them.
         let last = captures.at.iter().max().copied().filter(|_| captures.at.is_sorted());
-        let event = (!captures.at.is_empty()).then_some(Event::Captures(captures));
-        Ok(Taken { event, next: last.map(|last| last + SECOND) })
+        let captures = (!captures.at.is_empty()).then_some(Event::Captures(captures));
+        Ok(Taken { events: captures.into_iter().chain(odd).collect(), next: last.map(|last| last + SECOND) })
+    }
+}
+
+/// A time with a second that no clock shows as one without a second, which counts from the full minute; and that second.
+fn full_minute(time: DateTime) -> (Option<DateTime>, Option<u8>) {
+    match time.parts().second {
+        0..60 | 0xFF => (Some(time), None),
+        second => {
+            let mut octets = time.octets();
+            octets[SECOND_OCTET] = 0xFF;
+            (Some(DateTime::new(octets)), Some(second))
+        }
     }
 }
 

@@ -78,6 +78,10 @@ pub(crate) struct Mischief {
     pub(crate) odd_cell: Option<Data>,
     /// The month of all rows is 13.
     pub(crate) wrong_month: bool,
+    /// The second of the row with this number.
+    pub(crate) wrong_second: Option<(usize, u8)>,
+    /// Rows that it says it holds; it does not say when that is absent.
+    pub(crate) entries_in_use: Option<u32>,
     /// Attributes that are refused.
     pub(crate) denied: Vec<(Obis, i8)>,
     /// What becomes of each order, by number; the others are carried out and answered.
@@ -206,19 +210,28 @@ impl Meter {
         self.seen.ranges.push(bounds);
         let (from, to) = (bounds.0.unwrap_or(i64::MIN), bounds.1.unwrap_or(i64::MAX));
         let inside = |at: &&Timestamp| self.mischief.ignores_range || (from..=to).contains(&at.as_second());
-        let rows = self.rows.iter().filter(inside).map(|at| {
+        let rows = self.rows.iter().enumerate().filter(|(_, at)| inside(at)).map(|(row, at)| {
             let time = match self.mischief.without_deviation {
                 true => DateTime::from_unix(at.as_second(), None, 0xFF),
                 false => DateTime::from_unix(at.as_second(), Some(0), 0),
             };
             let mut octets = time.octets();
             octets[2] = if self.mischief.wrong_month { 13 } else { octets[2] };
-            let mut cells = vec![Data::OctetString(octets.to_vec())];
+            if let Some((_, second)) = self.mischief.wrong_second.filter(|(odd, _)| *odd == row) {
+                octets[7] = second;
+            }
             let values = expected_values(*at);
-            let energy = Data::DoubleLongUnsigned(u32::try_from(values[0]).unwrap());
-            cells.push(self.mischief.odd_cell.clone().unwrap_or(energy));
-            if !self.mischief.short_rows && self.captures.len() > 2 {
-                cells.push(Data::LongUnsigned(u16::try_from(values[1]).unwrap()));
+            let cells = self.captures.iter().map(|capture| match capture.instance {
+                CLOCK => Data::OctetString(octets.to_vec()),
+                ENERGY => {
+                    let energy = Data::DoubleLongUnsigned(u32::try_from(values[0]).unwrap());
+                    self.mischief.odd_cell.clone().unwrap_or(energy)
+                }
+                _ => Data::LongUnsigned(u16::try_from(values[1]).unwrap()),
+            });
+            let mut cells: Vec<_> = cells.collect();
+            if self.mischief.short_rows {
+                cells.pop();
             }
             Data::Structure(cells)
         });
@@ -313,6 +326,9 @@ impl Objects for Meter {
             (7, _, 2) => self.buffer(selection, out),
             (7, _, 3) => encode_list(&self.captures, out),
             (7, _, 4) => Data::DoubleLongUnsigned(900).encode(out),
+            (7, _, 7) if let Some(entries) = self.mischief.entries_in_use => {
+                Data::DoubleLongUnsigned(entries).encode(out);
+            }
             _ => return Err(DataAccessResult::ObjectUndefined),
         }
         Ok(())

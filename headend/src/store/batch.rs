@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use collectors::{Event, JobId, Layout, MeterId, Report};
+use collectors::{Captures, Event, JobId, Layout, MeterId, Oddity, Report};
 use jiff::Timestamp;
 use sqlx::PgConnection;
 use tracing::warn;
@@ -96,8 +96,9 @@ impl Store {
     async fn intern_all<'a>(&self, reports: &'a [Report]) -> Result<Vec<(&'a Layout, i32)>, Error> {
         let mut known: Vec<(&Layout, i32)> = Vec::new();
         for report in reports {
-            let (Event::Layout(layout) | Event::Captures(collectors::Captures { layout, .. })) =
-                &report.event
+            let (Event::Layout(layout)
+            | Event::Captures(Captures { layout, .. })
+            | Event::Odd(Oddity::Second { layout, .. })) = &report.event
             else {
                 continue;
             };

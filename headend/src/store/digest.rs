@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use collectors::{
-    Captures, Covered, Event, Failure, Finding, JobId, Layout, LogEntries, LogRead, MeterId, Report,
+    Captures, Covered, Event, Failure, Finding, JobId, Layout, LogEntries, LogRead, MeterId, Oddity, Report,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -39,6 +39,8 @@ pub(super) struct Digest<'a> {
     pub(super) findings: Vec<(JobId, &'a Finding)>,
     /// How far commands have come, in steps done and steps there are.
     pub(super) progress: BTreeMap<JobId, (u32, u32)>,
+    /// What is odd about answers, with the layout that it is about, if there is one.
+    pub(super) odd: Vec<(MeterId, JobId, &'a Oddity, Option<i32>)>,
     /// Entries of logs.
     pub(super) events: Vec<NewEvent>,
     /// Where entries of logs may be lost.
@@ -98,6 +100,13 @@ impl<'a> Digest<'a> {
                     self.layout(meter, &captures.layout, Some(id));
                     self.captures(meter, job, id, captures);
                 }
+            }
+            Event::Odd(oddity) => {
+                let layout = match oddity {
+                    Oddity::Second { layout, .. } => layout_id(layout),
+                    _ => None,
+                };
+                self.odd.push((meter, job, oddity, layout));
             }
             Event::Logged(logged) => {
                 *self.counts.entry(job).or_default() += logged.entries.len() as i64;

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use collectors::{Layout, MeterId, Reason};
+use collectors::{Layout, MeterId, Oddity, Reason};
 use dlms::Obis;
 use jiff::Timestamp;
 use models::Validation;
@@ -95,10 +95,30 @@ pub(in crate::store) fn unread(digest: &Digest<'_>, now: Timestamp) -> Vec<NewFl
         job,
     };
     let is_other = |failure: &collectors::Failure| failure.reason == Reason::WrongMeter;
+    let odd = digest.odd.iter().filter_map(|(meter, job, oddity, layout)| {
+        let (rule, profile, attribute, value, reference) = match oddity {
+            Oddity::RowsOutside { profile, rows } => (FlagRule::RowsOutside, profile, 2, *rows, None),
+            Oddity::EntriesInUse { profile, said, gave } => {
+                (FlagRule::EntriesInUse, profile, 7, *gave, i64::try_from(*said).ok())
+            }
+            Oddity::ClockNotFirst { profile, place } => {
+                (FlagRule::ClockNotFirst, profile, 3, u64::try_from(*place).unwrap_or(u64::MAX), None)
+            }
+            Oddity::Second { layout: columns, at, second } => {
+                let (id, ts) = ((*layout)?, at.as_microsecond());
+                let value = Some(i64::from(*second));
+                let numbers = Numbers { value, ..Numbers::default() };
+                let found = Found { rule: FlagRule::SecondOutOfRange, ts, slot: None, numbers };
+                return Some(self::flag(*meter, *job, (id, columns), found));
+            }
+        };
+        let numbers = Numbers { value: i64::try_from(value).ok(), reference, ..Numbers::default() };
+        Some(flag(*meter, *job, rule, profile.octets(), attribute, numbers))
+    });
     let others = digest.ends.iter().filter(|(_, (_, end))| end.as_ref().is_err_and(is_other));
-    others
-        .map(|(job, (meter, _))| flag(*meter, *job, FlagRule::WrongMeter, SERIAL, 2, Numbers::default()))
-        .collect()
+    let others = others
+        .map(|(job, (meter, _))| flag(*meter, *job, FlagRule::WrongMeter, SERIAL, 2, Numbers::default()));
+    odd.chain(others).collect()
 }
 
 /// The captures of a profile beyond its mark, in order.
