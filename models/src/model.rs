@@ -6,7 +6,8 @@ use dlms::{DateTime, Obis, Unit, cosem::Form, hdlc::AddressSize};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
-    Alarms, Billing, Bounds, Concentrator, Firmware, Language, Log, Place, ProfilePlace, Switch, Tariff, Validation,
+    Alarms, Billing, Bounds, Concentrator, Firmware, Language, Log, Place, ProfilePlace, Switch, Tariff,
+    Validation,
 };
 
 /// What a type of meter can do.
