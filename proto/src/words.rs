@@ -2,8 +2,8 @@
 
 use crate::v1::{
     AlarmSeverity, AlarmSource, BillingIssue, BillingSource, CallDialect, CallState, CommandKind,
-    CommandOutcome, CommandState, EventLossCause, FailureReason, FlagRule, JobKind, JobState, LikelyCause, MeterState,
-    ProfileLossCause, PushFate, ReadingKind, SecurityLevel, SecurityPolicy, TroubleCause,
+    CommandOutcome, CommandState, EventLossCause, FailureReason, FlagRule, JobKind, JobState, LikelyCause,
+    MeterState, ProfileLossCause, PushFate, ReadingKind, SecurityLevel, SecurityPolicy, TroubleCause,
 };
 
 /// An enum of the contract whose values have short words.
@@ -117,8 +117,9 @@ mod tests {
     use super::Word;
     use crate::v1::{
         AlarmSeverity, AlarmSource, BillingIssue, BillingSource, CallDialect, CallState, CommandKind,
-        CommandOutcome, CommandState, EventLossCause, FailureReason, FlagRule, JobKind, JobState, LikelyCause,
-        MeterState, ProfileLossCause, PushFate, ReadingKind, SecurityLevel, SecurityPolicy, TroubleCause,
+        CommandOutcome, CommandState, EventLossCause, FailureReason, FlagRule, JobKind, JobState,
+        LikelyCause, MeterState, ProfileLossCause, PushFate, ReadingKind, SecurityLevel, SecurityPolicy,
+        TroubleCause,
     };
 
     /// A word is the name in the contract without its prefix, so a slip in the table above is found.
@@ -147,6 +148,7 @@ mod tests {
         follows_the_contract("alarm_severity", |v: AlarmSeverity| v.as_str_name());
         follows_the_contract("alarm_source", |v: AlarmSource| v.as_str_name());
         follows_the_contract("event_loss_cause", |v: EventLossCause| v.as_str_name());
+        follows_the_contract("flag_rule", |v: FlagRule| v.as_str_name());
         follows_the_contract("profile_loss_cause", |v: ProfileLossCause| v.as_str_name());
         follows_the_contract("trouble_cause", |v: TroubleCause| v.as_str_name());
         follows_the_contract("likely_cause", |v: LikelyCause| v.as_str_name());
