@@ -5,7 +5,7 @@
 //! vendor is written in code; the collector and the simulator both work from what is said here.
 //!
 //! From the outside in:
-//! - [`builtin`] and [`load_dir`] (`source.rs`) find the files and give back models by name;
+//! - [`builtin`] and [`load_dir`] (`source.rs`) find the files and give back models by name, [`written`] what stands in them;
 //! - [`Model`] and its parts (`model.rs`) are the manual of the file: each field says meaning, unit and limits;
 //! - [`Alarms`] (`alarm.rs`) turns the codes and bits of the meter into the keys that all meters share; [`CimCodes`] (`cim.rs`) has the codes that
 //!   other systems give to these keys;
@@ -66,7 +66,7 @@ pub use model::{
     Answers, AssociationSpec, ColumnSpec, DeviationSign, Identity, Model, NullRule, Profile, ProofCounter,
     Quirks, RangeDeviation, Register, Wrapping,
 };
-pub use source::{builtin, load_dir, parse};
+pub use source::{builtin, load_dir, parse, written};
 pub use switch::Switch;
 pub use tariff::Tariff;
 pub use validation::Validation;

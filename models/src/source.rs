@@ -17,7 +17,7 @@ const MODELS_LIMIT: usize = 256;
 /// Octets in one file at most.
 pub(crate) const FILE_LIMIT: usize = 256 * 1024;
 
-const BUILTIN: [(&str, &str); 20] = [
+const BUILTIN: [(&str, &str); 21] = [
     ("ble-lls.toml", include_str!("../ble-lls.toml")),
     ("dlms-concentrator.toml", include_str!("../dlms-concentrator.toml")),
     ("dlms-gateway.toml", include_str!("../dlms-gateway.toml")),
@@ -26,6 +26,7 @@ const BUILTIN: [(&str, &str); 20] = [
     ("generic-dlt645.toml", include_str!("../generic-dlt645.toml")),
     ("generic-dlt645-1997.toml", include_str!("../generic-dlt645-1997.toml")),
     ("huabang-dual.toml", include_str!("../huabang-dual.toml")),
+    ("huabang-modbus.toml", include_str!("../huabang-modbus.toml")),
     ("huabang-single.toml", include_str!("../huabang-single.toml")),
     ("huabang-triple.toml", include_str!("../huabang-triple.toml")),
     ("joy311.toml", include_str!("../joy311.toml")),
@@ -47,6 +48,18 @@ const BUILTIN: [(&str, &str); 20] = [
 pub fn builtin() -> Result<BTreeMap<String, Arc<Model>>, Error> {
     let files = BUILTIN.map(|(file, text)| (file.to_owned(), text.to_owned()));
     all(&files, &Library::default())
+}
+
+/// What the files of the models that come with the program say, by name: each with what it takes from its base.
+///
+/// # Errors
+/// As of [`builtin`].
+pub fn written() -> Result<BTreeMap<String, Table>, Error> {
+    let library = shipped()?;
+    let whole = |(file, text): &(&str, &str)| {
+        Ok((name_of(file), base::complete(file, table(file, text)?, &library)?))
+    };
+    BUILTIN.iter().map(whole).collect()
 }
 
 /// The models of all `*.toml` files of a folder, by name. Other files are left alone. The base of a model is another one of the folder, or one

@@ -36,8 +36,8 @@ fn refusal(text: &str, from: &str, to: &str) -> String {
 #[test]
 fn hb_01_the_circuits_of_a_meter_say_how_many_households_it_has() {
     let models = builtin().unwrap();
-    let households = ["huabang-single", "huabang-dual", "huabang-triple"].map(|name| models[name].subunits);
-    assert_eq!(households, [39, 18, 12]);
+    let households = ["huabang-single", "huabang-dual", "huabang-triple", "huabang-modbus"];
+    assert_eq!(households.map(|name| models[name].subunits), [39, 18, 12, 39]);
 }
 
 #[test]

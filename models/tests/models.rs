@@ -81,6 +81,7 @@ fn every_builtin_model_loads_under_its_own_name() {
             "generic-dlt645",
             "generic-dlt645-1997",
             "huabang-dual",
+            "huabang-modbus",
             "huabang-single",
             "huabang-triple",
             "joy311",

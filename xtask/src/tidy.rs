@@ -7,6 +7,7 @@ mod budget;
 mod documentation;
 mod faults;
 mod floats;
+mod models;
 mod quick_start;
 mod references;
 mod rooms;
@@ -64,7 +65,7 @@ impl fmt::Display for Violation {
 /// When a file cannot be read; a broken rule is not an error but a [`Violation`].
 pub(crate) fn run(root: &Path) -> anyhow::Result<Findings> {
     let tree = Tree::read(root)?;
-    let checks: [fn(&Tree) -> Vec<Violation>; 10] = [
+    let checks: [fn(&Tree) -> Vec<Violation>; 11] = [
         rooms::check,
         budget::check,
         documentation::check,
@@ -75,6 +76,7 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<Findings> {
         quick_start::check,
         references::check,
         faults::check,
+        models::check,
     ];
     let mut violations: Vec<Violation> = checks.iter().flat_map(|check| check(&tree)).collect();
     violations.extend(wire::dependencies(root, &tree)?);
