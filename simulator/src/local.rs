@@ -64,6 +64,17 @@ pub(crate) fn instant(time: &DateTime, zone: &TimeZone) -> Option<i64> {
     })
 }
 
+/// When summer time begins or ends in the year of an instant, as the local time that the clock shows before; `None` when it does not.
+pub(crate) fn change_of_year(zone: &TimeZone, at: i64, begins: bool) -> Option<DateTime> {
+    let year = zone.to_datetime(timestamp(at)).year();
+    let begin = Date::new(year, 1, 1).ok()?.to_zoned(zone.clone()).ok()?.timestamp();
+    let changes =
+        zone.following(begin).take_while(|change| zone.to_datetime(change.timestamp()).year() == year);
+    let change = changes.into_iter().find(|change| change.dst().is_dst() == begins)?.timestamp();
+    let before = Offsets::new(zone).at(change.as_second() - 1);
+    Some(DateTime::from_unix(change.as_second(), Some(-before.minutes), before.clock_status()))
+}
+
 /// The instant of whole seconds since 1970; out of range gives the nearest that exists.
 pub(crate) fn timestamp(seconds: i64) -> Timestamp {
     let nearest = seconds.clamp(Timestamp::MIN.as_second(), Timestamp::MAX.as_second());

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dlms::Obis;
@@ -36,6 +37,8 @@ pub struct Meter {
     number: u32,
     noise: Noise,
     state: Mutex<State>,
+    /// Seconds by which its clock is ahead of that of the fleet.
+    ahead_s: AtomicI64,
 }
 
 /// What all meters of a fleet have in common.
@@ -147,7 +150,8 @@ impl Meter {
     pub(crate) fn new(fleet: Arc<Shared>, number: u32) -> Self {
         let noise = Noise::of(fleet.config.seed, fleet.config.serial_base + u64::from(number));
         let state = Mutex::new(State::new(&fleet, number));
-        Self { fleet, number, noise, state }
+        let off_s = Faults::of(&fleet.config.faults, fleet.config.seed, number).clock_off_s;
+        Self { fleet, number, noise, state, ahead_s: AtomicI64::new(off_s) }
     }
 
     /// Number in the fleet, counted from 0.
@@ -311,6 +315,11 @@ impl Meter {
         self.act(|state, _| state.image.octets().to_vec())
     }
 
+    /// Seconds by which its clock is ahead of that of the fleet; negative when it is behind.
+    pub fn clock_ahead(&self) -> i64 {
+        self.ahead_s.load(Ordering::Relaxed)
+    }
+
     /// The calendar in force; empty where the model takes no tariff.
     pub fn calendar(&self) -> Calendar {
         self.act(|state, _| state.tariffs.active().clone())
@@ -346,7 +355,12 @@ impl Meter {
 
     /// The meter's time, seconds since 1970.
     pub(crate) fn now(&self) -> i64 {
-        self.fleet.config.clock.seconds()
+        self.fleet.config.clock.seconds().saturating_add(self.clock_ahead())
+    }
+
+    /// Makes the meter's time another one.
+    pub(crate) fn set_clock(&self, seconds: i64) {
+        self.ahead_s.store(seconds.saturating_sub(self.fleet.config.clock.seconds()), Ordering::Relaxed);
     }
 
     pub(crate) fn moment(&self, at: i64) -> Moment<'_> {

@@ -64,6 +64,8 @@ pub enum Fault {
     TariffNotKept,
     /// Somebody has tampered with the meter before the fleet started: the relay is open and locked.
     Tampered,
+    /// The clock is so many seconds ahead, or behind when negative, until it is put right.
+    ClockOff(i64),
 }
 
 /// How often a fault strikes on the occasions that it has.
@@ -120,6 +122,7 @@ pub(crate) struct Faults {
     pub(crate) verify_fails: bool,
     pub(crate) activation_fails: bool,
     pub(crate) tariff_not_kept: bool,
+    pub(crate) clock_off_s: i64,
     /// By the number of the [`Trouble`].
     troubles: [Option<Often>; Trouble::COUNT],
 }
@@ -157,6 +160,7 @@ impl Faults {
             Fault::ActivationFails => self.activation_fails = true,
             Fault::TariffNotKept => self.tariff_not_kept = true,
             Fault::Tampered => self.tampered = true,
+            Fault::ClockOff(seconds) => self.clock_off_s = seconds,
         }
     }
 
@@ -223,6 +227,8 @@ mod tests {
         assert_eq!(rule("unanswered=0.2:1"), FaultRule { fault, meters: share(1_000_000) });
         let fault = Fault::Unexecuted(Often::First(2));
         assert_eq!(rule("unexecuted=2x:1"), FaultRule { fault, meters: share(1_000_000) });
+        let off = FaultRule { fault: Fault::ClockOff(-90), meters: Affected::Numbers(vec![2]) };
+        assert_eq!(rule("clock=-90:#2"), off);
         let from = "2026-03-01T00:00:00Z".parse().unwrap();
         let layout = FaultRule { fault: Fault::OtherLayout { from }, meters: Affected::Numbers(vec![1]) };
         assert_eq!(rule("layout=2026-03-01T00:00:00Z:#1"), layout);

@@ -9,11 +9,12 @@ use crate::Error;
 const KINDS: &str = "one of silent, slow=250ms, cut=4, tag=1, serial, layout=2026-03-01T00:00:00Z, unexecuted=3x, \
                      unanswered=0.2, drop=0.2, welded, tampered, lost-block=0.1, stuck-block=7, wrong-image, \
                      verify-busy=3x, activate-busy=3x, verify-fails, \
-                     activation-fails, tariff-not-kept";
+                     activation-fails, tariff-not-kept, clock=-90";
 
 /// `kind[=parameter]:whom`, where whom is a share such as `0.1` or meters such as `#3,#17`; for example `slow=250ms:0.1`,
 /// `cut=5:#0`, `tag=1:0.05`, `silent:0.01`, `serial:#2`, `layout=2026-03-01T00:00:00Z:#1`, `welded:#4`, `tampered:#5`,
-/// `stuck-block=7:#6`, `wrong-image:#7`, `verify-fails:#8`, `activation-fails:#9`, `tariff-not-kept:#10`.
+/// `stuck-block=7:#6`, `wrong-image:#7`, `verify-fails:#8`, `activation-fails:#9`, `tariff-not-kept:#10`,
+/// `clock=-90:#11` (seconds).
 ///
 /// `unexecuted`, `unanswered`, `drop`, `lost-block`, `verify-busy` and `activate-busy` take how often they strike: a share of the occasions such as `unanswered=0.2:1`,
 /// or the first few such as `drop=3x:#1`; without it, the first time.
@@ -48,6 +49,7 @@ impl FromStr for FaultRule {
             "verify-fails" => Some(Fault::VerifyFails),
             "activation-fails" => Some(Fault::ActivationFails),
             "tariff-not-kept" => Some(Fault::TariffNotKept),
+            "clock" => parameter.and_then(|seconds| seconds.parse().ok()).map(Fault::ClockOff),
             "tampered" => Some(Fault::Tampered),
             _ => return Err(wrong(KINDS)),
         };

@@ -80,6 +80,7 @@ impl Objects for ClientView<'_> {
         }
         let result = match attribute.class_id {
             1 => self.set_data(attribute, value),
+            8 => self.set_clock(attribute, value),
             3..=5 => self.set_register(attribute, value),
             special_days::CLASS_ID => self.set_special_days(attribute, value),
             image_transfer::CLASS => self.set_image(attribute, value),
@@ -110,6 +111,7 @@ impl Objects for ClientView<'_> {
             special_days::CLASS_ID => self.change_special_days(method, parameter),
             image_transfer::CLASS => self.update(method, parameter),
             activity_calendar::CLASS_ID => self.activate_calendar(method),
+            8 => self.move_clock(method, parameter),
             70 => self.switch(method),
             _ => Err(ActionResult::ReadWriteDenied),
         };
