@@ -3,6 +3,7 @@
 mod alarms;
 mod billing;
 mod capture;
+mod clocks;
 mod commands;
 mod concentrators;
 mod decode;
@@ -34,6 +35,7 @@ pub(crate) use self::{
     alarms::{Alarms, ListAlarmsArgs, QuarantineArgs, WatchAlarmsArgs},
     billing::{Billing, ResetArgs, ShowBillingArgs},
     capture::{Capture, StartCaptureArgs},
+    clocks::{Clocks, ListClocksArgs, ShowClockArgs, SyncClocksArgs},
     commands::{Commands, CommandsArgs, WatchCommandsArgs},
     concentrators::{Concentrators, NodesArgs},
     decode::DecodeArgs,
@@ -93,6 +95,9 @@ pub(crate) enum Command {
     Reconnect(SwitchArgs),
     /// Release load switches that opened for a tamper. Closing onto an open terminal cover is a danger to life.
     ReleaseTamperLock(ReleaseArgs),
+    /// Look at the clocks of meters, and put them right.
+    #[command(subcommand)]
+    Clocks(Clocks),
     /// Look at what can be set in meters, such as alarm levels of credit and prices, and set it.
     #[command(subcommand)]
     Parameters(Parameters),

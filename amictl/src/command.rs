@@ -3,6 +3,7 @@
 mod alarms;
 mod billing;
 mod capture;
+mod clocks;
 mod commands;
 mod completions;
 mod concentrators;
@@ -70,6 +71,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
         Command::ReleaseTamperLock(args) => {
             switch::release_tamper_lock(channel, args.switch, &mut stdout(plain)).await
         }
+        Command::Clocks(command) => clocks::run(channel, command, &mut stdout(plain)).await,
         Command::Parameters(command) => parameters::run(channel, command, &mut stdout(plain)).await,
         Command::Tariff(command) => tariff::run(channel, command, &mut stdout(plain)).await,
         Command::Commands(command) => commands::run(channel, command, format).await,

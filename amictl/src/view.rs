@@ -3,6 +3,7 @@
 mod alarm;
 mod billing;
 mod capture;
+mod clock;
 mod command;
 mod decode;
 mod event;
@@ -24,6 +25,7 @@ pub(crate) use self::{
     alarm::{AlarmRow, FateRow, PushRow},
     billing::BillingRow,
     capture::CaptureRow,
+    clock::ClockRow,
     command::{ChangeRow, CommandRow},
     decode::tree,
     event::{EventRow, LossRow},

@@ -54,6 +54,14 @@ impl Channel {
         self
     }
 
+    /// The same channel, which looks at the clock of a meter beside what it reads: once for each association, and once for as long as the channel
+    /// lives in languages that have none. It reports what it found as [`Event::Clock`](crate::Event::Clock) before the work ends.
+    #[must_use]
+    pub fn minding_clocks(mut self) -> Self {
+        self.session.minds_clocks = true;
+        self
+    }
+
     /// How many works wait in the channel, apart from those that it has not received yet; it goes on counting while the channel runs.
     pub fn backlog(&self) -> Arc<AtomicUsize> {
         Arc::clone(&self.backlog)

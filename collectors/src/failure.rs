@@ -42,11 +42,17 @@ pub enum Reason {
     ImageMismatch,
     /// The meter offers less security than was asked for, or answers with less protection than was agreed.
     Downgrade,
+    /// The clock is not moved at this time: the end of an interval, midnight or a change of the zone is near.
+    BoundaryNear,
+    /// The clock is so far off that it would jump over the end of an interval, which was not ordered.
+    BoundaryCrossed,
+    /// The clock of the collector is not known to be right, and no meter is set by it.
+    ClockUntrusted,
 }
 
 impl Reason {
     /// Every reason with its text.
-    pub const ALL: [(Self, &'static str); 18] = [
+    pub const ALL: [(Self, &'static str); 21] = [
         (Self::NoRoute, "no_route"),
         (Self::Refused, "refused"),
         (Self::Timeout, "timeout"),
@@ -65,6 +71,9 @@ impl Reason {
         (Self::DeadlinePassed, "deadline_passed"),
         (Self::ImageMismatch, "image_mismatch"),
         (Self::Downgrade, "downgrade"),
+        (Self::BoundaryNear, "boundary_near"),
+        (Self::BoundaryCrossed, "boundary_crossed"),
+        (Self::ClockUntrusted, "clock_untrusted"),
     ];
 
     /// The text of the reason, such as `no_route`.
@@ -74,7 +83,7 @@ impl Reason {
     }
 
     /// Whether the same work may succeed later without anybody doing anything: the line may be back, a fresh range
-    /// of counters or the new layout will be used.
+    /// of counters or the new layout will be used, the end of the interval will be past.
     pub const fn is_transient(self) -> bool {
         match self {
             Self::NoRoute
@@ -83,7 +92,9 @@ impl Reason {
             | Self::LineCut
             | Self::CounterRejected
             | Self::CountersSpent
-            | Self::LayoutChanged => true,
+            | Self::LayoutChanged
+            | Self::BoundaryNear
+            | Self::ClockUntrusted => true,
             Self::WrongPassword
             | Self::WrongKey
             | Self::WrongMeter
@@ -94,7 +105,8 @@ impl Reason {
             | Self::NotEffective
             | Self::DeadlinePassed
             | Self::ImageMismatch
-            | Self::Downgrade => false,
+            | Self::Downgrade
+            | Self::BoundaryCrossed => false,
         }
     }
 }
@@ -151,7 +163,7 @@ mod tests {
             assert_eq!(reason.to_string(), text);
             assert_eq!(text.parse(), Ok(reason));
         }
-        assert_eq!(Reason::Downgrade as usize, Reason::ALL.len() - 1);
+        assert_eq!(Reason::ClockUntrusted as usize, Reason::ALL.len() - 1);
     }
 
     #[test]
@@ -159,7 +171,7 @@ mod tests {
         let texts: Vec<_> = Reason::ALL.iter().map(|(_, text)| *text).collect();
         let sql = "no_route refused timeout line_cut wrong_password wrong_key counter_rejected counters_spent \
                    wrong_meter layout_changed meter_refused meter_broke_rules unsupported cancelled not_effective deadline_passed \
-                   image_mismatch downgrade";
+                   image_mismatch downgrade boundary_near boundary_crossed clock_untrusted";
         assert_eq!(texts.join(" "), sql);
         assert_eq!("No_Route".parse::<Reason>(), Err(UnknownReason("No_Route".into())));
     }
@@ -176,6 +188,8 @@ mod tests {
             "counter_rejected",
             "counters_spent",
             "layout_changed",
+            "boundary_near",
+            "clock_untrusted",
         ];
         assert_eq!(texts, expected);
     }

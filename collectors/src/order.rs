@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use dlms::Obis;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use models::Decimal;
 
 use crate::{Baseline, Failure, Reason};
@@ -34,6 +34,17 @@ pub struct SetParameter {
     pub obis: Obis,
     /// The value, in the unit of the register.
     pub value: Decimal,
+    /// When, and what is known.
+    pub terms: Terms,
+}
+
+/// An order to put the clock right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SyncClock {
+    /// How far it may be off and is left alone.
+    pub tolerance: SignedDuration,
+    /// Whether it may jump over the end of an interval of a profile, which leaves a hole or comes twice.
+    pub across_boundaries: bool,
     /// When, and what is known.
     pub terms: Terms,
 }
@@ -88,6 +99,8 @@ pub enum Outcome {
     FirmwareScheduled,
     /// The parameter has its value.
     ParameterSet,
+    /// The clock shows the time.
+    ClockRight,
     /// The counter of billing periods shows that the period ended.
     BillingPeriodClosed,
     /// The counter of resets shows that the maximum demands were reset.
@@ -96,7 +109,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome with its text, the same in SQL (`command_outcome`), in `ami.v1` and on the screen.
-    pub const ALL: [(Self, &'static str); 11] = [
+    pub const ALL: [(Self, &'static str); 12] = [
         (Self::Disconnected, "disconnected"),
         (Self::Connected, "connected"),
         (Self::ReadyForReconnection, "ready_for_reconnection"),
@@ -106,6 +119,7 @@ impl Outcome {
         (Self::FirmwareActive, "firmware_active"),
         (Self::FirmwareScheduled, "firmware_scheduled"),
         (Self::ParameterSet, "parameter_set"),
+        (Self::ClockRight, "clock_right"),
         (Self::BillingPeriodClosed, "billing_period_closed"),
         (Self::DemandReset, "demand_reset"),
     ];

@@ -58,7 +58,10 @@ pub(crate) fn serve<'a>(
                 let begun = Instant::now();
                 let mut turn = Turn::new(session, inbox, &work, outlets);
                 let outcome = match task::run(&mut turn, &work.task).await {
-                    Ok(done) => Ok(turn.covered(done)),
+                    Ok(done) => match task::look_at_clock(&mut turn, &work.task).await {
+                        Err(_) => return Err(NobodyListens),
+                        Ok(()) => Ok(turn.covered(done)),
+                    },
                     Err(Setback::NobodyListens) => return Err(NobodyListens),
                     Err(setback) => {
                         let failure = turn.fail(&setback).await;

@@ -3,6 +3,7 @@
 
 mod kept;
 mod lists;
+mod open;
 mod plain;
 mod rejection;
 mod stored;
@@ -14,8 +15,8 @@ use std::{
     time::Duration,
 };
 
-use self::plain::Plain;
 pub(crate) use self::{kept::Kept, lists::LIST_MAX};
+use self::{open::Open, plain::Plain};
 
 use dlms::{
     AttributeDescriptor, Error, MethodDescriptor,
@@ -34,8 +35,8 @@ use crate::{
     diagnosis::{Setback, Stage},
     driver::Memory,
     exchange::{self, Subject},
-    instruments::{Held, Instruments},
-    line::{Line, LineError, Origin, Port, Stop},
+    instruments::Instruments,
+    line::{LineError, Origin, Port, Stop},
     value,
 };
 
@@ -53,6 +54,8 @@ pub(crate) struct Session {
     pub(crate) limits: Limits,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) instruments: Arc<Instruments>,
+    /// Whether the clocks of meters are looked at beside what is read.
+    pub(crate) minds_clocks: bool,
     dialer: Dialer,
     /// The name of the line, the time of a character on it where that is known, and what else is known of it.
     line: String,
@@ -86,16 +89,6 @@ pub(crate) struct Session {
     answer_time: Duration,
 }
 
-/// An association, the line under it and the station it was opened for.
-struct Open {
-    line: Line,
-    association: Association,
-    station: Arc<Station>,
-    /// What the meter said when it was asked for its serial number.
-    serial: Option<String>,
-    _held: Held,
-}
-
 /// What is left of an exchange after an answer came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Piece {
@@ -105,34 +98,6 @@ pub(crate) enum Piece {
     More,
 }
 
-impl Open {
-    fn new(line: Line, association: Association, station: Arc<Station>) -> Self {
-        let held = Held::association(line.instruments());
-        Self { line, association, station, serial: None, _held: held }
-    }
-
-    /// Sends the blocks that follow the one written last without an answer in between.
-    async fn stream(&mut self, limit: Duration) -> Result<(), LineError> {
-        let mut block = Vec::new();
-        while self.association.stream(&mut block) {
-            self.line.send(&block, limit).await?;
-            block.clear();
-        }
-        Ok(())
-    }
-
-    /// Sends again what may be lost because no answer came; false when nothing of the kind may be repeated.
-    async fn repeat(&mut self, limit: Duration) -> Result<bool, LineError> {
-        let mut block = Vec::new();
-        if !self.association.unanswered(&mut block) {
-            return Ok(false);
-        }
-        self.line.send(&block, limit).await?;
-        self.stream(limit).await?;
-        Ok(true)
-    }
-}
-
 impl Session {
     pub(crate) fn new(dialer: Dialer, limits: Limits, clock: Arc<dyn Clock>) -> Self {
         Self {
@@ -140,6 +105,7 @@ impl Session {
             limits,
             clock,
             instruments: Arc::default(),
+            minds_clocks: false,
             dialer,
             line: String::new(),
             character: None,

@@ -5,15 +5,17 @@
 use dlms::DateTime;
 use jiff::{
     SignedDuration, Timestamp, ToSpan, civil,
-    tz::{AmbiguousOffset, TimeZone},
+    tz::{AmbiguousOffset, Offset, TimeZone},
 };
-use models::{DeviationSign, Quirks, RangeDeviation};
+use models::{DeviationSign, DeviationSummer, LocalTime, Quirks, RangeDeviation};
 
 /// Clock status: bits are not given (the octet is "not specified").
 pub(crate) const STATUS_UNSPECIFIED: u8 = 0xFF;
 /// Clock status bit 7: summer time is active.
 const SUMMER: u8 = 0x80;
 const DAY_S: u32 = 86_400;
+/// What summer time is, wherever nothing else is known.
+const USUAL_SAVING_MIN: i16 = 60;
 
 /// Why a time of the meter is no instant.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,9 +47,13 @@ const INVALID: u8 = 1;
 
 /// The instant of a single time of a meter whose clock shows the time of `zone`; `None` when it is no time on the calendar. Without a deviation
 /// it is local time; of two that are possible the summer bit decides, and without it the first counts. The same octets always are the same instant.
-pub fn instant(time: &DateTime, zone: &TimeZone, sign: DeviationSign) -> Option<Timestamp> {
-    let mut alone = Resolver::new(zone.clone(), 0, None).with_sign(sign);
-    alone.resolve(Some(time)).ok().map(|moment| moment.at)
+pub fn instant(time: &DateTime, zone: &TimeZone, quirks: &Quirks) -> Option<Timestamp> {
+    Resolver::new(zone, quirks).resolve(Some(time)).ok().map(|moment| moment.at)
+}
+
+/// The instant of a local time that a clock shows without anything else.
+pub(crate) fn placed(local: civil::DateTime, zone: &TimeZone, quirks: &Quirks) -> Option<Timestamp> {
+    Resolver::new(zone, quirks).place(local, STATUS_UNSPECIFIED)
 }
 
 /// Whether a time says of itself that it is not valid.
@@ -61,6 +67,8 @@ pub(crate) const fn is_invalid(time: &DateTime) -> bool {
 pub(crate) struct Resolver {
     zone: TimeZone,
     sign: DeviationSign,
+    summer: DeviationSummer,
+    local: LocalTime,
     period_s: u32,
     /// Captures ascend, and none lies at or before this.
     after: Option<Timestamp>,
@@ -70,21 +78,18 @@ pub(crate) struct Resolver {
 }
 
 impl Resolver {
-    /// A resolver for a profile whose answer begins after the given instant, if that is known.
-    pub(crate) fn new(zone: TimeZone, period_s: u32, after: Option<Timestamp>) -> Self {
+    /// A resolver for a meter whose clock shows the time of `zone`, with these habits.
+    pub(crate) fn new(zone: &TimeZone, quirks: &Quirks) -> Self {
         Self {
-            zone,
-            sign: DeviationSign::Standard,
-            period_s,
-            after,
+            zone: zone.clone(),
+            sign: quirks.deviation_sign,
+            summer: quirks.deviation_summer,
+            local: quirks.local_time,
+            period_s: 0,
+            after: None,
             previous: None,
             ignores_summer_bit: false,
         }
-    }
-
-    /// For a meter that means deviations so.
-    pub(crate) fn with_sign(self, sign: DeviationSign) -> Self {
-        Self { sign, ..self }
     }
 
     /// Rows without a time follow each other by this period, in seconds.
@@ -116,8 +121,14 @@ impl Resolver {
         let status = time.status();
         if let Some(deviation) = time.deviation() {
             let at = time.unix_seconds().and_then(|seconds| Timestamp::from_second(seconds).ok());
-            let offset_min = deviation.checked_neg();
-            return Ok(Moment { at: at.ok_or_else(invalid)?, offset_min, status });
+            let at = at.ok_or_else(invalid)?;
+            let more_min = match self.summer {
+                DeviationSummer::LeftOut if says_summer(status) => saving_min(at, &self.zone),
+                DeviationSummer::LeftOut | DeviationSummer::Contained => 0,
+            };
+            let at = at.checked_sub(SignedDuration::from_mins(more_min.into())).map_err(|_| invalid())?;
+            let offset_min = deviation.checked_neg().and_then(|offset| offset.checked_add(more_min));
+            return Ok(Moment { at, offset_min, status });
         }
         let civil = time.local_seconds().and_then(civil_from).ok_or_else(invalid)?;
         let at = self.place(civil, status).ok_or_else(invalid)?;
@@ -142,7 +153,11 @@ impl Resolver {
     }
 
     fn place(&mut self, civil: civil::DateTime, status: u8) -> Option<Timestamp> {
-        let says_summer = status != STATUS_UNSPECIFIED && status & SUMMER != 0;
+        if self.local == LocalTime::Standard {
+            let about = TimeZone::UTC.to_timestamp(civil).ok()?;
+            return standard_offset(about, &self.zone).to_timestamp(civil).ok();
+        }
+        let says_summer = says_summer(status);
         let ambiguous = self.zone.to_ambiguous_timestamp(civil);
         match ambiguous.offset() {
             AmbiguousOffset::Unambiguous { offset } => {
@@ -166,8 +181,10 @@ impl Resolver {
 /// An instant as a meter's clock shows it.
 pub(crate) fn meter_time(at: Timestamp, zone: &TimeZone, quirks: &Quirks) -> Option<DateTime> {
     match quirks.range_deviation {
-        RangeDeviation::Send => with_deviation(at, zone).map(|time| quirks.deviation_sign.apply(time)),
-        RangeDeviation::Unspecified => Some(without_deviation(at, zone)),
+        RangeDeviation::Send => {
+            with_deviation(at, zone, quirks).map(|time| quirks.deviation_sign.apply(time))
+        }
+        RangeDeviation::Unspecified => Some(without_deviation(at, zone, quirks)),
     }
 }
 
@@ -180,29 +197,61 @@ pub(crate) fn range_limits(
     zone: &TimeZone,
     quirks: &Quirks,
 ) -> Option<(DateTime, DateTime, Timestamp)> {
+    let repeats_hours = quirks.local_time == LocalTime::Zone;
     match quirks.range_deviation {
-        RangeDeviation::Send => Some((meter_time(from, zone, quirks)?, meter_time(to, zone, quirks)?, from)),
-        RangeDeviation::Unspecified => {
+        RangeDeviation::Unspecified if repeats_hours => {
             let start = widen(from, zone, Edge::Start);
             let end = widen(to, zone, Edge::End);
-            Some((without_deviation(start, zone), without_deviation(end, zone), start))
+            Some((without_deviation(start, zone, quirks), without_deviation(end, zone, quirks), start))
+        }
+        RangeDeviation::Unspecified | RangeDeviation::Send => {
+            Some((meter_time(from, zone, quirks)?, meter_time(to, zone, quirks)?, from))
         }
     }
 }
 
-fn with_deviation(at: Timestamp, zone: &TimeZone) -> Option<DateTime> {
-    let offset_min = i16::try_from(zone.to_offset(at).seconds() / 60).ok()?;
-    Some(DateTime::from_unix(at.as_second(), Some(offset_min.checked_neg()?), summer_bit(at, zone)))
+fn with_deviation(at: Timestamp, zone: &TimeZone, quirks: &Quirks) -> Option<DateTime> {
+    let said = match quirks.deviation_summer {
+        DeviationSummer::Contained => local_offset(at, zone, quirks),
+        DeviationSummer::LeftOut => standard_offset(at, zone),
+    };
+    let deviation = i16::try_from(said.seconds() / 60).ok()?.checked_neg()?;
+    Some(without_deviation(at, zone, quirks).with_deviation(deviation))
 }
 
 /// The local time of an instant, as a meter without deviations shows it.
-pub(crate) fn without_deviation(at: Timestamp, zone: &TimeZone) -> DateTime {
-    let local = at.as_second() + i64::from(zone.to_offset(at).seconds());
-    DateTime::from_unix(local, None, summer_bit(at, zone))
+pub(crate) fn without_deviation(at: Timestamp, zone: &TimeZone, quirks: &Quirks) -> DateTime {
+    let offset = local_offset(at, zone, quirks);
+    let is_summer = offset != standard_offset(at, zone);
+    let local = at.as_second() + i64::from(offset.seconds());
+    DateTime::from_unix(local, None, if is_summer { SUMMER } else { 0 })
 }
 
-fn summer_bit(at: Timestamp, zone: &TimeZone) -> u8 {
-    if zone.to_offset_info(at).dst().is_dst() { SUMMER } else { 0 }
+fn local_offset(at: Timestamp, zone: &TimeZone, quirks: &Quirks) -> Offset {
+    match quirks.local_time {
+        LocalTime::Zone => zone.to_offset(at),
+        LocalTime::Standard => standard_offset(at, zone),
+    }
+}
+
+/// What the offset of a zone would be without summer time.
+pub(crate) fn standard_offset(at: Timestamp, zone: &TimeZone) -> Offset {
+    let info = zone.to_offset_info(at);
+    if !info.dst().is_dst() {
+        return info.offset();
+    }
+    let winter = zone.preceding(at).find(|change| !change.dst().is_dst());
+    winter.map_or(info.offset(), |winter| winter.offset())
+}
+
+/// Minutes by which summer time moves the clocks of a zone about an instant; an hour where it does not know any.
+fn saving_min(at: Timestamp, zone: &TimeZone) -> i16 {
+    let saved = zone.to_offset(at).seconds() - standard_offset(at, zone).seconds();
+    i16::try_from(saved / 60).ok().filter(|saved| *saved != 0).unwrap_or(USUAL_SAVING_MIN)
+}
+
+const fn says_summer(status: u8) -> bool {
+    status != STATUS_UNSPECIFIED && status & SUMMER != 0
 }
 
 /// Which end of a range.
@@ -258,17 +307,21 @@ mod tests {
 
     /// What a meter sends for an instant.
     fn sent(at: Timestamp, deviation: bool, status: Option<u8>) -> DateTime {
-        let zone = berlin();
-        let mut octets = without_deviation(at, &zone).octets();
+        let (zone, quirks) = (berlin(), Quirks::default());
+        let mut octets = without_deviation(at, &zone, &quirks).octets();
         if deviation {
-            octets = with_deviation(at, &zone).unwrap().octets();
+            octets = with_deviation(at, &zone, &quirks).unwrap().octets();
         }
         octets[11] = status.unwrap_or(octets[11]);
         DateTime::new(octets)
     }
 
+    fn resolver(zone: &TimeZone, period_s: u32, after: Option<Timestamp>) -> Resolver {
+        Resolver { period_s, after, ..Resolver::new(zone, &Quirks::default()) }
+    }
+
     fn resolve_all(times: &[DateTime], after: Option<Timestamp>) -> Vec<Timestamp> {
-        let mut resolver = Resolver::new(berlin(), 900, after);
+        let mut resolver = resolver(&berlin(), 900, after);
         times.iter().map(|time| resolver.resolve(Some(time)).unwrap().at).collect()
     }
 
@@ -308,7 +361,7 @@ mod tests {
     #[test]
     fn a_second_answer_goes_by_what_the_first_showed_of_the_summer_bit() {
         let (before, first) = (at("2026-10-24T23:45:00Z"), at("2026-10-25T00:00:00Z"));
-        let mut resolver = Resolver::new(berlin(), 900, None);
+        let mut resolver = resolver(&berlin(), 900, None);
         resolver.resolve(Some(&sent(before, false, Some(0)))).unwrap();
         resolver.restart(before);
         assert_eq!(resolver.resolve(Some(&sent(first, false, Some(0)))).unwrap().at, first);
@@ -326,7 +379,7 @@ mod tests {
 
     #[test]
     fn a_deviation_is_exact_and_becomes_an_offset_to_the_east() {
-        let mut resolver = Resolver::new(TimeZone::UTC, 900, None);
+        let mut resolver = resolver(&TimeZone::UTC, 900, None);
         let time = DateTime::from_unix(at("2026-06-01T10:00:00Z").as_second(), Some(-120), 0x80);
         let moment = resolver.resolve(Some(&time)).unwrap();
         assert_eq!(moment, Moment { at: at("2026-06-01T10:00:00Z"), offset_min: Some(120), status: 0x80 });
@@ -335,12 +388,12 @@ mod tests {
     #[test]
     fn implied_times_follow_the_period_and_days_follow_the_calendar() {
         let start = at("2026-03-28T23:00:00Z");
-        let mut quarter_hours = Resolver::new(berlin(), 900, None);
+        let mut quarter_hours = resolver(&berlin(), 900, None);
         quarter_hours.resolve(Some(&sent(start, true, None))).unwrap();
         let next = quarter_hours.resolve(None).unwrap();
         assert_eq!(next, Moment { at: at("2026-03-28T23:15:00Z"), offset_min: None, status: 0xFF });
         assert_eq!(quarter_hours.resolve(None).unwrap().at, at("2026-03-28T23:30:00Z"));
-        let mut days = Resolver::new(berlin(), 86_400, None);
+        let mut days = resolver(&berlin(), 86_400, None);
         days.resolve(Some(&sent(start, true, None))).unwrap();
         // Local midnight after the day of 23 hours.
         assert_eq!(days.resolve(None).unwrap().at, at("2026-03-29T22:00:00Z"));
@@ -348,7 +401,7 @@ mod tests {
 
     #[test]
     fn times_that_are_none_are_named() {
-        let mut resolver = Resolver::new(berlin(), 0, None);
+        let mut resolver = resolver(&berlin(), 0, None);
         assert_eq!(resolver.resolve(None), Err(TimeError::FirstImplied));
         let mut octets = sent(at("2026-06-01T10:00:00Z"), true, None).octets();
         resolver.resolve(Some(&DateTime::new(octets))).unwrap();
@@ -379,12 +432,48 @@ mod tests {
         assert_eq!((said.deviation(), said.local_seconds()), (Some(120), Some(summer.as_second() + 7200)));
         let (from, _, start) = range_limits((summer, summer), &berlin(), &quirks).unwrap();
         assert_eq!((from, start), (said, summer));
-        let mut resolver = Resolver::new(berlin(), 900, None).with_sign(DeviationSign::Inverted);
+        let mut resolver = Resolver::new(&berlin(), &quirks);
         let moment = resolver.resolve(Some(&said)).unwrap();
         assert_eq!((moment.at, moment.offset_min), (summer, Some(120)));
         // Where no deviation is said there is none to turn round.
-        let silent = without_deviation(summer, &berlin());
+        let silent = without_deviation(summer, &berlin(), &quirks);
         assert_eq!(resolver.resolve(Some(&silent)).unwrap().at, summer);
+    }
+
+    #[test]
+    fn a_deviation_without_summer_time_is_understood_and_sent() {
+        let quirks = Quirks { deviation_summer: DeviationSummer::LeftOut, ..Quirks::default() };
+        let summer = at("2026-07-01T12:00:00Z");
+        let said = meter_time(summer, &berlin(), &quirks).unwrap();
+        assert_eq!((said.deviation(), said.status()), (Some(-60), SUMMER));
+        assert_eq!(said.local_seconds(), Some(summer.as_second() + 7200));
+        let moment = Resolver::new(&berlin(), &quirks).resolve(Some(&said)).unwrap();
+        assert_eq!((moment.at, moment.offset_min), (summer, Some(120)));
+        // Both hours of the night in which it comes twice, and a place where summer time is half an hour.
+        for night in ["2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"] {
+            let said = meter_time(at(night), &berlin(), &quirks).unwrap();
+            assert_eq!(instant(&said, &berlin(), &quirks), Some(at(night)));
+        }
+        let island = TimeZone::get("Australia/Lord_Howe").unwrap();
+        let said = meter_time(at("2026-01-01T00:00:00Z"), &island, &quirks).unwrap();
+        assert_eq!(said.deviation(), Some(-630));
+        assert_eq!(instant(&said, &island, &quirks), Some(at("2026-01-01T00:00:00Z")));
+    }
+
+    #[test]
+    fn a_clock_that_knows_no_summer_time_is_understood_on_every_day() {
+        for range_deviation in [RangeDeviation::Send, RangeDeviation::Unspecified] {
+            let quirks = Quirks { local_time: LocalTime::Standard, range_deviation, ..Quirks::default() };
+            for day in [civil::date(2026, 3, 29), civil::date(2026, 10, 25), civil::date(2026, 7, 1)] {
+                for at in quarters(day) {
+                    let said = meter_time(at, &berlin(), &quirks).unwrap();
+                    assert_eq!((said.local_seconds(), said.status()), (Some(at.as_second() + 3600), 0));
+                    assert_eq!(instant(&said, &berlin(), &quirks), Some(at));
+                    let (from, _, start) = range_limits((at, at), &berlin(), &quirks).unwrap();
+                    assert_eq!((from, start), (said, at));
+                }
+            }
+        }
     }
 
     #[test]

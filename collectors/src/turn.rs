@@ -67,7 +67,7 @@ impl<'a> Turn<'a> {
     /// The instant of a time of the meter; `None` when it is no time on the calendar.
     pub(crate) fn instant(&self, time: &DateTime) -> Option<Timestamp> {
         let station = self.station();
-        instant(time, &station.zone, station.model.quirks.deviation_sign)
+        instant(time, &station.zone, &station.model.quirks)
     }
 
     /// Time from the last request to its answer.
@@ -107,6 +107,31 @@ impl<'a> Turn<'a> {
                 Err(setback) => self.recover(setback).await?,
             }
         }
+    }
+
+    /// Reads a whole attribute once, over the association that is open.
+    pub(crate) async fn read_once(&mut self, descriptor: &AttributeDescriptor) -> Result<Vec<u8>, Setback> {
+        self.session.value(descriptor).await
+    }
+
+    /// Whether the clock of the meter is to be looked at beside what was read: once for each association; true once.
+    pub(crate) fn clock_is_due(&mut self) -> bool {
+        self.session.clock_is_due(&self.work.station)
+    }
+
+    /// Whether the clocks of meters are looked at beside what is read.
+    pub(crate) const fn minds_clocks(&self) -> bool {
+        self.session.minds_clocks
+    }
+
+    /// The clock was read because somebody asked for it.
+    pub(crate) fn clock_is_known(&mut self) {
+        self.session.clock_is_due(&self.work.station);
+    }
+
+    /// Why no meter may be set by our clock.
+    pub(crate) fn clock_fault(&self) -> Option<String> {
+        self.session.clock.fault()
     }
 
     /// Reads whole attributes, again if need be, several in one request where the meter takes that, and leaves them encoded. What the

@@ -8,8 +8,9 @@ use jiff::{Timestamp, tz::TimeZone};
 use models::Model;
 
 use crate::{
-    Address, Credentials, Failure, Finding, Install, Layout, LogEntries, LogRange, LogRead, Oddity, Outcome,
-    PushTariff, Reset, ResetOf, Seed, SetParameter, Switch, TariffObjects, Terms,
+    Address, ClockReading, ClockSetup, Credentials, Failure, Finding, Install, Layout, LogEntries, LogRange,
+    LogRead, Oddity, Outcome, PushTariff, Reset, ResetOf, Seed, SetParameter, Switch, SyncClock,
+    TariffObjects, Terms, ZoneFault,
 };
 
 /// Key of a meter in the inventory.
@@ -113,6 +114,8 @@ pub enum Task {
     ReleaseTamperLock(Terms),
     /// Set a parameter.
     SetParameter(SetParameter),
+    /// Put the clock right.
+    SyncClock(SyncClock),
     /// End the billing period, or reset the maximum demands.
     Reset(Reset),
 }
@@ -134,6 +137,7 @@ impl Task {
             Self::InstallFirmware(_) => "install_firmware",
             Self::ReleaseTamperLock(_) => "release_tamper_lock",
             Self::SetParameter(_) => "set_parameter",
+            Self::SyncClock(_) => "sync_clock",
             Self::Reset(Reset { of: ResetOf::BillingPeriod, .. }) => "close_billing_period",
             Self::Reset(Reset { of: ResetOf::Demand, .. }) => "reset_demand",
         }
@@ -145,6 +149,7 @@ impl Task {
             Self::Switch(Switch { terms, .. })
             | Self::InstallFirmware(Install { terms, .. })
             | Self::SetParameter(SetParameter { terms, .. })
+            | Self::SyncClock(SyncClock { terms, .. })
             | Self::Reset(Reset { terms, .. })
             | Self::ReleaseTamperLock(terms) => Some(terms),
             Self::PushTariff(push) => Some(&push.terms),
@@ -216,19 +221,10 @@ pub enum Event {
         /// System title; `None` when the meter did not prove by ciphering that it is its own.
         system_title: Option<SystemTitle>,
     },
-    /// What the meter's clock showed.
-    Clock {
-        /// The time that the meter showed.
-        meter: Timestamp,
-        /// The meter's offset from UTC in minutes, positive to the east; `None` when it did not say.
-        offset_min: Option<i16>,
-        /// Clock status bits: 0 invalid, 1 doubtful, 2 other time base, 3 invalid status, 7 summer time; 0xFF not given.
-        status: u8,
-        /// Our time when the answer had arrived.
-        read_at: Timestamp,
-        /// Milliseconds from the request to the answer: the meter looked at its clock within that time before `read_at`.
-        delay_ms: u32,
-    },
+    /// What the meter's clock showed: asked for, or looked at beside something else.
+    Clock(ClockReading),
+    /// How the clock is set up, and what of it will be wrong in the zone of its place.
+    ClockSetup(ClockSetup, Option<ZoneFault>),
     /// Values of single registers.
     Registers(Vec<RegisterValue>),
     /// The columns of a profile, before the first captures that have them.
@@ -310,7 +306,7 @@ pub struct Captures {
     pub at: Vec<Timestamp>,
     /// The meter's offset from UTC in minutes, positive to the east; `None` when it did not say.
     pub offset_min: Vec<Option<i16>>,
-    /// Clock status bits, as in [`Event::Clock`].
+    /// Clock status bits, as in [`ClockReading`].
     pub clock_status: Vec<u8>,
     /// Bits of the profile's status column; `None` when there is none. A status above 2³¹ is the negative number of the
     /// same bits.

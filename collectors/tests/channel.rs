@@ -12,7 +12,7 @@ mod common;
 
 use std::{sync::Arc, time::Duration};
 
-use collectors::{Channel, Dialer, Event, MemoryDialer, Reason, RegisterRequest, Task, Work};
+use collectors::{Channel, ClockReading, Dialer, Event, MemoryDialer, Reason, RegisterRequest, Task, Work};
 use common::*;
 use dlms::client::SystemTitle;
 use tokio::{
@@ -216,13 +216,14 @@ async fn identity_clock_and_registers_are_what_the_meter_says() {
         system_title: Some(SystemTitle::new(*b"MMM\0\0\0\0\x07")),
     };
     assert_eq!(events[0], identity);
-    let clock = Event::Clock {
-        meter: at("2026-06-02T12:00:00Z"),
+    let clock = Event::Clock(ClockReading {
+        shown: at("2026-06-02T12:00:00Z"),
+        resolution: Duration::from_secs(1),
         offset_min: Some(120),
         status: 0x80,
         read_at: at("2026-06-02T12:00:07Z"),
-        delay_ms: 0,
-    };
+        delay: Duration::ZERO,
+    });
     assert_eq!(events[2], clock);
     let Event::Registers(values) = &events[4] else { panic!("{:?}", events[4]) };
     let values: Vec<_> =

@@ -130,7 +130,7 @@ async fn collect(lobby: &Lobby, works: Vec<Work>) -> Vec<Report> {
 }
 
 fn has_clock(reports: &[Report], job: i64) -> bool {
-    reports.iter().any(|report| report.job == job && matches!(report.event, Event::Clock { .. }))
+    reports.iter().any(|report| report.job == job && matches!(report.event, Event::Clock(_)))
 }
 
 #[tokio::test]

@@ -229,10 +229,10 @@ async fn identity_clock_and_all_registers_of_the_model() {
     let reports = collect(works).await;
     let Event::Identity { serial, .. } = &reports[0].event else { panic!("{reports:?}") };
     assert_eq!(*serial, fleet.meters()[0].serial());
-    let Event::Clock { meter, offset_min, status, .. } = &reports[2].event else { panic!("{reports:?}") };
-    let ahead = fleet.clock().now().as_second() - meter.as_second();
-    assert!((0..10).contains(&ahead), "{meter}");
-    assert_eq!((*offset_min, *status), (Some(120), 0x80));
+    let Event::Clock(clock) = &reports[2].event else { panic!("{reports:?}") };
+    let ahead = fleet.clock().now().as_second() - clock.shown.as_second();
+    assert!((0..10).contains(&ahead), "{clock:?}");
+    assert_eq!((clock.offset_min, clock.status), (Some(120), 0x80));
     let Event::Registers(values) = &reports[4].event else { panic!("{reports:?}") };
     assert_eq!(
         values.iter().map(|value| value.obis).collect::<Vec<_>>(),

@@ -18,9 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ami_proto::v1::ImageHeader;
-use collectors::{
-    Baseline, Channel, Dialer, ImageOctets, Instruments, Limits, Lobby, Reach, Report, SystemClock, Work,
-};
+use collectors::{Baseline, Channel, Dialer, ImageOctets, Instruments, Limits, Lobby, Reach, Report, Work};
 use dlms::security::Wear;
 use models::Model;
 use sqlx::postgres::PgListener;
@@ -31,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 use uuid::Uuid;
 
+use crate::clock::OurClock;
 use crate::config;
 use crate::plan::SCHEDULED;
 use crate::store::jobs::{Leased, URGENT, Wanted};
@@ -79,6 +78,9 @@ pub struct Collector {
     writers: Writers,
     instruments: Arc<Instruments>,
     dialer: Dialer,
+    clock: OurClock,
+    /// Whether the clocks of meters are looked at beside what is read.
+    minds_clocks: bool,
     lanes: BTreeMap<String, Lane>,
     /// Lines that channels have left and that are still leased.
     left: BTreeSet<String>,
@@ -155,6 +157,8 @@ impl Collector {
             writers,
             instruments,
             dialer,
+            clock: OurClock::default(),
+            minds_clocks: false,
             lanes: BTreeMap::new(),
             left: BTreeSet::new(),
             throttles,
@@ -169,6 +173,13 @@ impl Collector {
     #[must_use]
     pub fn called_by(mut self, lobby: Lobby) -> Self {
         self.dialer = dialer(&self.config, lobby);
+        self
+    }
+
+    /// The same collector with this clock of its own, which looks at those of meters beside what it reads if it is to.
+    #[must_use]
+    pub fn by_clock(mut self, clock: OurClock, minds_clocks: bool) -> Self {
+        (self.clock, self.minds_clocks) = (clock, minds_clocks);
         self
     }
 
@@ -344,10 +355,15 @@ impl Collector {
         let (works, queue) = mpsc::channel(LANE_QUEUE);
         // Its receiver is here and it is empty: this neither fails nor waits. A channel that finds no work goes away.
         let _ = works.send(first).await;
-        let channel =
-            Channel::with(limits, self.writer(line).clone(), self.dialer.clone(), Arc::new(SystemClock))
-                .orders_to(self.writers.orders.clone())
-                .seen_through(Arc::clone(&self.instruments));
+        let channel = Channel::with(
+            limits,
+            self.writer(line).clone(),
+            self.dialer.clone(),
+            Arc::new(self.clock.clone()),
+        )
+        .orders_to(self.writers.orders.clone())
+        .seen_through(Arc::clone(&self.instruments));
+        let channel = if self.minds_clocks { channel.minding_clocks() } else { channel };
         let (backlog, reach, ended) = (channel.backlog(), channel.reach(), Arc::clone(&self.ended));
         let task = tokio::spawn(async move {
             if let Some(before) = before {

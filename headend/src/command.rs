@@ -77,6 +77,7 @@ impl CommandKind {
         match self {
             Self::Disconnect | Self::Reconnect | Self::ReleaseTamperLock => 50,
             Self::PushTariff | Self::SetParameter | Self::CloseBillingPeriod | Self::ResetDemand => 20,
+            Self::SyncClock => 5,
             Self::InstallFirmware => -10,
         }
     }
@@ -86,7 +87,11 @@ impl CommandKind {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
         match self {
             Self::Disconnect | Self::Reconnect | Self::ReleaseTamperLock => Duration::from_secs(15 * 60),
-            Self::PushTariff | Self::SetParameter | Self::CloseBillingPeriod | Self::ResetDemand => DAY,
+            Self::PushTariff
+            | Self::SetParameter
+            | Self::SyncClock
+            | Self::CloseBillingPeriod
+            | Self::ResetDemand => DAY,
             Self::InstallFirmware => DAY * 7,
         }
     }

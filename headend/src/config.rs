@@ -4,6 +4,7 @@
 //! outside its extremes. Every key may be left out. `deploy/headend.toml` shows all of them.
 
 mod check;
+mod clock;
 mod faults;
 mod listener;
 mod telemetry;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::api::access::Role;
 
+pub use clock::Clock;
 pub use faults::Faults;
 pub use listener::Listener;
 pub use telemetry::Telemetry;
@@ -69,6 +71,8 @@ pub struct Config {
     pub listener: Listener,
     /// Deciding what is due.
     pub plan: Plan,
+    /// Clocks of meters, and ours.
+    pub clock: Clock,
     /// Firmware images for meters.
     pub firmware: Firmware,
     /// What the program knows about types of meters.

@@ -7,6 +7,7 @@
 
 pub mod api;
 pub mod certificates;
+pub mod clock;
 pub mod cluster;
 pub mod collect;
 pub mod command;

@@ -50,7 +50,7 @@ pub enum Retry {
 }
 
 impl Cause {
-    /// What stands behind a reason; nothing behind work that was called off or came too late.
+    /// What stands behind a reason; nothing behind work that was called off or came at the wrong time.
     pub const fn of(reason: Reason) -> Option<Self> {
         Some(match reason {
             Reason::NoRoute | Reason::Timeout | Reason::LineCut => Self::Route,
@@ -64,7 +64,11 @@ impl Cause {
             | Reason::Unsupported
             | Reason::NotEffective
             | Reason::ImageMismatch => Self::Data,
-            Reason::Cancelled | Reason::DeadlinePassed => return None,
+            Reason::Cancelled
+            | Reason::DeadlinePassed
+            | Reason::BoundaryNear
+            | Reason::BoundaryCrossed
+            | Reason::ClockUntrusted => return None,
         })
     }
 

@@ -21,6 +21,7 @@ use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 use crate::api::{self, Entrance, Limits, Tls, TlsError, TlsFiles};
+use crate::clock::{self, OurClock};
 use crate::cluster::{self, Cluster};
 use crate::collect::{Collector, Writers, captures, knobs};
 use crate::config::{self, Config};
@@ -40,6 +41,8 @@ const PROGRESS: Duration = Duration::from_secs(60);
 
 /// For how many days it is kept what came of schedules.
 const KEEP_SCHEDULE_DAYS: i32 = 731;
+/// How often clocks that are off are looked for, where they are put right by themselves.
+const CLOCKS: Duration = Duration::from_secs(60);
 
 /// How long the log of readings is kept, for those who follow it.
 const KEEP_LOG: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -154,11 +157,12 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Error> {
     let models = Arc::new(load_models(&config.models)?);
     let (cim, entrance) = (load_cim(&config.models)?, entrance(&config)?);
     let database = Database::open(&config.database).await?;
-    let store = database.store.clone().with_cim(cim).with_models(&models);
+    let clock = OurClock::new(config.clock.trust);
+    let store = database.store.clone().with_cim(cim).with_models(&models).with_clock(clock.clone());
     let outcome = match database.prepare().await {
         Ok(()) => {
             tokio::select! {
-                outcome = roles(&config, &store, models, entrance, stop.clone()) => outcome,
+                outcome = roles(&config, &store, (models, clock), entrance, stop.clone()) => outcome,
                 ended = database.ended() => Err(ended),
             }
         }
@@ -211,7 +215,7 @@ pub fn entrance(config: &Config) -> Result<Option<Entrance>, Error> {
 async fn roles(
     config: &Config,
     store: &Store,
-    models: Arc<BTreeMap<String, Arc<Model>>>,
+    (models, clock): (Arc<BTreeMap<String, Arc<Model>>>, OurClock),
     entrance: Option<Entrance>,
     stop: CancellationToken,
 ) -> Result<(), Error> {
@@ -240,7 +244,8 @@ async fn roles(
         running.push(("the listener", tokio::spawn(async { Ok(hearing.await?) })));
     }
     if config.roles.collector {
-        let collecting = collect(config.clone(), store.clone(), (owner, lobby), models, stop.clone());
+        let collecting =
+            collect(config.clone(), store.clone(), (owner, lobby), (models, clock), stop.clone());
         running.push(("the collector", tokio::spawn(collecting)));
     }
     info!(%owner, roles = running.len(), "the head-end runs");
@@ -294,7 +299,7 @@ async fn collect(
     config: Config,
     store: Store,
     (owner, lobby): (Uuid, Lobby),
-    models: Arc<BTreeMap<String, Arc<Model>>>,
+    (models, clock): (Arc<BTreeMap<String, Arc<Model>>>, OurClock),
     stop: CancellationToken,
 ) -> Result<(), Error> {
     let mut writers = JoinSet::new();
@@ -320,8 +325,10 @@ async fn collect(
     let queues = Writers { reads, orders };
     let collector =
         Collector::new(store.clone(), owner, models, config.collector, queues, Arc::clone(&instruments))
-            .called_by(lobby);
-    tokio::join!(knobs, capturing, collector.run(stop));
+            .called_by(lobby)
+            .by_clock(clock.clone(), config.clock.measure);
+    let comparing = clock::follow(store.clone(), clock, stop.clone());
+    tokio::join!(knobs, capturing, comparing, collector.run(stop));
     let (mut captures, mut batches) = (0, 0);
     while let Some(written) = writers.join_next().await {
         let stats = written.map_err(|_| Error::Role("ingest"))?;
@@ -340,14 +347,16 @@ async fn planner(
     config: Config,
     stop: CancellationToken,
 ) {
-    let (mut counts, config) = (interval(config.telemetry.metrics_interval), config.plan);
+    let mut counts = interval(config.telemetry.metrics_interval);
+    let mut clocks = interval(CLOCKS);
+    clocks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     counts.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut passes = interval(config.interval);
+    let mut passes = interval(config.plan.interval);
     let mut housekeeping = interval(HOUSEKEEPING);
     let mut progress = interval(PROGRESS);
     progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
     passes.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    match plan::begin(&store, &models, &config).await {
+    match plan::begin(&store, &models, &config.plan).await {
         Ok(0) => {}
         Ok(meters) => info!(meters, "models or the configuration changed: meters are looked at again"),
         Err(error) => warn!(%error, "what changed since the last start is not known: it counts within a day"),
@@ -355,7 +364,7 @@ async fn planner(
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = passes.tick() => match plan::pass(&store, &models, &config, Timestamp::now()).await {
+            _ = passes.tick() => match plan::pass(&store, &models, &config.plan, Timestamp::now()).await {
                 Ok(planned) if !planned.is_all => {
                     info!(meters = planned.meters, jobs = planned.jobs, "planned, and others wait");
                     passes.reset_immediately();
@@ -368,7 +377,12 @@ async fn planner(
             },
             _ = progress.tick() => note_progress(&store).await,
             _ = housekeeping.tick() => keep_house(&store, &config).await,
-            _ = counts.tick(), if metrics::are_read() => count(&store).await,
+            _ = counts.tick(), if metrics::are_read() => count(&store, &config.clock).await,
+            _ = clocks.tick(), if config.clock.synchronise => {
+                if let Err(error) = clock::keep::pass(&store, &models, &config.clock, Timestamp::now()).await {
+                    warn!(%error, "no clock could be ordered to be put right");
+                }
+            }
         }
     }
 }
@@ -386,7 +400,11 @@ async fn note_progress(store: &Store) {
     }
 }
 
-async fn count(store: &Store) {
+async fn count(store: &Store, clock: &config::Clock) {
+    match store.wrong_clocks(i64::try_from(clock.tolerance.as_millis()).unwrap_or(i64::MAX)).await {
+        Ok(clocks) => metrics::clocks_wrong(clocks),
+        Err(error) => warn!(%error, "clocks that are off could not be counted"),
+    }
     match store.waiting_jobs().await {
         Ok(counts) => metrics::jobs_waiting(&counts),
         Err(error) => warn!(%error, "jobs that wait could not be counted"),
@@ -397,11 +415,14 @@ async fn count(store: &Store) {
     }
 }
 
-async fn keep_house(store: &Store, config: &config::Plan) {
+async fn keep_house(store: &Store, config: &Config) {
+    if let Err(error) = store.purge_clocks(config.clock.keep).await {
+        warn!(%error, "old measurements of clocks could not be deleted");
+    }
     if let Err(error) = store.call_off_retired().await {
         warn!(%error, "the work of retired meters could not be called off");
     }
-    if let Err(error) = store.purge_jobs(config.keep_jobs).await {
+    if let Err(error) = store.purge_jobs(config.plan.keep_jobs).await {
         warn!(%error, "old jobs could not be deleted");
     }
     if let Err(error) = store.purge_schedule_days(KEEP_SCHEDULE_DAYS).await {

@@ -12,7 +12,7 @@ use ami_proto::v1::{
     ListJobsRequest, ProfileTarget, ReadNowRequest, ReadNowResponse, RegistersTarget, SummaryRequest,
     read_now_request::Target, read_now_response::Outcome,
 };
-use collectors::{Event, Failure, Reason, RegisterValue, Report};
+use collectors::{ClockReading, Event, Failure, Reason, RegisterValue, Report};
 use common::{at, captures, done, layout, quarters};
 use dlms::Unit;
 use headend::api::Limits;
@@ -136,13 +136,14 @@ async fn clock_and_identity_are_told_as_the_meter_told_them() {
     let served = Served::new().await;
     served.database.meter("D3");
     let answer = read_now(&served, order("D3", Target::Clock(ClockTarget {}), 30), |meter, job| {
-        let event = Event::Clock {
-            meter: at("2026-03-01T00:00:05Z"),
+        let event = Event::Clock(ClockReading {
+            shown: at("2026-03-01T00:00:05Z"),
+            resolution: Duration::from_secs(1),
             offset_min: Some(-90),
             status: 0,
             read_at: at("2026-03-01T00:00:00Z"),
-            delay_ms: 120,
-        };
+            delay: Duration::from_millis(120),
+        });
         vec![Report { job: job.id, meter, event }, done(meter, job.id, None)]
     })
     .await

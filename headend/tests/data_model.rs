@@ -57,6 +57,9 @@ async fn the_words_are_the_same_everywhere() {
     assert_eq!(stored(&database, "job_state"), words::<v1::JobState>());
     assert_eq!(documented("state", "## The life of a job"), words::<v1::JobState>());
     assert_eq!(stored(&database, "job_kind"), words::<v1::JobKind>());
+    assert_eq!(stored(&database, "clock_zone_fault"), words::<v1::ZoneFault>());
+    let faults = collectors::ZoneFault::ALL.map(|(_, word)| word.to_owned());
+    assert_eq!(faults.to_vec(), words::<v1::ZoneFault>());
     let push = "## What becomes of a push";
     assert_eq!(stored(&database, "push_fate"), words::<v1::PushFate>());
     assert_eq!(documented("fate", push), words::<v1::PushFate>());

@@ -6,7 +6,7 @@ mod common;
 
 use std::time::Duration;
 
-use collectors::{Event, RegisterValue, Report};
+use collectors::{ClockReading, Event, RegisterValue, Report};
 use common::{Database, at, captures, done, energy, layout, quarters};
 use dlms::Unit;
 use dlms::security::SystemTitle;
@@ -138,13 +138,14 @@ async fn readings_are_exact_and_have_their_unit() {
 async fn a_clock_and_an_identity_are_kept() {
     let database = Database::new().await;
     let (meter, owner) = (database.meter("M1"), Uuid::new_v4());
-    let clock = Event::Clock {
-        meter: at("2024-05-01T12:00:05Z"),
+    let clock = Event::Clock(ClockReading {
+        shown: at("2024-05-01T12:00:05Z"),
+        resolution: Duration::from_secs(1),
         offset_min: Some(120),
         status: 128,
         read_at: at("2024-05-01T12:00:00Z"),
-        delay_ms: 40,
-    };
+        delay: Duration::from_millis(40),
+    });
     let name = |firmware: Option<&str>| Event::Identity {
         serial: "M1".into(),
         logical_device_name: Some("ABC0000001".into()),
@@ -161,5 +162,9 @@ async fn a_clock_and_an_identity_are_kept() {
     assert_eq!(
         database.sql("SELECT read_at, meter_ts, offset_min, status, delay_ms, job_id FROM clock_reading"),
         "2024-05-01 12:00:00+00|2024-05-01 12:00:05+00|120|128|40|5"
+    );
+    assert_eq!(
+        database.sql("SELECT meter_id, drift_ms, uncertainty_ms FROM meter_clock"),
+        format!("{meter}|5520|520")
     );
 }

@@ -12,8 +12,8 @@ use std::time::Duration;
 use dlms::profile::{CaptureObject, Column};
 
 use crate::{
-    Alarms, Billing, Bounds, ColumnSpec, Concentrator, Error, Firmware, KEYS, Language, Log, Model, Place,
-    Profile, Reach, Register, Severity, TEST_KEY, Tariff, Validation,
+    Alarms, Billing, Bounds, ClockSync, ColumnSpec, Concentrator, Error, Firmware, KEYS, Language, Log,
+    Model, Place, Profile, Reach, Register, Severity, TEST_KEY, Tariff, Validation,
 };
 
 const NAME_LIMIT: usize = 32;
@@ -113,6 +113,7 @@ pub(crate) fn check(file: &str, model: &Model) -> Result<(), Error> {
         check.parameter(&key, register)?;
     }
     model.firmware.as_ref().map_or(Ok(()), |firmware| check.firmware(firmware))?;
+    model.clock_sync.map_or(Ok(()), |sync| check.clock_sync(sync, &model.language))?;
     model.tariff.as_ref().map_or(Ok(()), |tariff| check.tariff(tariff))?;
     model.billing.as_ref().map_or(Ok(()), |billing| check.billing(billing, model))?;
     model.concentrator.as_ref().map_or(Ok(()), |concentrator| check.concentrator(concentrator))?;
@@ -365,6 +366,11 @@ impl Check<'_> {
         self.that(phase.is_none_or(|phase| (1..=3).contains(&phase)), &format!("{at}.phase"), || {
             "must be 1 to 3".into()
         })
+    }
+
+    fn clock_sync(&self, sync: ClockSync, language: &Language) -> Result<(), Error> {
+        self.that(*language == Language::Dlms, "clock_sync", || "is of meters that speak DLMS".into())?;
+        self.that(sync.shift || sync.set, "clock_sync", || "needs `shift` or `set`".into())
     }
 
     fn read_every(&self, key: &str, every: Duration) -> Result<(), Error> {

@@ -34,6 +34,7 @@ pub fn draft(model: &Model, notes: &[String]) -> Result<String, Error> {
     section(&mut text, "switch", model.switch.as_ref());
     section(&mut text, "firmware", model.firmware.as_ref());
     section(&mut text, "tariff", model.tariff.as_ref());
+    section(&mut text, "clock_sync", model.clock_sync.as_ref());
     section(&mut text, "billing", model.billing.as_ref());
     section(&mut text, "validation", Some(&model.validation));
     section(&mut text, "quirks", Some(&model.quirks));

@@ -6,8 +6,8 @@ use dlms::{DateTime, Obis, Unit, cosem::Form, hdlc::AddressSize};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
-    Alarms, Billing, Bounds, Concentrator, Firmware, Language, Log, Place, ProfilePlace, Switch, Tariff,
-    Validation,
+    Alarms, Billing, Bounds, ClockSync, Concentrator, Firmware, Language, Log, Place, ProfilePlace, Switch,
+    Tariff, Validation,
 };
 
 /// What a type of meter can do.
@@ -60,6 +60,9 @@ pub struct Model {
     /// How it takes a tariff. Default: it does not.
     #[serde(default)]
     pub tariff: Option<Tariff>,
+    /// How its clock is put right. Default: it is not.
+    #[serde(default)]
+    pub clock_sync: Option<ClockSync>,
     /// How it ends a billing period and resets its maximum demands from afar. Default: it does not.
     #[serde(default)]
     pub billing: Option<Billing>,
@@ -220,6 +223,10 @@ pub struct Quirks {
     pub range_deviation: RangeDeviation,
     /// How the sign of a deviation is meant, in what the meter sends and in what it is sent. Default `"standard"`.
     pub deviation_sign: DeviationSign,
+    /// Whether deviations contain summer time. Default `"contained"`.
+    pub deviation_summer: DeviationSummer,
+    /// What the clock shows in summer. Default `"zone"`.
+    pub local_time: LocalTime,
     /// How the limits of a range are written: `"octets"`, as the standard has it, or `"typed"`. Default `"octets"`.
     #[serde(with = "crate::form")]
     pub range_dates: Form,
@@ -294,6 +301,28 @@ pub enum DeviationSign {
     Inverted,
 }
 
+/// Whether the deviation of a time in summer contains summer time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviationSummer {
+    /// UTC is local time plus the deviation all year (Blue Book, 4.1.6.1): -120 in a Berlin summer.
+    #[default]
+    Contained,
+    /// It is that of standard time all year, -60 in Berlin, and the summer bit of the clock status says that local time is an hour ahead.
+    LeftOut,
+}
+
+/// What local time a clock shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LocalTime {
+    /// That of the people around: with summer time where there is any.
+    #[default]
+    Zone,
+    /// Standard time all year.
+    Standard,
+}
+
 impl DeviationSign {
     /// A time of the meter as the standard would have it, or the other way round.
     pub const fn apply(self, time: DateTime) -> DateTime {
@@ -318,6 +347,8 @@ impl Default for Quirks {
             null_rule: NullRule::Repeat,
             range_deviation: RangeDeviation::Send,
             deviation_sign: DeviationSign::Standard,
+            deviation_summer: DeviationSummer::Contained,
+            local_time: LocalTime::Zone,
             range_dates: Form::Octets,
             server_address_size: None,
             proof_counter: ProofCounter::Lower,

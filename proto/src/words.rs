@@ -4,6 +4,7 @@ use crate::v1::{
     AlarmSeverity, AlarmSource, BillingIssue, BillingSource, CallDialect, CallState, CommandKind,
     CommandOutcome, CommandState, EventLossCause, FailureReason, FlagRule, JobKind, JobState, LikelyCause,
     MeterState, ProfileLossCause, PushFate, ReadingKind, SecurityLevel, SecurityPolicy, TroubleCause,
+    ZoneFault,
 };
 
 /// An enum of the contract whose values have short words.
@@ -45,6 +46,7 @@ words! {
     CommandKind {
         Disconnect = "disconnect", Reconnect = "reconnect", ReleaseTamperLock = "release_tamper_lock",
         PushTariff = "push_tariff", InstallFirmware = "install_firmware", SetParameter = "set_parameter",
+        SyncClock = "sync_clock",
         CloseBillingPeriod = "close_billing_period", ResetDemand = "reset_demand",
     }
     CommandState {
@@ -55,6 +57,7 @@ words! {
         Disconnected = "disconnected", Connected = "connected", ReadyForReconnection = "ready_for_reconnection",
         LockReleased = "lock_released", TariffActive = "tariff_active", TariffScheduled = "tariff_scheduled",
         FirmwareActive = "firmware_active", FirmwareScheduled = "firmware_scheduled", ParameterSet = "parameter_set",
+        ClockRight = "clock_right",
         BillingPeriodClosed = "billing_period_closed", DemandReset = "demand_reset",
     }
     FailureReason {
@@ -63,7 +66,8 @@ words! {
         CountersSpent = "counters_spent", WrongMeter = "wrong_meter", LayoutChanged = "layout_changed",
         MeterRefused = "meter_refused", MeterBrokeRules = "meter_broke_rules", Unsupported = "unsupported",
         Cancelled = "cancelled", NotEffective = "not_effective", DeadlinePassed = "deadline_passed",
-        ImageMismatch = "image_mismatch", Downgrade = "downgrade",
+        ImageMismatch = "image_mismatch", Downgrade = "downgrade", BoundaryNear = "boundary_near",
+        BoundaryCrossed = "boundary_crossed", ClockUntrusted = "clock_untrusted",
     }
     SecurityLevel {
         None = "none", Lls = "lls", Gmac = "gmac", Manufacturer = "manufacturer", Md5 = "md5", Sha1 = "sha1",
@@ -92,6 +96,10 @@ words! {
         Spike = "spike", SumMismatch = "sum_mismatch", RegisterMismatch = "register_mismatch", RowsOutside = "rows_outside",
         EntriesInUse = "entries_in_use", ClockNotFirst = "clock_not_first", WrongMeter = "wrong_meter",
     }
+    ZoneFault {
+        Offset = "offset", SummerMissing = "summer_missing", SummerAdded = "summer_added", Saving = "saving",
+        Change = "change",
+    }
     EventLossCause { Overflow = "overflow", Cleared = "cleared" }
     ProfileLossCause {
         Overwritten = "overwritten", BeforeFirst = "before_first", NotRecorded = "not_recorded", GivenUp = "given_up",
@@ -119,7 +127,7 @@ mod tests {
         AlarmSeverity, AlarmSource, BillingIssue, BillingSource, CallDialect, CallState, CommandKind,
         CommandOutcome, CommandState, EventLossCause, FailureReason, FlagRule, JobKind, JobState,
         LikelyCause, MeterState, ProfileLossCause, PushFate, ReadingKind, SecurityLevel, SecurityPolicy,
-        TroubleCause,
+        TroubleCause, ZoneFault,
     };
 
     /// A word is the name in the contract without its prefix, so a slip in the table above is found.
@@ -147,12 +155,13 @@ mod tests {
         follows_the_contract("billing_issue", |v: BillingIssue| v.as_str_name());
         follows_the_contract("alarm_severity", |v: AlarmSeverity| v.as_str_name());
         follows_the_contract("alarm_source", |v: AlarmSource| v.as_str_name());
+        follows_the_contract("zone_fault", |v: ZoneFault| v.as_str_name());
         follows_the_contract("event_loss_cause", |v: EventLossCause| v.as_str_name());
         follows_the_contract("flag_rule", |v: FlagRule| v.as_str_name());
         follows_the_contract("profile_loss_cause", |v: ProfileLossCause| v.as_str_name());
         follows_the_contract("trouble_cause", |v: TroubleCause| v.as_str_name());
         follows_the_contract("likely_cause", |v: LikelyCause| v.as_str_name());
         follows_the_contract("push_fate", |v: PushFate| v.as_str_name());
-        assert_eq!(FailureReason::ALL.len(), 18);
+        assert_eq!(FailureReason::ALL.len(), 21);
     }
 }

@@ -61,6 +61,10 @@ impl<'a> Dlt645Driver<'a> {
             .map(|number| format!("{:0width$}", number.mantissa, width = usize::from(SERIAL.octets) * 2)))
     }
 
+    pub(super) const fn has_clock(&self) -> bool {
+        self.spec.clock.is_some()
+    }
+
     /// Date and time. Around midnight the date is read again, so that it is that of the time.
     pub(super) async fn clock(&self, turn: &mut Turn<'_>) -> Result<DateTime, Setback> {
         let Some(clock) = self.spec.clock else { return Err(unsupported(turn, "read_clock")) };

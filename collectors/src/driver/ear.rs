@@ -1,6 +1,9 @@
 //! What is said to a station that knows no APDUs, and when what comes back is whole.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -72,6 +75,8 @@ pub(crate) struct Memory {
     items: BTreeMap<(u64, u32), (Instant, Item)>,
     /// Meters whose serial number was compared.
     verified: Vec<crate::MeterId>,
+    /// Meters whose clock was looked at.
+    timed: BTreeSet<crate::MeterId>,
 }
 
 /// What an item held.
@@ -103,6 +108,11 @@ impl Memory {
 
     pub(super) fn verified(&mut self, meter: crate::MeterId) {
         self.verified.push(meter);
+    }
+
+    /// Whether the clock of the meter is looked at for the first time since the channel began.
+    pub(crate) fn times_first(&mut self, meter: crate::MeterId) -> bool {
+        self.timed.insert(meter)
     }
 
     /// Nothing that was said before holds any more.

@@ -37,7 +37,11 @@ pub(crate) async fn run(turn: &mut Turn<'_>, task: &Task) -> Result<Done, Setbac
         Task::Identify => tasks::identify(turn, &mut driver).await.map(Done::from),
         Task::ReadClock => tasks::read_clock(turn, &mut driver).await.map(Done::from),
         Task::ReadRegisters(requests) => {
-            tasks::read_registers(turn, &mut driver, &known(&model, requests)?).await.map(Done::from)
+            tasks::read_registers(turn, &mut driver, &known(&model, requests)?).await?;
+            if driver.shows_clock_beside() && turn.clock_is_due() {
+                tasks::look_at_clock(turn, &mut driver).await?;
+            }
+            Ok(Done::default())
         }
         Task::Switch(order) => switch::run(turn, &mut driver, order).await.map(Done::from),
         Task::SetParameter(order) => parameter::run(turn, &mut driver, order).await.map(Done::from),
@@ -49,7 +53,8 @@ pub(crate) async fn run(turn: &mut Turn<'_>, task: &Task) -> Result<Done, Setbac
         | Task::PushTariff(_)
         | Task::InstallFirmware(_)
         | Task::ReadLog(_)
-        | Task::ReleaseTamperLock(_) => Err(unsupported(turn, task.kind())),
+        | Task::ReleaseTamperLock(_)
+        | Task::SyncClock(_) => Err(unsupported(turn, task.kind())),
     }
 }
 
@@ -98,6 +103,15 @@ impl<'a> Driver<'a> {
             Self::Dlt645(driver) => driver.clock(turn).await,
             Self::ModeC(driver) => driver.clock(turn).await,
             Self::Modbus(_) => Err(unsupported(turn, "read_clock")),
+        }
+    }
+
+    /// Whether its clock costs no more than a question or two.
+    fn shows_clock_beside(&self) -> bool {
+        match self {
+            Self::Dlt645(driver) => driver.has_clock(),
+            Self::ModeC(driver) => driver.has_clock_of_its_own(),
+            Self::Modbus(_) => false,
         }
     }
 

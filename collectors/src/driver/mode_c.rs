@@ -45,6 +45,11 @@ impl<'a> ModeCDriver<'a> {
         first(&set).map(|text| Some(text.trim().to_owned()))
     }
 
+    /// Whether the clock can be asked for without everything else.
+    pub(super) fn has_clock_of_its_own(&self) -> bool {
+        self.spec.clock.is_some() && self.spec.read == ReadBy::Programming
+    }
+
     pub(super) async fn clock(&mut self, turn: &mut Turn<'_>) -> Result<DateTime, Setback> {
         let Some(clock) = &self.spec.clock else { return Err(unsupported(turn, "read_clock")) };
         // What was read before is no clock.

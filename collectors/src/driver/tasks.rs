@@ -7,13 +7,16 @@ use models::Register;
 
 use super::{Driver, unsupported, wrong};
 use crate::{
-    Event, Failure, ProfileRange, Reason, RegisterValue, diagnosis::Setback, task::read_registers, turn::Turn,
+    ClockReading, Event, Failure, ProfileRange, Reason, RegisterValue, diagnosis::Setback,
+    task::read_registers, time, turn::Turn,
 };
 
 /// Attribute that holds the value of a register (Blue Book, 4.3.2).
 const VALUE: i8 = 2;
 /// Clock status that was not given.
 const NO_STATUS: u8 = 0xFF;
+/// The step in which clocks of these languages show their time.
+const SECOND: Duration = Duration::from_secs(1);
 
 /// Reads the serial number. A meter that shows none is still identified when it answers: by its address.
 pub(super) async fn identify(turn: &mut Turn<'_>, driver: &mut Driver<'_>) -> Result<(), Setback> {
@@ -41,17 +44,29 @@ pub(super) async fn identify(turn: &mut Turn<'_>, driver: &mut Driver<'_>) -> Re
 /// Reads the clock once.
 pub(super) async fn read_clock(turn: &mut Turn<'_>, driver: &mut Driver<'_>) -> Result<(), Setback> {
     verify(turn, driver).await?;
+    let reading = clock(turn, driver).await?;
+    turn.clock_is_known();
+    turn.report(Event::Clock(reading)).await
+}
+
+/// Looks at the clock beside what was read. Nothing depends on it: what goes wrong is not told.
+pub(super) async fn look_at_clock(turn: &mut Turn<'_>, driver: &mut Driver<'_>) -> Result<(), Setback> {
+    match clock(turn, driver).await {
+        Ok(reading) => turn.report(Event::Clock(reading)).await,
+        Err(setback) => {
+            let failure = turn.fail(&setback).await;
+            tracing::debug!(reason = %failure.reason, detail = failure.detail, "the clock was not read");
+            Ok(())
+        }
+    }
+}
+
+async fn clock(turn: &mut Turn<'_>, driver: &mut Driver<'_>) -> Result<ClockReading, Setback> {
     let local = driver.clock(turn).await?;
     let (read_at, delay) = (turn.now(), turn.last_delay());
-    let meter = turn.station().zone.to_timestamp(local).map_err(wrong)?;
-    turn.report(Event::Clock {
-        meter,
-        offset_min: None,
-        status: NO_STATUS,
-        read_at,
-        delay_ms: whole_ms(delay),
-    })
-    .await
+    let station = turn.station();
+    let shown = time::placed(local, &station.zone, &station.model.quirks).ok_or_else(|| wrong("no time"))?;
+    Ok(ClockReading { shown, resolution: SECOND, offset_min: None, status: NO_STATUS, read_at, delay })
 }
 
 /// Reads registers. What could be read is reported even when some were refused.
@@ -133,10 +148,6 @@ fn is_same(found: &str, expected: &str) -> bool {
         || (digits(found)
             && digits(expected)
             && found.trim_start_matches('0') == expected.trim_start_matches('0'))
-}
-
-fn whole_ms(delay: Duration) -> u32 {
-    u32::try_from(delay.as_millis()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub(crate) struct Kept {
     association: Association,
     station: Arc<Station>,
     serial: Option<String>,
+    clock_known: bool,
     held: Held,
 }
 
@@ -24,16 +25,16 @@ impl Kept {
 
     /// Goes on with it on the line that it was left on.
     pub(super) fn resume(self, line: Line) -> Open {
-        let Self { association, station, serial, held } = self;
-        Open { line, association, station, serial, _held: held }
+        let Self { association, station, serial, clock_known, held } = self;
+        Open { line, association, station, serial, clock_known, _held: held }
     }
 }
 
 impl Open {
     /// Leaves the line with the association open on it.
     pub(super) fn keep(self) {
-        let Self { line, association, station, serial, _held: held } = self;
-        line.give_back(Kept { association, station, serial, held });
+        let Self { line, association, station, serial, clock_known, _held: held } = self;
+        line.give_back(Kept { association, station, serial, clock_known, held });
     }
 }
 

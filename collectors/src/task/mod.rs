@@ -19,6 +19,7 @@ mod scaler_unit;
 pub(crate) mod set_parameter;
 mod switch;
 pub(crate) mod switching;
+mod sync_clock;
 
 use std::{future::Future, pin::Pin};
 
@@ -84,8 +85,25 @@ pub(crate) fn run<'a>(
         Task::InstallFirmware(install) => done(install_firmware::run(turn, install)),
         Task::ReleaseTamperLock(terms) => done(release_tamper_lock::run(turn, terms)),
         Task::SetParameter(order) => done(set_parameter::run(turn, order)),
+        Task::SyncClock(order) => done(sync_clock::run(turn, order)),
         Task::Reset(order) => done(reset::run(turn, order)),
     }
+}
+
+/// Looks at the clock of the meter after a read, when that is due. Nobody taking reports is all that can go wrong.
+pub(crate) async fn look_at_clock(turn: &mut Turn<'_>, task: &Task) -> Result<(), Setback> {
+    let is_read =
+        matches!(task, Task::Identify | Task::ReadRegisters(_) | Task::ReadProfile(_) | Task::ReadLog(_));
+    if matches!(task, Task::Identify)
+        && turn.station().model.language == Language::Dlms
+        && turn.minds_clocks()
+    {
+        read_clock::setup_in_passing(turn).await?;
+    }
+    if is_read && turn.station().model.language == Language::Dlms && turn.clock_is_due() {
+        return read_clock::in_passing(turn).await;
+    }
+    Ok(())
 }
 
 fn done<'a, T: Into<Done>>(

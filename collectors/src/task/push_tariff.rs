@@ -88,7 +88,7 @@ impl Delivery<'_, '_> {
             push: self.push,
             has_special_days: self.spec.special_days_table.is_some(),
             zone: &self.turn.station().zone,
-            sign: self.turn.station().model.quirks.deviation_sign,
+            quirks: &self.turn.station().model.quirks,
             now: self.turn.now(),
         }
     }

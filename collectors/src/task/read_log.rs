@@ -88,7 +88,7 @@ impl Sink for Book<'_> {
         let mut times = Vec::with_capacity(rows.len());
         for (index, clock) in rows.clocks.iter().enumerate() {
             let time = clock.unwrap_or(DateTime::new([0xFF; 12]));
-            let at = time::instant(&time, &self.zone, self.model.quirks.deviation_sign);
+            let at = time::instant(&time, &self.zone, &self.model.quirks);
             self.note(at, &time);
             times.extend(at);
             let value = if rows.width > 0 { rows.values[index * rows.width] } else { None };

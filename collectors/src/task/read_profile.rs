@@ -28,8 +28,7 @@ pub(super) async fn run(
     range: &ProfileRange,
 ) -> Result<(Timestamp, Timestamp), Setback> {
     let station = turn.station();
-    let resolver =
-        Resolver::new(station.zone.clone(), 0, None).with_sign(station.model.quirks.deviation_sign);
+    let resolver = Resolver::new(&station.zone, &station.model.quirks);
     let mut captures = Rowwise { inside: 0, outside: 0, resolver };
     let covered = read(turn, range, &mut captures).await?;
     let (profile, rows) = (range.obis, captures.outside);

@@ -16,7 +16,7 @@ use dlms::{
     server::{self, Objects, Policy, Session},
     wrapper::{self, Splitter},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
     sync::mpsc,
@@ -136,6 +136,8 @@ pub(crate) struct Meter {
     pub(crate) captures: Vec<CaptureObject>,
     pub(crate) rows: Vec<Timestamp>,
     pub(crate) switch: LoadSwitch,
+    /// What its clock shows, which stands still, and its status.
+    pub(crate) clock: (Timestamp, u8),
     /// Its log of events, whatever it is called; none when that is absent.
     pub(crate) log: Option<LogBook>,
     pub(crate) mischief: Mischief,
@@ -163,6 +165,7 @@ impl Meter {
             last_client_counter: None,
             captures: vec![object(8, CLOCK), object(3, ENERGY), object(3, VOLTAGE)],
             rows: (1..=96).map(|row| Timestamp::from_second(midnight + row * QUARTER).unwrap()).collect(),
+            clock: (at("2026-06-02T12:00:00Z"), 0x80),
             switch: LoadSwitch { output: true, control: 1, mode: 4, lock: 0 },
             log: None,
             mischief: Mischief::default(),
@@ -306,7 +309,8 @@ impl Objects for Meter {
             (1, [0, 0, 42, 0, 0, 255], 2) => text("TINY30000001").encode(out),
             (1, [1, 0, 0, 2, 0, 255], 2) => text("1.0").encode(out),
             (8, _, 2) => {
-                let time = DateTime::from_unix(at("2026-06-02T12:00:00Z").as_second(), Some(-120), 0x80);
+                let (shown, status) = self.clock;
+                let time = DateTime::from_unix(shown.as_second(), Some(-120), status);
                 Data::OctetString(time.octets().to_vec()).encode(out);
             }
             (3, _, 2) if attribute.instance == ENERGY => Data::DoubleLongUnsigned(4711).encode(out),
@@ -342,6 +346,11 @@ impl Objects for Meter {
                 (self.switch.output, self.switch.control) = (true, 1);
                 Ok(())
             }
+            (_, Data::OctetString(octets)) if attribute.class_id == 8 => {
+                let time = DateTime::new(octets.as_slice().try_into().unwrap());
+                self.clock = (Timestamp::from_second(time.unix_seconds().unwrap()).unwrap(), 0x80);
+                Ok(())
+            }
             _ => Err(DataAccessResult::ReadWriteDenied),
         }
     }
@@ -352,6 +361,13 @@ impl Objects for Meter {
         parameters: Option<&Data>,
     ) -> Result<Option<Data>, ActionResult> {
         self.seen.orders.push((method.instance, method.method));
+        if self.mischief.denied.contains(&(method.instance, method.method)) {
+            return Err(ActionResult::ObjectUndefined);
+        }
+        if let (8, 6, Some(Data::Long(seconds))) = (method.class_id, method.method, parameters) {
+            self.clock.0 += SignedDuration::from_secs(i64::from(*seconds));
+            return Ok(None);
+        }
         if method.class_id != 70 || parameters != Some(&Data::Integer(0)) {
             return Err(ActionResult::ObjectUndefined);
         }

@@ -171,10 +171,9 @@ fn single(meter: &Meter, task: &Task, reports: &[&Report]) -> Vec<String> {
             let is_true = found == (SERIAL, Some("TINY30000001"), Some("1.0"));
             if is_true { vec![] } else { vec![format!("a false identity: {found:?}")] }
         }
-        (Task::ReadClock, Event::Clock { meter: shown, read_at, delay_ms, .. }) => {
-            let early = *read_at - SignedDuration::from_millis(i64::from(*delay_ms) + 1000);
-            let real = *shown - SignedDuration::from_secs(meter.skew_s);
-            let is_true = (early..=*read_at).contains(&real);
+        (Task::ReadClock, Event::Clock(clock)) => {
+            let off = clock.drift() - SignedDuration::from_secs(meter.skew_s);
+            let is_true = off.abs() <= clock.uncertainty();
             if is_true { vec![] } else { vec![format!("a false clock: {:?}", first.event)] }
         }
         (Task::ReadRegisters(asked), Event::Registers(values)) => {
@@ -231,7 +230,10 @@ fn explained(
         | Reason::Cancelled
         | Reason::NotEffective
         | Reason::DeadlinePassed
-        | Reason::ImageMismatch => false,
+        | Reason::ImageMismatch
+        | Reason::BoundaryNear
+        | Reason::BoundaryCrossed
+        | Reason::ClockUntrusted => false,
     };
     if is_explained { Ok(()) } else { Err(format!("only {faults:?}")) }
 }

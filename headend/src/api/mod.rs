@@ -1,6 +1,6 @@
 //! The public interface: gRPC services over the store.
 //!
-//! `inventory`, `readings`, `billing`, `collection`, `jobs`, `commands`, `switch`, `tariff`, `firmware`, `alarms`, `events` and `diagnostics` are the services of `ami.v1`; `orders` is how every one of them orders. Around
+//! `inventory`, `readings`, `billing`, `collection`, `jobs`, `commands`, `switch`, `clocks`, `tariff`, `firmware`, `alarms`, `events` and `diagnostics` are the services of `ami.v1`; `orders` is how every one of them orders. Around
 //! them: `connection` lets callers in, [`access`] says who may call what, `request_id` names every request, `calls` counts them, `status` is the one
 //! place where a refusal becomes a gRPC status, `check` holds the rules of what comes in, `convert` the shapes of what goes out, `token`
 //! the opaque tokens, `follow` the calls that go on, `known` the meters of a filter, `notices` one connection that hears what the database tells.
@@ -10,6 +10,7 @@ mod alarms;
 mod billing;
 mod calls;
 mod check;
+mod clocks;
 mod collection;
 mod commands;
 mod concentrators;
@@ -40,6 +41,7 @@ use std::time::Duration;
 use ami_proto::FILE_DESCRIPTOR_SET;
 use ami_proto::v1::alarms_service_server::{self, AlarmsServiceServer};
 use ami_proto::v1::billing_service_server::{self, BillingServiceServer};
+use ami_proto::v1::clocks_service_server::{self, ClocksServiceServer};
 use ami_proto::v1::collection_service_server::{self, CollectionServiceServer};
 use ami_proto::v1::commands_service_server::{self, CommandsServiceServer};
 use ami_proto::v1::concentrators_service_server::{self, ConcentratorsServiceServer};
@@ -67,6 +69,7 @@ use access::AccessLayer;
 use alarms::{Alarms, Tail};
 use billing::Billing;
 use calls::CallsLayer;
+use clocks::Clocks;
 use collection::Collection;
 use commands::Commands;
 use concentrators::Concentrators;
@@ -97,9 +100,10 @@ const GRACE: Duration = Duration::from_secs(10);
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Names of the services, for the health service.
-const SERVICES: [&str; 14] = [
+const SERVICES: [&str; 15] = [
     alarms_service_server::SERVICE_NAME,
     billing_service_server::SERVICE_NAME,
+    clocks_service_server::SERVICE_NAME,
     collection_service_server::SERVICE_NAME,
     commands_service_server::SERVICE_NAME,
     concentrators_service_server::SERVICE_NAME,
@@ -271,6 +275,9 @@ fn routes(
         .max_decoding_message_size(MAX_REQUEST);
     let parameters =
         ParametersServiceServer::new(Parameters::new(parts)).max_decoding_message_size(MAX_REQUEST);
+    let clocks = ClocksServiceServer::new(Clocks::new(parts))
+        .max_decoding_message_size(MAX_REQUEST)
+        .send_compressed(CompressionEncoding::Gzip);
     let switch = SwitchServiceServer::new(Switch::new(parts)).max_decoding_message_size(MAX_REQUEST);
     let firmware = FirmwareServiceServer::new(Firmware::new(parts)).max_decoding_message_size(MAX_REQUEST);
     Ok(Routes::new(inventory)
@@ -281,6 +288,7 @@ fn routes(
         .add_service(collection)
         .add_service(commands)
         .add_service(switch)
+        .add_service(clocks)
         .add_service(parameters)
         .add_service(alarms)
         .add_service(events)

@@ -1,7 +1,7 @@
 //! `ami.v1.ReadingsService`: `query` pages through what is stored, `read_now` orders a read and waits for it, `watch` follows what
 //! is stored; `expand` turns stored rows into readings for all three, with the flags of `flags`, which lists them, too.
 
-mod expand;
+pub(super) mod expand;
 mod flags;
 mod query;
 mod read_now;

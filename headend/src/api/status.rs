@@ -207,7 +207,9 @@ fn read_failed(reason: FailureReason) -> Code {
         | FailureReason::LineCut
         | FailureReason::CounterRejected
         | FailureReason::CountersSpent
-        | FailureReason::LayoutChanged => Code::Unavailable,
+        | FailureReason::LayoutChanged
+        | FailureReason::BoundaryNear
+        | FailureReason::ClockUntrusted => Code::Unavailable,
         FailureReason::Unspecified
         | FailureReason::WrongPassword
         | FailureReason::WrongKey
@@ -219,7 +221,8 @@ fn read_failed(reason: FailureReason) -> Code {
         | FailureReason::Cancelled
         | FailureReason::NotEffective
         | FailureReason::DeadlinePassed
-        | FailureReason::ImageMismatch => Code::FailedPrecondition,
+        | FailureReason::ImageMismatch
+        | FailureReason::BoundaryCrossed => Code::FailedPrecondition,
     }
 }
 

@@ -34,6 +34,9 @@ impl Config {
         lasts("plan.hole_pause", self.plan.hole_pause, 1_000, 30 * DAY * 1_000)?;
         within("plan.max_attempts", self.plan.max_attempts, 1..=100)?;
         lasts("plan.keep_jobs", self.plan.keep_jobs, HOUR * 1_000, 3650 * DAY * 1_000)?;
+        lasts("clock.tolerance", self.clock.tolerance, 2_000, HOUR * 1_000)?;
+        lasts("clock.trust", self.clock.trust, 100, MINUTE * 1_000)?;
+        lasts("clock.keep", self.clock.keep, DAY * 1_000, 3650 * DAY * 1_000)?;
         within("firmware.max_image_size", self.firmware.max_image_size, 1 << 10..=256 << 20)?;
         within("firmware.max_images", self.firmware.max_images, 1..=10_000)?;
         if self.log.level.trim().is_empty() {

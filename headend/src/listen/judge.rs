@@ -7,7 +7,7 @@ use dlms::push;
 use dlms::security::ReplayWindow;
 use dlms::{DateTime, Error, Obis};
 use jiff::tz::TimeZone;
-use models::{Alarms, Log, Meaning, Severity, Source};
+use models::{Alarms, Log, Meaning, Quirks, Severity, Source};
 use tracing::warn;
 
 use super::arrival::{Arrival, Form};
@@ -199,7 +199,8 @@ impl Bench<'_> {
         let nothing = Alarms::default();
         let model = self.models.get(&sender.model);
         let tables = model.map_or(&nothing, |model| &model.alarms);
-        let sign = model.map(|model| model.quirks.deviation_sign).unwrap_or_default();
+        let usual = Quirks::default();
+        let quirks = model.map_or(&usual, |model| &model.quirks);
         let zone = TimeZone::get(&sender.zone).ok();
         let sources = message.said.iter().flat_map(|said| {
             let sources = sources(said, tables, |log| model.and_then(|model| model.log(log)));
@@ -211,8 +212,10 @@ impl Bench<'_> {
         }
         self.count(sender, authenticated, sources.len())?;
         for (source, said) in sources {
-            let clock_ts =
-                said.time.zip(zone.as_ref()).and_then(|(time, zone)| collectors::instant(&time, zone, sign));
+            let clock_ts = said
+                .time
+                .zip(zone.as_ref())
+                .and_then(|(time, zone)| collectors::instant(&time, zone, quirks));
             let meaning = meaning(source, tables);
             if meaning.key == UNKNOWN {
                 *self.verdict.tally.entry(PushFate::UnknownCode).or_default() += 1;

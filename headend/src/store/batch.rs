@@ -20,8 +20,8 @@ use super::log::Changes;
 use super::profiles::{Advance, Mark, ProfileKey, Range};
 use super::{Error, JOB_CHANNEL, JobKind, JobState, READING_CHANNEL, Store};
 use super::{
-    captures, commands, concentrators, counters, events, failed, flags, give_back, ledger, log, model_drafts,
-    profiles, registers, tariffs,
+    captures, clocks, commands, concentrators, counters, events, failed, flags, give_back, ledger, log,
+    model_drafts, profiles, registers, tariffs,
 };
 use crate::plan::ledger::SETTLES;
 use crate::plan::{gaps, grid_s};
@@ -151,7 +151,8 @@ async fn write_all(
         lost: (digest.ends.len() - ends.len()) as u64,
         ..Written::default()
     };
-    registers::insert_clocks(connection, &digest.clocks).await?;
+    clocks::write(connection, &digest.clocks, store.clock.ahead_ms()).await?;
+    clocks::write_setups(connection, &digest.clock_setups).await?;
     registers::identify(connection, &digest.identities).await?;
     tariffs::insert(connection, &digest.tariffs).await?;
     model_drafts::insert(connection, &digest.drafts).await?;

@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use collectors::{
-    Captures, Covered, Event, Failure, Finding, JobId, Layout, LogEntries, LogRead, MeterId, Oddity, Report,
+    Captures, ClockSetup, Covered, Event, Failure, Finding, JobId, Layout, LogEntries, LogRead, MeterId,
+    Oddity, Report, ZoneFault,
 };
 use jiff::{SignedDuration, Timestamp};
 
 use super::AlarmSeverity;
 use super::captures::{Row, SLOTS};
+use super::clocks::Shown;
 use super::concentrators::Listed;
 use super::events::{Loss, NewEvent, UNKNOWN, Way};
 use super::model_drafts::Draft;
 use super::profiles::{Advance, ProfileKey, Range};
-use super::registers::{Clock, Identity, Register};
+use super::registers::{Identity, Register};
 use super::tariffs::Tariff;
 
 /// A batch, sorted.
@@ -29,7 +31,9 @@ pub(super) struct Digest<'a> {
     /// Capture period of the profiles whose layout is in the batch.
     pub(super) periods: BTreeMap<ProfileKey, u32>,
     pub(super) registers: Vec<Register<'a>>,
-    pub(super) clocks: Vec<Clock>,
+    pub(super) clocks: Vec<Shown>,
+    /// How clocks are set up, the latest of each meter.
+    pub(super) clock_setups: BTreeMap<MeterId, (ClockSetup, Option<ZoneFault>)>,
     pub(super) identities: Vec<Identity<'a>>,
     pub(super) tariffs: Vec<Tariff<'a>>,
     pub(super) drafts: Vec<Draft<'a>>,
@@ -80,15 +84,8 @@ impl<'a> Digest<'a> {
             Event::Nodes(nodes) => self.nodes.push((meter, nodes)),
             Event::ModelDraft(draft) => self.drafts.push((meter, job, draft)),
             Event::Tariff(objects) => self.tariffs.push((meter, job, objects)),
-            Event::Clock { meter: shown, offset_min, status, read_at, delay_ms } => self.clocks.push(Clock {
-                meter,
-                job,
-                shown: *shown,
-                offset_min: *offset_min,
-                status: *status,
-                read_at: *read_at,
-                delay_ms: *delay_ms,
-            }),
+            Event::Clock(clock) => self.clocks.push((meter, job, *clock)),
+            Event::ClockSetup(setup, fault) => drop(self.clock_setups.insert(meter, (*setup, *fault))),
             Event::Registers(values) => {
                 *self.counts.entry(job).or_default() += values.len() as i64;
                 self.registers.extend(values.iter().map(|value| (meter, job, value)));

@@ -1,7 +1,7 @@
 //! Everything that is kept, in PostgreSQL. No other module of the program contains SQL.
 //!
 //! One file for each family of tables: [`meters`], [`jobs`] (leases) and [`job_list`] (orders), [`planned`] (what the planner
-//! looks at), [`counters`], [`layouts`], [`captures`], [`profiles`] (high-water marks and coverage), [`ledger`] (what is lost), [`troubles`] (what cannot be read), [`schedules`], [`registers`],
+//! looks at), [`counters`], [`layouts`], [`captures`], [`profiles`] (high-water marks and coverage), [`ledger`] (what is lost), [`troubles`] (what cannot be read), [`schedules`], [`registers`], [`clocks`],
 //! [`readings`], [`flags`] (what is doubtful about them), [`billing`] (what is asked for bills), [`commands`], [`firmware`] (images), [`pushes`] (on their way in), [`callers`] (who is connected), [`alarms`], [`events`] and the [`audit`]. [`batch`] puts what meters answered into
 //! one transaction over several of them. Each statement starts with the name of its function, so that the server's log can be read.
 
@@ -11,6 +11,7 @@ pub mod batch;
 pub mod billing;
 pub mod callers;
 pub mod captures;
+pub mod clocks;
 pub mod commands;
 pub mod concentrators;
 pub mod counters;
@@ -54,6 +55,7 @@ use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tracing::warn;
 
+use crate::clock::OurClock;
 use crate::telemetry::metrics;
 use layouts::Layouts;
 use tally::Tally;
@@ -102,6 +104,7 @@ pub struct Store {
     cim: Arc<CimCodes>,
     /// What is plausible, by the names of models.
     validation: Arc<BTreeMap<String, Validation>>,
+    clock: OurClock,
     /// Months whose partition is known to exist. There are at most as many as the calendar of a meter has.
     months: Arc<Mutex<BTreeSet<i32>>>,
 }
@@ -122,6 +125,7 @@ impl Store {
             tally: Arc::default(),
             cim: Arc::default(),
             validation: Arc::default(),
+            clock: OurClock::default(),
             months: Arc::default(),
         }
     }
@@ -138,6 +142,12 @@ impl Store {
     pub fn with_models(self, models: &BTreeMap<String, Arc<Model>>) -> Self {
         let each = models.iter().map(|(name, model)| (name.clone(), model.validation.clone()));
         Self { validation: Arc::new(each.collect()), ..self }
+    }
+
+    /// The same store, that writes beside the clocks of meters how right this one is.
+    #[must_use]
+    pub fn with_clock(self, clock: OurClock) -> Self {
+        Self { clock, ..self }
     }
 
     /// The connections, for the files of this module and for tests.

@@ -1,8 +1,7 @@
-//! Registers, clocks and identities: what is read on its own. Written by [`super::batch`], inside of its transaction.
+//! Registers and identities: what is read on its own. Written by [`super::batch`], inside of its transaction.
 
 use collectors::{JobId, MeterId, RegisterValue};
 use dlms::security::SystemTitle;
-use jiff::Timestamp;
 use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx as _};
 use sqlx::PgConnection;
 
@@ -11,18 +10,6 @@ use super::{Error, failed};
 
 /// A register value and where it comes from.
 pub(super) type Register<'a> = (MeterId, JobId, &'a RegisterValue);
-
-/// What a meter's clock showed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Clock {
-    pub(super) meter: MeterId,
-    pub(super) job: JobId,
-    pub(super) shown: Timestamp,
-    pub(super) offset_min: Option<i16>,
-    pub(super) status: u8,
-    pub(super) read_at: Timestamp,
-    pub(super) delay_ms: u32,
-}
 
 /// Who a meter says it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,31 +51,6 @@ pub(super) async fn insert(
         changes.note(*meter, None, ts.to_jiff().as_microsecond());
     }
     Ok(made.len() as u64)
-}
-
-/// Stores what clocks showed.
-pub(super) async fn insert_clocks(connection: &mut PgConnection, clocks: &[Clock]) -> Result<(), Error> {
-    if clocks.is_empty() {
-        return Ok(());
-    }
-    sqlx::query(
-        "/* store::registers::insert_clocks */
-         INSERT INTO clock_reading (meter_id, read_at, meter_ts, offset_min, status, delay_ms, job_id)
-         SELECT * FROM unnest($1::int4[], $2::timestamptz[], $3::timestamptz[], $4::int2[], $5::int2[], $6::int8[],
-                              $7::int8[])
-         ON CONFLICT DO NOTHING",
-    )
-    .bind(clocks.iter().map(|clock| clock.meter).collect::<Vec<_>>())
-    .bind(clocks.iter().map(|clock| clock.read_at.to_sqlx()).collect::<Vec<_>>())
-    .bind(clocks.iter().map(|clock| clock.shown.to_sqlx()).collect::<Vec<_>>())
-    .bind(clocks.iter().map(|clock| clock.offset_min).collect::<Vec<_>>())
-    .bind(clocks.iter().map(|clock| i16::from(clock.status)).collect::<Vec<_>>())
-    .bind(clocks.iter().map(|clock| i64::from(clock.delay_ms)).collect::<Vec<_>>())
-    .bind(clocks.iter().map(|clock| clock.job).collect::<Vec<_>>())
-    .execute(connection)
-    .await
-    .map_err(failed("store::registers::insert_clocks"))?;
-    Ok(())
 }
 
 /// Notes who meters say they are; what a meter does not say stays as it was, and a system title belongs to the first meter that

@@ -157,6 +157,8 @@ pub enum CommandKind {
     InstallFirmware,
     /// Set a parameter.
     SetParameter,
+    /// Put the clock right.
+    SyncClock,
     /// End the billing period.
     CloseBillingPeriod,
     /// Reset the maximum demands.

@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use collectors::{Instruments, Reason};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter, UpDownCounter};
 use opentelemetry::{KeyValue, global};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
@@ -58,6 +58,8 @@ struct Metrics {
     store_errors: Counter<u64>,
     store_retries: Counter<u64>,
     push_duration: Histogram<f64>,
+    clock_ahead: Gauge<f64>,
+    clocks_wrong: Gauge<u64>,
 }
 
 impl Metrics {
@@ -113,6 +115,15 @@ impl Metrics {
             push_duration: seconds(
                 "headend.push.duration",
                 "Time from the arrival of a push until it was stored.",
+            ),
+            clock_ahead: meter
+                .f64_gauge("headend.clock.ahead")
+                .with_unit("s")
+                .with_description("How far the clock of this machine is ahead of that of the database.")
+                .build(),
+            clocks_wrong: gauge(
+                "headend.clocks.wrong",
+                "Meters whose clock was off by more than clock.tolerance when it was seen last.",
             ),
         }
     }
@@ -198,6 +209,16 @@ pub fn groups_slowed(groups: usize) {
 /// Half as many lines of a throttle group may be open.
 pub fn group_halved() {
     METRICS.groups_halved.add(1, &[]);
+}
+
+/// How far the clock of this machine is ahead of that of the database.
+pub fn clock_ahead(ahead: SignedDuration) {
+    METRICS.clock_ahead.record(ahead.as_secs_f64(), &[]);
+}
+
+/// How many meters of the whole database have a clock that is off.
+pub fn clocks_wrong(clocks: i64) {
+    METRICS.clocks_wrong.record(clocks.unsigned_abs(), &[]);
 }
 
 /// A batch of so many reports was stored.

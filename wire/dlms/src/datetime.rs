@@ -111,14 +111,19 @@ impl DateTime {
         self.parts().deviation
     }
 
-    /// The same date and time with the deviation's sign turned round; an unspecified deviation stays.
-    pub const fn with_opposite_deviation(mut self) -> Self {
-        if let Some(deviation) = self.deviation() {
-            // The one number without an opposite is the unspecified one.
-            let [high, low] = deviation.wrapping_neg().to_be_bytes();
-            (self.0[9], self.0[10]) = (high, low);
-        }
+    /// The same date and time of day with this deviation: another instant.
+    pub const fn with_deviation(mut self, deviation: i16) -> Self {
+        [self.0[9], self.0[10]] = deviation.to_be_bytes();
         self
+    }
+
+    /// The same date and time with the deviation's sign turned round; an unspecified deviation stays.
+    pub const fn with_opposite_deviation(self) -> Self {
+        match self.deviation() {
+            // The one number without an opposite is the unspecified one.
+            Some(deviation) => self.with_deviation(deviation.wrapping_neg()),
+            None => self,
+        }
     }
 
     /// Clock status; 0xFF when not specified.

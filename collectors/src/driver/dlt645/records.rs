@@ -106,7 +106,8 @@ impl Dlt645Driver<'_> {
             Err(setback) if setback.is_absence() => return Ok(Found::Nothing(Some(setback))),
             Err(setback) => return Err(setback),
         };
-        let mut resolver = Resolver::new(zone, 0, Some(start - SECOND));
+        let mut resolver = Resolver::new(&zone, &turn.station().model.quirks);
+        resolver.restart(start - SECOND);
         let (mut captures, mut last) = (wanted.captures(), None);
         for record in dlt645::records(&octets, records.class()).map_err(garbled)? {
             let at = undeviating(calendar(record.at)?)?;
@@ -148,7 +149,8 @@ impl Dlt645Driver<'_> {
             };
             let found = dlt645::records(&octets, records.class()).map_err(garbled)?;
             let Some(record) = found.first() else { return Ok(None) };
-            let mut alone = Resolver::new(turn.station().zone.clone(), 0, None);
+            let station = turn.station();
+            let mut alone = Resolver::new(&station.zone, &station.model.quirks);
             let at = alone.resolve(Some(&undeviating(calendar(record.at)?)?));
             *end = at.map_err(|error| Setback::time(wanted.layout.obis, &error))?.at;
         }

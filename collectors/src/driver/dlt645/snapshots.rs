@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use dlt645::{Format, Identifier, Moment};
 use jiff::{Timestamp, ToSpan, civil};
-use models::{DeviationSign, Dlt645Frozen, Dlt645Profile, Dlt645Settled};
+use models::{Dlt645Frozen, Dlt645Profile, Dlt645Settled};
 
 use super::{
     Dlt645Driver, exact,
@@ -189,7 +189,8 @@ impl Dlt645Driver<'_> {
 
     /// The instant of a local time; the first one where there are two.
     fn instant(&self, turn: &Turn<'_>, local: civil::DateTime) -> Result<Timestamp, Setback> {
-        instant(&undeviating(local)?, &turn.station().zone, DeviationSign::Standard)
+        let station = turn.station();
+        instant(&undeviating(local)?, &station.zone, &station.model.quirks)
             .ok_or_else(|| wrong("a snapshot has a time that is not on the calendar"))
     }
 }

@@ -149,7 +149,8 @@ async fn schedule(
         return Err(refuse(Reason::Unsupported, "The meter's model has no schedule for activation."));
     };
     let object = SingleActionSchedule(obis).execution_time();
-    let wanted = Execution::at(without_deviation(at, &turn.station().zone));
+    let station = turn.station();
+    let wanted = Execution::at(without_deviation(at, &station.zone, &station.model.quirks));
     for _ in 0..=SENDS_MAX {
         let shown = turn.read(&object).await?;
         let shown = Execution::list_from_data(&shown).map_err(Setback::answer)?;

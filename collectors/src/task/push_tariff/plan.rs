@@ -2,14 +2,11 @@
 
 use std::fmt;
 
-use dlms::{
-    DateTime,
-    cosem::{Difference, activity_calendar::Calendar, special_days::SpecialDay},
-};
+use dlms::cosem::{Difference, activity_calendar::Calendar, special_days::SpecialDay};
 use jiff::{SignedDuration, Timestamp, ToSpan as _, civil, tz::TimeZone};
-use models::DeviationSign;
+use models::Quirks;
 
-use crate::{Activation, Failure, HeldTariff, Outcome, PushTariff, Reason, time::Resolver};
+use crate::{Activation, Failure, HeldTariff, Outcome, PushTariff, Reason, time};
 
 /// A time of activation so long ago does not come any more, whatever the meter's clock shows.
 const PAST: SignedDuration = SignedDuration::from_hours(24);
@@ -23,7 +20,7 @@ pub(super) struct Plan<'a> {
     /// The zone of the meter's clock.
     pub(super) zone: &'a TimeZone,
     /// How the meter means deviations.
-    pub(super) sign: DeviationSign,
+    pub(super) quirks: &'a Quirks,
     pub(super) now: Timestamp,
 }
 
@@ -165,7 +162,7 @@ impl Plan<'_> {
         if parts.year.is_none() && parts.month == 0xFF && parts.day == 0xFF {
             return Armed::Never;
         }
-        instant(&time, self.zone, self.sign).map_or(Armed::Recurring, Armed::At)
+        time::instant(&time, self.zone, self.quirks).map_or(Armed::Recurring, Armed::At)
     }
 
     fn is_dormant(&self, armed: Armed) -> bool {
@@ -224,12 +221,6 @@ impl fmt::Display for Step {
     }
 }
 
-/// The instant that a time of the meter means; `None` for one with unspecified parts.
-fn instant(time: &DateTime, zone: &TimeZone, sign: DeviationSign) -> Option<Timestamp> {
-    let mut resolver = Resolver::new(zone.clone(), 0, None).with_sign(sign);
-    resolver.resolve(Some(time)).ok().map(|moment| moment.at)
-}
-
 fn is_same(held: &Calendar, wanted: &Calendar) -> bool {
     Difference::of_calendars(held, wanted).is_empty()
 }
@@ -258,6 +249,7 @@ fn day_of(days: &[SpecialDay], date: civil::Date) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
+    use dlms::DateTime;
     use dlms::cosem::Form;
     use dlms::cosem::activity_calendar::{Action, Day, Forms, Season, Week};
     use proptest::prelude::*;
@@ -310,7 +302,7 @@ mod tests {
 
     fn next(held: &HeldTariff, push: &PushTariff) -> Result<Next, Failure> {
         let zone = TimeZone::get("Europe/Berlin").unwrap();
-        Plan { held, push, has_special_days: true, zone: &zone, sign: DeviationSign::Standard, now: now() }
+        Plan { held, push, has_special_days: true, zone: &zone, quirks: &Quirks::default(), now: now() }
             .next()
     }
 
@@ -475,7 +467,7 @@ mod tests {
                     prop_assert_eq!(&held.special_days, &push.special_days);
                 }
                 let zone = TimeZone::UTC;
-                let before = Plan { held: &held, push: &push, has_special_days: true, zone: &zone, sign: DeviationSign::Standard, now: now() };
+                let before = Plan { held: &held, push: &push, has_special_days: true, zone: &zone, quirks: &Quirks::default(), now: now() };
                 if matches!(step, Step::Write(_)) {
                     prop_assert!(before.is_dormant(before.armed()), "what is half may not come into force by itself");
                 }

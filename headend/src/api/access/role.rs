@@ -36,7 +36,7 @@ pub enum Permission {
     AcknowledgeAlarms,
     /// Add and retire meters, their credentials included.
     KeepInventory,
-    /// Change tariffs and the parameters beside them.
+    /// Change tariffs, and the parameters and clocks beside them.
     PushTariff,
     /// End billing periods and reset maximum demands.
     ResetBilling,

@@ -58,6 +58,10 @@ const RULES: &[Service] = &[
         "ami.v1.SwitchService",
         &[("Disconnect", Switch), ("Reconnect", Switch), ("ReleaseTamperLock", ReleaseTamperLock)],
     ),
+    (
+        "ami.v1.ClocksService",
+        &[("ListClocks", View), ("ListClockReadings", View), ("SyncClocks", PushTariff)],
+    ),
     ("ami.v1.ParametersService", &[("ListParameters", View), ("SetParameter", PushTariff)]),
     (
         "ami.v1.AlarmsService",

@@ -58,6 +58,7 @@ fn kind(kind: CommandKind) -> v1::CommandKind {
         CommandKind::PushTariff => v1::CommandKind::PushTariff,
         CommandKind::InstallFirmware => v1::CommandKind::InstallFirmware,
         CommandKind::SetParameter => v1::CommandKind::SetParameter,
+        CommandKind::SyncClock => v1::CommandKind::SyncClock,
         CommandKind::CloseBillingPeriod => v1::CommandKind::CloseBillingPeriod,
         CommandKind::ResetDemand => v1::CommandKind::ResetDemand,
     }

@@ -171,6 +171,7 @@ fn stored_kind(kind: i32) -> Result<store::CommandKind, Refusal> {
         Ok(CommandKind::PushTariff) => Ok(store::CommandKind::PushTariff),
         Ok(CommandKind::InstallFirmware) => Ok(store::CommandKind::InstallFirmware),
         Ok(CommandKind::SetParameter) => Ok(store::CommandKind::SetParameter),
+        Ok(CommandKind::SyncClock) => Ok(store::CommandKind::SyncClock),
         Ok(CommandKind::CloseBillingPeriod) => Ok(store::CommandKind::CloseBillingPeriod),
         Ok(CommandKind::ResetDemand) => Ok(store::CommandKind::ResetDemand),
         Ok(CommandKind::Unspecified) | Err(_) => {

@@ -112,7 +112,7 @@ pub(super) fn register(serial: &str, row: &RegisterRow, flags: &Flags) -> Result
 }
 
 /// Clock status bits; `None` when the meter did not give them.
-pub(super) fn clock_status(stored: i16) -> Option<u32> {
+pub(in crate::api) fn clock_status(stored: i16) -> Option<u32> {
     u32::try_from(stored).ok().filter(|_| stored != CLOCK_STATUS_NOT_GIVEN)
 }
 

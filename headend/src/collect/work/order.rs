@@ -1,11 +1,11 @@
 //! From a command that was armed to the task that carries it out.
 
-use ami_proto::v1::{FirmwareOrder, ParameterOrder, TariffOrder};
+use ami_proto::v1::{ClockOrder, FirmwareOrder, ParameterOrder, TariffOrder};
 use collectors::{
     Failure, Image, ImageActivation, Install, PushTariff, Reason, Reset, ResetOf, SetParameter, Switch,
-    SwitchTo, Task, Terms,
+    SwitchTo, SyncClock, Task, Terms,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use models::Model;
 use prost::Message as _;
 
@@ -13,6 +13,9 @@ use super::{Images, Sources};
 use crate::store::CommandKind;
 use crate::store::jobs::LeasedCommand;
 use crate::tariff::{File, Problem};
+
+/// How far a clock may be off that is left alone, where the order does not say.
+const TOLERANCE: SignedDuration = SignedDuration::from_secs(1);
 
 /// The task of a command.
 pub(super) fn task(command: &LeasedCommand, model: &Model, sources: Sources<'_>) -> Result<Task, Failure> {
@@ -26,6 +29,7 @@ pub(super) fn task(command: &LeasedCommand, model: &Model, sources: Sources<'_>)
             push_tariff(command, model, terms).map(|push| Task::PushTariff(Box::new(push)))
         }
         CommandKind::SetParameter => set_parameter(command, model, terms).map(Task::SetParameter),
+        CommandKind::SyncClock => sync_clock(command, terms).map(Task::SyncClock),
         CommandKind::InstallFirmware => install(command, terms, sources.images).map(Task::InstallFirmware),
         CommandKind::CloseBillingPeriod => reset(ResetOf::BillingPeriod),
         CommandKind::ResetDemand => reset(ResetOf::Demand),
@@ -58,6 +62,16 @@ fn set_parameter(command: &LeasedCommand, model: &Model, terms: Terms) -> Result
         Failure::new(Reason::Unsupported, detail)
     })?;
     Ok(SetParameter { obis: register.obis, value, terms })
+}
+
+/// The order to put the clock right.
+fn sync_clock(command: &LeasedCommand, terms: Terms) -> Result<SyncClock, Failure> {
+    let damaged =
+        || Failure::new(Reason::Unsupported, "The order does not say how to move the clock: order it again.");
+    let arguments = command.arguments.as_deref().ok_or_else(damaged)?;
+    let ClockOrder { tolerance, across_boundaries } = ClockOrder::decode(arguments).map_err(|_| damaged())?;
+    let tolerance = tolerance.map_or(TOLERANCE, |given| SignedDuration::new(given.seconds, given.nanos));
+    Ok(SyncClock { tolerance, across_boundaries, terms })
 }
 
 /// The installation that was ordered, of the image as it was then.
