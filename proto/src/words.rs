@@ -21,6 +21,7 @@ pub trait Word: Copy + Sized + 'static {
     }
 }
 
+/// Gives enums their words, each from one table: what has no word there does not compile.
 macro_rules! words {
     ($($type:ident { $($value:ident = $word:literal),+ $(,)? })+) => {$(
         impl Word for $type {
