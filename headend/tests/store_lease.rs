@@ -10,8 +10,10 @@ use std::time::Duration;
 use collectors::{Event, Failure, Level, Reason, Report};
 use common::{Database, at, done, energy, failed, layout};
 use dlms::client::Hls;
+use headend::store::callers::{Came, Left};
 use headend::store::jobs::{DEATHS, Leased, Wanted};
 use headend::store::{JobKind, Store};
+use jiff::Timestamp;
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -307,4 +309,40 @@ fn no_counter_is_given_twice_and_none_is_ever_lowered() {
             prop_assert!(after >= before, "{after} after {before}");
         }
     });
+}
+
+#[tokio::test]
+async fn work_of_a_meter_that_is_to_call_is_in_the_queue_while_it_is_connected() {
+    let database = Database::new().await;
+    let (store, owner) = (&database.store, Uuid::new_v4());
+    let meter = database.meter("M1");
+    database.sql(&format!("UPDATE meter SET address = 'inbound://M1' WHERE id = {meter}"));
+    let job = database.identify_job(meter, 50);
+    let waits = || database.sql("SELECT waits FROM job ORDER BY id");
+    assert_eq!(waits(), "t");
+    let since = Timestamp::from_millisecond(Timestamp::now().as_millisecond()).unwrap();
+    let line = || "inbound://M1".to_owned();
+    let came =
+        || Came { line: line(), dialect: "login", peer: "tcp:10.0.0.1:5".into(), since, ready_at: since };
+    store.note_callers(owner, &[came()], &[]).await.unwrap();
+    assert_eq!(waits(), "f");
+    let leased = store.lease(owner, Wanted::any(5), MINUTE, 10).await.unwrap();
+    assert_eq!(jobs(&leased), [job]);
+    store.note_callers(owner, &[], &[Left { line: line(), since, at: since }]).await.unwrap();
+    store.write(owner, &[failed(meter, job, Reason::LineCut)]).await.unwrap();
+    assert_eq!(waits(), "t", "it is tried again when the meter calls again");
+    store.leave(owner, &[line()]).await.unwrap();
+    database.sql("UPDATE job SET due_at = now()");
+    store.note_callers(owner, &[came()], &[]).await.unwrap();
+    assert_eq!(jobs(&store.lease(owner, Wanted::any(5), MINUTE, 10).await.unwrap()), [job]);
+    // What a trigger could not see in the moment of the call is found with the next sign of life.
+    store.release(owner).await.unwrap();
+    database.sql("UPDATE job SET waits = true");
+    store.keep_listener(owner).await.unwrap();
+    assert_eq!(waits(), "f");
+    // Reached over another line, or called off, nothing waits.
+    store.note_callers(owner, &[], &[Left { line: line(), since, at: since }]).await.unwrap();
+    assert_eq!(waits(), "t");
+    database.sql(&format!("UPDATE meter SET address = '10.0.0.1:4059' WHERE id = {meter}"));
+    assert_eq!(waits(), "f");
 }

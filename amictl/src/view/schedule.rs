@@ -88,7 +88,6 @@ pub(crate) struct ScheduleRow {
     percent: String,
     by: String,
     zone: String,
-    #[serde(flatten)]
     day: Option<ScheduleDayRow>,
 }
 

@@ -44,7 +44,7 @@ pub(crate) fn model() -> Model {
 }
 
 impl Fleet {
-    /// Registers so many meters, of which `reads` come due at a time; of `blocked` others the jobs are due on lines that somebody else has.
+    /// Registers so many meters, of which `reads` come due at a time; of `blocked` others the jobs wait for them to call.
     pub(crate) async fn register(cluster: &Cluster, meters: usize, reads: usize, blocked: usize) -> Self {
         let database = format!("fleet_{meters}");
         let create = format!("CREATE DATABASE {database}");
@@ -84,14 +84,13 @@ impl Fleet {
             .await;
     }
 
-    /// Meters with due work that nobody can be given: a line of theirs is in the hands of another collector.
+    /// Meters with work that has been due for long and that nobody can be given: they are to call, and do not.
     async fn block(&self, count: usize) {
         self.run(&format!(
-            "INSERT INTO line (name, lease_owner, lease_until) VALUES ('bus', gen_random_uuid(), now() + interval '1 day');
-             INSERT INTO meter (serial, model, address, line, server_sap, client_sap, zone, security)
-             SELECT 'B' || n, '{MODEL}', 'bus', 'bus', 1, 16, 'UTC', 'none' FROM generate_series(1, {count}) AS n;
-             UPDATE meter_plan SET look_at = 'infinity' WHERE meter_id IN (SELECT id FROM meter WHERE line = 'bus');
-             INSERT INTO job (meter_id, kind, wanted_by) SELECT id, 'identify', now() FROM meter WHERE line = 'bus'"
+            "INSERT INTO meter (serial, model, address, server_sap, client_sap, zone, security)
+             SELECT 'B' || n, '{MODEL}', 'inbound://B' || n, 1, 16, 'UTC', 'none' FROM generate_series(1, {count}) AS n;
+             UPDATE meter_plan p SET look_at = 'infinity' FROM meter m WHERE m.id = p.meter_id AND m.serial LIKE 'B%';
+             INSERT INTO job (meter_id, kind, wanted_by) SELECT id, 'identify', now() FROM meter WHERE serial LIKE 'B%'"
         ))
         .await;
     }

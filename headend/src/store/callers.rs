@@ -149,6 +149,8 @@ impl Store {
 
     /// Gives a sign of life of a process that meters call, and ends the connections of those that gave none. Returns how many these were.
     ///
+    /// Work that was made in the very moment in which its meter called does not know of that, and is put into the queue here.
+    ///
     /// # Errors
     /// Every [`Error`] of the server.
     pub async fn keep_listener(&self, owner: Uuid) -> Result<u64, Error> {
@@ -162,6 +164,10 @@ impl Store {
                  DELETE FROM caller c WHERE c.left_at < now() - $3
                      AND NOT EXISTS (SELECT FROM meter m WHERE m.line = c.line)
                      AND NOT EXISTS (SELECT FROM meter_path p WHERE p.line = c.line)),
+             queued AS (
+                 UPDATE job j SET waits = false FROM caller c JOIN meter m ON m.line = c.line
+                 WHERE c.owner = $1 AND c.left_at IS NULL AND c.since > now() - interval '1 minute' AND j.meter_id = m.id
+                     AND j.state = 'due' AND j.waits),
              ended AS (
                  UPDATE caller c SET left_at = now() WHERE c.left_at IS NULL AND c.owner <> $1
                      AND NOT EXISTS (SELECT FROM listener l WHERE l.owner = c.owner AND l.seen_at >= now() - $2)
