@@ -17,6 +17,7 @@ mod alarms;
 mod bad_input;
 mod billing;
 mod buses;
+mod clocks;
 mod discover;
 mod events;
 mod firmware;
