@@ -67,7 +67,7 @@ impl Plan {
                         registers.entry((column.class_id, column.obis)).or_insert_with(register);
                     }
                     Column::Status => _ = statuses.insert(column.obis),
-                    Column::Clock | Column::Ignored => {}
+                    Column::Clock | Column::Text | Column::Ignored => {}
                 }
             }
         }
@@ -119,7 +119,7 @@ impl Cell {
             Column::Clock => Self::Clock,
             Column::Status => Self::Status,
             Column::Value => Self::Value(Quantity::of(column, period_s)),
-            Column::Ignored => Self::Nothing,
+            Column::Text | Column::Ignored => Self::Nothing,
         }
     }
 }

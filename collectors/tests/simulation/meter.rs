@@ -183,7 +183,7 @@ impl Meter {
             }
             Column::Clock if index % 5 == 3 => Data::DateTime(self.said(row.at)),
             Column::Clock => Data::OctetString(self.said(row.at).octets().to_vec()),
-            Column::Ignored => Data::OctetString(vec![0xFF; index % 9]),
+            Column::Text | Column::Ignored => Data::OctetString(vec![0xFF; index % 9]),
             Column::Status => {
                 let same = before.is_some_and(|before| before.status == row.status);
                 match row.status {

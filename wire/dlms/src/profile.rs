@@ -38,6 +38,8 @@ pub struct Rows {
     pub statuses: Vec<Option<u32>>,
     /// Values, row-major, in the meter's own integers: scaler and unit are the layout's.
     pub values: Vec<Option<i64>>,
+    /// The string of each capture; empty when no column is one.
+    pub texts: Vec<Option<Vec<u8>>>,
 }
 
 impl Rows {
@@ -60,6 +62,7 @@ impl Rows {
         self.clocks.truncate(rows);
         self.statuses.truncate(rows);
         self.values.truncate(rows * self.width);
+        self.texts.truncate(rows);
     }
 }
 
@@ -93,10 +96,10 @@ enum Announced {
 }
 
 impl RowDecoder {
-    /// A decoder for rows of these columns. Of several clock or status columns the first one
+    /// A decoder for rows of these columns. Of several clock, status or text columns the first one
     /// counts, the others are skipped.
     pub fn new(mut columns: Vec<Column>, null_rule: NullRule) -> Self {
-        for once in [Column::Clock, Column::Status] {
+        for once in [Column::Clock, Column::Status, Column::Text] {
             columns.iter_mut().filter(|column| **column == once).skip(1).for_each(|c| *c = Column::Ignored);
         }
         let width = columns.iter().filter(|column| **column == Column::Value).count();
@@ -255,6 +258,7 @@ impl RowDecoder {
                 (Column::Status, _) => {
                     status = cell::status(reader, typed, column)?.or(self.null(self.last_status));
                 }
+                (Column::Text, _) => rows.texts.push(cell::text(reader, typed, column)?),
                 (Column::Value, _) => {
                     let last = self.last_values[rows.values.len() - first];
                     rows.values.push(cell::value(reader, typed, column, last)?.or(self.null(last)));

@@ -6,7 +6,7 @@ use dlms::profile::{CaptureObject, Column, NullRule, ROW_MAX, RowDecoder, Rows, 
 use dlms::{DateTime, Error, Obis};
 use proptest::prelude::*;
 
-use Column::{Clock, Ignored, Status, Value};
+use Column::{Clock, Ignored, Status, Text, Value};
 
 /// 2024-03-31 01:15:00, UTC+1.
 const CLOCK: [u8; 12] = [0x07, 0xE8, 3, 31, 7, 1, 15, 0, 0, 0xFF, 0xC4, 0];
@@ -49,6 +49,24 @@ fn a_row_becomes_columns() {
     assert_eq!(rows.clocks, [Some(DateTime::new(CLOCK))]);
     assert_eq!(rows.statuses, [Some(0x8001)]);
     assert_eq!(rows.values, [Some(1517), Some(-2)]);
+}
+
+#[test]
+fn a_string_is_text_and_nothing_else_is() {
+    let rows = [
+        vec![vec![17, 3], vec![9, 2, b'n', b'1']],
+        vec![vec![17, 1], vec![0]],
+        vec![vec![17, 2], vec![10, 0]],
+    ];
+    let bytes = buffer(&rows);
+    for cut in 0..bytes.len() {
+        let (rows, count) =
+            decode(&[Value, Text], NullRule::Repeat, &[&bytes[..cut], &bytes[cut..]]).unwrap();
+        assert_eq!((count, rows.values), (3, vec![Some(3), Some(1), Some(2)]), "cut at {cut}");
+        assert_eq!(rows.texts, [Some(b"n1".to_vec()), None, Some(Vec::new())]);
+    }
+    let number = buffer(&[vec![vec![17, 3]]]);
+    assert_eq!(decode(&[Text], NullRule::Repeat, &[&number]), Err(Error::Cell { column: 0, tag: 17 }));
 }
 
 #[test]

@@ -23,6 +23,8 @@ pub enum Column {
     Status,
     /// A number.
     Value,
+    /// A string of octets or letters. No captured attribute is one by itself: whoever knows the profile says so.
+    Text,
     /// Something else; skipped, whatever its type.
     Ignored,
 }

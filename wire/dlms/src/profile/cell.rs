@@ -55,6 +55,22 @@ pub(super) fn value(
     }
 }
 
+/// A string; `None` for null-data.
+pub(super) fn text(
+    reader: &mut Reader<'_>,
+    typed: Option<&TypeDescription>,
+    column: usize,
+) -> Result<Option<Vec<u8>>, Error> {
+    match data_type(reader, typed)? {
+        tag::NULL_DATA => Ok(None),
+        tag::OCTET_STRING | tag::VISIBLE_STRING | tag::UTF8_STRING => {
+            let length = reader.length()?;
+            reader.take(length).map(|octets| Some(octets.to_vec()))
+        }
+        data_type => Err(Error::Cell { column, tag: data_type }),
+    }
+}
+
 /// The type of an element: the next octet, unless the header had it.
 #[inline]
 fn data_type(reader: &mut Reader<'_>, typed: Option<&TypeDescription>) -> Result<u8, Error> {
