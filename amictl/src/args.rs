@@ -37,7 +37,7 @@ pub(crate) use self::{
     capture::{Capture, StartCaptureArgs},
     clocks::{Clocks, ListClocksArgs, ShowClockArgs, SyncClocksArgs},
     commands::{Commands, CommandsArgs, WatchCommandsArgs},
-    concentrators::{Concentrators, NodesArgs},
+    concentrators::{Concentrators, NodesArgs, ResultsArgs},
     decode::DecodeArgs,
     events::{Events, ListEventsArgs, LossesArgs, WatchEventsArgs},
     firmware::{Firmware, InstallArgs, StatusArgs, UploadArgs},

@@ -5,6 +5,7 @@ mod billing;
 mod capture;
 mod clock;
 mod command;
+mod concentrator;
 mod decode;
 mod event;
 mod flag;
@@ -16,6 +17,7 @@ mod meter;
 mod node;
 mod parameter;
 mod reading;
+mod result;
 mod schedule;
 mod tariff;
 mod trace;
@@ -27,6 +29,7 @@ pub(crate) use self::{
     capture::CaptureRow,
     clock::ClockRow,
     command::{ChangeRow, CommandRow},
+    concentrator::ConcentratorRow,
     decode::tree,
     event::{EventRow, LossRow},
     flag::FlagRow,
@@ -38,6 +41,7 @@ pub(crate) use self::{
     node::NodeRow,
     parameter::ParameterRow,
     reading::ReadingRow,
+    result::ResultRow,
     schedule::{LateRow, ScheduleDayRow, ScheduleRow},
     tariff::{DifferenceRow, ProblemRow},
     trace::TraceRow,

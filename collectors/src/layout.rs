@@ -2,6 +2,7 @@ use dlms::{
     Obis, Unit,
     profile::{CaptureObject, Column},
 };
+use models::{ColumnSpec, Model};
 
 /// Most value columns that a profile may have: a stored capture has that many slots.
 pub const MAX_VALUES: usize = 16;
@@ -31,6 +32,13 @@ pub struct LayoutColumn {
 }
 
 impl Layout {
+    /// The layout that a model says a profile has, for whoever is not asked for it; `None` when the model does not name it, or more values than can be stored.
+    pub fn of_model(model: &Model, obis: Obis) -> Option<Self> {
+        let spec = model.profiles.iter().find(|spec| spec.obis == obis)?;
+        let columns = spec.columns.iter().map(LayoutColumn::of_model).collect();
+        Some(Self { obis, period_s: spec.period_s, columns }).filter(|layout| layout.values().count() <= MAX_VALUES)
+    }
+
     /// The value columns in order: column `i` of this iterator is value `i` of a capture. At most [`MAX_VALUES`] in a
     /// layout that a collector reported.
     pub fn values(&self) -> impl Iterator<Item = &LayoutColumn> {
@@ -40,5 +48,16 @@ impl Layout {
     /// The clock column, which the range of a read goes by.
     pub fn clock(&self) -> Option<&LayoutColumn> {
         self.columns.iter().find(|column| column.column == Column::Clock)
+    }
+}
+
+impl LayoutColumn {
+    fn of_model(spec: &ColumnSpec) -> Self {
+        let ColumnSpec { class_id, obis: instance, attribute, .. } = *spec;
+        let capture = CaptureObject { class_id, instance, attribute, data_index: 0 };
+        match Column::of(&capture) {
+            Column::Value => Self { capture, column: Column::Value, scaler: spec.scaler, unit: spec.unit },
+            column => Self { capture, column, scaler: 0, unit: Unit::NONE },
+        }
     }
 }

@@ -36,6 +36,7 @@ mod diagnosis;
 mod driver;
 mod exchange;
 mod failure;
+pub mod held;
 mod image;
 mod inbox;
 mod instruments;

@@ -33,6 +33,8 @@ pub struct LogEntry {
     pub code: i64,
     /// The code or the status word itself.
     pub logged: i64,
+    /// The node of a concentrator that it is about, as its log names it; `None` for the meter itself.
+    pub node: Option<String>,
     /// What the code means; `None` when the tables of the model do not say.
     pub meaning: Option<LogMeaning>,
 }

@@ -28,7 +28,14 @@ fn fraud() -> Obis {
 fn entry(second: i64, code: i64, key: Option<&str>) -> LogEntry {
     let meaning = key.map(|key| LogMeaning { key: key.into(), severity: Severity::Critical, phase: Some(2) });
     let time = DateTime::from_unix(NOON + second, Some(-120), 0x80);
-    LogEntry { at: jiff::Timestamp::from_second(NOON + second).ok(), time, code, logged: code, meaning }
+    LogEntry {
+        at: jiff::Timestamp::from_second(NOON + second).ok(),
+        time,
+        code,
+        logged: code,
+        node: None,
+        meaning,
+    }
 }
 
 /// Writes what a read of the fraud log brought.

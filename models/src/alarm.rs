@@ -4,7 +4,7 @@ use dlms::Obis;
 use serde::Deserialize;
 
 /// Every canonical key that a table may name. The same event has the same key whatever meter tells of it.
-pub const KEYS: [&str; 94] = [
+pub const KEYS: [&str; 97] = [
     "alarm.test",
     "alert.external",
     "battery.low",
@@ -49,6 +49,9 @@ pub const KEYS: [&str; 94] = [
     "mode.postpaid",
     "mode.prepaid",
     "neutral.missing",
+    "node.discovered",
+    "node.lost",
+    "node.registered",
     "outage.long",
     "outage.short",
     "phase.fail",

@@ -106,6 +106,9 @@ fn write_log(text: &mut String, log: &Log) {
     if let Some(code) = log.code {
         obis(text, "code", code);
     }
+    if let Some(node) = log.node {
+        obis(text, "node", node);
+    }
     if let Some(word) = log.status_word {
         text.push_str(&format!("status_word = {{ number = {:#06x} }}\n", word.number));
     }

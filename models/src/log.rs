@@ -23,6 +23,10 @@ pub struct Log {
     /// first column with a number, and where it has none the status column.
     #[serde(default)]
     pub code: Option<Obis>,
+    /// Logical name of the captured object that names the node that an entry is about, in the log of a concentrator. Default: entries are about the
+    /// meter itself.
+    #[serde(default)]
+    pub node: Option<Obis>,
     /// Set when an entry holds a status word, each bit of which is an event of its own. Default: an entry holds one code.
     #[serde(default)]
     pub status_word: Option<StatusWord>,
@@ -60,6 +64,7 @@ mod tests {
             depth: 64,
             read_every: Duration::from_secs(3600),
             code: None,
+            node: None,
             status_word,
         }
     }

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use tracing::debug;
 
-use crate::Fleet;
+use crate::{Concentrators, Fleet};
 
 /// How long a modem waits before it calls again.
 const REDIAL: Duration = Duration::from_millis(500);
@@ -31,7 +31,7 @@ pub struct CallConfig {
     pub from: Option<IpAddr>,
 }
 
-/// The modems of a fleet, one for each line. They call until they are dropped.
+/// The modems of a fleet, one for each line, or of concentrators. They call until they are dropped.
 #[derive(Debug)]
 pub struct Modems {
     _tasks: JoinSet<()>,
@@ -50,6 +50,15 @@ impl Modems {
                     config.clone(),
                 ));
             }
+        }
+        Self { _tasks: tasks }
+    }
+
+    /// Lets concentrators call.
+    pub fn of_concentrators(concentrators: &Concentrators, config: &CallConfig) -> Self {
+        let mut tasks = JoinSet::new();
+        for (serial, address) in concentrators.serials().iter().zip(concentrators.addresses()) {
+            tasks.spawn(keep_calling(*address, caller_id(serial, config.dialect), config.clone()));
         }
         Self { _tasks: tasks }
     }

@@ -232,7 +232,9 @@ async fn mt_24_the_concentrator_tells_and_sets_its_own() {
         panic!("a log")
     };
     let own = concentrators.log(0, Timestamp::MIN, Timestamp::MAX);
-    assert_eq!(log.devices[0].events.len(), own.len());
+    let of_itself = log.devices[0].events.iter().filter(|event| event.meter.is_none());
+    assert_eq!(of_itself.map(|event| event.status).collect::<Vec<_>>(), [5], "its clock was set");
+    assert_eq!(log.devices[0].events.len(), own.len() + 1);
     assert!(log.devices[0].events.iter().any(|event| event.status == 3 && event.meter.is_some()));
 }
 

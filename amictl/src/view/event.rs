@@ -15,6 +15,7 @@ pub(crate) struct EventRow {
     key: String,
     severity: String,
     phase: Option<u32>,
+    node: Option<String>,
     cim: Option<String>,
     log: String,
     code: i64,
@@ -35,6 +36,7 @@ impl From<Event> for EventRow {
             meter_time: given(time::text(event.meter_time.as_ref())),
             severity: word!(AlarmSeverity, event.severity),
             phase: Some(event.phase).filter(|phase| *phase != 0),
+            node: given(event.node),
             cim: given(event.cim_code),
             meter_time_octets: hex::encode(&event.meter_time_octets),
             pushed_at: given(time::text(event.pushed_at.as_ref())),
@@ -60,6 +62,7 @@ impl Row for EventRow {
         "key",
         "severity",
         "phase",
+        "node",
         "cim",
         "log",
         "code",
@@ -80,6 +83,7 @@ impl Row for EventRow {
         "key",
         "severity",
         "phase",
+        "node",
         "cim",
         "log",
         "code",
@@ -95,6 +99,7 @@ impl Row for EventRow {
             self.key.clone(),
             self.severity.clone(),
             cell(&self.phase),
+            cell(&self.node),
             cell(&self.cim),
             self.log.clone(),
             self.code.to_string(),
@@ -184,7 +189,8 @@ mod tests {
         };
         assert_eq!(EventRow::from(event.clone()).cells().len(), EventRow::COLUMNS.len());
         let line = written(EventRow::from(event), Format::Json);
-        let expected = r#""meter_time":null,"key":"unknown","severity":"info","phase":null,"cim":null,"#;
+        let expected =
+            r#""meter_time":null,"key":"unknown","severity":"info","phase":null,"node":null,"cim":null,"#;
         assert!(line.contains(expected) && line.contains(r#""clock_status":0,"#), "{line}");
         assert!(line.contains(r#""pushed_at":null,"polled_at":null,"job":null"#), "{line}");
     }

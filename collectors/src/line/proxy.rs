@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use dlms::{
-    ActionResult, AttributeDescriptor, Conformance, DataAccessResult, MethodDescriptor, Obis,
+    ActionResult, AttributeDescriptor, Conformance, DataAccessResult, DateTime, MethodDescriptor, Obis,
     axdr::Data,
     selection::Selection,
     server::{Objects, Policy, Security, Session},
@@ -33,8 +33,7 @@ pub(super) struct Proxy {
     host: String,
     /// Name of the node; `None` for the concentrator itself.
     node: Option<String>,
-    serial: Obis,
-    clock: Obis,
+    names: Names,
     ports: (u16, u16),
     session: Session,
     answers: Answers,
@@ -49,6 +48,14 @@ pub(super) struct Proxy {
     is_alone: bool,
     /// The other side closes the connection behind what it said last.
     is_over: bool,
+}
+
+/// Names of the objects that the concentrator has itself.
+#[derive(Debug, Clone, Copy)]
+struct Names {
+    serial: Obis,
+    firmware: Obis,
+    clock: Obis,
 }
 
 impl Proxy {
@@ -67,8 +74,11 @@ impl Proxy {
         Self {
             host,
             node: station.address.node().map(|(_, node)| node.to_owned()),
-            serial: station.model.identity.serial,
-            clock: station.model.clock,
+            names: Names {
+                serial: station.model.identity.serial,
+                firmware: station.model.identity.firmware,
+                clock: station.model.clock,
+            },
             ports: (station.client_sap, station.server_sap),
             session: Session::new(Policy { security: Security::none(), max_pdu: MAX_PDU, conformance }),
             answers: Answers::default(),
@@ -157,8 +167,7 @@ impl Proxy {
     fn look(&mut self) -> (Vec<u8>, VecDeque<Request>) {
         let mut objects = Asked {
             node: self.node.as_deref(),
-            serial: self.serial,
-            clock: self.clock,
+            names: self.names,
             known: &self.known,
             wanted: VecDeque::new(),
         };
@@ -191,8 +200,7 @@ fn refusal(fault: &Fault) -> LineError {
 /// The objects of a node, as far as the concentrator was asked for them.
 struct Asked<'a> {
     node: Option<&'a str>,
-    serial: Obis,
-    clock: Obis,
+    names: Names,
     known: &'a [(Request, Response)],
     wanted: VecDeque<Request>,
 }
@@ -210,6 +218,19 @@ impl Asked<'_> {
         }
     }
 
+    /// Sets the clock of the concentrator, which has nothing else that can be set; its nodes take their time from it.
+    fn set_own(&mut self, attribute: &AttributeDescriptor, value: &Data) -> Result<(), DataAccessResult> {
+        if (attribute.class_id, attribute.instance, attribute.attribute) != (8, self.names.clock, 2) {
+            return Err(DataAccessResult::ReadWriteDenied);
+        }
+        let time = DateTime::of(value, "clock").map_err(|_| DataAccessResult::TypeUnmatched)?;
+        let at = time.unix_seconds().ok_or(DataAccessResult::TypeUnmatched)?;
+        match self.response(Request::TimeSync(at)) {
+            Some(Response::Done) => Ok(()),
+            _ => Err(DataAccessResult::TemporaryFailure),
+        }
+    }
+
     fn cosem(&mut self, request: Request) -> Option<&Cosem> {
         match self.response(request)? {
             Response::Cosem(cosem) => Some(cosem),
@@ -220,8 +241,9 @@ impl Asked<'_> {
     /// What the concentrator has itself: the name of the node, by which it is addressed, or its own name and clock.
     fn own(&mut self, attribute: &AttributeDescriptor) -> Option<Result<Data, DataAccessResult>> {
         let AttributeDescriptor { class_id, instance, attribute } = *attribute;
-        let is_serial = (class_id, instance, attribute) == (1, self.serial, 2);
-        let is_clock = (class_id, instance, attribute) == (8, self.clock, 2);
+        let is_serial = (class_id, instance, attribute) == (1, self.names.serial, 2);
+        let is_firmware = (class_id, instance, attribute) == (1, self.names.firmware, 2);
+        let is_clock = (class_id, instance, attribute) == (8, self.names.clock, 2);
         let unknown = Err(DataAccessResult::TemporaryFailure);
         let text = |text: &str| Ok(Data::OctetString(text.as_bytes().to_vec()));
         Some(match self.node.map(str::to_owned) {
@@ -232,13 +254,14 @@ impl Asked<'_> {
                 _ => unknown,
             },
             Some(_) => return None,
-            None if is_serial => match self.response(Request::ConcentratorStatus) {
-                Some(Response::Status(status)) => text(&status.serial),
+            None if is_serial || is_firmware => match self.response(Request::ConcentratorStatus) {
+                Some(Response::Status(status)) if is_serial => text(&status.serial),
+                Some(Response::Status(status)) => text(&status.firmware),
                 _ => unknown,
             },
             None if is_clock => match self.response(Request::ShownTime) {
                 Some(Response::Time(at)) => {
-                    Ok(Data::OctetString(dlms::DateTime::from_unix(*at, Some(0), 0).octets().to_vec()))
+                    Ok(Data::OctetString(DateTime::from_unix(*at, Some(0), 0).octets().to_vec()))
                 }
                 _ => unknown,
             },
@@ -271,7 +294,7 @@ impl Objects for Asked<'_> {
     }
 
     fn set(&mut self, attribute: &AttributeDescriptor, value: &Data) -> Result<(), DataAccessResult> {
-        let Some(node) = self.node else { return Err(DataAccessResult::ReadWriteDenied) };
+        let Some(node) = self.node else { return self.set_own(attribute, value) };
         let mut data = Vec::new();
         value.encode(&mut data);
         let request = Request::CosemSet { meter: node.to_owned(), object: object(attribute), data };

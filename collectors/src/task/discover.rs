@@ -178,6 +178,7 @@ async fn logs(turn: &mut Turn<'_>, survey: &Survey, notes: &mut Vec<String>) -> 
             depth,
             read_every: 6 * HOUR,
             code: known.and_then(|log| log.code),
+            node: known.and_then(|log| log.node),
             status_word: known.and_then(|log| log.status_word),
         });
     }

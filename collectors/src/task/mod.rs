@@ -12,11 +12,13 @@ mod read_log;
 mod read_profile;
 pub(crate) mod read_registers;
 mod read_stored;
+mod read_stored_log;
 mod read_tariff;
 mod release_tamper_lock;
 pub(crate) mod reset;
 mod scaler_unit;
 pub(crate) mod set_parameter;
+mod stored;
 mod switch;
 pub(crate) mod switching;
 mod sync_clock;
@@ -76,6 +78,9 @@ pub(crate) fn run<'a>(
         Task::ReadRegisters(requests) => done(read_registers::run(turn, requests)),
         Task::ReadProfile(range) if turn.station().is_stored() => Box::pin(read_stored::run(turn, range)),
         Task::ReadProfile(range) => done(read_profile::run(turn, range)),
+        Task::ReadLog(wanted) if read_stored_log::is_held(turn.station(), wanted.range.obis) => {
+            Box::pin(read_stored_log::run(turn, wanted))
+        }
         Task::ReadLog(wanted) => done(read_log::run(turn, wanted)),
         Task::Discover => done(discover::run(turn)),
         Task::ListNodes => done(list_nodes::run(turn)),

@@ -2,7 +2,6 @@ use dlms::{
     AttributeDescriptor, Obis, ScalerUnit, Unit,
     profile::{CaptureObject, Column, decode_list},
 };
-use models::ColumnSpec;
 
 use super::scaler_unit;
 use crate::{
@@ -45,29 +44,12 @@ pub(super) async fn run(turn: &mut Turn<'_>, obis: Obis) -> Result<Layout, Setba
 
 /// The columns that the model says the profile has, for whoever is not asked for them.
 pub(crate) fn of_model(turn: &Turn<'_>, obis: Obis) -> Result<Layout, Setback> {
-    let spec = turn.station().model.profiles.iter().find(|spec| spec.obis == obis);
-    let layout = spec.map(|spec| Layout {
-        obis,
-        period_s: spec.period_s,
-        columns: spec.columns.iter().map(column_of_model).collect(),
-    });
-    layout.filter(|layout| layout.values().count() <= MAX_VALUES).ok_or_else(|| {
+    Layout::of_model(&turn.station().model, obis).ok_or_else(|| {
         let detail = format!(
             "The model of the meter does not say what profile {obis} captures, or more than can be stored; add its columns."
         );
         Setback::Final(Failure::new(Reason::Unsupported, detail))
     })
-}
-
-fn column_of_model(spec: &ColumnSpec) -> LayoutColumn {
-    let ColumnSpec { class_id, obis: instance, attribute, .. } = *spec;
-    let capture = CaptureObject { class_id, instance, attribute, data_index: 0 };
-    match Column::of(&capture) {
-        Column::Value => {
-            LayoutColumn { capture, column: Column::Value, scaler: spec.scaler, unit: spec.unit }
-        }
-        column => LayoutColumn { capture, column, scaler: 0, unit: Unit::NONE },
-    }
 }
 
 /// The attribute that a column captures.

@@ -5,15 +5,16 @@ use dlms::{
     profile::{Column, Rows},
 };
 use jiff::{Timestamp, tz::TimeZone};
-use models::{Log, Model, Source};
+use models::{Log, Model};
 
 use super::read_profile::{self, Sink, Taken};
 use crate::{
-    Event, Failure, Layout, LogEntries, LogEntry, LogLoss, LogLossCause, LogMeaning, LogRange, LogRead,
-    Reason,
+    Event, Failure, Layout, LogEntries, LogEntry, LogLoss, LogLossCause, LogRange, LogRead, Reason,
     diagnosis::Setback,
+    held,
     time::{self, is_invalid},
     turn::Turn,
+    value,
 };
 
 /// Reads the entries of a log and returns the range covered; none when the meter has no such log.
@@ -22,14 +23,7 @@ pub(super) async fn run(
     wanted: &LogRange,
 ) -> Result<Option<(Timestamp, Timestamp)>, Setback> {
     let model = Arc::clone(&turn.station().model);
-    let obis = wanted.range.obis;
-    let Some(log) = model.log(obis) else {
-        let detail = format!("Model {} names no log {obis}: choose one that it names.", model.name);
-        return Err(Setback::Final(Failure::new(Reason::Unsupported, detail)));
-    };
-    let zone = turn.station().zone.clone();
-    let mut book =
-        Book { model: &model, log, zone, wanted, rows: 0, last: None, next: None, mark_is_there: false };
+    let mut book = Book::new(&model, turn.station().zone.clone(), wanted)?;
     match read_profile::read(turn, &wanted.range, &mut book).await {
         Ok(range) => {
             turn.report(Event::LogRead(book.close())).await?;
@@ -37,7 +31,7 @@ pub(super) async fn run(
         }
         // A log that was there before is missed.
         Err(setback) if setback.is_undefined() && wanted.range.layout.is_none() => {
-            tracing::debug!(log = %obis, "the meter has no such log");
+            tracing::debug!(log = %wanted.range.obis, "the meter has no such log");
             Ok(None)
         }
         Err(setback) => Err(setback),
@@ -45,7 +39,7 @@ pub(super) async fn run(
 }
 
 /// What is read of a log, and what shows of it whether entries were lost.
-struct Book<'a> {
+pub(super) struct Book<'a> {
     model: &'a Model,
     log: &'a Log,
     zone: TimeZone,
@@ -60,7 +54,7 @@ struct Book<'a> {
 }
 
 impl Sink for Book<'_> {
-    /// Only clock and code are wanted: other columns may hold what no capture can, such as texts.
+    /// Only clock, code and node are wanted: other columns may hold what no capture can, such as texts.
     fn fit(&mut self, mut layout: Layout) -> Result<Layout, Setback> {
         let Some(place) = self.code_column(&layout) else {
             let detail =
@@ -69,7 +63,8 @@ impl Sink for Book<'_> {
         };
         for (_, column) in layout.columns.iter_mut().enumerate().filter(|(other, _)| *other != place) {
             if column.column != Column::Clock {
-                column.column = Column::Ignored;
+                let names_node = self.log.node == Some(column.capture.instance);
+                column.column = if names_node { Column::Text } else { Column::Ignored };
             }
         }
         Ok(layout)
@@ -88,14 +83,12 @@ impl Sink for Book<'_> {
         let mut times = Vec::with_capacity(rows.len());
         for (index, clock) in rows.clocks.iter().enumerate() {
             let time = clock.unwrap_or(DateTime::new([0xFF; 12]));
-            let at = time::instant(&time, &self.zone, &self.model.quirks);
-            self.note(at, &time);
-            times.extend(at);
             let value = if rows.width > 0 { rows.values[index * rows.width] } else { None };
-            match value.or(rows.statuses[index].map(i64::from)) {
-                Some(logged) => entries.extend(self.entries(at, time, logged)),
-                None => tracing::warn!(log = %self.log.obis, "an entry without a code was left out"),
-            }
+            let logged = value.or(rows.statuses[index].map(i64::from));
+            let node = rows.texts.get(index).and_then(|text| value::name(text.as_deref()?));
+            let (at, entered) = self.enter(time, logged, node);
+            times.extend(at);
+            entries.extend(entered);
         }
         let log = self.log.obis;
         Ok(Taken {
@@ -109,7 +102,33 @@ impl Sink for Book<'_> {
     }
 }
 
-impl Book<'_> {
+impl<'a> Book<'a> {
+    /// Nothing yet of the log that is wanted.
+    pub(super) fn new(model: &'a Model, zone: TimeZone, wanted: &'a LogRange) -> Result<Self, Setback> {
+        let obis = wanted.range.obis;
+        let log = model.log(obis).ok_or_else(|| {
+            let detail = format!("Model {} names no log {obis}: choose one that it names.", model.name);
+            Setback::Final(Failure::new(Reason::Unsupported, detail))
+        })?;
+        Ok(Self { model, log, zone, wanted, rows: 0, last: None, next: None, mark_is_there: false })
+    }
+
+    /// Takes in an entry, and says when it was made and what it stands for.
+    pub(super) fn enter(
+        &mut self,
+        time: DateTime,
+        logged: Option<i64>,
+        node: Option<String>,
+    ) -> (Option<Timestamp>, Vec<LogEntry>) {
+        let at = time::instant(&time, &self.zone, &self.model.quirks);
+        self.note(at, &time);
+        let Some(logged) = logged else {
+            tracing::warn!(log = %self.log.obis, "an entry without a code was left out");
+            return (at, Vec::new());
+        };
+        (at, held::stands_for((self.model, self.log), &self.zone, time, logged, node))
+    }
+
     /// The place of the column with the code.
     fn code_column(&self, layout: &Layout) -> Option<usize> {
         let columns = &layout.columns;
@@ -144,23 +163,8 @@ impl Book<'_> {
         }
     }
 
-    /// What an entry stands for.
-    fn entries(&self, at: Option<Timestamp>, time: DateTime, logged: i64) -> impl Iterator<Item = LogEntry> {
-        let codes = match u32::try_from(logged) {
-            Ok(code) => self.log.codes(code).into_iter().map(i64::from).collect(),
-            Err(_) => vec![logged],
-        };
-        codes.into_iter().map(move |code| LogEntry { at, time, code, logged, meaning: self.meaning(code) })
-    }
-
-    fn meaning(&self, code: i64) -> Option<LogMeaning> {
-        let source = Source::Event { log: self.log.obis, code: u32::try_from(code).ok()? };
-        let meaning = self.model.alarms.meaning(source)?;
-        Some(LogMeaning { key: meaning.key.to_owned(), severity: meaning.severity, phase: meaning.phase })
-    }
-
     /// What there is to say at the end of the log.
-    fn close(&self) -> LogRead {
+    pub(super) fn close(&self) -> LogRead {
         let range = &self.wanted.range;
         let missed =
             self.wanted.mark.filter(|mark| (range.from..=range.to).contains(mark) && !self.mark_is_there);

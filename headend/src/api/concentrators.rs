@@ -1,7 +1,13 @@
 //! `ami.v1.ConcentratorsService`.
 
 use ami_proto::v1::concentrators_service_server::ConcentratorsService;
-use ami_proto::v1::{ListNodesRequest, ListNodesResponse, Node, RefreshNodesRequest, RefreshNodesResponse};
+use ami_proto::v1::{
+    Concentrator, ListConcentratorsRequest, ListConcentratorsResponse, ListNodesRequest, ListNodesResponse,
+    ListResultFilesRequest, ListResultFilesResponse, Node, RefreshNodesRequest, RefreshNodesResponse,
+    ResultFile, ResultState,
+};
+use ami_proto::words::Word as _;
+use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
@@ -9,11 +15,11 @@ use super::notices::Notices;
 use super::on_demand::{self, OnDemand};
 use super::request_id::RequestId;
 use super::status::Refusal;
-use super::{Parts, check, convert};
-use crate::store::concentrators::{NodeFilter, StoredNode};
+use super::{Parts, check, convert, token};
+use crate::store::concentrators::{NodeFilter, StoredConcentrator, StoredNode};
 use crate::store::job_list::Order;
 use crate::store::meters::Meter;
-use crate::store::{JobKind, Store};
+use crate::store::{JobKind, Store, result_files};
 use crate::telemetry;
 
 /// The service.
@@ -33,6 +39,32 @@ impl Concentrators {
         check::serial("concentrator_serial", serial)?;
         let meter = self.store.meter(serial).await?;
         meter.ok_or_else(|| Refusal::MeterNotFound { serial: serial.to_owned() })
+    }
+
+    async fn page(&self, question: ListConcentratorsRequest) -> Result<ListConcentratorsResponse, Refusal> {
+        let limit = check::page_size(question.page_size)?;
+        let fingerprint = token::fingerprint(&ListConcentratorsRequest::default());
+        let after = token::number(fingerprint, &question.page_token)?.unwrap_or_default();
+        let after = i32::try_from(after).map_err(|_| Refusal::PageToken)?;
+        let mut found = self.store.concentrators(after, i64::from(limit) + 1).await?;
+        let next_page_token = token::next_page(fingerprint, &mut found, limit, |found| found.id.into());
+        let concentrators = found.into_iter().map(concentrator).collect();
+        Ok(ListConcentratorsResponse { concentrators, next_page_token })
+    }
+
+    async fn files(&self, question: ListResultFilesRequest) -> Result<ListResultFilesResponse, Refusal> {
+        let limit = check::page_size(question.page_size)?;
+        let asked = ListResultFilesRequest { page_size: 0, page_token: String::new(), ..question.clone() };
+        let fingerprint = token::fingerprint(&asked);
+        let before = token::number(fingerprint, &question.page_token)?;
+        let of = match question.concentrator_serial.as_str() {
+            "" => None,
+            serial => Some(self.concentrator(serial).await?.id),
+        };
+        let rows = i64::from(limit) + 1;
+        let mut files = self.store.list_results(of, question.quarantine_only, before, rows).await?;
+        let next_page_token = token::next_page(fingerprint, &mut files, limit, |file| file.id);
+        Ok(ListResultFilesResponse { files: files.into_iter().map(result_file).collect(), next_page_token })
     }
 
     async fn list(&self, concentrator: &Meter, filter: NodeFilter) -> Result<Vec<Node>, Refusal> {
@@ -61,6 +93,13 @@ impl Concentrators {
 
 #[tonic::async_trait]
 impl ConcentratorsService for Concentrators {
+    async fn list_concentrators(
+        &self,
+        request: Request<ListConcentratorsRequest>,
+    ) -> Result<Response<ListConcentratorsResponse>, Status> {
+        Ok(Response::new(self.page(request.into_inner()).await?))
+    }
+
     async fn list_nodes(
         &self,
         request: Request<ListNodesRequest>,
@@ -71,6 +110,13 @@ impl ConcentratorsService for Concentrators {
         Ok(Response::new(ListNodesResponse { nodes: self.list(&concentrator, filter).await? }))
     }
 
+    async fn list_result_files(
+        &self,
+        request: Request<ListResultFilesRequest>,
+    ) -> Result<Response<ListResultFilesResponse>, Status> {
+        Ok(Response::new(self.files(request.into_inner()).await?))
+    }
+
     async fn refresh_nodes(
         &self,
         request: Request<RefreshNodesRequest>,
@@ -79,6 +125,50 @@ impl ConcentratorsService for Concentrators {
         let nodes = self.refresh(request.into_inner(), id).await?;
         Ok(Response::new(RefreshNodesResponse { nodes }))
     }
+}
+
+fn concentrator(found: StoredConcentrator) -> Concentrator {
+    let count = |count: i64| u32::try_from(count).unwrap_or(u32::MAX);
+    let delay = found.clock_delay_ms.map(SignedDuration::from_millis);
+    // The concentrator looked at its clock half way between question and answer.
+    let ahead = found.clock_ts.zip(found.clock_read_at).map(|(shown, read_at)| {
+        shown.to_jiff().duration_since(read_at.to_jiff()) + delay.unwrap_or_default() / 2
+    });
+    Concentrator {
+        serial: found.serial,
+        model: found.model,
+        firmware: found.firmware.unwrap_or_default(),
+        identified_at: found.identified_at.map(convert::stored),
+        clock_ahead: ahead.map(duration),
+        clock_delay: delay.map(duration),
+        clock_read_at: found.clock_read_at.map(convert::stored),
+        meters: count(found.meters),
+        nodes: count(found.nodes),
+        lost: count(found.lost),
+        unknown: count(found.unknown),
+        asked_at: found.asked_at.map(convert::stored),
+        failure: convert::reason(found.reason.as_deref()).into(),
+        failure_detail: found.detail.unwrap_or_default(),
+    }
+}
+
+fn result_file(file: result_files::ResultFile) -> ResultFile {
+    ResultFile {
+        id: file.id,
+        concentrator_serial: file.serial,
+        name: file.name,
+        octets: file.octets.unsigned_abs(),
+        state: ResultState::from_word(file.state.word()).unwrap_or_default().into(),
+        captures: file.captures.unsigned_abs(),
+        events: file.events.unsigned_abs(),
+        detail: file.detail,
+        job_id: file.job_id,
+        noted_at: Some(convert::stored(file.noted_at)),
+    }
+}
+
+fn duration(length: SignedDuration) -> prost_types::Duration {
+    prost_types::Duration { seconds: length.as_secs(), nanos: length.subsec_nanos() }
 }
 
 fn shown(node: StoredNode) -> Node {

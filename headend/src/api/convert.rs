@@ -175,6 +175,7 @@ pub(super) fn event(event: Event) -> Result<v1::Event, Refusal> {
         polled_at: event.polled_at.map(stored),
         job_id: event.job_id.unwrap_or_default(),
         stored_at: Some(stored(event.stored_at)),
+        node: event.node.unwrap_or_default(),
     })
 }
 

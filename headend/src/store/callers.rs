@@ -109,7 +109,10 @@ impl Store {
              told AS (SELECT pg_notify($7, ''))
              SELECT g.line FROM given g, told
              WHERE NOT EXISTS (SELECT FROM meter m WHERE m.line = g.line AND m.state = 'active')
-                 AND NOT EXISTS (SELECT FROM meter_path p WHERE p.line = g.line)",
+                 AND NOT EXISTS (SELECT FROM meter_path p WHERE p.line = g.line)
+                 AND NOT EXISTS (
+                     SELECT FROM meter d WHERE address_line(d.address) = g.line AND d.line = 'concentrator://' || d.serial
+                         AND d.state = 'active')",
         )
         .bind(owner)
         .bind(texts(|came| &came.line))
@@ -163,7 +166,9 @@ impl Store {
              forgotten AS (
                  DELETE FROM caller c WHERE c.left_at < now() - $3
                      AND NOT EXISTS (SELECT FROM meter m WHERE m.line = c.line)
-                     AND NOT EXISTS (SELECT FROM meter_path p WHERE p.line = c.line)),
+                     AND NOT EXISTS (SELECT FROM meter_path p WHERE p.line = c.line)
+                     AND NOT EXISTS (
+                         SELECT FROM meter d WHERE address_line(d.address) = c.line AND d.line = 'concentrator://' || d.serial)),
              queued AS (
                  UPDATE job j SET waits = false FROM caller c JOIN meter m ON m.line = c.line
                  WHERE c.owner = $1 AND c.left_at IS NULL AND c.since > now() - interval '1 minute' AND j.meter_id = m.id

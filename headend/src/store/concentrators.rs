@@ -1,4 +1,4 @@
-//! Nodes of concentrators. Written by [`super::batch`], inside of its transaction.
+//! Concentrators and their nodes. What they name is written by [`super::batch`], inside of its transaction.
 
 use collectors::{MeterId, Node};
 use jiff_sqlx::Timestamp as SqlTimestamp;
@@ -8,6 +8,41 @@ use super::{Error, Store, failed};
 
 /// What a concentrator named.
 pub(super) type Listed<'a> = (MeterId, &'a [Node]);
+
+/// A concentrator in service, and how many stand behind it.
+#[derive(Debug, Clone, FromRow)]
+pub struct StoredConcentrator {
+    /// Key.
+    pub id: i32,
+    /// Serial number.
+    pub serial: String,
+    /// Name of its model.
+    pub model: String,
+    /// What it calls its firmware.
+    pub firmware: Option<String>,
+    /// When it last said who it is.
+    pub identified_at: Option<SqlTimestamp>,
+    /// What its clock showed when it was read last.
+    pub clock_ts: Option<SqlTimestamp>,
+    /// When that was.
+    pub clock_read_at: Option<SqlTimestamp>,
+    /// Milliseconds from that question to its answer.
+    pub clock_delay_ms: Option<i64>,
+    /// Meters in service behind it.
+    pub meters: i64,
+    /// Nodes that it has named.
+    pub nodes: i64,
+    /// Of these, those that it does not reach.
+    pub lost: i64,
+    /// Of these, those that are no meter of the inventory.
+    pub unknown: i64,
+    /// When its last job ended.
+    pub asked_at: Option<SqlTimestamp>,
+    /// Why that failed, if it did.
+    pub reason: Option<String>,
+    /// The same for a person.
+    pub detail: Option<String>,
+}
 
 /// A node as it is known.
 #[derive(Debug, Clone, FromRow)]
@@ -42,6 +77,37 @@ pub struct NodeFilter {
 }
 
 impl Store {
+    /// Concentrators in service with an id above `after`, in order, at most `limit`.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Contended`].
+    pub async fn concentrators(&self, after: MeterId, limit: i64) -> Result<Vec<StoredConcentrator>, Error> {
+        sqlx::query_as(
+            "/* store::concentrators::concentrators */
+             SELECT d.id, d.serial, d.model, d.firmware, d.identified_at, k.meter_ts AS clock_ts, k.read_at AS clock_read_at,
+                 k.delay_ms AS clock_delay_ms, n.nodes, n.lost, n.unknown,
+                 (SELECT count(*) FROM meter m WHERE m.line = d.line AND m.state = 'active' AND m.id <> d.id) AS meters,
+                 j.finished_at AS asked_at, CASE WHEN j.state = 'failed' THEN j.reason::text END AS reason,
+                 CASE WHEN j.state = 'failed' THEN j.detail END AS detail
+             FROM meter d
+             CROSS JOIN LATERAL (
+                 SELECT count(*) AS nodes, count(*) FILTER (WHERE NOT n.linked) AS lost, count(*) FILTER (WHERE NOT EXISTS (
+                     SELECT FROM meter m WHERE m.line = d.line AND m.address = 'concentrator://' || d.serial || '/' || n.node
+                         AND m.state = 'active')) AS unknown
+                 FROM concentrator_node n WHERE n.concentrator_id = d.id) n
+             LEFT JOIN LATERAL (
+                 SELECT k.* FROM clock_reading k WHERE k.meter_id = d.id ORDER BY k.read_at DESC LIMIT 1) k ON true
+             LEFT JOIN LATERAL (
+                 SELECT j.* FROM job j WHERE j.meter_id = d.id AND j.state IN ('done', 'failed') ORDER BY j.id DESC LIMIT 1) j ON true
+             WHERE d.line = 'concentrator://' || d.serial AND d.state = 'active' AND d.id > $1 ORDER BY d.id LIMIT $2",
+        )
+        .bind(after)
+        .bind(limit)
+        .fetch_all(self.pool())
+        .await
+        .map_err(failed("store::concentrators::concentrators"))
+    }
+
     /// The nodes that a concentrator has named, in the order of their names.
     ///
     /// # Errors

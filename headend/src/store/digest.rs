@@ -177,6 +177,7 @@ fn entries(meter: MeterId, job: JobId, logged: &LogEntries) -> impl Iterator<Ite
             key: meaning.map_or(UNKNOWN, |meaning| &meaning.key).to_owned(),
             severity: meaning.map_or(AlarmSeverity::Info, |meaning| meaning.severity.into()),
             phase: meaning.and_then(|meaning| meaning.phase),
+            node: entry.node.clone(),
             way: Way::Polled { job },
         }
     })

@@ -2,7 +2,7 @@
 //!
 //! One file for each family of tables: [`meters`], [`jobs`] (leases) and [`job_list`] (orders), [`planned`] (what the planner
 //! looks at), [`counters`], [`layouts`], [`captures`], [`profiles`] (high-water marks and coverage), [`ledger`] (what is lost), [`troubles`] (what cannot be read), [`schedules`], [`registers`], [`clocks`],
-//! [`readings`], [`flags`] (what is doubtful about them), [`billing`] (what is asked for bills), [`commands`], [`firmware`] (images), [`pushes`] (on their way in), [`callers`] (who is connected), [`alarms`], [`events`] and the [`audit`]. [`batch`] puts what meters answered into
+//! [`readings`], [`flags`] (what is doubtful about them), [`billing`] (what is asked for bills), [`commands`], [`firmware`] (images), [`pushes`] (on their way in), [`callers`] (who is connected), [`alarms`], [`events`], [`concentrators`], [`result_files`] and the [`audit`]. [`batch`] puts what meters answered into
 //! one transaction over several of them. Each statement starts with the name of its function, so that the server's log can be read.
 
 pub mod alarms;
@@ -38,6 +38,7 @@ pub mod protocol_log;
 pub mod pushes;
 pub mod readings;
 pub mod registers;
+pub mod result_files;
 pub mod schedules;
 mod tally;
 mod tariffs;
@@ -64,7 +65,7 @@ pub use error::Error;
 pub(crate) use error::failed;
 pub use words::{
     AlarmSeverity, AlarmSource, CommandKind, CommandState, EventLossCause, FlagRule, JobKind, JobState,
-    Policy, ProfileLossCause, PushFate, Security,
+    Policy, ProfileLossCause, PushFate, ResultState, Security,
 };
 
 /// How often a transaction is tried that others or the network disturbed.

@@ -20,7 +20,7 @@ async fn polled(hearing: &Hearing, meter: i32, log: &str, (second, code, key): (
     let meaning = Some(LogMeaning { key: key.into(), severity: Severity::Critical, phase: None });
     let (at, time) =
         (Timestamp::from_second(NOON + second).ok(), DateTime::from_unix(NOON + second, Some(0), 0));
-    let entries = vec![LogEntry { at, time, code, logged: code, meaning }];
+    let entries = vec![LogEntry { at, time, code, logged: code, node: None, meaning }];
     let event = Event::Logged(LogEntries { log: log.parse().unwrap(), entries });
     let store = &hearing.served.database.store;
     store.write(Uuid::new_v4(), &[Report { job: 1, meter, event }]).await.unwrap();

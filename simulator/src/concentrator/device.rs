@@ -7,8 +7,8 @@ use dlms::server::Objects;
 use dlms::{ActionResult, AttributeDescriptor, DataAccessResult, DateTime, MethodDescriptor, Obis};
 use jiff::Timestamp;
 
+use super::Backend;
 use super::site::Site;
-use super::{Backend, NodeEvent};
 use crate::local::timestamp;
 
 /// Names of its objects: those that the standard gives.
@@ -107,12 +107,12 @@ impl Device<'_> {
             }
             Some(_) => return Err(DataAccessResult::ScopeOfAccessViolated),
         };
-        let row = |NodeEvent { at, node, kind }| {
-            let name = self.0.node(node).map(|node| node.meter.serial()).unwrap_or_default();
-            let code = Data::Unsigned(kind as u8);
-            Data::Structure(vec![time(at.as_second()), code, octets(name.as_bytes())])
+        let row = |(at, code, node): (Timestamp, u8, Option<u32>)| {
+            let name =
+                node.and_then(|node| self.0.node(node)).map(|node| node.meter.serial()).unwrap_or_default();
+            Data::Structure(vec![time(at.as_second()), Data::Unsigned(code), octets(name.as_bytes())])
         };
-        Ok(Data::Array(self.0.log(from, to).into_iter().map(row).collect()))
+        Ok(Data::Array(self.0.entries(from, to).into_iter().map(row).collect()))
     }
 }
 

@@ -14,6 +14,10 @@ use crate::meter::Shared;
 use crate::noise::Noise;
 use crate::{Clock, Meter};
 
+/// Code of an entry of its log: somebody set its clock.
+const CLOCK_SET: u8 = 5;
+/// Times at which its clock was set that are kept.
+const SETTINGS_KEPT: usize = 64;
 /// Result files that are kept in memory.
 const FILES_KEPT: usize = 8;
 /// Entries of the log that are kept.
@@ -36,6 +40,8 @@ pub(super) struct Site {
     clock: Clock,
     /// Milliseconds by which its clock was set.
     moved_ms: AtomicI64,
+    /// When it was set.
+    settings: Mutex<Vec<Timestamp>>,
     pub(super) started_ms: i64,
     /// Milliseconds between two rounds in which it reads its nodes by itself.
     pub(super) round_ms: i64,
@@ -73,6 +79,7 @@ impl Site {
             nodes: meters.iter().map(node).collect(),
             clock: fleet.clock.clone(),
             moved_ms: AtomicI64::new(0),
+            settings: Mutex::default(),
             started_ms,
             round_ms: i64::try_from(config.pre_read.as_millis()).unwrap_or(i64::MAX).max(1),
             files: Mutex::default(),
@@ -96,6 +103,11 @@ impl Site {
     /// Sets its own clock.
     pub(super) fn set_clock(&self, seconds: i64) {
         self.moved_ms.store(seconds.saturating_mul(1000) - self.now_ms(), Ordering::Relaxed);
+        let mut settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        if settings.len() >= SETTINGS_KEPT {
+            settings.remove(0);
+        }
+        settings.push(self.clock.now());
     }
 
     /// The nodes that it has heard of, with their numbers.
@@ -144,6 +156,17 @@ impl Site {
         let mut log: Vec<_> = (0_u32..).zip(&self.nodes).flat_map(events).collect();
         log.sort_unstable();
         log.split_off(log.len().saturating_sub(LOG_DEPTH))
+    }
+
+    /// Its whole log between two instants, both included, in the order of time: code, and the node that an entry is about.
+    pub(super) fn entries(&self, from: Timestamp, to: Timestamp) -> Vec<(Timestamp, u8, Option<u32>)> {
+        let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = settings.iter().filter(|at| (from..=to).contains(*at)).map(|at| (*at, CLOCK_SET, None));
+        let of_nodes =
+            self.log(from, to).into_iter().map(|event| (event.at, event.kind as u8, Some(event.node)));
+        let mut entries: Vec<_> = own.chain(of_nodes).collect();
+        entries.sort_unstable();
+        entries
     }
 
     /// Carries a request to a node and what it answers back; nothing when the node is out of reach.

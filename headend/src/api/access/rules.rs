@@ -85,7 +85,15 @@ const RULES: &[Service] = &[
             ("GetLineCapture", Diagnose),
         ],
     ),
-    ("ami.v1.ConcentratorsService", &[("ListNodes", View), ("RefreshNodes", ReadNow)]),
+    (
+        "ami.v1.ConcentratorsService",
+        &[
+            ("ListConcentrators", View),
+            ("ListNodes", View),
+            ("ListResultFiles", View),
+            ("RefreshNodes", ReadNow),
+        ],
+    ),
     ("ami.v1.TariffService", &[("CheckTariff", View), ("DiffTariff", ReadNow), ("PushTariff", PushTariff)]),
     (
         "ami.v1.FirmwareService",

@@ -41,6 +41,8 @@ pub struct Event {
     pub severity: AlarmSeverity,
     /// Phase that it is about.
     pub phase: Option<i16>,
+    /// The node that a concentrator logged it of, as its log names it.
+    pub node: Option<String>,
     /// EndDeviceEventType of IEC 61968-9.
     pub cim: Option<String>,
     /// Whether it was read from the log, or pushed under the meter's keys.

@@ -35,6 +35,8 @@ pub struct NewEvent {
     pub severity: AlarmSeverity,
     /// Phase that it is about.
     pub phase: Option<u8>,
+    /// The node that a concentrator logged it of.
+    pub node: Option<String>,
     /// How it was heard of.
     pub way: Way,
 }
@@ -85,7 +87,7 @@ impl Written {
 impl NewEvent {
     fn identity(&self) -> Identity {
         let without_time = if self.at.is_none() { Some(self.time) } else { None };
-        (self.meter, self.log, self.code, self.at, without_time)
+        (self.meter, self.log, self.code, self.at, without_time, self.node.clone())
     }
 
     fn pushed(&self) -> Option<(Timestamp, bool)> {
@@ -107,8 +109,8 @@ impl NewEvent {
     }
 }
 
-/// What makes an event one: meter, log, code and time.
-type Identity = (MeterId, Obis, i64, Option<Timestamp>, Option<[u8; 12]>);
+/// What makes an event one: meter, log, code, time and node.
+type Identity = (MeterId, Obis, i64, Option<Timestamp>, Option<[u8; 12]>, Option<String>);
 
 #[derive(FromRow)]
 struct Found {
@@ -204,17 +206,18 @@ async fn candidates(connection: &mut PgConnection, events: &[&NewEvent]) -> Resu
     let query = sqlx::query_as(
         "/* store::events::candidates */
          WITH heard AS (
-             SELECT * FROM unnest($1::int4[], $2::bytea[], $3::int8[], $4::timestamptz[], $5::bytea[], $6::bool[])
-                 WITH ORDINALITY AS h (meter_id, log, code, meter_ts, meter_time, polled, place))
+             SELECT * FROM unnest($1::int4[], $2::bytea[], $3::int8[], $4::timestamptz[], $5::bytea[], $6::bool[], $7::text[])
+                 WITH ORDINALITY AS h (meter_id, log, code, meter_ts, meter_time, polled, node, place))
          SELECT h.place, e.id, abs(extract(epoch FROM e.meter_ts - h.meter_ts))::int8 AS apart_s,
              CASE WHEN h.polled THEN e.polled_at ELSE e.pushed_at END IS NOT NULL AS known_so, e.authenticated AS proven
          FROM heard h JOIN event e ON e.meter_id = h.meter_id AND e.log = h.log AND e.code = h.code
              AND e.meter_ts BETWEEN h.meter_ts - interval '1 minute' AND h.meter_ts + interval '1 minute'
+             AND e.node IS NOT DISTINCT FROM h.node
          UNION ALL
          SELECT h.place, e.id, 0,
              CASE WHEN h.polled THEN e.polled_at ELSE e.pushed_at END IS NOT NULL, e.authenticated
          FROM heard h JOIN event e ON e.meter_id = h.meter_id AND e.log = h.log AND e.code = h.code
-             AND e.meter_ts IS NULL AND h.meter_ts IS NULL AND e.meter_time = h.meter_time",
+             AND e.meter_ts IS NULL AND h.meter_ts IS NULL AND e.meter_time = h.meter_time AND e.node IS NOT DISTINCT FROM h.node",
     );
     query
         .bind(events.iter().map(|event| event.meter).collect::<Vec<_>>())
@@ -223,6 +226,7 @@ async fn candidates(connection: &mut PgConnection, events: &[&NewEvent]) -> Resu
         .bind(events.iter().map(|event| event.at.map(|at| at.to_sqlx())).collect::<Vec<_>>())
         .bind(events.iter().map(|event| event.time.to_vec()).collect::<Vec<_>>())
         .bind(events.iter().map(|event| event.job().is_some()).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.node.as_deref()).collect::<Vec<_>>())
         .fetch_all(connection)
         .await
         .map_err(failed("store::events::candidates"))
@@ -290,16 +294,17 @@ async fn insert(
         "/* store::events::insert */
          WITH heard AS (
              SELECT * FROM unnest($1::int4[], $2::bytea[], $3::int8[], $4::int8[], $5::timestamptz[], $6::bytea[], $7::text[],
-                 $8::text[], $9::int2[], $10::text[], $11::bool[], $12::timestamptz[], $13::int8[]) WITH ORDINALITY AS h (meter_id,
-                 log, code, logged, meter_ts, meter_time, key, severity, phase, cim, authenticated, pushed_at, job_id, place)),
+                 $8::text[], $9::int2[], $10::text[], $11::bool[], $12::timestamptz[], $13::int8[], $14::text[])
+                 WITH ORDINALITY AS h (meter_id, log, code, logged, meter_ts, meter_time, key, severity, phase, cim, authenticated,
+                 pushed_at, job_id, node, place)),
          made AS (
              INSERT INTO event (meter_id, log, code, logged, meter_ts, meter_time, key, severity, phase, cim, authenticated,
-                 pushed_at, polled_at, job_id)
+                 pushed_at, polled_at, job_id, node)
              SELECT meter_id, log, code, logged, meter_ts, meter_time, key, severity::alarm_severity, phase, cim, authenticated,
-                 pushed_at, CASE WHEN job_id IS NOT NULL THEN now() END, job_id
-             FROM heard ORDER BY place RETURNING id, meter_id, log, code, meter_ts, meter_time)
+                 pushed_at, CASE WHEN job_id IS NOT NULL THEN now() END, job_id, node
+             FROM heard ORDER BY place RETURNING id, meter_id, log, code, meter_ts, meter_time, node)
          SELECT h.place, m.id FROM made m JOIN heard h ON h.meter_id = m.meter_id AND h.log = m.log AND h.code = m.code
-             AND h.meter_ts IS NOT DISTINCT FROM m.meter_ts AND h.meter_time = m.meter_time",
+             AND h.meter_ts IS NOT DISTINCT FROM m.meter_ts AND h.meter_time = m.meter_time AND h.node IS NOT DISTINCT FROM m.node",
     );
     let made = query
         .bind(column(events, &fresh, |event| event.meter))
@@ -315,6 +320,7 @@ async fn insert(
         .bind(column(events, &fresh, NewEvent::is_authenticated))
         .bind(column(events, &fresh, |event| event.pushed().map(|(at, _)| at.to_sqlx())))
         .bind(column(events, &fresh, NewEvent::job))
+        .bind(column(events, &fresh, |event| event.node.as_deref()))
         .fetch_all(connection)
         .await
         .map_err(failed("store::events::insert"))?;

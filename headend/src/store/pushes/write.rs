@@ -85,6 +85,7 @@ fn event(alarm: &NewAlarm) -> Option<NewEvent> {
         key: alarm.key.clone(),
         severity: alarm.severity,
         phase: alarm.phase,
+        node: None,
         way: Way::Pushed { at: alarm.received_at, authenticated: alarm.authenticated },
     })
 }

@@ -8,10 +8,10 @@ use dlms::{ActionResult, AttributeDescriptor, DataAccessResult, MethodDescriptor
 use jiff::Timestamp;
 use p2lpc::{Cosem, Document, Event, Fault, MeterState, Object, Request, Response, Span, Status};
 
+use crate::concentrator::NodeState;
 use crate::concentrator::carrier::Said;
 use crate::concentrator::device::VERSION;
 use crate::concentrator::site::{Node, Site};
-use crate::concentrator::{NodeEvent, NodeState};
 use crate::local::timestamp;
 use crate::objects::{Access, ClientView};
 
@@ -103,12 +103,12 @@ fn chunk(site: &Site, name: &str, offset: u64, length: u32) -> Result<Response, 
 
 fn own_events(site: &Site, span: Span) -> Document {
     let (from, to) = limits(span);
-    let event = |NodeEvent { at, node, kind }| Event {
+    let event = |(at, code, node): (Timestamp, u8, Option<u32>)| Event {
         at: at.as_second(),
-        status: kind as u32,
-        meter: site.node(node).map(|node| node.meter.serial()),
+        status: code.into(),
+        meter: node.and_then(|node| site.node(node)).map(|node| node.meter.serial()),
     };
-    let events = site.log(from, to).into_iter().map(event).collect();
+    let events = site.entries(from, to).into_iter().map(event).collect();
     let device = p2lpc::Device {
         id: site.serial.clone(),
         concentrator: site.serial.clone(),
