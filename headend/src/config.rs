@@ -7,6 +7,7 @@ mod check;
 mod clock;
 mod faults;
 mod listener;
+mod results;
 mod telemetry;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use crate::api::access::Role;
 pub use clock::Clock;
 pub use faults::Faults;
 pub use listener::Listener;
+pub use results::Results;
 pub use telemetry::Telemetry;
 
 /// Why a configuration can not be used. Each names the key, or the place in the file.
@@ -69,6 +71,8 @@ pub struct Config {
     pub ingest: Ingest,
     /// Hearing what meters send unasked.
     pub listener: Listener,
+    /// Result files of concentrators.
+    pub results: Results,
     /// Deciding what is due.
     pub plan: Plan,
     /// Clocks of meters, and ours.

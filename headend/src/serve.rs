@@ -28,7 +28,7 @@ use crate::config::{self, Config};
 use crate::ingest::{self, Haste};
 use crate::store::{self, Store};
 use crate::telemetry::metrics;
-use crate::{listen, plan};
+use crate::{listen, plan, results};
 
 /// How long what is found out about an order may wait for the order's end, with which it is stored.
 const FINDINGS_WAIT: Duration = Duration::from_millis(250);
@@ -245,8 +245,16 @@ async fn roles(
     }
     if config.roles.collector {
         let collecting =
-            collect(config.clone(), store.clone(), (owner, lobby), (models, clock), stop.clone());
+            collect(config.clone(), store.clone(), (owner, lobby), (Arc::clone(&models), clock), stop.clone());
         running.push(("the collector", tokio::spawn(collecting)));
+    }
+    if config.roles.ingest && config.results.folder.is_some() {
+        let taking = results::run(store.clone(), models, (owner, config.results.clone()), stop.clone());
+        let taking = async {
+            taking.await;
+            Ok(())
+        };
+        running.push(("what takes result files over", tokio::spawn(taking)));
     }
     info!(%owner, roles = running.len(), "the head-end runs");
     let outcome = first_end(&mut running, &stop).await;

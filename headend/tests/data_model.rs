@@ -76,6 +76,8 @@ async fn the_words_are_the_same_everywhere() {
     assert_eq!(documented("likely", "## Troubles"), words::<v1::LikelyCause>());
     assert_eq!(stored(&database, "flag_rule"), words::<v1::FlagRule>());
     assert_eq!(documented("rule", "## Flags"), words::<v1::FlagRule>());
+    assert_eq!(stored(&database, "result_state"), words::<v1::ResultState>());
+    assert_eq!(documented("state", "## Result files"), words::<v1::ResultState>());
 }
 
 #[test]

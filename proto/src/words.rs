@@ -3,7 +3,7 @@
 use crate::v1::{
     AlarmSeverity, AlarmSource, BillingIssue, BillingSource, CallDialect, CallState, CommandKind,
     CommandOutcome, CommandState, EventLossCause, FailureReason, FlagRule, JobKind, JobState, LikelyCause,
-    MeterState, ProfileLossCause, PushFate, ReadingKind, SecurityLevel, SecurityPolicy, TroubleCause,
+    MeterState, ProfileLossCause, PushFate, ReadingKind, ResultState, SecurityLevel, SecurityPolicy, TroubleCause,
     ZoneFault,
 };
 
@@ -114,6 +114,7 @@ words! {
         NoAnswer = "no_answer", InUse = "in_use", WrongSecret = "wrong_secret", CounterShared = "counter_shared",
         Exchanged = "exchanged", WrongModel = "wrong_model",
     }
+    ResultState { Taken = "taken", Damaged = "damaged", Doubled = "doubled", Refused = "refused" }
     PushFate {
         Stored = "stored", Repeated = "repeated", UnknownCode = "unknown_code", UnknownSender = "unknown_sender",
         WrongTag = "wrong_tag", ReplayedCounter = "replayed_counter", Undecodable = "undecodable", TooMany = "too_many",
@@ -127,7 +128,7 @@ mod tests {
     use crate::v1::{
         AlarmSeverity, AlarmSource, BillingIssue, BillingSource, CallDialect, CallState, CommandKind,
         CommandOutcome, CommandState, EventLossCause, FailureReason, FlagRule, JobKind, JobState,
-        LikelyCause, MeterState, ProfileLossCause, PushFate, ReadingKind, SecurityLevel, SecurityPolicy,
+        LikelyCause, MeterState, ProfileLossCause, PushFate, ReadingKind, ResultState, SecurityLevel, SecurityPolicy,
         TroubleCause, ZoneFault,
     };
 
@@ -157,6 +158,7 @@ mod tests {
         follows_the_contract("alarm_severity", |v: AlarmSeverity| v.as_str_name());
         follows_the_contract("alarm_source", |v: AlarmSource| v.as_str_name());
         follows_the_contract("zone_fault", |v: ZoneFault| v.as_str_name());
+        follows_the_contract("result_state", |v: ResultState| v.as_str_name());
         follows_the_contract("event_loss_cause", |v: EventLossCause| v.as_str_name());
         follows_the_contract("flag_rule", |v: FlagRule| v.as_str_name());
         follows_the_contract("profile_loss_cause", |v: ProfileLossCause| v.as_str_name());

@@ -28,6 +28,9 @@ impl Config {
         lasts("ingest.max_wait", self.ingest.max_wait, 0, 10_000)?;
         within("ingest.writers", self.ingest.writers, 1..=16)?;
         within("ingest.queue", self.ingest.queue, 1..=1_000_000)?;
+        lasts("results.every", self.results.every, 1_000, HOUR * 1_000)?;
+        lasts("results.settle", self.results.settle, 1_000, DAY * 1_000)?;
+        lasts("results.keep", self.results.keep, DAY * 1_000, 3650 * DAY * 1_000)?;
         lasts("plan.interval", self.plan.interval, 1_000, HOUR * 1_000)?;
         lasts("plan.horizon", self.plan.horizon, HOUR * 1_000, 3650 * DAY * 1_000)?;
         lasts("plan.identify_every", self.plan.identify_every, MINUTE * 1_000, 365 * DAY * 1_000)?;

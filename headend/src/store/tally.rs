@@ -18,6 +18,11 @@ impl Tally {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&job).copied().unwrap_or(0)
     }
 
+    /// What was written under this number was not a job's, and is complete.
+    pub(super) fn forget(&self, number: JobId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+    }
+
     /// A batch is committed: what jobs brought in it, and which of them ended.
     pub(super) fn committed<'a>(
         &self,

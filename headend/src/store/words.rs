@@ -4,11 +4,13 @@ mod event;
 mod flag;
 mod loss;
 mod push;
+mod result;
 
 pub use event::EventLossCause;
 pub use flag::FlagRule;
 pub use loss::ProfileLossCause;
 pub use push::{AlarmSeverity, AlarmSource, PushFate};
+pub use result::ResultState;
 
 /// How the head-end shows a meter who it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]

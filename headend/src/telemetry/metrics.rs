@@ -19,7 +19,7 @@ use crate::store::events;
 use crate::store::flags::Raised;
 use crate::store::job_list::Waiting;
 use crate::store::pushes::Tally;
-use crate::store::{self, JobKind, JobState, PushFate};
+use crate::store::{self, JobKind, JobState, PushFate, ResultState};
 
 /// Bounds of the histograms of times, in seconds.
 const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0, 300.0];
@@ -53,6 +53,7 @@ struct Metrics {
     events: Counter<u64>,
     events_unknown: Counter<u64>,
     event_losses: Counter<u64>,
+    result_files: Counter<u64>,
     batch_duration: Histogram<f64>,
     batch_reports: Histogram<u64>,
     store_errors: Counter<u64>,
@@ -104,6 +105,10 @@ impl Metrics {
                 "New events whose code the tables of the model do not have.",
             ),
             event_losses: counter("headend.event.losses", "Logs of which entries may be lost."),
+            result_files: counter(
+                "headend.result_files",
+                "Result files of concentrators and what became of them.",
+            ),
             batch_duration: seconds("headend.batch.duration", "Time to store a batch, attempts included."),
             batch_reports: meter
                 .u64_histogram("headend.batch.reports")
@@ -140,6 +145,7 @@ pub(super) fn read_by(provider: SdkMeterProvider) {
     for fate in PushFate::ALL {
         METRICS.pushes.add(0, &[KeyValue::new("fate", fate.word())]);
     }
+    ResultState::ALL.into_iter().for_each(|state| METRICS.result_files.add(0, &result_state(state)));
     METRICS.registers.add(0, &[]);
     flags_raised(&Raised::default());
     METRICS.event_losses.add(0, &[]);
@@ -223,18 +229,38 @@ pub fn clocks_wrong(clocks: i64) {
 
 /// A batch of so many reports was stored.
 pub fn batch_stored(reports: usize, written: &Written, took: Duration) {
-    let stored = &written.captures;
-    for (outcome, count) in
-        [("new", stored.inserted), ("identical", stored.identical), ("revised", stored.revised)]
-    {
-        METRICS.captures.add(count, &[KeyValue::new("outcome", outcome)]);
-    }
+    captures_stored(written);
     METRICS.registers.add(written.registers, &[]);
     flags_raised(&written.flags);
     events_stored("polled", &written.events);
     METRICS.event_losses.add(written.events.losses, &[]);
     METRICS.batch_reports.record(reports as u64, &[]);
     METRICS.batch_duration.record(took.as_secs_f64(), &[]);
+}
+
+/// A part of a result file was stored.
+pub fn results_stored(written: &Written) {
+    captures_stored(written);
+    flags_raised(&written.flags);
+    events_stored("polled", &written.events);
+}
+
+/// Something became of a result file.
+pub fn result_file(state: ResultState) {
+    METRICS.result_files.add(1, &result_state(state));
+}
+
+fn result_state(state: ResultState) -> [KeyValue; 1] {
+    [KeyValue::new("state", state.word())]
+}
+
+fn captures_stored(written: &Written) {
+    let stored = &written.captures;
+    for (outcome, count) in
+        [("new", stored.inserted), ("identical", stored.identical), ("revised", stored.revised)]
+    {
+        METRICS.captures.add(count, &[KeyValue::new("outcome", outcome)]);
+    }
 }
 
 /// Flags were raised.
