@@ -199,7 +199,7 @@ pub fn due(state: &MeterState, model: &Model, now: Timestamp, config: &config::P
             kept: ledger::kept(profile),
             ..job(JobKind::ReadProfile, wanted_by)
         };
-        let turn = grid::next(profile.read_every, phase, now);
+        let turn = grid::next(profile.read_within(), phase, now);
         let wanted_by = schedule::wanted_by(state, profile, now).map_or(turn, |goal| goal.min(turn));
         jobs.extend(
             forward(state, profile, phase, now, config).map(|range| read(range, SCHEDULED, wanted_by)),
@@ -322,7 +322,7 @@ fn forward(
 ) -> Option<(Timestamp, Timestamp)> {
     let known = state.profiles.get(&profile.obis);
     let tried = known.and_then(|known| known.tried_at);
-    if !passed(tried, profile.read_every, phase, now) && !schedule::presses(state, profile, now) {
+    if !passed(tried, profile.read_within(), phase, now) && !schedule::presses(state, profile, now) {
         return None;
     }
     let grid = step(profile.period_s);

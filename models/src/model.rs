@@ -10,6 +10,9 @@ use crate::{
     Tariff, Validation,
 };
 
+/// No profile is read more often.
+const READ_WITHIN_MIN: Duration = Duration::from_secs(60);
+
 /// What a type of meter can do.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -153,7 +156,8 @@ pub struct Profile {
     pub period_s: u32,
     /// Rows that the meter keeps before it overwrites the oldest; at least 1.
     pub depth: u32,
-    /// How often new captures are read, such as `"1h"`; at least one minute.
+    /// How often new captures are read, such as `"1h"`; at least one minute. Where the meter holds them for less than twice as long, they are read more
+    /// often: see [`read_within`](Self::read_within).
     #[serde(with = "humantime_serde")]
     pub read_every: Duration,
     /// With DL/T 645: how the captures are kept, such as `at.dlt645.frozen = { time = "05060001" }`.
@@ -161,6 +165,18 @@ pub struct Profile {
     pub at: Option<ProfilePlace>,
     /// Capture objects in order; the first is the clock, at most 16 of them hold values.
     pub columns: Vec<ColumnSpec>,
+}
+
+impl Profile {
+    /// How often new captures have to be read: as often as the model says, but at least twice within the time for which the meter holds a capture, so that a
+    /// read that fails loses nothing; once a minute at most.
+    pub fn read_within(&self) -> Duration {
+        let held = Duration::from_secs(u64::from(self.period_s) * u64::from(self.depth));
+        match self.period_s {
+            0 => self.read_every,
+            _ => self.read_every.min((held / 2).max(READ_WITHIN_MIN)),
+        }
+    }
 }
 
 /// One capture object of a profile.

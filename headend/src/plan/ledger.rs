@@ -42,7 +42,7 @@ pub fn missing(state: &MeterState, model: &Model, now: Timestamp) -> Vec<Gap> {
     periodic
         .flat_map(|profile| {
             let known = state.profiles.get(&profile.obis).unwrap_or(&unread);
-            let due = floor(earlier(now, signed(profile.read_every)), step(profile.period_s));
+            let due = floor(earlier(now, signed(profile.read_within())), step(profile.period_s));
             let last = known.last_ts.filter(|last| *last <= now);
             let until = last.map_or(due, |last| last.max(due));
             let gaps = gaps(&known.coverage, (begin(state, known), until)).into_iter();
@@ -135,7 +135,7 @@ pub(super) fn kept(profile: &Profile) -> Option<SignedDuration> {
 fn rests_until(known: &ProfileState, profile: &Profile, config: &config::Plan) -> Timestamp {
     let Some(tried) = known.hole_tried_at else { return Timestamp::MIN };
     let failed = known.read_at.is_none_or(|read| read < tried);
-    let pause = if failed { config.hole_pause.max(profile.read_every) } else { config.hole_pause };
+    let pause = if failed { config.hole_pause.max(profile.read_within()) } else { config.hole_pause };
     later(tried, signed(pause))
 }
 
