@@ -36,7 +36,8 @@ impl Layout {
     pub fn of_model(model: &Model, obis: Obis) -> Option<Self> {
         let spec = model.profiles.iter().find(|spec| spec.obis == obis)?;
         let columns = spec.columns.iter().map(LayoutColumn::of_model).collect();
-        Some(Self { obis, period_s: spec.period_s, columns }).filter(|layout| layout.values().count() <= MAX_VALUES)
+        Some(Self { obis, period_s: spec.period_s, columns })
+            .filter(|layout| layout.values().count() <= MAX_VALUES)
     }
 
     /// The value columns in order: column `i` of this iterator is value `i` of a capture. At most [`MAX_VALUES`] in a

@@ -244,8 +244,13 @@ async fn roles(
         running.push(("the listener", tokio::spawn(async { Ok(hearing.await?) })));
     }
     if config.roles.collector {
-        let collecting =
-            collect(config.clone(), store.clone(), (owner, lobby), (Arc::clone(&models), clock), stop.clone());
+        let collecting = collect(
+            config.clone(),
+            store.clone(),
+            (owner, lobby),
+            (Arc::clone(&models), clock),
+            stop.clone(),
+        );
         running.push(("the collector", tokio::spawn(collecting)));
     }
     if config.roles.ingest && config.results.folder.is_some() {

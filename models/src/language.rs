@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use crate::{
-    Dlt645, Dlt645Place, Dlt645Profile, Dlt645Switch, Iec62056_21, Iec62056_21Place, Modbus, ModbusPlace,
-    ModbusSwitch,
+    Dlt645, Dlt645Place, Dlt645Profile, Dlt645Switch, Gdw376, Iec62056_21, Iec62056_21Place, Modbus,
+    ModbusPlace, ModbusSwitch,
 };
 
 /// The language that is spoken with a type of meter.
@@ -23,6 +23,9 @@ pub enum Language {
     /// Modbus RTU.
     #[serde(rename = "modbus")]
     Modbus(Modbus),
+    /// Q/GDW 376.1, of a terminal itself.
+    #[serde(rename = "gdw376")]
+    Gdw376(Gdw376),
 }
 
 impl Language {
@@ -33,6 +36,7 @@ impl Language {
             Self::Dlt645(_) => "dlt645",
             Self::Iec62056_21(_) => "iec62056-21",
             Self::Modbus(_) => "modbus",
+            Self::Gdw376(_) => "gdw376",
         }
     }
 }

@@ -9,7 +9,7 @@
 //! - [`Model`] and its parts (`model.rs`) are the manual of the file: each field says meaning, unit and limits;
 //! - [`Alarms`] (`alarm.rs`) turns the codes and bits of the meter into the keys that all meters share; [`CimCodes`] (`cim.rs`) has the codes that
 //!   other systems give to these keys;
-//! - [`Language`] says what is spoken with it (`language.rs`; of each but DLMS `dlt645.rs`, `iec62056_21.rs`, `modbus.rs`), and where registers are in it;
+//! - [`Language`] says what is spoken with it (`language.rs`; of each but DLMS `dlt645.rs`, `iec62056_21.rs`, `modbus.rs`, `gdw376.rs`), and where registers are in it;
 //! - a capability that not every meter has is a section with a file of its own (`clock_sync.rs`, `firmware.rs`, `tariff.rs`, `billing.rs`, `log.rs`, `concentrator.rs`);
 //! - [`Bounds`] (`bounds.rs`) say what a register may be set to, in exact numbers ([`Decimal`], `decimal.rs`);
 //! - what values can be is in `validation.rs`;
@@ -35,6 +35,7 @@ mod draft;
 mod error;
 mod firmware;
 mod form;
+mod gdw376;
 mod iec62056_21;
 mod language;
 mod log;
@@ -60,6 +61,7 @@ pub use dlt645::{
 pub use draft::{draft, with_name};
 pub use error::Error;
 pub use firmware::{Firmware, SecondInitiate};
+pub use gdw376::Gdw376;
 pub use iec62056_21::{ClockSets, Iec62056_21, Iec62056_21Place, ReadBy};
 pub use language::{Language, Place, ProfilePlace, SwitchPlace};
 pub use log::{Log, StatusWord};

@@ -341,13 +341,12 @@ fn a_concentrator_measures_nothing_and_says_how_its_nodes_are_reached() {
     };
     assert_eq!(key("reach = { by = \"forward\", port = 32 }"), "concentrator.reach.port");
     assert_eq!(key("reach = { by = \"forward\", port = 1, baud = 9601 }"), "concentrator.reach.baud");
-    let slow = "reach = { by = \"gateway\" }\nanswer_within = \"11m\"";
+    assert_eq!(key("reach = { by = \"gateway\" }"), "concentrator.reach.by");
+    let slow = "reach = { by = \"forward\", port = 1 }\nanswer_within = \"11m\"";
     assert_eq!(key(slow), "concentrator.answer_within");
     assert!(with("reach = { by = \"radio\" }").unwrap_err().to_string().contains("unknown variant `radio`"));
-    let (head, _) = text.split_once("[concentrator]").unwrap();
-    assert!(
-        matches!(parse("gdw376-terminal.toml", head), Err(Error::Invalid { key, .. }) if key == "profiles")
-    );
+    let (head, _) = include_str!("../p2lpc.toml").split_once("[concentrator]").unwrap();
+    assert!(matches!(parse("p2lpc.toml", head), Err(Error::Invalid { key, .. }) if key == "profiles"));
 }
 
 #[test]

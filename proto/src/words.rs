@@ -3,8 +3,8 @@
 use crate::v1::{
     AlarmSeverity, AlarmSource, BillingIssue, BillingSource, CallDialect, CallState, CommandKind,
     CommandOutcome, CommandState, EventLossCause, FailureReason, FlagRule, JobKind, JobState, LikelyCause,
-    MeterState, ProfileLossCause, PushFate, ReadingKind, ResultState, SecurityLevel, SecurityPolicy, TroubleCause,
-    ZoneFault,
+    MeterState, ProfileLossCause, PushFate, ReadingKind, ResultState, SecurityLevel, SecurityPolicy,
+    TroubleCause, ZoneFault,
 };
 
 /// An enum of the contract whose values have short words.
@@ -128,8 +128,8 @@ mod tests {
     use crate::v1::{
         AlarmSeverity, AlarmSource, BillingIssue, BillingSource, CallDialect, CallState, CommandKind,
         CommandOutcome, CommandState, EventLossCause, FailureReason, FlagRule, JobKind, JobState,
-        LikelyCause, MeterState, ProfileLossCause, PushFate, ReadingKind, ResultState, SecurityLevel, SecurityPolicy,
-        TroubleCause, ZoneFault,
+        LikelyCause, MeterState, ProfileLossCause, PushFate, ReadingKind, ResultState, SecurityLevel,
+        SecurityPolicy, TroubleCause, ZoneFault,
     };
 
     /// A word is the name in the contract without its prefix, so a slip in the table above is found.

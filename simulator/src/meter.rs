@@ -205,6 +205,7 @@ impl Meter {
         }
         match model.language {
             Language::Dlms => self.device_address().map(u64::from),
+            Language::Gdw376(_) => None,
             Language::Dlt645(_) | Language::Iec62056_21(_) => Some(self.serial_number()),
             Language::Modbus(_) => {
                 let place = self.number % self.fleet.config.meters_per_line();

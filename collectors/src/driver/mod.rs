@@ -6,6 +6,7 @@
 mod digits;
 mod dlt645;
 mod ear;
+mod gdw376;
 mod modbus;
 mod mode_c;
 mod parameter;
@@ -18,7 +19,10 @@ use jiff::{Timestamp, civil::DateTime};
 use models::{Decimal, Language, Model, Register};
 
 pub(crate) use self::ear::{Ear, Memory, Pitch, Rejected, Say};
-use self::{dlt645::Dlt645Driver, modbus::ModbusDriver, mode_c::ModeCDriver, switch::SwitchState};
+use self::{
+    dlt645::Dlt645Driver, gdw376::TerminalDriver, modbus::ModbusDriver, mode_c::ModeCDriver,
+    switch::SwitchState,
+};
 use crate::{
     Failure, ProfileRange, Reason, RegisterRequest, SwitchTo, Task, diagnosis::Setback, exchange::Subject,
     task::Done, turn::Turn,
@@ -43,6 +47,10 @@ pub(crate) async fn run(turn: &mut Turn<'_>, task: &Task) -> Result<Done, Setbac
             }
             Ok(Done::default())
         }
+        Task::ReadLog(wanted) => match &mut driver {
+            Driver::Terminal(terminal) => terminal.log(turn, wanted).await.map(Done::from),
+            _ => Err(unsupported(turn, task.kind())),
+        },
         Task::Switch(order) => switch::run(turn, &mut driver, order).await.map(Done::from),
         Task::SetParameter(order) => parameter::run(turn, &mut driver, order).await.map(Done::from),
         Task::Reset(order) => reset::run(turn, &mut driver, order).await.map(Done::from),
@@ -52,7 +60,6 @@ pub(crate) async fn run(turn: &mut Turn<'_>, task: &Task) -> Result<Done, Setbac
         | Task::ReadTariff
         | Task::PushTariff(_)
         | Task::InstallFirmware(_)
-        | Task::ReadLog(_)
         | Task::ReleaseTamperLock(_)
         | Task::SyncClock(_) => Err(unsupported(turn, task.kind())),
     }
@@ -63,6 +70,7 @@ enum Driver<'a> {
     Dlt645(Dlt645Driver<'a>),
     ModeC(ModeCDriver<'a>),
     Modbus(ModbusDriver<'a>),
+    Terminal(TerminalDriver<'a>),
 }
 
 /// What a register held: the meter's own integer, and the scaler that goes with it.
@@ -85,6 +93,7 @@ impl<'a> Driver<'a> {
             Language::Dlt645(spec) => Some(Self::Dlt645(Dlt645Driver::new(model, spec))),
             Language::Iec62056_21(spec) => Some(Self::ModeC(ModeCDriver::new(spec))),
             Language::Modbus(spec) => Some(Self::Modbus(ModbusDriver::new(model, spec))),
+            Language::Gdw376(_) => Some(Self::Terminal(TerminalDriver::new(model))),
         }
     }
 
@@ -94,6 +103,15 @@ impl<'a> Driver<'a> {
             Self::Dlt645(driver) => driver.serial(turn).await,
             Self::ModeC(driver) => driver.serial(turn).await,
             Self::Modbus(driver) => driver.serial(turn).await,
+            Self::Terminal(driver) => driver.serial(turn).await,
+        }
+    }
+
+    /// The version of what runs in it, once its serial number was asked for; `None` where it does not say.
+    fn firmware(&self) -> Option<String> {
+        match self {
+            Self::Dlt645(_) | Self::ModeC(_) | Self::Modbus(_) => None,
+            Self::Terminal(driver) => driver.firmware(),
         }
     }
 
@@ -103,6 +121,7 @@ impl<'a> Driver<'a> {
             Self::Dlt645(driver) => driver.clock(turn).await,
             Self::ModeC(driver) => driver.clock(turn).await,
             Self::Modbus(_) => Err(unsupported(turn, "read_clock")),
+            Self::Terminal(driver) => driver.clock(turn).await,
         }
     }
 
@@ -112,6 +131,7 @@ impl<'a> Driver<'a> {
             Self::Dlt645(driver) => driver.has_clock(),
             Self::ModeC(driver) => driver.has_clock_of_its_own(),
             Self::Modbus(_) => false,
+            Self::Terminal(_) => true,
         }
     }
 
@@ -121,6 +141,7 @@ impl<'a> Driver<'a> {
             Self::Dlt645(driver) => driver.registers(turn, registers).await,
             Self::ModeC(driver) => driver.registers(turn, registers).await,
             Self::Modbus(driver) => driver.registers(turn, registers).await,
+            Self::Terminal(_) => Err(unsupported(turn, "read_registers")),
         }
     }
 
@@ -132,7 +153,7 @@ impl<'a> Driver<'a> {
     ) -> Result<(Timestamp, Timestamp), Setback> {
         match self {
             Self::Dlt645(driver) => driver.profile(turn, range).await,
-            Self::ModeC(_) | Self::Modbus(_) => Err(unsupported(turn, "read_profile")),
+            Self::ModeC(_) | Self::Modbus(_) | Self::Terminal(_) => Err(unsupported(turn, "read_profile")),
         }
     }
 
@@ -140,7 +161,7 @@ impl<'a> Driver<'a> {
     async fn switch_state(&mut self, turn: &mut Turn<'_>) -> Result<SwitchState, Setback> {
         match self {
             Self::Dlt645(driver) => driver.switch_state(turn).await,
-            Self::ModeC(_) => Err(unsupported(turn, "switch")),
+            Self::ModeC(_) | Self::Terminal(_) => Err(unsupported(turn, "switch")),
             Self::Modbus(driver) => driver.switch_state(turn).await,
         }
     }
@@ -164,6 +185,7 @@ impl<'a> Driver<'a> {
             Self::Dlt645(driver) => driver.write(turn, register, value).await,
             Self::ModeC(driver) => driver.write(turn, register, value).await,
             Self::Modbus(driver) => driver.write(turn, register, value).await,
+            Self::Terminal(_) => Err(unsupported(turn, "set_parameter")),
         }
     }
 
@@ -171,7 +193,7 @@ impl<'a> Driver<'a> {
     async fn clear_demand(&mut self, turn: &mut Turn<'_>) -> Result<(), Setback> {
         match self {
             Self::Dlt645(driver) => driver.clear_demand(turn).await,
-            Self::ModeC(_) | Self::Modbus(_) => Err(unsupported(turn, "reset_demand")),
+            Self::ModeC(_) | Self::Modbus(_) | Self::Terminal(_) => Err(unsupported(turn, "reset_demand")),
         }
     }
 
@@ -179,7 +201,7 @@ impl<'a> Driver<'a> {
     async fn order(&mut self, turn: &mut Turn<'_>, to: SwitchTo) -> Result<(), Setback> {
         match self {
             Self::Dlt645(driver) => driver.order(turn, to).await,
-            Self::ModeC(_) => Err(unsupported(turn, "switch")),
+            Self::ModeC(_) | Self::Terminal(_) => Err(unsupported(turn, "switch")),
             Self::Modbus(driver) => driver.order(turn, to).await,
         }
     }

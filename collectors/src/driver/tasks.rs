@@ -37,8 +37,8 @@ pub(super) async fn identify(turn: &mut Turn<'_>, driver: &mut Driver<'_>) -> Re
             turn.station().serial.clone().or(address).ok_or_else(|| unsupported(turn, "identify"))?
         }
     };
-    turn.report(Event::Identity { serial, logical_device_name: None, firmware: None, system_title: None })
-        .await
+    let firmware = driver.firmware();
+    turn.report(Event::Identity { serial, logical_device_name: None, firmware, system_title: None }).await
 }
 
 /// Reads the clock once.

@@ -11,8 +11,6 @@ use models::Reach;
 use super::{LineError, socket::Socket};
 use crate::{Station, Via};
 
-/// Number of the head-end among the master stations of a terminal.
-const STATION: u8 = 1;
 /// How long a terminal waits for the next octet of an answer.
 const OCTET_WITHIN: Duration = Duration::from_millis(500);
 
@@ -52,14 +50,12 @@ impl Forward {
         };
         let characters =
             Characters::eight(baud, parity).ok_or_else(|| none("the terminal's port has no such speed"))?;
-        let (serial, _) = station.address.node().unwrap_or_default();
-        let name = via.address.caller().unwrap_or(serial);
-        let terminal = Address::parse(name).ok_or_else(|| {
+        let terminal = station.terminal().ok_or_else(|| {
             none("a terminal is named by eight hexadecimal digits, region and number; correct its serial number")
         })?;
         Ok(Self {
             socket,
-            terminal: terminal.by(STATION),
+            terminal,
             port,
             characters,
             authentication: authentication.then_some([0; AUTHENTICATION]),
@@ -108,8 +104,8 @@ impl Forward {
             }
             while let Some(frame) = self.splitter.next_frame() {
                 // Heartbeats and answers to orders that were given up are none of it.
-                let is_ours =
-                    frame.address.by(STATION) == self.terminal && frame.sequence.number() == self.number;
+                let is_ours = frame.address.by(self.terminal.station) == self.terminal
+                    && frame.sequence.number() == self.number;
                 if let Ok(forwarded) = Forwarded::read(&frame)
                     && is_ours
                     && forwarded.port == self.port

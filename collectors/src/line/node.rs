@@ -11,6 +11,9 @@ use models::Reach;
 use super::LineError;
 use crate::{Address, Station, address::Way};
 
+/// Number of the head-end among the master stations of a terminal.
+const MASTER_STATION: u8 = 1;
+
 impl Station {
     /// Where the line to it ends: at itself, or at the concentrator before it.
     pub(crate) fn terminus(&self) -> &Address {
@@ -20,6 +23,17 @@ impl Station {
     /// How what is meant for it gets there behind its concentrator; `None` when it is reached itself, or its concentrator has none behind it.
     pub(crate) fn reach(&self) -> Option<&Reach> {
         self.via.as_ref()?.model.concentrator.as_ref().map(|concentrator| &concentrator.reach)
+    }
+
+    /// The terminal of Q/GDW 376.1 that it is, or that stands before it, in an exchange that the head-end begins. Its name is what it calls itself when it
+    /// calls, otherwise its serial number.
+    pub(crate) fn terminal(&self) -> Option<gdw376::Address> {
+        let (address, serial) = match &self.via {
+            Some(via) => (&via.address, self.address.node().map(|(serial, _)| serial)),
+            None => (&self.address, self.serial.as_deref()),
+        };
+        let name = address.caller().or(serial)?;
+        gdw376::Address::parse(name.trim()).map(|address| address.by(MASTER_STATION))
     }
 
     /// How much longer an answer of it may take than one of a station that nothing stands before.

@@ -8,7 +8,7 @@ pub(crate) mod ordered;
 mod push_tariff;
 mod read_clock;
 pub(crate) mod read_layout;
-mod read_log;
+pub(crate) mod read_log;
 mod read_profile;
 pub(crate) mod read_registers;
 mod read_stored;

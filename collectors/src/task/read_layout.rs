@@ -1,5 +1,5 @@
 use dlms::{
-    AttributeDescriptor, Obis, ScalerUnit, Unit,
+    AttributeDescriptor, Obis, ScalerUnit,
     profile::{CaptureObject, Column, decode_list},
 };
 

@@ -39,7 +39,7 @@ pub(super) async fn run(
 }
 
 /// What is read of a log, and what shows of it whether entries were lost.
-pub(super) struct Book<'a> {
+pub(crate) struct Book<'a> {
     model: &'a Model,
     log: &'a Log,
     zone: TimeZone,
@@ -104,7 +104,7 @@ impl Sink for Book<'_> {
 
 impl<'a> Book<'a> {
     /// Nothing yet of the log that is wanted.
-    pub(super) fn new(model: &'a Model, zone: TimeZone, wanted: &'a LogRange) -> Result<Self, Setback> {
+    pub(crate) fn new(model: &'a Model, zone: TimeZone, wanted: &'a LogRange) -> Result<Self, Setback> {
         let obis = wanted.range.obis;
         let log = model.log(obis).ok_or_else(|| {
             let detail = format!("Model {} names no log {obis}: choose one that it names.", model.name);
@@ -114,7 +114,7 @@ impl<'a> Book<'a> {
     }
 
     /// Takes in an entry, and says when it was made and what it stands for.
-    pub(super) fn enter(
+    pub(crate) fn enter(
         &mut self,
         time: DateTime,
         logged: Option<i64>,
@@ -164,7 +164,7 @@ impl<'a> Book<'a> {
     }
 
     /// What there is to say at the end of the log.
-    pub(super) fn close(&self) -> LogRead {
+    pub(crate) fn close(&self) -> LogRead {
         let range = &self.wanted.range;
         let missed =
             self.wanted.mark.filter(|mark| (range.from..=range.to).contains(mark) && !self.mark_is_there);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use collectors::{Captures, Event, JobId, LogEntries, MeterId, Report, held};
+use collectors::{Captures, Event, JobId, Layout, LogEntries, MeterId, Report, held};
 use dlms::Obis;
 use jiff::{SignedDuration, Timestamp};
 use models::Model;
@@ -136,7 +136,7 @@ impl Taking {
         model: &Model,
         (ident, profiles): (Ident, &[&Profile]),
     ) -> Result<Option<Captures>, String> {
-        let layout = held::layout(model, Obis::new(ident.0));
+        let layout = Layout::of_model(model, Obis::new(ident.0));
         let layout = layout.ok_or_else(|| {
             format!("model {} of {id:?} does not say what profile {ident} captures", model.name)
         })?;

@@ -21,11 +21,14 @@ fn restless(backend: Backend, model: &str) -> ConcentratorConfig {
     ConcentratorConfig { lost_ppm: 300_000, outage: Duration::from_secs(2), ..config(backend, model, 12) }
 }
 
-/// Orders what a concentrator is asked for about itself; its log from an instant on.
-async fn look(program: &Program, log: &str, from: Timestamp, of: &str) {
+/// What a concentrator with a list of its nodes is asked for about itself.
+const ALL: &str = "'identify', 'read_clock', 'list_nodes'";
+
+/// Orders what a concentrator is asked for about itself, and the log of some meters from an instant on.
+async fn look(program: &Program, (kinds, log): (&str, &str), from: Timestamp, of: &str) {
     program.sql(&format!(
         "INSERT INTO job (meter_id, kind, priority)
-         SELECT id, kind::job_kind, 10 FROM meter, unnest(ARRAY['identify', 'read_clock', 'list_nodes']) AS kind WHERE {of} AND line = 'concentrator://' || serial;
+         SELECT id, kind::job_kind, 10 FROM meter, unnest(ARRAY[{kinds}]) AS kind WHERE {of} AND line = 'concentrator://' || serial;
          INSERT INTO job (meter_id, kind, obis, from_ts, to_ts, priority)
          SELECT id, 'read_profile', '{log}', '{from}', now(), 10 FROM meter WHERE {of}"
     ));
@@ -71,10 +74,10 @@ async fn mt_24_a_concentrator_has_a_clock_a_firmware_and_a_log_of_its_nodes() {
         let serial = concentrators.serials().remove(0);
         sleep(Duration::from_secs(5)).await;
         let own = format!("serial = '{serial}'");
-        look(&program, "\\x0000636200ff", begin, &own).await;
+        look(&program, (ALL, "\\x0000636200ff"), begin, &own).await;
         // What happens while the log is read comes with the next read, and nothing comes twice.
         let until = Timestamp::now() - SignedDuration::from_secs(1);
-        look(&program, "\\x0000636200ff", begin, &own).await;
+        look(&program, (ALL, "\\x0000636200ff"), begin, &own).await;
         let stored = events(&program, &serial, until).await;
         let expected = happened(&concentrators, until);
         assert!(expected.iter().any(|(.., key)| key == "node.lost"));
@@ -105,12 +108,37 @@ async fn mt_23_logs_of_nodes_are_what_the_concentrator_holds_of_them() {
     let begin = Timestamp::now();
     let (concentrators, program) = start(12, config, "").await;
     sleep(Duration::from_secs(6)).await;
-    look(&program, "\\x0100636200ff", begin, "model = 'mt371'").await;
+    look(&program, (ALL, "\\x0100636200ff"), begin, "model = 'mt371'").await;
     assert_eq!(concentrators.busy(0), Duration::ZERO, "nothing of it went over the power line");
     let pairs = program.sql(
         "SELECT count(*) FILTER (WHERE key = 'power.down') > 0, count(*) FILTER (WHERE key NOT IN ('power.down', 'power.up')), count(node) FROM event",
     );
     assert_eq!(pairs, "t|0|0");
+    program.stop();
+    concentrators.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mt_24_a_terminal_tells_its_version_its_clock_and_its_records() {
+    let begin = Timestamp::now() - SignedDuration::from_mins(1);
+    let (concentrators, program) = start(12, restless(Backend::Forward, "restless-terminal"), "").await;
+    let serial = concentrators.serials().remove(0);
+    sleep(Duration::from_secs(5)).await;
+    let kinds = "'identify', 'read_clock'";
+    let until = Timestamp::now() - SignedDuration::from_secs(1);
+    look(&program, (kinds, "\\x0000636200ff"), begin, &format!("serial = '{serial}'")).await;
+    let shown = listed(&program).await.remove(0);
+    assert_eq!((shown.serial, shown.firmware.as_str(), shown.meters), (serial.clone(), "1.0", 12));
+    assert!(shown.clock_ahead.unwrap().seconds.abs() < 5);
+    // Records are to the minute: what got lost twice in one is one event, with the number of its measuring point.
+    let stored: BTreeSet<_> = events(&program, &serial, Timestamp::MAX).await.into_iter().collect();
+    let minute = |at: i64| at - at.rem_euclid(60);
+    let lost = concentrators.log(0, Timestamp::MIN, until).into_iter().filter(|event| event.kind as u8 == 3);
+    let lost: Happened = lost
+        .map(|event| (minute(event.at.as_second()), (event.node + 1).to_string(), "node.lost".to_owned()))
+        .collect();
+    assert!(!lost.is_empty() && lost.is_subset(&stored), "{lost:?} {stored:?}");
+    assert!(stored.iter().any(|(.., key)| key == "node.discovered"));
     program.stop();
     concentrators.shutdown().await;
 }

@@ -8,7 +8,7 @@ use dlt645::Edition;
 use super::Check;
 use crate::{
     Dlt645, Dlt645Place, Dlt645Switch, Error, Iec62056_21, Iec62056_21Place, ItemName, Language, ModbusPlace,
-    ModbusState, ModbusSwitch, Model, Place, Register, Switch, SwitchPlace,
+    ModbusState, ModbusSwitch, Model, Place, Reach, Register, Switch, SwitchPlace,
 };
 
 /// Octets that wake a meter of DL/T 645 up (DL/T 645-2007, 5.1).
@@ -23,6 +23,8 @@ const BIT_MAX: u8 = 15;
 /// Longest name of a data set, and longest address (IEC 62056-21, 6.3.1 and 6.5).
 const SET_NAME_MAX: usize = 16;
 const ADDRESS_DIGITS_MAX: u8 = 32;
+/// Important records and others.
+const RECORD_KINDS: usize = 2;
 const PLACES: u32 = 0x1_0000;
 
 impl Check<'_> {
@@ -33,6 +35,7 @@ impl Check<'_> {
             Language::Dlt645(spec) => self.dlt645(spec)?,
             Language::Iec62056_21(spec) => self.iec62056_21(spec)?,
             Language::Modbus(spec) => self.modbus(spec, model.subunits)?,
+            Language::Gdw376(_) => self.terminal(model)?,
         }
         if model.language != Language::Dlms {
             self.without_dlms(model)?;
@@ -58,8 +61,21 @@ impl Check<'_> {
         ] {
             self.that(!is_there, key, || format!("is of DLMS, and the meter speaks {language}"))?;
         }
-        self.that(!model.registers.is_empty(), "registers", || {
+        let is_terminal = matches!(model.language, Language::Gdw376(_));
+        self.that(is_terminal || !model.registers.is_empty(), "registers", || {
             "has no entries, at least 1 is expected".into()
+        })
+    }
+
+    /// A terminal measures nothing itself.
+    fn terminal(&self, model: &Model) -> Result<(), Error> {
+        let forwards = model.concentrator.as_ref().map(|concentrator| &concentrator.reach);
+        self.that(matches!(forwards, Some(Reach::Forward { .. })), "concentrator.reach.by", || {
+            "has to be `forward` for a terminal of Q/GDW 376.1".into()
+        })?;
+        self.that(model.registers.is_empty(), "registers", || "has entries, and a terminal has none".into())?;
+        self.that(model.logs.len() <= RECORD_KINDS, "logs", || {
+            format!("has {} entries, and a terminal has records of {RECORD_KINDS} kinds", model.logs.len())
         })
     }
 

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use super::Stream;
 use super::carrier::Said;
 use super::site::{Node, Site};
+use super::terminal;
 use crate::bus::{DlmsStation, Station};
 use crate::config::FIRST_DEVICE;
 use crate::{Meter, languages};
@@ -65,14 +66,14 @@ pub(super) async fn serve(mut stream: impl Stream, site: &Site) -> io::Result<()
     Ok(())
 }
 
-/// Appends what the concentrator says to a frame: nothing to what is no order to forward.
+/// Appends what the concentrator says to a frame, which is an order to forward or about itself.
 async fn answer(
     site: &Site,
     stations: &mut [Option<Box<dyn Station>>],
     frame: &Frame<'_>,
     out: &mut Vec<u8>,
 ) -> Result<(), gdw376::Error> {
-    let Ok(order) = Order::read(frame) else { return Ok(()) };
+    let Ok(order) = Order::read(frame) else { return terminal::answer(site, frame, out) };
     let mut came = Vec::new();
     // Every node hears what is on the power line; only the one that is meant says something.
     for (node, station) in site.nodes.iter().zip(stations.iter_mut()) {

@@ -3,7 +3,7 @@
 //! A [`Concentrators`] is a fleet of meters behind one or several of them. What matters to whoever reads through one is here: the power line
 //! carries one transaction at a time, slowly, and over repeaters (`carrier.rs`); nodes are discovered, get lost and come back (`presence.rs`);
 //! the concentrator is a device itself, with a clock and a log (`site.rs`, `device.rs`). [`Backend`] is how it lets others reach its nodes:
-//! `wrapper.rs` by wrapper port or by the gateway protocol, `forward.rs` by Q/GDW 376.1, `p2lpc/` by a web service and result files.
+//! `wrapper.rs` by wrapper port or by the gateway protocol, `forward.rs` by Q/GDW 376.1 (which is what `terminal.rs` speaks of itself), `p2lpc/` by a web service and result files.
 //!
 //! Where nodes are and when they are lost is a pure function of seed, serial number and time, as what they measure is.
 
@@ -14,6 +14,7 @@ mod forward;
 mod p2lpc;
 mod presence;
 mod site;
+mod terminal;
 mod wrapper;
 
 use std::path::PathBuf;

@@ -24,7 +24,7 @@ pub(crate) fn stations(meters: &[Arc<Meter>], speed: u32) -> Vec<Box<dyn Station
 
 fn station(device: Device, speed: u32) -> Option<Box<dyn Station>> {
     Some(match device.language().clone() {
-        Language::Dlms => return None,
+        Language::Dlms | Language::Gdw376(_) => return None,
         Language::Dlt645(spec) => Box::new(dlt645::Dlt645Station::new(device, spec, speed)),
         Language::Iec62056_21(spec) => Box::new(mode_c::ModeCStation::new(device, spec, speed)),
         Language::Modbus(spec) => Box::new(modbus::ModbusStation::new(device, spec, speed)),

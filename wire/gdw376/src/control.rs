@@ -12,6 +12,8 @@ impl Control {
     pub const LINK_STANDS: Self = Self(0x0B);
     /// To a terminal, from a master station that begins: a request for data.
     pub const REQUEST: Self = Self(0x4B);
+    /// To a terminal, from a master station that begins: an order that is confirmed.
+    pub const ORDER: Self = Self(0x4A);
     /// From a terminal: the data that were asked for.
     pub const ANSWER: Self = Self(0x88);
 

@@ -29,6 +29,14 @@ impl Afn {
     pub const CONFIRMATION: Self = Self(0x00);
     /// Test of the link: login, logout, heartbeat.
     pub const LINK: Self = Self(0x02);
+    /// Orders.
+    pub const CONTROL: Self = Self(0x05);
+    /// What the terminal is.
+    pub const CONFIGURATION: Self = Self(0x09);
+    /// Data of the moment.
+    pub const CLASS_1: Self = Self(0x0C);
+    /// Records of events.
+    pub const EVENTS: Self = Self(0x0E);
     /// Forwarding to what is behind the terminal.
     pub const FORWARD: Self = Self(0x10);
 }

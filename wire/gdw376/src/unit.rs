@@ -57,6 +57,11 @@ impl Function {
     /// `F3`.
     pub const F3: Self = Self(3);
 
+    /// The function of a number from 1 to 248.
+    pub(crate) const fn new(number: u8) -> Self {
+        Self(number)
+    }
+
     /// Its number.
     pub const fn number(self) -> u8 {
         self.0

@@ -126,6 +126,11 @@ pub(super) fn device_address(
         (Language::Dlt645(_), _) => (0..=MAX_TWELVE_DIGITS, false),
         (Language::Iec62056_21(_), _) => (0..=MAX_TWELVE_DIGITS, true),
         (Language::Modbus(_), _) => (1..=MAX_SERVER, false),
+        (Language::Gdw376(_), _) if device_address.is_none() => return Ok(None),
+        (Language::Gdw376(_), _) => {
+            let problem = "a terminal of Q/GDW 376.1 has none: leave it out".to_owned();
+            return Err(vec![Problem { field: "device_address", problem }]);
+        }
     };
     let is_named_inside = address.is_none() && model.names_subunits();
     match device_address {
