@@ -8,6 +8,7 @@ mod clock;
 mod faults;
 mod listener;
 mod results;
+mod retention;
 mod telemetry;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ pub use clock::Clock;
 pub use faults::Faults;
 pub use listener::Listener;
 pub use results::Results;
+pub use retention::Retention;
 pub use telemetry::Telemetry;
 
 /// Why a configuration can not be used. Each names the key, or the place in the file.
@@ -77,6 +79,8 @@ pub struct Config {
     pub plan: Plan,
     /// Clocks of meters, and ours.
     pub clock: Clock,
+    /// How long what meters said is kept.
+    pub retention: Retention,
     /// Firmware images for meters.
     pub firmware: Firmware,
     /// What the program knows about types of meters.
@@ -225,7 +229,7 @@ pub struct Plan {
     pub hole_pause: Duration,
     /// How often a planned job is tried before it fails. Default 5, from 1 to 100.
     pub max_attempts: i16,
-    /// How long ended jobs are kept. Default 30days, from 1h to 3650days. Readings are kept for ever.
+    /// How long ended jobs are kept. Default 30days, from 1h to 3650days.
     #[serde(with = "humantime_serde")]
     pub keep_jobs: Duration,
 }

@@ -28,7 +28,7 @@ use crate::config::{self, Config};
 use crate::ingest::{self, Haste};
 use crate::store::{self, Store};
 use crate::telemetry::metrics;
-use crate::{listen, plan, results};
+use crate::{keeping, listen, plan, results};
 
 /// How long what is found out about an order may wait for the order's end, with which it is stored.
 const FINDINGS_WAIT: Duration = Duration::from_millis(250);
@@ -389,7 +389,10 @@ async fn planner(
                 Err(error) => warn!(%error, "nothing could be planned"),
             },
             _ = progress.tick() => note_progress(&store).await,
-            _ = housekeeping.tick() => keep_house(&store, &config).await,
+            _ = housekeeping.tick() => {
+                keep_house(&store, &config).await;
+                keeping::pass(&store, &config).await;
+            }
             _ = counts.tick(), if metrics::are_read() => count(&store, &config.clock).await,
             _ = clocks.tick(), if config.clock.synchronise => {
                 if let Err(error) = clock::keep::pass(&store, &models, &config.clock, Timestamp::now()).await {

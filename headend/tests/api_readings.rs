@@ -165,6 +165,34 @@ async fn what_is_doubtful_stands_on_the_reading_and_in_the_list_with_its_numbers
 }
 
 #[tokio::test]
+async fn readings_and_flags_are_given_out_as_they_were_known_then() {
+    let served = Served::new().await;
+    let meter = served.database.meter("K1");
+    let layout = layout(900, 0);
+    let mut captured = quarters(&layout, at(DAY), 3, 100);
+    let mut times = vec![jiff::Timestamp::now()];
+    for value in [102, 7, 102] {
+        captured.values[2 * 2] = Some(value);
+        served.database.store.write(Uuid::new_v4(), &[captures(meter, 1, captured.clone())]).await.unwrap();
+        times.push(jiff::Timestamp::now());
+    }
+    let mut seen = Vec::new();
+    for known_at in times.iter().copied().map(Some).chain([None]) {
+        let known_at = known_at
+            .map(|at| prost_types::Timestamp { seconds: at.as_second(), nanos: at.subsec_nanosecond() });
+        let obis = vec!["1.0.1.8.0.255".to_owned()];
+        let (_, readings) = all(&served, QueryReadingsRequest { obis, known_at, ..question(&["K1"]) }).await;
+        let last = readings
+            .last()
+            .map(|reading| (reading.value.unwrap().mantissa, reading.flags().collect::<Vec<_>>()));
+        seen.push((readings.len(), last));
+    }
+    let right = (3, Some((102, vec![])));
+    let slip = (3, Some((7, vec![FlagRule::Decreased])));
+    assert_eq!(seen, [(0, None), right.clone(), slip, right.clone(), right]);
+}
+
+#[tokio::test]
 async fn pages_of_any_size_show_the_same_readings() {
     let served = Served::new().await;
     for serial in ["P1", "P2", "P3"] {

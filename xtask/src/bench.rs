@@ -6,6 +6,7 @@ mod codec;
 mod concentrator;
 mod fleet;
 mod growth;
+mod ingest;
 mod machine;
 mod process;
 mod read;
@@ -19,6 +20,8 @@ use clap::Subcommand;
 pub(crate) enum Bench {
     /// Reads load profiles of a simulated fleet into the store and compares with a raw `COPY BINARY` of the same rows.
     Read(read::Arguments),
+    /// Stores captures, some of them known already, and compares with a raw `COPY BINARY` of the same rows.
+    Ingest(ingest::Arguments),
     /// Decodes a day of a load profile, plain, ciphered and from HDLC frames, and compares with a client in Python.
     Codec(codec::Arguments),
     /// Reads meters over RS485 buses and measures how much of the time of the wires was needed.
@@ -42,6 +45,7 @@ pub(crate) enum Bench {
 pub(crate) fn run(root: &std::path::Path, bench: &Bench) -> anyhow::Result<()> {
     match bench {
         Bench::Read(arguments) => read::run(root, arguments),
+        Bench::Ingest(arguments) => ingest::run(root, arguments),
         Bench::Codec(arguments) => codec::run(root, arguments),
         Bench::Bus(arguments) => bus::run(root, arguments),
         Bench::Concentrator(arguments) => concentrator::run(root, arguments),

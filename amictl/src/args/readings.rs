@@ -56,6 +56,9 @@ pub(crate) struct ReadingsArgs {
     /// Last time, inclusive.
     #[arg(long, value_name = "TIME", value_parser = time::parse)]
     pub(crate) to: Option<Timestamp>,
+    /// As they were known at this time, whatever was read anew or came late since.
+    #[arg(long, value_name = "TIME", value_parser = time::parse)]
+    pub(crate) known_at: Option<Timestamp>,
     /// How readings are written.
     #[arg(long, value_enum, default_value = "table")]
     pub(crate) format: Format,

@@ -27,6 +27,7 @@ pub(crate) async fn run<W: Write>(
             to: args.to,
             page_size: PAGE,
             page_token: String::new(),
+            known_at: args.known_at,
         };
         loop {
             let page = client.query_readings(request(question.clone())).await?.into_inner();

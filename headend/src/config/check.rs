@@ -40,6 +40,7 @@ impl Config {
         lasts("clock.tolerance", self.clock.tolerance, 2_000, HOUR * 1_000)?;
         lasts("clock.trust", self.clock.trust, 100, MINUTE * 1_000)?;
         lasts("clock.keep", self.clock.keep, DAY * 1_000, 3650 * DAY * 1_000)?;
+        self.check_retention()?;
         within("firmware.max_image_size", self.firmware.max_image_size, 1 << 10..=256 << 20)?;
         within("firmware.max_images", self.firmware.max_images, 1..=10_000)?;
         if self.log.level.trim().is_empty() {
@@ -133,6 +134,21 @@ impl Config {
         within("listener.alarms_per_meter", listener.alarms_per_meter, 1..=100_000)?;
         within("listener.quarantine_entries", listener.quarantine_entries, 1..=1_000_000)?;
         within("listener.quarantine_octets", listener.quarantine_octets, 1 << 16..=1 << 30)
+    }
+
+    fn check_retention(&self) -> Result<(), Error> {
+        let (longest, horizon) = (36_500 * DAY * 1_000, self.plan.horizon);
+        if let Some(readings) = self.retention.readings {
+            lasts("retention.readings", readings, DAY * 1_000, longest)?;
+            if readings <= horizon {
+                return Err(out_of_range(
+                    "retention.readings",
+                    format!("{readings:?}"),
+                    "more than plan.horizon",
+                ));
+            }
+        }
+        self.retention.events.map_or(Ok(()), |events| lasts("retention.events", events, DAY * 1_000, longest))
     }
 
     fn check_telemetry(&self) -> Result<(), Error> {

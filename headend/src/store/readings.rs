@@ -10,6 +10,22 @@ use super::{Error, Store, failed};
 
 pub use follow::{Batch, Position, Stored};
 
+/// The captures of a range. The bounds on ts alone choose the partitions.
+macro_rules! captures_from {
+    ($name:literal, $table:literal) => {
+        concat!(
+            $name,
+            " SELECT layout_id, ts, status, clock_offset_min, clock_status, job_id,
+                 v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13, v14, v15
+             FROM ",
+            $table,
+            " WHERE meter_id = $1 AND ($2::int4[] IS NULL OR layout_id = ANY($2))
+                 AND ts >= $3 AND ts <= $5 AND (ts, layout_id) >= ($3, $4)
+             ORDER BY ts, layout_id LIMIT $6"
+        )
+    };
+}
+
 /// Values that a capture holds at most.
 pub const WIDTH: usize = 16;
 
@@ -117,6 +133,8 @@ pub struct CaptureRange<'a> {
     pub first: (jiff::Timestamp, i32),
     /// Last instant, inclusive.
     pub last: jiff::Timestamp,
+    /// As they were known then; `None` = as they are known now.
+    pub known_at: Option<jiff::Timestamp>,
 }
 
 /// Which register values of a meter: those between two instants, in the order of instant, logical name and attribute.
@@ -172,18 +190,16 @@ impl Store {
     /// # Errors
     /// Every [`Error`] of the server.
     pub async fn captures(&self, range: &CaptureRange<'_>, limit: i64) -> Result<Vec<Capture>, Error> {
-        // The bounds on ts alone choose the partitions.
-        let query = sqlx::query_as(
-            "/* store::captures */ SELECT layout_id, ts, status, clock_offset_min, clock_status, job_id,
-                 v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13, v14, v15
-             FROM profile_row
-             WHERE meter_id = $1 AND ($2::int4[] IS NULL OR layout_id = ANY($2))
-                 AND ts >= $3 AND ts <= $5 AND (ts, layout_id) >= ($3, $4)
-             ORDER BY ts, layout_id LIMIT $6",
-        );
+        let query = sqlx::query_as(match range.known_at {
+            None => captures_from!("/* store::captures */", "profile_row"),
+            Some(_) => captures_from!("/* store::captures */", "captures_known(ARRAY[$1], $3, $5, $7)"),
+        });
         let (from, layout) = range.first;
         let query = query.bind(range.meter).bind(range.layouts).bind(from.to_sqlx()).bind(layout);
-        let query = query.bind(range.last.to_sqlx()).bind(limit);
+        let mut query = query.bind(range.last.to_sqlx()).bind(limit);
+        if let Some(known_at) = range.known_at {
+            query = query.bind(known_at.to_sqlx());
+        }
         query.fetch_all(self.pool()).await.map_err(failed("store::captures"))
     }
 

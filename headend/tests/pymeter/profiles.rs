@@ -35,6 +35,24 @@ async fn with_a_password() {
     assert_eq!(reads_the_week("lls", "UTC", &[]).await.len(), ROWS);
 }
 
+/// The energy of an interval that this meter makes up has nothing to do with its counter; that is flagged, and nothing else is.
+#[tokio::test]
+#[ignore = "needs pymeter.py: see PYMETER"]
+async fn what_is_flagged_is_where_the_meter_contradicts_itself() {
+    let meter = Meter::start(&[]);
+    let head = Head::start().await;
+    head.register(&meter, "lls", "UTC").await;
+    head.read_profile(&meter.text("serial"), FROM, TO).await.unwrap();
+    let flags = head.sql(
+        "SELECT rule, obis_text(obis), count(*) > 500, bool_and(abs(f.value - f.reference) > f.bound)
+         FROM reading_flag f GROUP BY 1, 2",
+    );
+    assert_eq!(flags, "sum_mismatch|1.0.1.29.0.255|t|t");
+    let row = "SELECT count(*) FROM reading_flag f JOIN profile_row r ON r.ts = f.ts
+        JOIN profile_row b ON b.ts = r.ts - interval '15 minutes' WHERE (f.value, f.reference) = (r.v7, r.v0 - b.v0)";
+    assert_eq!(head.sql(row), head.sql("SELECT count(*) FROM reading_flag"));
+}
+
 #[tokio::test]
 #[ignore = "needs pymeter.py: see PYMETER"]
 async fn with_ciphering() {

@@ -20,7 +20,7 @@ const MAX_RULES: usize = 64;
 /// Instant of a reading, layout of its capture, logical name and attribute of its object.
 type Place = (Timestamp, Option<i32>, Vec<u8>, i16);
 
-/// The standing flags of some readings of a meter.
+/// The flags of some readings of a meter.
 #[derive(Debug, Default)]
 pub(super) struct Flags {
     values: BTreeMap<Place, Vec<i32>>,
@@ -30,8 +30,14 @@ pub(super) struct Flags {
 
 impl Flags {
     /// The flags of captures, which are in order.
-    pub(super) async fn of_captures(store: &Store, meter: i32, rows: &[Capture]) -> Result<Self, Refusal> {
-        Self::between(store, meter, rows.first().map(|row| row.ts), rows.last().map(|row| row.ts)).await
+    pub(super) async fn of_captures(
+        store: &Store,
+        meter: i32,
+        rows: &[Capture],
+        known_at: Option<Timestamp>,
+    ) -> Result<Self, Refusal> {
+        let ends = rows.first().zip(rows.last()).map(|(first, last)| (first.ts, last.ts));
+        Self::between(store, meter, ends, known_at).await
     }
 
     /// The flags of values of registers, in whatever order.
@@ -39,20 +45,21 @@ impl Flags {
         store: &Store,
         meter: i32,
         rows: &[RegisterRow],
+        known_at: Option<Timestamp>,
     ) -> Result<Self, Refusal> {
         let times = || rows.iter().map(|row| row.ts.to_jiff());
-        Self::between(store, meter, times().min(), times().max()).await
+        Self::between(store, meter, times().min().zip(times().max()), known_at).await
     }
 
     async fn between(
         store: &Store,
         meter: i32,
-        first: Option<Timestamp>,
-        last: Option<Timestamp>,
+        ends: Option<(Timestamp, Timestamp)>,
+        known_at: Option<Timestamp>,
     ) -> Result<Self, Refusal> {
         let mut flags = Self::default();
-        let (Some(first), Some(last)) = (first, last) else { return Ok(flags) };
-        for borne in store.flags_borne(meter, (first, last)).await? {
+        let Some(ends) = ends else { return Ok(flags) };
+        for borne in store.flags_borne(meter, ends, known_at).await? {
             let (at, rule) = (borne.ts.to_jiff(), rule(borne.rule).into());
             if borne.rule.is_about_time() {
                 flags.times.entry((at, borne.layout_id)).or_default().push(rule);

@@ -23,6 +23,8 @@ struct Question {
     layouts: Option<Vec<i32>>,
     from: Timestamp,
     to: Timestamp,
+    /// As they were known then; `None` = as they are known now.
+    known_at: Option<Timestamp>,
 }
 
 /// Where a page begins: the first reading that is wanted.
@@ -84,11 +86,13 @@ impl Readings {
             return Err(Refusal::field("meter_serials", "one serial number at least is expected"));
         }
         let (from, to) = check::range(request.from.as_ref(), request.to.as_ref())?;
+        let known_at = request.known_at.as_ref().map(|at| check::instant("known_at", at)).transpose()?;
         let obis = obis_filter(&request.obis)?;
         let meters = self.meter_ids(&request.meter_serials).await?;
         let layouts = if obis.is_empty() { None } else { Some(self.store.layouts_with(&obis).await?) };
         let mut expander = Expander::new(obis);
-        let page = self.page(&Question { meters, layouts, from, to }, begin, size, &mut expander).await?;
+        let page =
+            self.page(&Question { meters, layouts, from, to, known_at }, begin, size, &mut expander).await?;
         let next = page.next.map(|next| token::encode(fingerprint, &next.encode()));
         Ok(QueryReadingsResponse { readings: page.readings, next_page_token: next.unwrap_or_default() })
     }
@@ -102,7 +106,7 @@ impl Readings {
         limit: usize,
     ) -> Result<(Vec<Reading>, bool), Refusal> {
         let layouts = Some(self.store.layouts_of(profile).await?);
-        let question = Question { meters: vec![meter], layouts, from, to };
+        let question = Question { meters: vec![meter], layouts, from, to, known_at: None };
         let serials = self.store.meter_serials(&question.meters).await?;
         let serial = serials.get(&meter).ok_or(Refusal::Internal)?;
         let mut page = Page { readings: Vec::new(), size: limit, next: None };
@@ -157,12 +161,13 @@ impl Readings {
             layouts: question.layouts.as_deref(),
             first: (ts, layout),
             last: question.to,
+            known_at: question.known_at,
         };
         loop {
             let asked = page.rows_to_ask();
             let rows = self.store.captures(&range, i64::try_from(asked).unwrap_or(i64::MAX)).await?;
             expander.learn(&self.store, &rows).await?;
-            let flags = Flags::of_captures(&self.store, meter, &rows).await?;
+            let flags = Flags::of_captures(&self.store, meter, &rows, question.known_at).await?;
             for row in &rows {
                 for (slot, reading) in expander.capture(serial, row, &flags, slot) {
                     let place = Place::Captures { ts: row.ts, layout: row.layout_id, slot };
@@ -187,11 +192,13 @@ impl Readings {
         expander: &Expander,
         page: &mut Page,
     ) -> Result<(), Refusal> {
-        let mut range = RegisterRange { meter, obis: expander.obis(), first, last: question.to };
+        // A register bears the time when it was read, and it does not change any more.
+        let last = question.known_at.map_or(question.to, |known_at| known_at.min(question.to));
+        let mut range = RegisterRange { meter, obis: expander.obis(), first, last };
         loop {
             let asked = page.rows_to_ask();
             let rows = self.store.register_rows(&range, i64::try_from(asked).unwrap_or(i64::MAX)).await?;
-            let flags = Flags::of_registers(&self.store, meter, &rows).await?;
+            let flags = Flags::of_registers(&self.store, meter, &rows, question.known_at).await?;
             let mut behind = None;
             for row in &rows {
                 let obis: [u8; 6] = row.obis.as_slice().try_into().map_err(|_| Refusal::Internal)?;

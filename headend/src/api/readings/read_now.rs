@@ -114,7 +114,7 @@ impl Readings {
         let mut rows = self.store.registers_of_job(meter.id, job, MAX_READINGS as i64 + 1).await?;
         let truncated = rows.len() > MAX_READINGS;
         rows.truncate(MAX_READINGS);
-        let flags = Flags::of_registers(&self.store, meter.id, &rows).await?;
+        let flags = Flags::of_registers(&self.store, meter.id, &rows, None).await?;
         let readings =
             rows.iter().map(|row| register(&meter.serial, row, &flags)).collect::<Result<_, _>>()?;
         Ok(ReadingsOutcome { readings, truncated })

@@ -166,10 +166,16 @@ impl Watch {
             Some(Row::Capture(ts, layout)) => (ts, layout),
             _ => (entry.from, i32::MIN),
         };
-        let range = CaptureRange { meter: entry.meter, layouts: Some(&[layout]), first, last: entry.to };
+        let range = CaptureRange {
+            meter: entry.meter,
+            layouts: Some(&[layout]),
+            first,
+            last: entry.to,
+            known_at: None,
+        };
         let rows = self.service.store.captures(&range, ROWS).await?;
         self.expander.learn(&self.service.store, &rows).await?;
-        let flags = Flags::of_captures(&self.service.store, entry.meter, &rows).await?;
+        let flags = Flags::of_captures(&self.service.store, entry.meter, &rows, None).await?;
         let expand = |row: &Capture| {
             self.expander.capture(serial, row, &flags, 0).map(|(_, reading)| reading).collect::<Vec<_>>()
         };
@@ -186,7 +192,7 @@ impl Watch {
         };
         let range = RegisterRange { meter: entry.meter, obis: self.expander.obis(), first, last: entry.to };
         let rows = self.service.store.register_rows(&range, ROWS).await?;
-        let flags = Flags::of_registers(&self.service.store, entry.meter, &rows).await?;
+        let flags = Flags::of_registers(&self.service.store, entry.meter, &rows, None).await?;
         let readings = rows.iter().map(|row| register(serial, row, &flags)).collect::<Result<_, _>>()?;
         let full = i64::try_from(rows.len()) == Ok(ROWS);
         let next = match rows.last().filter(|_| full) {

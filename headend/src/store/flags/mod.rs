@@ -105,7 +105,7 @@ impl Store {
         query.fetch_all(self.pool()).await.map_err(failed("store::list_flags"))
     }
 
-    /// The standing flags about readings of a meter between two instants, both inclusive.
+    /// The flags about readings of a meter between two instants, both inclusive: those that stand, or that stood at `known_at`.
     ///
     /// # Errors
     /// Every [`Error`] of the server.
@@ -113,12 +113,16 @@ impl Store {
         &self,
         meter: i32,
         (from, to): (jiff::Timestamp, jiff::Timestamp),
+        known_at: Option<jiff::Timestamp>,
     ) -> Result<Vec<Borne>, Error> {
         let query = sqlx::query_as(
             "/* store::flags_borne */ SELECT ts, layout_id, obis, attribute, rule FROM reading_flag
-             WHERE meter_id = $1 AND ts BETWEEN $2 AND $3 AND withdrawn_at IS NULL ORDER BY rule",
+             WHERE meter_id = $1 AND ts BETWEEN $2 AND $3 AND ($4::timestamptz IS NULL AND withdrawn_at IS NULL
+                 OR raised_at <= $4 AND (withdrawn_at IS NULL OR withdrawn_at > $4))
+             ORDER BY rule",
         );
         let query = query.bind(meter).bind(from.to_sqlx()).bind(to.to_sqlx());
+        let query = query.bind(known_at.map(|known_at| known_at.to_sqlx()));
         query.fetch_all(self.pool()).await.map_err(failed("store::flags_borne"))
     }
 }

@@ -1,0 +1,54 @@
+//! How long readings and events are kept, and what is made of them meanwhile. The functions of the schema do the same with TimescaleDB and without.
+
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx as _;
+
+use super::{Error, Store, failed};
+
+/// Entries of the log of readings that are followed in one transaction.
+const ENTRIES: i32 = 500;
+
+/// Rows of a table that one call forgets at most.
+const FORGET_LIMIT: i32 = 50_000;
+
+impl Store {
+    /// Adds up the days that readings came of since it was last done, a bounded part of them; returns how many entries of the log were followed, 0 when there
+    /// are no more.
+    ///
+    /// # Errors
+    /// Every [`Error`] of the server.
+    pub async fn add_up_days(&self) -> Result<i32, Error> {
+        let query = sqlx::query_scalar("/* store::add_up_days */ SELECT add_up_days($1)").bind(ENTRIES);
+        query.fetch_one(self.pool()).await.map_err(failed("store::add_up_days"))
+    }
+
+    /// Forgets readings that are older than an instant, and what belongs to them: captures by whole months, of other tables 50,000 rows at most. Returns how many
+    /// readings that were.
+    ///
+    /// # Errors
+    /// Every [`Error`] of the server.
+    pub async fn forget_readings(&self, before: Timestamp) -> Result<i64, Error> {
+        let query = sqlx::query_scalar("/* store::forget_readings */ SELECT forget_readings($1, $2)");
+        let query = query.bind(before.to_sqlx()).bind(FORGET_LIMIT);
+        query.fetch_one(self.pool()).await.map_err(failed("store::forget_readings"))
+    }
+
+    /// Forgets events that were stored before an instant, 50,000 at most, and returns how many.
+    ///
+    /// # Errors
+    /// Every [`Error`] of the server.
+    pub async fn forget_events(&self, before: Timestamp) -> Result<i64, Error> {
+        let query = sqlx::query_scalar("/* store::forget_events */ SELECT forget_events($1, $2)");
+        let query = query.bind(before.to_sqlx()).bind(FORGET_LIMIT);
+        query.fetch_one(self.pool()).await.map_err(failed("store::forget_events"))
+    }
+
+    /// Compresses captures that are older than an instant, where TimescaleDB can; returns how many chunks are compressed then.
+    ///
+    /// # Errors
+    /// Every [`Error`] of the server.
+    pub async fn compress_captures(&self, before: Timestamp) -> Result<i32, Error> {
+        let query = sqlx::query_scalar("/* store::compress_captures */ SELECT compress_captures($1)");
+        query.bind(before.to_sqlx()).fetch_one(self.pool()).await.map_err(failed("store::compress_captures"))
+    }
+}

@@ -1,0 +1,129 @@
+//! Captures as they were known, what days add up to, and what is forgotten: the same with partitions as with TimescaleDB.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests stand outside the test functions")]
+
+mod common;
+
+use common::{Database, at, captures, layout, quarters};
+use jiff::Timestamp;
+use proptest::prelude::*;
+use uuid::Uuid;
+
+async fn write(database: &Database, meter: i32, job: i64, day: collectors::Captures) {
+    database.store.write(Uuid::new_v4(), &[captures(meter, job, day)]).await.unwrap();
+}
+
+fn now(database: &Database) -> Timestamp {
+    at(&database
+        .sql("SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"))
+}
+
+#[test]
+fn after_any_revisions_each_instant_shows_the_last_word_of_then() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let database = runtime.block_on(Database::new());
+    let (meter, layout) = (database.meter("M1"), layout(900, 0));
+    let batches = proptest::collection::vec(proptest::collection::vec((0_i64..4, 0_i64..3), 1..6), 1..6);
+    let config = ProptestConfig { cases: 15, failure_persistence: None, ..ProptestConfig::default() };
+    proptest!(config, |(batches in batches)| {
+        database.sql("TRUNCATE profile_row, profile_row_rev, meter_profile");
+        let mut known = std::collections::BTreeMap::new();
+        let mut expected = Vec::new();
+        for batch in &batches {
+            for &(quarter, value) in batch {
+                let from = at("2026-03-31T00:15:00Z") + jiff::SignedDuration::from_mins(15 * quarter);
+                runtime.block_on(write(&database, meter, 1, quarters(&layout, from, 1, value)));
+                known.insert(quarter, value);
+            }
+            let values: Vec<_> = known.values().map(i64::to_string).collect();
+            expected.push((now(&database), values.join(",")));
+        }
+        for (then, values) in expected {
+            let found = database.sql(&format!("SELECT string_agg(v0::text, ',' ORDER BY ts) FROM captures_known(ARRAY[{meter}], '-infinity', 'infinity', '{then}')"));
+            prop_assert_eq!(found, values);
+        }
+    });
+}
+
+const DAYS: &str = "SELECT day, captures, last, advance, low, high, total FROM reading_daily
+    WHERE obis = '1.0.1.8.0.255' ORDER BY serial, day";
+
+#[tokio::test]
+async fn days_are_those_of_the_meters_zone_and_made_anew_when_captures_change() {
+    let database = Database::new().await;
+    let (meter, layout) = (database.meter("M1"), layout(900, -1));
+    // In Berlin the day of 23 hours begins at 23:00 UTC and ends at 22:00.
+    let first = at("2026-03-28T22:15:00Z");
+    let mut captures = quarters(&layout, first, 100, 1000);
+    write(&database, meter, 1, captures.clone()).await;
+    while database.store.add_up_days().await.unwrap() > 0 {}
+    let expected = [
+        "2026-03-28|4|100.3||100.0|100.3|400.6",
+        "2026-03-29|92|109.5|9.2|100.4|109.5|9655.4",
+        "2026-03-30|4|109.9|0.4|109.6|109.9|439.0",
+    ];
+    assert_eq!(database.sql(DAYS), expected.join("\n"));
+    captures.values[2 * 50] = Some(990);
+    write(&database, meter, 2, captures).await;
+    assert_eq!(database.sql(DAYS), expected.join("\n"), "not yet");
+    while database.store.add_up_days().await.unwrap() > 0 {}
+    let low = database.sql("SELECT day, low FROM reading_daily WHERE obis = '1.0.1.8.0.255' AND low < 100");
+    assert_eq!(low, "2026-03-29|99.0");
+}
+
+#[tokio::test]
+async fn days_are_added_up_once_by_whoever_is_first_and_only_behind_what_has_committed() {
+    let database = Database::new().await;
+    let layout = layout(900, 0);
+    for number in 0..20 {
+        let meter = database.meter(&format!("M{number}"));
+        write(&database, meter, 1, quarters(&layout, at("2026-03-31T00:15:00Z"), 8, number)).await;
+    }
+    let (one, other) = tokio::join!(database.store.add_up_days(), database.store.add_up_days());
+    assert_eq!(one.unwrap() + other.unwrap(), 20);
+    assert_eq!(database.sql("SELECT count(*), sum(captures) FROM reading_day"), "20|160");
+    assert_eq!(database.store.add_up_days().await, Ok(0));
+}
+
+#[tokio::test]
+async fn old_months_go_as_a_whole_and_what_came_lately_stays() {
+    let database = Database::new().await;
+    let (meter, layout) = (database.meter("M1"), layout(900, 0));
+    for (job, first) in
+        [(1, "2024-01-31T23:30:00Z"), (2, "2024-03-01T00:15:00Z"), (3, "2024-05-01T00:15:00Z")]
+    {
+        write(&database, meter, job, quarters(&layout, at(first), 4, 100 * job)).await;
+    }
+    // Two months were stored long ago; of the first, a late capture came lately.
+    database
+        .sql("UPDATE profile_row SET stored_at = ts WHERE ts < '2024-04-01' AND ts <> '2024-01-31 23:30+00'");
+    database.sql("INSERT INTO register_row VALUES (1, '\\x0100010800ff', 2, '2024-01-01', 1, 0, 30, 1), (1, '\\x0100010800ff', 2, '2025-01-01', 2, 0, 30, 1)");
+    database.sql("UPDATE reading_flag SET raised_at = ts");
+    let rows =
+        "SELECT to_char(ts AT TIME ZONE 'UTC', 'YYYY-MM'), count(*) FROM profile_row GROUP BY 1 ORDER BY 1";
+    assert_eq!(database.sql(rows), "2024-01|2\n2024-02|2\n2024-03|4\n2024-05|4");
+    assert_eq!(database.store.forget_readings(at("2024-04-15T00:00:00Z")).await, Ok(2 + 4 + 1));
+    assert_eq!(database.sql(rows), "2024-01|2\n2024-05|4", "a capture of January was stored lately");
+    assert_eq!(database.sql("SELECT value FROM register_row"), "2");
+    // What comes for a month that is gone is stored all the same.
+    write(&database, meter, 4, quarters(&layout, at("2024-03-10T00:15:00Z"), 1, 250)).await;
+    assert_eq!(database.sql(rows), "2024-01|2\n2024-03|1\n2024-05|4");
+    assert_eq!(
+        database.store.compress_captures(at("2025-01-01T00:00:00Z")).await,
+        Ok(0),
+        "not by PostgreSQL alone"
+    );
+}
+
+#[tokio::test]
+async fn old_events_are_forgotten_and_their_alarms_stay() {
+    let database = Database::new().await;
+    database.meter("M1");
+    database.sql(
+        "INSERT INTO event (meter_id, log, code, logged, meter_time, key, severity, authenticated, polled_at, job_id, stored_at)
+         SELECT 1, '\\x0000636200ff', n, n, decode(repeat('ff', 12), 'hex'), 'unknown', 'info', true, now(), 1, '2024-01-01'::timestamptz + n * interval '1 day'
+         FROM generate_series(1, 10) AS n",
+    );
+    assert_eq!(database.store.forget_events(at("2024-01-06T12:00:00Z")).await, Ok(5));
+    assert_eq!(database.sql("SELECT min(code) FROM event"), "6");
+}
