@@ -6,7 +6,7 @@
 
 mod baseline;
 pub mod captures;
-mod classes;
+pub mod classes;
 mod image;
 pub mod knobs;
 mod throttle;

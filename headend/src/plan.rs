@@ -87,6 +87,8 @@ pub struct MeterState {
     pub is_subunit: bool,
     /// What of it needs a person, by the scopes of its troubles.
     pub stuck: BTreeSet<String>,
+    /// Whether it could not be reached, or did not let us in, when it was tried last.
+    pub is_silent: bool,
     /// The schedules that are about it.
     pub schedules: Vec<Arc<Schedule>>,
     /// Its profiles, those that were never read are absent.
@@ -177,7 +179,8 @@ pub fn due(state: &MeterState, model: &Model, now: Timestamp, config: &config::P
         priority: SCHEDULED,
         wanted_by,
         kept: None,
-        max_attempts: config.max_attempts,
+        // Whoever was silent for all attempts of a job costs its line one for each further job.
+        max_attempts: if state.is_silent { 1 } else { config.max_attempts },
     };
     let mut jobs = Vec::new();
     if passed(state.identify_tried_at, look::identify_every(state, config), phase, now) {

@@ -55,6 +55,7 @@ fn meter(state: ProfileState) -> MeterState {
         throttle_group: None,
         is_subunit: false,
         stuck: BTreeSet::new(),
+        is_silent: false,
         schedules: Vec::new(),
         profiles: BTreeMap::from([(energy(), state)]),
     }

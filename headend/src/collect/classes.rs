@@ -13,7 +13,7 @@ const BACKFILL_TURN: u64 = 8;
 const FIRMWARE_TURN: u64 = 16;
 
 /// The least and the most urgent work that look number `look` is for, with so many sessions open of those that there may be.
-pub(super) fn span(look: u64, open: usize, max_sessions: u32) -> (i16, i16) {
+pub fn span(look: u64, open: usize, max_sessions: u32) -> (i16, i16) {
     let for_all = max_sessions - max_sessions / ON_DEMAND_SHARE;
     if open >= for_all as usize {
         (SCHEDULED + 1, i16::MAX)

@@ -17,6 +17,9 @@ use super::ledger::gaps;
 /// seconds.
 const READY_S: (u64, u64) = (60, 600);
 
+/// The farthest forecast, in seconds: a week.
+const FARTHEST_S: i64 = 7 * 86_400;
+
 /// How often a day that is not complete is tried, at least.
 const TRY_EVERY: Duration = Duration::from_secs(60 * 60);
 
@@ -62,7 +65,7 @@ pub struct Day {
 }
 
 /// How far a schedule has come with a day.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Its meters.
     pub members: i32,
@@ -70,8 +73,19 @@ pub struct Progress {
     pub complete: i32,
     /// Those that are not, and could not be read.
     pub troubled: i32,
-    /// How many become complete in a day at the rate of late.
-    pub per_day: i32,
+    /// Shared lines on which some are complete and some are not, those left out that could not be read.
+    pub lines: Vec<LineProgress>,
+}
+
+/// How far a line has come, or several together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LineProgress {
+    /// Meters that are complete.
+    pub complete: i64,
+    /// Meters that are not, and can be read.
+    pub left: i64,
+    /// When the first of those that are complete was read.
+    pub since: Timestamp,
 }
 
 /// When a goal is reached.
@@ -126,17 +140,38 @@ impl Schedule {
 }
 
 impl Progress {
-    /// When so many of a thousand are complete, by what was so at `noted_at`.
-    pub fn forecast(self, permille: i16, noted_at: Timestamp) -> Forecast {
-        let needed = needed(self.members, permille);
-        let missing = needed - i64::from(self.complete);
+    /// When so many of a thousand are complete. Each shared line goes on as it did since its first meter was read, and all other meters together do
+    /// as since the day ended: what is fast is done early, and the slowest lines decide.
+    pub fn forecast(&self, permille: i16, day: Day, noted_at: Timestamp) -> Forecast {
+        let missing = needed(self.members, permille) - i64::from(self.complete);
         if missing <= 0 {
             return Forecast::Met;
         }
-        if self.per_day <= 0 || i64::from(self.members - self.troubled) < needed {
+        let on_lines = |count: fn(&LineProgress) -> i64| self.lines.iter().map(count).sum::<i64>();
+        let reachable = i64::from(self.members - self.troubled - self.complete);
+        let others = LineProgress {
+            complete: i64::from(self.complete) - on_lines(|line| line.complete),
+            left: reachable - on_lines(|line| line.left),
+            since: day.until,
+        };
+        // Meters that come in within so many seconds, on all lines.
+        let come_in = |seconds: i64| -> i64 {
+            let lines = self.lines.iter().chain([&others]);
+            let of_line = |line: &LineProgress| {
+                let elapsed = noted_at.duration_since(line.since).as_secs().max(1);
+                line.left.min(line.complete.saturating_mul(seconds) / elapsed)
+            };
+            lines.map(of_line).sum()
+        };
+        let mut within = (0, FARTHEST_S);
+        if come_in(within.1) < missing {
             return Forecast::Never;
         }
-        Forecast::At(later(noted_at, SignedDuration::from_secs(missing * 86_400 / i64::from(self.per_day))))
+        while within.1 - within.0 > 1 {
+            let middle = within.0.midpoint(within.1);
+            if come_in(middle) < missing { within.0 = middle } else { within.1 = middle }
+        }
+        Forecast::At(later(noted_at, SignedDuration::from_secs(within.1)))
     }
 }
 
@@ -242,12 +277,27 @@ mod tests {
 
     #[test]
     fn a_goal_is_reached_when_enough_are_complete_and_never_when_too_many_are_silent() {
-        let noted = at("2026-03-30T00:00:00Z");
-        let progress = |complete, troubled, per_day| Progress { members: 1001, complete, troubled, per_day };
+        let day = schedule().day(at("2026-03-30T00:00:00Z"));
+        let noted = day.until + SignedDuration::from_hours(2);
+        let progress =
+            |complete, troubled| Progress { members: 1001, complete, troubled, ..Progress::default() };
+        let forecast = |progress: Progress| progress.forecast(980, day, noted);
         assert_eq!(needed(1001, 980), 981, "rounded up");
-        assert_eq!(progress(981, 0, 0).forecast(980, noted), Forecast::Met);
-        assert_eq!(progress(481, 20, 6000).forecast(980, noted), Forecast::At(at("2026-03-30T02:00:00Z")));
-        assert_eq!(progress(481, 21, 6000).forecast(980, noted), Forecast::Never);
-        assert_eq!(progress(481, 0, 0).forecast(980, noted), Forecast::Never);
+        assert_eq!(forecast(progress(981, 0)), Forecast::Met);
+        assert_eq!(forecast(progress(654, 20)), Forecast::At(noted + SignedDuration::from_hours(1)));
+        assert_eq!(forecast(progress(654, 21)), Forecast::Never);
+        assert_eq!(forecast(progress(0, 0)), Forecast::Never);
+    }
+
+    #[test]
+    fn the_slowest_line_decides_when_all_are_there() {
+        let day = schedule().day(at("2026-03-30T00:00:00Z"));
+        let noted = day.until + SignedDuration::from_hours(1);
+        // 900 came in at once; two lines bring ten an hour, and one of them has 40 to go.
+        let line = |left| LineProgress { complete: 10, left, since: day.until };
+        let progress = Progress { members: 970, complete: 920, troubled: 0, lines: vec![line(10), line(40)] };
+        let forecast = |permille| progress.forecast(permille, day, noted);
+        let hours = |hours| Forecast::At(noted + SignedDuration::from_hours(hours));
+        assert_eq!((forecast(1000), forecast(969)), (hours(4), hours(1)), "at first both bring some");
     }
 }

@@ -1,6 +1,6 @@
 //! What the planner looks at, and the jobs it makes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use collectors::MeterId;
 use dlms::Obis;
@@ -9,6 +9,7 @@ use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx as _};
 use sqlx::{FromRow, Postgres, QueryBuilder};
 
 use super::layouts::obis;
+use super::troubles::WHOLE;
 use super::{Error, JOB_CHANNEL, JobKind, Store, failed};
 use crate::plan::{Look, MeterState, PlannedJob, ProfileState};
 
@@ -141,18 +142,18 @@ impl Store {
         for row in rows {
             profiles.entry(row.meter_id).or_default().insert(obis(&row.obis)?, row.state());
         }
-        let rows: Vec<(MeterId, String)> = sqlx::query_as(
-            "/* store::planned::states */ SELECT meter_id, scope FROM meter_trouble WHERE meter_id = ANY ($1) AND needs_person",
+        let rows: Vec<(MeterId, String, bool)> = sqlx::query_as(
+            "/* store::planned::states */ SELECT meter_id, scope, needs_person FROM meter_trouble WHERE meter_id = ANY ($1)",
         )
         .bind(meters.iter().map(|meter| meter.id).collect::<Vec<_>>())
         .fetch_all(&self.pool)
         .await
         .map_err(failed("store::planned::states"))?;
-        let mut stuck: BTreeMap<MeterId, BTreeSet<String>> = BTreeMap::new();
-        for (meter, scope) in rows {
-            stuck.entry(meter).or_default().insert(scope);
+        let mut troubles: BTreeMap<MeterId, Vec<(String, bool)>> = BTreeMap::new();
+        for (meter, scope, needs_person) in rows {
+            troubles.entry(meter).or_default().push((scope, needs_person));
         }
-        Ok(meters.into_iter().map(|meter| meter.state(&mut profiles, &mut stuck)).collect())
+        Ok(meters.into_iter().map(|meter| meter.state(&mut profiles, &mut troubles)).collect())
     }
 
     /// Makes jobs of what was planned. What waits or runs already is not made again. Returns how many were made.
@@ -200,8 +201,9 @@ impl MeterRow {
     fn state(
         self,
         profiles: &mut BTreeMap<MeterId, BTreeMap<Obis, ProfileState>>,
-        stuck: &mut BTreeMap<MeterId, BTreeSet<String>>,
+        troubles: &mut BTreeMap<MeterId, Vec<(String, bool)>>,
     ) -> MeterState {
+        let troubles = troubles.remove(&self.id).unwrap_or_default();
         MeterState {
             meter: self.id,
             serial: self.serial,
@@ -214,7 +216,8 @@ impl MeterRow {
             nodes_tried_at: self.nodes_tried_at.map(SqlTimestamp::to_jiff),
             throttle_group: self.throttle_group,
             is_subunit: self.is_subunit,
-            stuck: stuck.remove(&self.id).unwrap_or_default(),
+            is_silent: troubles.iter().any(|(scope, _)| scope == WHOLE),
+            stuck: troubles.into_iter().filter_map(|(scope, needs)| needs.then_some(scope)).collect(),
             schedules: Vec::new(),
             profiles: profiles.remove(&self.id).unwrap_or_default(),
         }

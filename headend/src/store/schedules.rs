@@ -10,7 +10,7 @@ use sqlx::FromRow;
 use super::audit::Entry;
 use super::layouts::obis;
 use super::{Error, Store, audit, failed};
-use crate::plan::schedule::{Day, Forecast, Goal, Progress, Schedule, needed};
+use crate::plan::schedule::{Day, Forecast, Goal, LineProgress, Progress, Schedule, needed};
 
 /// Schedules that there may be.
 pub const MOST_SCHEDULES: i64 = 100;
@@ -31,6 +31,9 @@ struct Row {
     by_min: Vec<i16>,
     permille: Vec<i16>,
 }
+
+/// Members, complete, troubled, when, and of each shared line how many are complete, how many are left, and since when.
+type Noted = (i32, i32, i32, SqlTimestamp, Vec<i64>, Vec<i64>, Vec<SqlTimestamp>);
 
 /// How far a schedule came with a day.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
@@ -176,15 +179,20 @@ impl Store {
         let counted = format!(
             "/* store::schedules::note_progress */
              WITH member AS (
-                 SELECT m.id, coalesce(p.coverage @> tstzrange($5, $6, '(]'), false) AS is_complete
+                 SELECT m.id, m.line, p.read_at, coalesce(p.coverage @> tstzrange($5, $6, '(]'), false) AS is_complete, t.meter_id IS NOT NULL AS is_troubled
                  FROM meter m LEFT JOIN meter_profile p ON p.meter_id = m.id AND p.obis = $4
+                 LEFT JOIN (SELECT DISTINCT meter_id FROM meter_trouble WHERE scope IN ('', 'read_profile ' || obis_text($4))) t
+                     ON t.meter_id = m.id
                  WHERE {COVERED} AND m.created_at < $6),
+             shared AS (
+                 SELECT line, count(*) FILTER (WHERE is_complete) AS complete, count(*) FILTER (WHERE NOT is_complete AND NOT is_troubled) AS rest,
+                     coalesce(min(read_at) FILTER (WHERE is_complete AND read_at > $6), $6) AS since
+                 FROM member GROUP BY line HAVING count(*) > 1),
              counted AS (
                  SELECT count(*) AS members, count(*) FILTER (WHERE is_complete) AS complete,
                      (SELECT count(DISTINCT l.meter_id) FROM profile_loss l JOIN member c ON c.id = l.meter_id AND c.is_complete
                       WHERE l.obis = $4 AND l.until_ts > $5 AND l.after_ts < $6) AS lost,
-                     (SELECT count(DISTINCT t.meter_id) FROM meter_trouble t JOIN member c ON c.id = t.meter_id AND NOT c.is_complete
-                      WHERE t.scope IN ('', 'read_profile ' || obis_text($4))) AS troubled FROM member)
+                     count(*) FILTER (WHERE is_troubled AND NOT is_complete) AS troubled FROM member)
              INSERT INTO schedule_day AS d (schedule_id, day, members, complete, lost, troubled, per_day)
              SELECT $7, $8, members, complete, lost, troubled,
                  complete * 86400 / greatest(extract(epoch FROM now() - $6)::int8, 60) FROM counted
@@ -192,10 +200,13 @@ impl Store {
                  troubled = EXCLUDED.troubled, noted_at = now(),
                  per_day = (15 * d.per_day::int8 + greatest(EXCLUDED.complete - d.complete, 0)::int8 * 86400
                      / greatest(extract(epoch FROM now() - d.noted_at)::int8, 60)) / 16
-             RETURNING members, complete, troubled, per_day, noted_at"
+             RETURNING members, complete, troubled, noted_at,
+                 (SELECT coalesce(array_agg(complete ORDER BY line), '{{}}') FROM shared WHERE complete > 0 AND rest > 0),
+                 (SELECT coalesce(array_agg(rest ORDER BY line), '{{}}') FROM shared WHERE complete > 0 AND rest > 0),
+                 (SELECT coalesce(array_agg(since ORDER BY line), '{{}}') FROM shared WHERE complete > 0 AND rest > 0)"
         );
-        let query = sqlx::query_as::<_, (i32, i32, i32, i32, SqlTimestamp)>(sqlx::AssertSqlSafe(counted));
-        let (members, complete, troubled, per_day, noted_at) = query
+        let query = sqlx::query_as::<_, Noted>(sqlx::AssertSqlSafe(counted));
+        let (members, complete, troubled, noted_at, done, left, since) = query
             .bind(&schedule.model)
             .bind(&schedule.throttle_group)
             .bind(&schedule.serial_prefix)
@@ -207,8 +218,11 @@ impl Store {
             .fetch_one(&self.pool)
             .await
             .map_err(failed("store::schedules::note_progress"))?;
-        let progress = Progress { members, complete, troubled, per_day };
-        self.note_outcome(schedule, day, progress, noted_at.to_jiff()).await?;
+        let lines = done.into_iter().zip(left).zip(since);
+        let lines =
+            lines.map(|((complete, left), since)| LineProgress { complete, left, since: since.to_jiff() });
+        let progress = Progress { members, complete, troubled, lines: lines.collect() };
+        self.note_outcome(schedule, day, &progress, noted_at.to_jiff()).await?;
         Ok(progress)
     }
 
@@ -289,12 +303,12 @@ impl Store {
         &self,
         schedule: &Schedule,
         day: Day,
-        progress: Progress,
+        progress: &Progress,
         noted_at: Timestamp,
     ) -> Result<(), Error> {
         let goals: BTreeMap<Timestamp, i16> =
             schedule.goals.iter().map(|goal| (schedule.due_at(day, *goal), goal.permille)).collect();
-        let forecasts = goals.values().map(|permille| progress.forecast(*permille, noted_at));
+        let forecasts = goals.values().map(|permille| progress.forecast(*permille, day, noted_at));
         let forecasts: Vec<Option<SqlTimestamp>> = forecasts
             .map(|forecast| match forecast {
                 Forecast::At(at) => Some(at.to_sqlx()),
