@@ -369,7 +369,11 @@ impl Check<'_> {
     }
 
     fn clock_sync(&self, sync: ClockSync, language: &Language) -> Result<(), Error> {
-        self.that(*language == Language::Dlms, "clock_sync", || "is of meters that speak DLMS".into())?;
+        let (is_dlms, is_terminal) = (*language == Language::Dlms, matches!(language, Language::Gdw376(_)));
+        self.that(is_dlms || is_terminal, "clock_sync", || {
+            "is of meters that speak DLMS, and of terminals of Q/GDW 376.1".into()
+        })?;
+        self.that(is_dlms || !sync.shift, "clock_sync.shift", || "is of meters that speak DLMS".into())?;
         self.that(sync.shift || sync.set, "clock_sync", || "needs `shift` or `set`".into())
     }
 

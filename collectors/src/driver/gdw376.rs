@@ -3,14 +3,23 @@
 use dlms::{DateTime, Obis};
 use gdw376::{
     Address, Afn, Moment, Splitter, USER_DATA_MAX,
-    terminal::{Answer, Kind, Question, Record},
+    forward::AUTHENTICATION,
+    terminal::{Answer, Kind, Question, Record, SetClock},
 };
 use jiff::{Timestamp, civil};
-use models::Model;
+use models::{Model, Reach};
 
-use super::{Ear, Pitch, Rejected, Say, clock_subject, no_value, unspeakable, wrong};
+use super::{Ear, Pitch, Rejected, Say, clock_subject, no_value, tasks, unspeakable, wrong};
 use crate::{
-    Event, LogEntries, LogRange, diagnosis::Setback, exchange::Subject, task::read_log::Book, turn::Turn,
+    ClockReading, Event, Failure, LogEntries, LogRange, Reason,
+    diagnosis::Setback,
+    exchange::Subject,
+    task::{
+        ordered,
+        read_log::Book,
+        sync_clock::{Hands, Step, arrival},
+    },
+    turn::Turn,
     value,
 };
 
@@ -130,6 +139,76 @@ impl<'a> TerminalDriver<'a> {
         let (mut octets, number) = (Vec::new(), self.number);
         question.encode(terminal, number, &mut octets).map_err(unspeakable)?;
         turn.say(&say(subject, &octets), || Reply::new(terminal, number)).await
+    }
+}
+
+/// Only the time itself can be set, and a terminal captures nothing itself.
+impl Hands for TerminalDriver<'_> {
+    async fn look(&mut self, turn: &mut Turn<'_>) -> Result<ClockReading, Setback> {
+        let local = self.clock(turn).await?;
+        tasks::reading(turn, local)
+    }
+
+    async fn periods(&mut self, _: &mut Turn<'_>) -> Result<Vec<u32>, Setback> {
+        Ok(Vec::new())
+    }
+
+    /// Answers have the numbers of their questions.
+    async fn renew(&mut self, _: &mut Turn<'_>) -> Result<(), Setback> {
+        Ok(())
+    }
+
+    async fn take(
+        &mut self,
+        turn: &mut Turn<'_>,
+        _: Step,
+        shown: &ClockReading,
+    ) -> Result<ordered::Answer, Setback> {
+        loop {
+            let sent = self.set_clock(turn, shown).await;
+            if let Some(answer) = ordered::judged(turn, sent).await? {
+                return Ok(answer);
+            }
+        }
+    }
+}
+
+impl TerminalDriver<'_> {
+    async fn set_clock(&mut self, turn: &mut Turn<'_>, shown: &ClockReading) -> Result<(), Setback> {
+        let at = arrival(turn, shown).ok_or_else(|| unspeakable("a time that is none"))?;
+        let local = turn.station().zone.to_datetime(at);
+        let two = |number: i8| number.unsigned_abs();
+        let to = Moment {
+            year: u8::try_from(local.year() - CENTURY).map_err(unspeakable)?,
+            month: two(local.month()),
+            day: two(local.day()),
+            weekday: two(local.weekday().to_monday_one_offset()),
+            hour: two(local.hour()),
+            minute: two(local.minute()),
+            second: two(local.second()),
+        };
+        let reach = self.model.concentrator.as_ref().map(|concentrator| &concentrator.reach);
+        let proves = matches!(reach, Some(Reach::Forward { authentication: true, .. }));
+        let order = SetClock { to, authentication: proves.then_some([0; AUTHENTICATION]) };
+        let terminal = terminal(turn)?;
+        self.number = (self.number + 1) % 16;
+        let (mut octets, number) = (Vec::new(), self.number);
+        order.encode(terminal, number, &mut octets).map_err(unspeakable)?;
+        let say = Say { is_order: true, ..say(clock_subject(self.model), &octets) };
+        match turn.say_once(&say, &mut Reply::new(terminal, number)).await? {
+            Answer::Done => Ok(()),
+            Answer::Denied => Err(denied()),
+            _ => Err(wrong("it answers an order with something else")),
+        }
+    }
+}
+
+fn denied() -> Setback {
+    let detail = "The terminal denies to set its clock; check `authentication` in its model.";
+    Setback::Refused {
+        failure: Failure::new(Reason::MeterRefused, detail),
+        is_absence: false,
+        may_pass: false,
     }
 }
 

@@ -24,8 +24,11 @@ use self::{
     switch::SwitchState,
 };
 use crate::{
-    Failure, ProfileRange, Reason, RegisterRequest, SwitchTo, Task, diagnosis::Setback, exchange::Subject,
-    task::Done, turn::Turn,
+    Failure, ProfileRange, Reason, RegisterRequest, SwitchTo, Task,
+    diagnosis::Setback,
+    exchange::Subject,
+    task::{Done, sync_clock::put_right},
+    turn::Turn,
 };
 
 /// Interface class of the disconnect control, under whose name a switch is spoken of.
@@ -51,6 +54,10 @@ pub(crate) async fn run(turn: &mut Turn<'_>, task: &Task) -> Result<Done, Setbac
             Driver::Terminal(terminal) => terminal.log(turn, wanted).await.map(Done::from),
             _ => Err(unsupported(turn, task.kind())),
         },
+        Task::SyncClock(order) => match &mut driver {
+            Driver::Terminal(terminal) => put_right(turn, terminal, order).await.map(Done::from),
+            _ => Err(unsupported(turn, task.kind())),
+        },
         Task::Switch(order) => switch::run(turn, &mut driver, order).await.map(Done::from),
         Task::SetParameter(order) => parameter::run(turn, &mut driver, order).await.map(Done::from),
         Task::Reset(order) => reset::run(turn, &mut driver, order).await.map(Done::from),
@@ -60,8 +67,7 @@ pub(crate) async fn run(turn: &mut Turn<'_>, task: &Task) -> Result<Done, Setbac
         | Task::ReadTariff
         | Task::PushTariff(_)
         | Task::InstallFirmware(_)
-        | Task::ReleaseTamperLock(_)
-        | Task::SyncClock(_) => Err(unsupported(turn, task.kind())),
+        | Task::ReleaseTamperLock(_) => Err(unsupported(turn, task.kind())),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
 use models::Register;
 
 use super::{Driver, unsupported, wrong};
@@ -63,6 +64,11 @@ pub(super) async fn look_at_clock(turn: &mut Turn<'_>, driver: &mut Driver<'_>) 
 
 async fn clock(turn: &mut Turn<'_>, driver: &mut Driver<'_>) -> Result<ClockReading, Setback> {
     let local = driver.clock(turn).await?;
+    reading(turn, local)
+}
+
+/// The reading of a clock that showed this local time a moment ago.
+pub(super) fn reading(turn: &Turn<'_>, local: DateTime) -> Result<ClockReading, Setback> {
     let (read_at, delay) = (turn.now(), turn.last_delay());
     let station = turn.station();
     let shown = time::placed(local, &station.zone, &station.model.quirks).ok_or_else(|| wrong("no time"))?;

@@ -21,7 +21,7 @@ pub(crate) mod set_parameter;
 mod stored;
 mod switch;
 pub(crate) mod switching;
-mod sync_clock;
+pub(crate) mod sync_clock;
 
 use std::{future::Future, pin::Pin};
 

@@ -24,34 +24,60 @@ const SHIFT_MAX: SignedDuration = SignedDuration::from_secs(900);
 /// What is left of a difference that is put right in whole seconds.
 const ROUNDING: SignedDuration = SignedDuration::from_millis(500);
 
-/// Puts the clock right (class 8). A small difference is shifted away, which does not depend on how long the order is under way; a larger
+/// How a clock is looked at and moved in the language of the meter.
+pub(crate) trait Hands {
+    /// Reads the clock.
+    async fn look(&mut self, turn: &mut Turn<'_>) -> Result<ClockReading, Setback>;
+    /// Lengths of the intervals that the meter captures within a day, in seconds.
+    async fn periods(&mut self, turn: &mut Turn<'_>) -> Result<Vec<u32>, Setback>;
+    /// Makes sure that what is still under way is not taken for an answer to what is asked next.
+    async fn renew(&mut self, turn: &mut Turn<'_>) -> Result<(), Setback>;
+    /// Takes a step, once.
+    async fn take(
+        &mut self,
+        turn: &mut Turn<'_>,
+        step: Step,
+        shown: &ClockReading,
+    ) -> Result<Answer, Setback>;
+}
+
+/// Puts the clock right (class 8).
+pub(super) async fn run(turn: &mut Turn<'_>, wanted: &SyncClock) -> Result<Outcome, Setback> {
+    put_right(turn, &mut ByObject, wanted).await
+}
+
+/// Puts the clock right. A small difference is shifted away, which does not depend on how long the order is under way; a larger
 /// one, and a time that the meter itself calls invalid, is set. The outcome is what the meter shows afterwards, whatever it answered; an order
 /// whose answer is lost is resolved by reading. A clock that is right is left alone.
-pub(super) async fn run(turn: &mut Turn<'_>, wanted: &SyncClock) -> Result<Outcome, Setback> {
+pub(crate) async fn put_right(
+    turn: &mut Turn<'_>,
+    hands: &mut impl Hands,
+    wanted: &SyncClock,
+) -> Result<Outcome, Setback> {
     let Some(mut can) = turn.station().model.clock_sync else {
         let detail = format!("Model {} has no clock that can be set from afar.", turn.station().model.name);
         return Err(refuse(Reason::Unsupported, detail));
     };
-    let shown = look(turn).await;
+    let shown = look(turn, hands).await;
     let mut shown = shown.map_err(|unread| still_in_doubt(turn, &wanted.terms, unread))?;
     turn.found("clock before", Told(&shown).to_string()).await?;
     if is_right(&shown, wanted) {
         return Ok(Outcome::ClockRight);
     }
-    let periods_s = periods(turn).await?;
+    let periods_s = hands.periods(turn).await?;
     let mut sends = 0;
     while !is_right(&shown, wanted) {
         if sends == SENDS_MAX {
             return Err(in_vain(&shown));
         }
         if sends > 0 {
-            turn.renew().await?;
+            hands.renew(turn).await?;
         }
         let step = may_move(turn, wanted, &shown, &periods_s).map(|()| Step::of(&shown, can))?;
         turn.found("step", step.to_string()).await?;
-        let answer = carry_out(turn, step, &shown).await?;
+        let answer = hands.take(turn, step, &shown).await?;
         sends += 1;
-        shown = match look(turn).await {
+        shown = match look(turn, hands).await {
             Ok(shown) => shown,
             Err(unread) => return Err(answer.unverified(turn, unread)),
         };
@@ -69,8 +95,8 @@ pub(super) async fn run(turn: &mut Turn<'_>, wanted: &SyncClock) -> Result<Outco
 }
 
 /// Reads the clock and reports what it shows.
-async fn look(turn: &mut Turn<'_>) -> Result<ClockReading, Setback> {
-    let shown = read_clock::read(turn).await?;
+async fn look(turn: &mut Turn<'_>, hands: &mut impl Hands) -> Result<ClockReading, Setback> {
+    let shown = hands.look(turn).await?;
     turn.report(Event::Clock(shown)).await?;
     Ok(shown)
 }
@@ -139,7 +165,7 @@ fn may_move(
 
 /// What is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
+pub(crate) enum Step {
     /// Seconds that are added.
     Shift(i16),
     /// The time itself.
@@ -191,13 +217,45 @@ async fn carry_out(turn: &mut Turn<'_>, step: Step, shown: &ClockReading) -> Res
     }
 }
 
+/// The object of the clock (class 8).
+struct ByObject;
+
+impl Hands for ByObject {
+    async fn look(&mut self, turn: &mut Turn<'_>) -> Result<ClockReading, Setback> {
+        read_clock::read(turn).await
+    }
+
+    /// As the meter says, or else the model.
+    async fn periods(&mut self, turn: &mut Turn<'_>) -> Result<Vec<u32>, Setback> {
+        periods(turn).await
+    }
+
+    async fn renew(&mut self, turn: &mut Turn<'_>) -> Result<(), Setback> {
+        turn.renew().await
+    }
+
+    async fn take(
+        &mut self,
+        turn: &mut Turn<'_>,
+        step: Step,
+        shown: &ClockReading,
+    ) -> Result<Answer, Setback> {
+        carry_out(turn, step, shown).await
+    }
+}
+
+/// The time that it will be when the order arrives, in whole seconds.
+pub(crate) fn arrival(turn: &Turn<'_>, shown: &ClockReading) -> Option<Timestamp> {
+    let half = SignedDuration::try_from(shown.delay / 2).ok()?;
+    let arrival = turn.now().checked_add(half + ROUNDING).ok()?;
+    Timestamp::from_second(arrival.as_second()).ok()
+}
+
 /// The time that it will be when the order arrives, in the meter's terms. A meter whose zone is another one than the inventory says keeps
 /// it: that is no matter of its clock.
 fn time_to_set(turn: &Turn<'_>, shown: &ClockReading) -> Option<DateTime> {
     let station = turn.station();
-    let half = SignedDuration::try_from(shown.delay / 2).ok()?;
-    let arrival = turn.now().checked_add(half + ROUNDING).ok()?;
-    let at = Timestamp::from_second(arrival.as_second()).ok()?;
+    let at = arrival(turn, shown)?;
     let usual = |at: Timestamp| station.zone.to_offset(at).seconds() / 60;
     match shown.offset_min {
         Some(own) if i32::from(own) != usual(shown.shown) && own != i16::MIN => {

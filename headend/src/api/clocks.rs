@@ -9,7 +9,7 @@ use ami_proto::v1::{
 };
 use ami_proto::words::Word as _;
 use jiff::SignedDuration;
-use models::{Language, Model};
+use models::Model;
 use prost::Message as _;
 use tonic::{Request, Response, Status};
 
@@ -86,7 +86,7 @@ impl Clocks {
 
     fn is_capable(&self, meter: &Meter) -> Result<(), String> {
         let model: &Model = orders::model(&self.models, meter)?;
-        if model.language == Language::Dlms && model.clock_sync.is_some() {
+        if model.clock_sync.is_some() {
             return Ok(());
         }
         Err(format!("model {} has no clock that can be set from afar", model.name))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ami_proto::v1::ClockOrder;
 use jiff::{SignedDuration, Timestamp};
-use models::{Language, Model};
+use models::Model;
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
 use tracing::info;
@@ -79,7 +79,7 @@ pub async fn pass(
 
 /// The models whose clocks can be put right, and below how many milliseconds without jumping over the end of an interval for certain.
 fn able(models: &BTreeMap<String, Arc<Model>>) -> BTreeMap<&str, i64> {
-    let able = models.values().filter(|model| model.language == Language::Dlms && model.clock_sync.is_some());
+    let able = models.values().filter(|model| model.clock_sync.is_some());
     able.map(|model| {
         let periods = model.profiles.iter().map(|profile| profile.period_s);
         let shortest = periods.filter(|period| *period > 0).chain([DAY_S]).min().unwrap_or(DAY_S);

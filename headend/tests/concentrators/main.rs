@@ -11,6 +11,7 @@
 )]
 
 mod calling;
+mod clocks;
 mod devices;
 mod files;
 #[path = "../program/mod.rs"]

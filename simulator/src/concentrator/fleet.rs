@@ -129,6 +129,16 @@ impl Concentrators {
         site.into_iter().flat_map(|site| site.nodes.iter().filter_map(|node| site.state(node))).collect()
     }
 
+    /// What the clock of a concentrator shows, in seconds since 1970.
+    pub fn shown(&self, concentrator: usize) -> Option<i64> {
+        self.sites.get(concentrator).map(|site| site.shown())
+    }
+
+    /// Sets the clock of a concentrator, as somebody does who stands in front of it.
+    pub fn set_clock(&self, concentrator: usize, seconds: i64) {
+        self.sites.iter().skip(concentrator).take(1).for_each(|site| site.set_clock(seconds));
+    }
+
     /// How long the power line of a concentrator was in use so far.
     pub fn busy(&self, concentrator: usize) -> Duration {
         self.sites.get(concentrator).map(|site| site.busy()).unwrap_or_default()

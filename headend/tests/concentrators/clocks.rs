@@ -1,0 +1,67 @@
+//! The clock of a concentrator, from which its nodes take theirs, is put right by order.
+
+use std::time::Duration;
+
+use ami_proto::v1::clocks_service_client::ClocksServiceClient;
+use ami_proto::v1::commands_service_client::CommandsServiceClient;
+use ami_proto::v1::{CommandState, GetCommandRequest, OrderTerms, SyncClocksRequest};
+use jiff::Timestamp;
+use simulator::Backend;
+use tokio::time::sleep;
+
+use crate::program::Program;
+use crate::site::{config, start};
+
+/// Seconds by which it is ahead.
+const AHEAD: i64 = 90;
+/// Seconds of a day, and how close to its end no clock is moved.
+const DAY: i64 = 86_400;
+const MIDNIGHT: i64 = 900;
+
+/// No clock is moved around midnight.
+async fn good_moment() {
+    let second = || Timestamp::now().as_second().rem_euclid(DAY);
+    while !(MIDNIGHT..DAY - MIDNIGHT).contains(&second()) {
+        sleep(Duration::from_secs(10)).await;
+    }
+}
+
+/// Orders it, and waits for the end of the command.
+async fn put_right(program: &Program, serial: &str) -> CommandState {
+    let terms = OrderTerms { idempotency_key: "sync".into(), reason: "test".into(), ..OrderTerms::default() };
+    let order = SyncClocksRequest {
+        meter_serials: vec![serial.to_owned()],
+        terms: Some(terms),
+        ..SyncClocksRequest::default()
+    };
+    let mut client = ClocksServiceClient::new(program.channel.clone());
+    let id = client.sync_clocks(order).await.unwrap().into_inner().commands[0].id;
+    let mut client = CommandsServiceClient::new(program.channel.clone());
+    loop {
+        let command =
+            client.get_command(GetCommandRequest { id }).await.unwrap().into_inner().command.unwrap();
+        if command.finished_at.is_some() {
+            return command.state();
+        }
+        sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mt_24_the_clock_of_a_concentrator_is_put_right_by_order() {
+    good_moment().await;
+    for (backend, model) in [
+        (Backend::Wrapper { base: 16 }, "late-wrapper"),
+        (Backend::P2lpc, "late-p2lpc"),
+        (Backend::Forward, "late-terminal"),
+    ] {
+        let (concentrators, program) = start(2, config(backend, model, 2), "").await;
+        let serial = concentrators.serials().remove(0);
+        concentrators.set_clock(0, Timestamp::now().as_second() + AHEAD);
+        assert_eq!(put_right(&program, &serial).await, CommandState::Confirmed, "{model}\n{}", program.log());
+        let ahead = concentrators.shown(0).unwrap() - Timestamp::now().as_second();
+        assert!(ahead.abs() < AHEAD / 2, "{model} is {ahead} s ahead");
+        program.stop();
+        concentrators.shutdown().await;
+    }
+}
