@@ -11,7 +11,7 @@ mod common;
 
 use std::sync::Arc;
 
-use collectors::{Event, MAX_VALUES, Oddity, ProfileRange, Reason, Report, Station, Task};
+use collectors::{Event, Layout, MAX_VALUES, Oddity, ProfileRange, Reason, Report, Station, Task};
 use common::*;
 use dlms::{
     axdr::Data,
@@ -366,4 +366,24 @@ async fn what_cannot_be_stored_exactly_or_placed_in_time_is_named() {
     assert_eq!(failure.reason, Reason::MeterBrokeRules);
     assert!(failure.detail.contains("not on the calendar"), "{}", failure.detail);
     assert!(captured(&reports).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_profile_that_captures_at_another_rate_has_another_layout_before_a_row_is_reported() {
+    let meter = Meter::new(Level::None).share();
+    let station = Arc::new(station(Level::None));
+    let known = warm_range(Level::None).await.layout.unwrap();
+    let slower = Arc::new(Layout { period_s: 1800, ..Layout::clone(&known) });
+    let stale = ProfileRange { layout: Some(slower), ..whole_day() };
+    let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(stale))]).await;
+    assert_eq!(reason(&reports, 1), Reason::LayoutChanged);
+    assert_eq!(captured(&reports), []);
+    assert_eq!(layout(&reports).period_s, 900);
+
+    // Rows that are missing look the same, and are none of that.
+    meter.lock().unwrap().rows.retain(|at| at.as_second() % 1800 == 0);
+    let range = ProfileRange { layout: Some(known), ..whole_day() };
+    let reports = collect(&meter, vec![work(2, &station, Task::ReadProfile(range))]).await;
+    assert!(ended(&reports, 2).is_ok(), "{reports:?}");
+    assert_eq!(captured(&reports), expected(&meter));
 }

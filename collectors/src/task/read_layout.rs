@@ -22,10 +22,7 @@ pub(super) async fn run(turn: &mut Turn<'_>, obis: Obis) -> Result<Layout, Setba
     let attribute = |attribute| AttributeDescriptor { class_id: PROFILE, instance: obis, attribute };
     let objects = turn.read_octets(&attribute(3)).await?;
     let captures = decode_list(&objects).map_err(Setback::answer)?;
-    let period = turn.read(&attribute(4)).await?;
-    let period_s = value::integer(&period)
-        .and_then(|period| u32::try_from(period).ok())
-        .ok_or_else(|| value::unexpected(&attribute(4), "a capture period in seconds"))?;
+    let period_s = period(turn, obis).await?;
     let is_value = |capture: &CaptureObject| Column::of(capture) == Column::Value;
     let values: Vec<AttributeDescriptor> =
         captures.iter().filter(|capture| is_value(capture)).map(described).collect();
@@ -40,6 +37,15 @@ pub(super) async fn run(turn: &mut Turn<'_>, obis: Obis) -> Result<Layout, Setba
         })
         .collect();
     storable(Layout { obis, period_s, columns })
+}
+
+/// Reads how often the profile captures, in seconds.
+pub(super) async fn period(turn: &mut Turn<'_>, obis: Obis) -> Result<u32, Setback> {
+    let attribute = AttributeDescriptor { class_id: PROFILE, instance: obis, attribute: 4 };
+    let period = turn.read(&attribute).await?;
+    value::integer(&period)
+        .and_then(|period| u32::try_from(period).ok())
+        .ok_or_else(|| value::unexpected(&attribute, "a capture period in seconds"))
 }
 
 /// The columns that the model says the profile has, for whoever is not asked for them.

@@ -19,6 +19,7 @@ use crate::{
 };
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
+const DAY_S: u32 = 86_400;
 /// Place of the second in a date-time (IEC 62056-6-2, 4.1.6.1).
 const SECOND_OCTET: usize = 7;
 
@@ -102,14 +103,27 @@ pub(super) async fn read(
         }
     };
     let mut next = range.from;
+    let mut doubts_period = range.layout.is_some();
     while next <= range.to {
         let part = (next, part_end(turn, &layout, (next, range.to)));
-        match read_part(turn, &layout, part, &mut next, sink).await {
+        match read_part(turn, (&layout, doubts_period), part, &mut next, sink).await {
             Ok(Part::Whole) => {
                 turn.progressed();
                 next = part.1 + SECOND;
             }
             Ok(Part::Interrupted) => turn.progressed(),
+            // Asked once: rows that are missing look the same.
+            Ok(Part::OffBeat) => {
+                doubts_period = false;
+                match read_layout::period(turn, layout.obis).await {
+                    Ok(period_s) if period_s != layout.period_s => {
+                        let fresh = sink.fit(read_layout::run(turn, layout.obis).await?)?;
+                        return Err(changed(turn, &layout, fresh).await);
+                    }
+                    Err(setback) if !setback.is_absence() => return Err(setback),
+                    Ok(_) | Err(_) => {}
+                }
+            }
             Err(setback) if setback.is_interruption() => {
                 if next > part.0 {
                     turn.progressed();
@@ -134,6 +148,8 @@ enum Part {
     Whole,
     /// What lies before the place to go on; then something more urgent stepped in.
     Interrupted,
+    /// What lies before the place to go on; what follows is captured at another rate than it should be.
+    OffBeat,
 }
 
 /// The end of the longest part of the range that the meter answers at once.
@@ -149,7 +165,7 @@ fn part_end(turn: &Turn<'_>, layout: &Layout, (from, to): (Timestamp, Timestamp)
 /// Reads a part. Everything before `next` was reported, or is not there.
 async fn read_part(
     turn: &mut Turn<'_>,
-    layout: &Arc<Layout>,
+    (layout, doubts_period): (&Arc<Layout>, bool),
     part: (Timestamp, Timestamp),
     next: &mut Timestamp,
     sink: &mut impl Sink,
@@ -169,6 +185,9 @@ async fn read_part(
         decoder.push(turn.answer(), &mut rows).map_err(Setback::row)?;
         let taken = sink.take(layout, &rows, part)?;
         rows.clear();
+        if doubts_period && taken.events.iter().any(is_off_beat) {
+            return Ok(Part::OffBeat);
+        }
         for event in taken.events {
             turn.report(event).await?;
         }
@@ -297,14 +316,30 @@ async fn explain_shape(
             ),
         ));
     }
-    let columns = fresh.columns.len();
+    changed(turn, layout, fresh).await
+}
+
+/// Whether captures follow each other at another rate than their layout says: none is one period behind the one before.
+fn is_off_beat(event: &Event) -> bool {
+    let Event::Captures(Captures { layout, at, .. }) = event else { return false };
+    if layout.period_s == 0 || layout.period_s >= DAY_S {
+        return false;
+    }
+    let gaps = at.windows(2).map(|pair| pair[1].duration_since(pair[0]).as_secs());
+    gaps.filter(|gap| *gap > 0).min().is_some_and(|least| least != i64::from(layout.period_s))
+}
+
+/// The profile has another layout now, which is reported.
+async fn changed(turn: &mut Turn<'_>, layout: &Layout, fresh: Layout) -> Setback {
+    let (columns, period_s) = (fresh.columns.len(), fresh.period_s);
     match turn.report(Event::Layout(Arc::new(fresh))).await {
         Ok(()) => Setback::Final(Failure::new(
             Reason::LayoutChanged,
             format!(
-                "Profile {} has {columns} columns now and had {}; the new ones are noted and the next attempt uses them.",
+                "Profile {} has {columns} columns every {period_s} s now and had {} every {} s; the new ones are noted and the next attempt uses them.",
                 layout.obis,
-                layout.columns.len()
+                layout.columns.len(),
+                layout.period_s
             ),
         )),
         Err(setback) => setback,

@@ -240,5 +240,14 @@ async fn half_a_year_in_which_period_and_columns_change_and_the_meter_is_exchang
     assert_same(&head.stored(new_id), &truth(&new));
     assert_eq!(head.rows_of(old_id, "2027-10-31"), "50", "half-hours of a day of 25 hours");
     assert_eq!(head.rows_of(new_id, "2027-12-01"), "96");
+    let periods = "SELECT string_agg(DISTINCT l.period_s::text, ' ' ORDER BY l.period_s::text) FROM profile_row r JOIN profile_layout l ON l.id = r.layout_id
+                   WHERE r.ts > '2027-09-11' AND r.meter_id =";
+    assert_eq!(
+        head.database.sql(&format!("{periods} {old_id}")),
+        "1800",
+        "what is captured at another rate has another layout"
+    );
+    let layouts = "SELECT count(DISTINCT layout_id) FROM profile_row WHERE meter_id =";
+    assert_eq!(head.database.sql(&format!("{layouts} {old_id}")), "3");
     assert_eq!(head.database.sql("SELECT count(*) FROM profile_row_rev"), "0");
 }
