@@ -12,6 +12,7 @@
 
 mod alarms;
 mod bench;
+mod collection;
 mod commands;
 mod discover;
 mod firmware;
