@@ -89,7 +89,7 @@ async fn mt_24_a_concentrator_is_a_device_with_a_clock_and_lists() {
     assert!((1_800_000_000..1_800_000_060).contains(&shown), "{shown}");
 
     let Data::Array(log) = reader.value(7, "0.0.99.98.0.255", 2).await.unwrap() else { panic!("a log") };
-    assert_eq!(log.len(), 20, "each node was discovered and registered");
+    assert_eq!(log.len(), 21, "each node was discovered and registered, and the clock was set");
     concentrators.shutdown().await;
 }
 
