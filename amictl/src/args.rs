@@ -48,7 +48,7 @@ pub(crate) use self::{
     readings::{ReadArgs, ReadingsArgs, WatchArgs},
     schedules::{ScheduleArgs, ScheduleDaysArgs, Schedules, SetScheduleArgs},
     server::Server,
-    switch::{ReleaseArgs, SwitchArgs},
+    switch::{ReleaseArgs, SnapshotArgs, SwitchArgs},
     tariff::{CheckTariffArgs, DiffTariffArgs, PushTariffArgs, Tariff},
     trace::{TraceArgs, TraceCommand},
     worklist::{ResolveArgs, Worklist, WorklistArgs},
@@ -89,6 +89,8 @@ pub(crate) enum Command {
     Flags(FlagsArgs),
     /// Follow readings as they are stored, until interrupted.
     Watch(WatchArgs),
+    /// Have meters take a snapshot of their registers now; it is read as a profile afterwards.
+    Snapshot(SnapshotArgs),
     /// Open the load switches of meters.
     Disconnect(SwitchArgs),
     /// Close the load switches of meters, or make them ready to be closed at the meter.

@@ -22,6 +22,7 @@ mod parameters;
 mod read;
 mod readings;
 mod schedules;
+mod snapshot;
 mod summary;
 mod switch;
 mod tariff;
@@ -66,6 +67,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
             let format = format(args.format);
             watch::run(channel, args, &mut stdout(format)).await
         }
+        Command::Snapshot(args) => snapshot::run(channel, args, &mut stdout(plain)).await,
         Command::Disconnect(args) => switch::disconnect(channel, args, &mut stdout(plain)).await,
         Command::Reconnect(args) => switch::reconnect(channel, args, &mut stdout(plain)).await,
         Command::ReleaseTamperLock(args) => {

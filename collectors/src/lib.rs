@@ -75,7 +75,9 @@ pub use line::{Captured, Dialer, FailingDialer, Faults, MemoryDialer};
 pub use lobby::{Call, Leave, Lent, Lobby, Word};
 pub use log::{LogEntries, LogEntry, LogLoss, LogLossCause, LogMeaning, LogRange, LogRead};
 pub use oddity::Oddity;
-pub use order::{Finding, Outcome, Reset, ResetOf, SetParameter, Switch, SwitchTo, SyncClock, Terms};
+pub use order::{
+    Finding, Outcome, Reset, ResetOf, SetParameter, Switch, SwitchTo, SyncClock, TakeSnapshot, Terms,
+};
 pub use protocol_log::{CaptureId, Knobs, Layers, ProtocolLog};
 pub use reach::Reach;
 pub use seed::Seed;

@@ -60,6 +60,17 @@ pub struct Reset {
     pub terms: Terms,
 }
 
+/// An order to take a snapshot of the registers now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TakeSnapshot {
+    /// Everybody on the meter's line takes one at the same time; the meter itself is who is asked what came of it.
+    pub everybody: bool,
+    /// Keeps when the last snapshot had been taken before anything was sent.
+    pub baseline: Baseline,
+    /// When, and what is known.
+    pub terms: Terms,
+}
+
 /// What is reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResetOf {
@@ -105,11 +116,13 @@ pub enum Outcome {
     BillingPeriodClosed,
     /// The counter of resets shows that the maximum demands were reset.
     DemandReset,
+    /// The snapshot is there.
+    SnapshotTaken,
 }
 
 impl Outcome {
     /// Every outcome with its text, the same in SQL (`command_outcome`), in `ami.v1` and on the screen.
-    pub const ALL: [(Self, &'static str); 12] = [
+    pub const ALL: [(Self, &'static str); 13] = [
         (Self::Disconnected, "disconnected"),
         (Self::Connected, "connected"),
         (Self::ReadyForReconnection, "ready_for_reconnection"),
@@ -122,6 +135,7 @@ impl Outcome {
         (Self::ClockRight, "clock_right"),
         (Self::BillingPeriodClosed, "billing_period_closed"),
         (Self::DemandReset, "demand_reset"),
+        (Self::SnapshotTaken, "snapshot_taken"),
     ];
 
     /// The text of the outcome, such as `disconnected`.
@@ -184,7 +198,7 @@ mod tests {
             assert_eq!(outcome as usize, index, "{text} stands in the wrong row");
             assert_eq!(outcome.to_string(), text);
         }
-        assert_eq!(Outcome::DemandReset as usize, Outcome::ALL.len() - 1);
+        assert_eq!(Outcome::SnapshotTaken as usize, Outcome::ALL.len() - 1);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use models::Model;
 use crate::{
     Address, ClockReading, ClockSetup, Credentials, Failure, Finding, Install, Layout, LogEntries, LogRange,
     LogRead, Oddity, Outcome, PushTariff, Reset, ResetOf, Seed, SetParameter, Switch, SyncClock,
-    TariffObjects, Terms, ZoneFault,
+    TakeSnapshot, TariffObjects, Terms, ZoneFault,
 };
 
 /// Key of a meter in the inventory.
@@ -118,6 +118,8 @@ pub enum Task {
     SyncClock(SyncClock),
     /// End the billing period, or reset the maximum demands.
     Reset(Reset),
+    /// Take a snapshot of the registers.
+    TakeSnapshot(TakeSnapshot),
 }
 
 impl Task {
@@ -140,6 +142,7 @@ impl Task {
             Self::SyncClock(_) => "sync_clock",
             Self::Reset(Reset { of: ResetOf::BillingPeriod, .. }) => "close_billing_period",
             Self::Reset(Reset { of: ResetOf::Demand, .. }) => "reset_demand",
+            Self::TakeSnapshot(_) => "take_snapshot",
         }
     }
 
@@ -151,6 +154,7 @@ impl Task {
             | Self::SetParameter(SetParameter { terms, .. })
             | Self::SyncClock(SyncClock { terms, .. })
             | Self::Reset(Reset { terms, .. })
+            | Self::TakeSnapshot(TakeSnapshot { terms, .. })
             | Self::ReleaseTamperLock(terms) => Some(terms),
             Self::PushTariff(push) => Some(&push.terms),
             Self::Identify

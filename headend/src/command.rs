@@ -76,6 +76,7 @@ impl CommandKind {
     pub fn priority(self) -> i16 {
         match self {
             Self::Disconnect | Self::Reconnect | Self::ReleaseTamperLock => 50,
+            Self::TakeSnapshot => 40,
             Self::PushTariff | Self::SetParameter | Self::CloseBillingPeriod | Self::ResetDemand => 20,
             Self::SyncClock => 5,
             Self::InstallFirmware => -10,
@@ -86,7 +87,9 @@ impl CommandKind {
     pub fn patience(self) -> Duration {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
         match self {
-            Self::Disconnect | Self::Reconnect | Self::ReleaseTamperLock => Duration::from_secs(15 * 60),
+            Self::Disconnect | Self::Reconnect | Self::ReleaseTamperLock | Self::TakeSnapshot => {
+                Duration::from_secs(15 * 60)
+            }
             Self::PushTariff
             | Self::SetParameter
             | Self::SyncClock

@@ -14,15 +14,17 @@ use std::time::{Duration, Instant};
 use ami_proto::v1::commands_service_client::CommandsServiceClient;
 use ami_proto::v1::diagnostics_service_client::DiagnosticsServiceClient;
 use ami_proto::v1::inventory_service_client::InventoryServiceClient;
+use ami_proto::v1::readings_service_client::ReadingsServiceClient;
 use ami_proto::v1::switch_service_client::SwitchServiceClient;
 use ami_proto::v1::{
     Command, CommandOutcome, DisconnectRequest, ImportMetersRequest, OrderTerms, ProtocolLayers,
-    SetProtocolLogRequest, WatchCommandsRequest, set_protocol_log_request::Subject,
+    SetProtocolLogRequest, TakeSnapshotRequest, WatchCommandsRequest, set_protocol_log_request::Subject,
 };
 use jiff::{SignedDuration, Timestamp};
 use program::Program;
 use simulator::{
-    Backend, ConcentratorConfig, Concentrators, Fleet, FleetConfig, Security, inventory_of_concentrators,
+    Backend, ConcentratorConfig, Concentrators, Fleet, FleetConfig, Framing, Security,
+    inventory_of_concentrators,
 };
 
 const LIMIT: Duration = Duration::from_secs(90);
@@ -43,6 +45,19 @@ async fn import(program: &Program, fleet: &Fleet) {
     let answer =
         client.import_meters(tokio_stream::iter([ImportMetersRequest { chunk }])).await.unwrap().into_inner();
     assert_eq!((answer.imported as usize, answer.problems), (fleet.meters().len(), Vec::new()));
+}
+
+/// Waits for what becomes of a command.
+async fn end(program: &Program, id: i64) -> Command {
+    let request = WatchCommandsRequest { ids: vec![id], ..WatchCommandsRequest::default() };
+    let mut client = CommandsServiceClient::new(program.channel.clone());
+    let mut lives = client.watch_commands(request).await.unwrap().into_inner();
+    loop {
+        let message = tokio::time::timeout(LIMIT, lives.message()).await.unwrap().unwrap().unwrap();
+        if let Some(command) = message.commands.into_iter().find(|one| one.finished_at.is_some()) {
+            return command;
+        }
+    }
 }
 
 /// How many meters have registers that are read by plan: what a device shows is that of its sub-units, where they are named inside of requests.
@@ -67,18 +82,7 @@ async fn disconnect(program: &Program, serial: String) -> Command {
     let request = DisconnectRequest { meter_serials: vec![serial], terms: Some(terms) };
     let mut client = SwitchServiceClient::new(program.channel.clone());
     let id = client.disconnect(request).await.unwrap().into_inner().commands[0].id;
-    let request = WatchCommandsRequest { ids: vec![id], ..WatchCommandsRequest::default() };
-    let mut lives = CommandsServiceClient::new(program.channel.clone())
-        .watch_commands(request)
-        .await
-        .unwrap()
-        .into_inner();
-    loop {
-        let message = tokio::time::timeout(LIMIT, lives.message()).await.unwrap().unwrap().unwrap();
-        if let Some(command) = message.commands.into_iter().find(|one| one.finished_at.is_some()) {
-            return command;
-        }
-    }
+    end(program, id).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -191,7 +195,7 @@ async fn hb_03_load_records_and_snapshots_of_dlt645_are_stored_like_profiles_of_
         .await;
         // The horizon of the plan is 30 days, and so is the history of the meter.
         let from = begun - SignedDuration::from_hours(29 * 24);
-        for profile in &model.profiles {
+        for profile in model.profiles.iter().filter(|profile| profile.name != "ordered") {
             let stored: Vec<_> = stored(&program, &meter.serial(), profile);
             let last = stored.last().map_or(from, |(at, _)| Timestamp::from_second(*at).unwrap());
             let held = meter.expected(&profile.name, from, begun).unwrap();
@@ -239,4 +243,45 @@ async fn a_meter_of_dlt645_behind_a_terminal_of_376_1_is_read_through_the_head_e
     }
     program.stop();
     concentrators.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_snapshot_that_is_ordered_is_taken_by_everybody_on_the_line_and_read_as_a_profile() {
+    let program = Program::start("[collector]\nlinger = \"100ms\"\n").await;
+    let model = models::builtin().unwrap()["generic-dlt645"].clone();
+    let framing = Framing::Plain { devices_per_line: 3 };
+    let fleet = Fleet::start(FleetConfig { count: 3, framing, ..FleetConfig::new(model) }).await.unwrap();
+    import(&program, &fleet).await;
+    let dlms = self::fleet("sed302", Security::None).await;
+    import(&program, &dlms).await;
+    let order = |serial: String| TakeSnapshotRequest {
+        meter_serials: vec![serial.clone()],
+        everybody_on_the_line: true,
+        terms: Some(OrderTerms { idempotency_key: serial, ..OrderTerms::default() }),
+    };
+    let mut client = ReadingsServiceClient::new(program.channel.clone());
+    let refused = client.take_snapshot(order(dlms.meters()[0].serial())).await.unwrap_err();
+    assert!(refused.message().contains("takes no snapshots by order"), "{refused}");
+
+    let serial = fleet.meters()[1].serial();
+    let ordered = client.take_snapshot(order(serial.clone())).await.unwrap().into_inner();
+    let command = end(&program, ordered.commands[0].id).await;
+    assert_eq!(command.outcome(), CommandOutcome::SnapshotTaken, "{command:?}\n{}", program.log());
+    let again = client.take_snapshot(order(serial.clone())).await.unwrap().into_inner();
+    assert_eq!(again.commands[0].id, ordered.commands[0].id, "the same order is the same command");
+    let taken: Vec<_> = fleet.meters().iter().map(|meter| meter.counts().actions).collect();
+    assert_eq!(taken, [1, 1, 1]);
+
+    let now = Timestamp::now();
+    program.sql(&format!(
+        "INSERT INTO job (meter_id, kind, obis, from_ts, to_ts, max_attempts)
+         SELECT id, 'read_profile', '\\x0100620300ff', '{now}'::timestamptz - interval '1 hour', '{now}', 5 FROM meter WHERE model = 'generic-dlt645'"
+    ));
+    until(&program, "SELECT count(*) FROM profile_row", "3").await;
+    for meter in fleet.meters() {
+        let stored = stored(&program, &meter.serial(), meter.model().profile("ordered").unwrap());
+        let at = Timestamp::from_second(stored[0].0).unwrap();
+        assert_eq!(stored, [(at.as_second(), meter.capture("ordered", at).unwrap()[0])]);
+    }
+    program.stop();
 }

@@ -6,8 +6,8 @@ use dlms::{DateTime, Obis, Unit, cosem::Form, hdlc::AddressSize};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
-    Alarms, Billing, Bounds, ClockSync, Concentrator, Firmware, Language, Log, Place, ProfilePlace, Switch,
-    Tariff, Validation,
+    Alarms, Billing, Bounds, ClockSync, Concentrator, Dlt645Profile, Firmware, Language, Log, Place,
+    ProfilePlace, Switch, Tariff, Validation,
 };
 
 /// No profile is read more often.
@@ -425,6 +425,13 @@ impl Model {
     /// The registers that may be set, each with what it may be set to.
     pub fn parameters(&self) -> impl Iterator<Item = (&Register, Bounds)> {
         self.registers.iter().filter_map(|register| Some((register, register.set?)))
+    }
+
+    /// Whether it takes snapshots of its registers when that is ordered.
+    pub fn takes_snapshots(&self) -> bool {
+        self.profiles.iter().any(|profile| {
+            matches!(&profile.at, Some(ProfilePlace::Dlt645(Dlt645Profile::Frozen(frozen))) if frozen.ordered)
+        })
     }
 
     /// The profile of that name, if the model has it.

@@ -62,6 +62,8 @@ pub(crate) struct State {
     pub(crate) image: Image,
     pub(crate) tariffs: Tariffs,
     pub(crate) book: Book,
+    /// When snapshots were taken by order (seconds since 1970), the last one last.
+    pub(crate) snapshots: Vec<i64>,
     /// Registers that were set, in place of what they would hold.
     pub(crate) set: BTreeMap<Obis, i64>,
     pub(crate) resets: Resets,
@@ -120,6 +122,7 @@ impl State {
             book: Book::new(number, fleet.journal.clone()),
             set: BTreeMap::new(),
             resets: Resets::default(),
+            snapshots: Vec::new(),
             occasions: Occasions::default(),
         }
     }

@@ -1,4 +1,4 @@
-//! `disconnect`, `reconnect` and `release-tamper-lock` on the command line.
+//! `disconnect`, `reconnect`, `release-tamper-lock` and `snapshot` on the command line.
 
 use clap::Args;
 
@@ -13,6 +13,17 @@ pub(crate) struct SwitchArgs {
     /// The terms.
     #[command(flatten)]
     pub(crate) order: OrderArgs,
+}
+
+/// `snapshot`.
+#[derive(Debug, Args)]
+pub(crate) struct SnapshotArgs {
+    /// Everybody on the line of each meter takes one at the same instant; whether it was taken is looked at in the meter.
+    #[arg(long)]
+    pub(crate) everybody: bool,
+    /// The meters, and the terms.
+    #[command(flatten)]
+    pub(crate) meters: SwitchArgs,
 }
 
 /// `release-tamper-lock`: nobody does that without a reason.

@@ -240,12 +240,20 @@ impl<'a> Dlt645Driver<'a> {
         Err(wrong("it refuses the rest of what it began to give"))
     }
 
+    /// A request as it goes over the line.
+    fn spoken(&self, request: &Request<'_>, address: Address) -> Result<Vec<u8>, Setback> {
+        let mut octets = WAKE_UP[..usize::from(self.spec.wake_up).min(WAKE_UP.len())].to_vec();
+        request.encode(self.spec.edition, address, &mut octets).map_err(unspeakable)?;
+        Ok(octets)
+    }
+
     async fn ask<const NAMED: bool>(&self, turn: &mut Turn<'_>, asked: &Asked<'_>) -> Result<Heard, Setback> {
         let address = address(turn.station())?;
-        let mut octets = WAKE_UP[..usize::from(self.spec.wake_up).min(WAKE_UP.len())].to_vec();
-        asked.request.encode(self.spec.edition, address, &mut octets).map_err(unspeakable)?;
-        let is_order =
-            matches!(asked.request, Request::Switch { .. } | Request::Write { .. } | Request::ClearDemand(_));
+        let octets = self.spoken(&asked.request, address)?;
+        let is_order = matches!(
+            asked.request,
+            Request::FreezeNow | Request::Switch { .. } | Request::Write { .. } | Request::ClearDemand(_)
+        );
         let say = Say {
             subject: asked.subject,
             octets: &octets,

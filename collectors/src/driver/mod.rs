@@ -11,6 +11,7 @@ mod modbus;
 mod mode_c;
 mod parameter;
 mod reset;
+mod snapshot;
 mod switch;
 mod tasks;
 
@@ -61,6 +62,7 @@ pub(crate) async fn run(turn: &mut Turn<'_>, task: &Task) -> Result<Done, Setbac
         Task::Switch(order) => switch::run(turn, &mut driver, order).await.map(Done::from),
         Task::SetParameter(order) => parameter::run(turn, &mut driver, order).await.map(Done::from),
         Task::Reset(order) => reset::run(turn, &mut driver, order).await.map(Done::from),
+        Task::TakeSnapshot(order) => snapshot::run(turn, &mut driver, order).await.map(Done::from),
         Task::ReadProfile(range) => tasks::read_profile(turn, &mut driver, range).await.map(Done::from),
         Task::Discover
         | Task::ListNodes
@@ -163,6 +165,22 @@ impl<'a> Driver<'a> {
         }
     }
 
+    /// When the last snapshot was taken that was ordered; `None` when there is none yet.
+    async fn last_snapshot(&mut self, turn: &mut Turn<'_>) -> Result<Option<Timestamp>, Setback> {
+        match self {
+            Self::Dlt645(driver) => driver.last_snapshot(turn).await,
+            Self::ModeC(_) | Self::Modbus(_) => Err(unsupported(turn, "take_snapshot")),
+        }
+    }
+
+    /// Orders a snapshot once; `everybody`: of all meters of the line.
+    async fn take_snapshot(&mut self, turn: &mut Turn<'_>, everybody: bool) -> Result<(), Setback> {
+        match self {
+            Self::Dlt645(driver) => driver.take_snapshot(turn, everybody).await,
+            Self::ModeC(_) | Self::Modbus(_) => Err(unsupported(turn, "take_snapshot")),
+        }
+    }
+
     /// What the switch shows.
     async fn switch_state(&mut self, turn: &mut Turn<'_>) -> Result<SwitchState, Setback> {
         match self {
@@ -246,6 +264,11 @@ fn register_subject(register: &Register) -> Subject {
 /// What reading a profile is about.
 fn profile_subject(profile: Obis) -> Subject {
     Subject::get(&AttributeDescriptor { class_id: 7, instance: profile, attribute: 2 })
+}
+
+/// What having a profile capture now is about.
+fn capture_subject(profile: Obis) -> Subject {
+    Subject::action(&MethodDescriptor { class_id: 7, instance: profile, method: 2 })
 }
 
 /// What writing a register is about.

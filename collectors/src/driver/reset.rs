@@ -28,7 +28,8 @@ pub(super) async fn run(
     let counter = counter.ok_or_else(reset::unsupported)?;
     let verified = verify(turn, driver).await;
     verified.map_err(|unread| still_in_doubt(turn, &order.terms, unread))?;
-    carry_out(turn, &mut ByOrder { driver, counter }, order, spec.settle).await
+    carry_out(turn, &mut ByOrder { driver, counter }, (&order.terms, &order.baseline), spec.settle).await?;
+    Ok(order.of.outcome())
 }
 
 /// An order of the language, and the register that counts.

@@ -5,7 +5,10 @@ use models::{Billing, Script};
 use tokio::time::{Instant, sleep};
 
 use super::ordered::{Answer, Request, order, still_in_doubt};
-use crate::{BaselineError, Failure, Outcome, Reason, Reset, ResetOf, diagnosis::Setback, turn::Turn, value};
+use crate::{
+    Baseline, BaselineError, Failure, Outcome, Reason, Reset, ResetOf, Terms, diagnosis::Setback, turn::Turn,
+    value,
+};
 
 /// How often the order is sent at most, see the order to switch.
 const SENDS_MAX: u32 = 3;
@@ -39,7 +42,8 @@ pub(super) async fn run(turn: &mut Turn<'_>, reset: &Reset) -> Result<Outcome, S
     };
     let script = script.ok_or_else(unsupported)?;
     let mut by = ByScript { counter: value::data(spec.counter), last: spec.last.map(value::data), script };
-    carry_out(turn, &mut by, reset, spec.settle).await
+    carry_out(turn, &mut by, (&reset.terms, &reset.baseline), spec.settle).await?;
+    Ok(reset.of.outcome())
 }
 
 /// What the model says of it. The order was checked when it was accepted; the model may be another one since.
@@ -52,12 +56,11 @@ pub(crate) fn admitted(turn: &Turn<'_>) -> Result<Billing, Setback> {
 pub(crate) async fn carry_out<C: Counted>(
     turn: &mut Turn<'_>,
     counted: &mut C,
-    reset: &Reset,
+    (terms, baseline): (&Terms, &Baseline),
     settle: Duration,
-) -> Result<Outcome, Setback> {
-    let terms = &reset.terms;
+) -> Result<(), Setback> {
     let shown = counted.count(turn).await.map_err(|unread| still_in_doubt(turn, terms, unread))?;
-    let before = reset.baseline.keep(shown).await;
+    let before = baseline.keep(shown).await;
     let before = before.map_err(|error| still_in_doubt(turn, terms, not_kept(&error)))?;
     turn.found("counter before", before.to_string()).await?;
     let mut now = shown;
@@ -103,10 +106,17 @@ pub(crate) async fn carry_out<C: Counted>(
     if let Ok(Some(at)) = counted.last(turn).await {
         turn.found("last time", at).await?;
     }
-    Ok(match reset.of {
-        ResetOf::BillingPeriod => Outcome::BillingPeriodClosed,
-        ResetOf::Demand => Outcome::DemandReset,
-    })
+    Ok(())
+}
+
+impl ResetOf {
+    /// What it is called when the counter has moved.
+    pub(crate) const fn outcome(self) -> Outcome {
+        match self {
+            Self::BillingPeriod => Outcome::BillingPeriodClosed,
+            Self::Demand => Outcome::DemandReset,
+        }
+    }
 }
 
 /// The counter once it shows something else than before, or when it had its time.

@@ -12,6 +12,7 @@ mod holes;
 mod parameters;
 mod profiles;
 mod resets;
+mod snapshots;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 

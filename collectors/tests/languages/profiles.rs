@@ -63,7 +63,8 @@ async fn hb_03_every_profile_is_read_as_the_meter_keeps_it() {
     for name in KEEPING {
         let mut bench = bench(name, |_, _| {}).await;
         let (last, profiles) = (bench.last(), bench.model.profiles.clone());
-        for profile in profiles {
+        // What is taken by order has a test of its own.
+        for profile in profiles.iter().filter(|profile| profile.name != "ordered") {
             let task = read(&bench, &profile.name, None);
             let done = bench.ask(last, task.clone()).await;
             let place = format!("{name} {}", profile.name);
@@ -119,7 +120,8 @@ async fn lost_answers_cost_no_capture() {
             config.faults = vec![FaultRule { fault, meters: Affected::Numbers((0..100).collect()) }];
         })
         .await;
-        for profile in bench.model.profiles.clone() {
+        let profiles = bench.model.profiles.clone();
+        for profile in profiles.iter().filter(|profile| profile.name != "ordered") {
             let Task::ReadProfile(range) = read(&bench, &profile.name, None) else { unreachable!("a read") };
             let from =
                 range.to - SignedDuration::from_hours(if profile.period_s == 900 { 12 } else { 24 * 10 });

@@ -17,6 +17,11 @@ impl BaselineKeeper for Kept {
     }
 }
 
+/// A baseline that nothing was kept of yet.
+pub(super) fn kept() -> Baseline {
+    Baseline::new(Kept::default())
+}
+
 /// A store that is away.
 #[derive(Debug)]
 struct Away;

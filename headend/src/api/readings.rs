@@ -1,17 +1,19 @@
 //! `ami.v1.ReadingsService`: `query` pages through what is stored, `read_now` orders a read and waits for it, `watch` follows what
-//! is stored; `expand` turns stored rows into readings for all three, with the flags of `flags`, which lists them, too.
+//! is stored, `snapshots` orders some; `expand` turns stored rows into readings for all three, with the flags of `flags`, which lists them, too.
 
 pub(super) mod expand;
 mod flags;
 mod query;
 mod read_now;
+mod snapshots;
 mod watch;
 
 use std::sync::Arc;
 
 use ami_proto::v1::{
     ListFlagsRequest, ListFlagsResponse, QueryReadingsRequest, QueryReadingsResponse, ReadNowRequest,
-    ReadNowResponse, WatchReadingsRequest, WatchReadingsResponse, readings_service_server::ReadingsService,
+    ReadNowResponse, TakeSnapshotRequest, TakeSnapshotResponse, WatchReadingsRequest, WatchReadingsResponse,
+    readings_service_server::ReadingsService,
 };
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +22,7 @@ use tonic::{Request, Response, Status};
 use super::follow::Messages;
 use super::notices::Notices;
 use super::on_demand::OnDemand;
+use super::orders::Asker;
 use super::request_id::RequestId;
 use super::status::Refusal;
 use super::{Limits, Models, Parts, check, known};
@@ -89,6 +92,14 @@ impl ReadingsService for Readings {
         request: Request<WatchReadingsRequest>,
     ) -> Result<Response<Self::WatchReadingsStream>, Status> {
         Ok(Response::new(self.watch(request.into_inner()).await?))
+    }
+
+    async fn take_snapshot(
+        &self,
+        request: Request<TakeSnapshotRequest>,
+    ) -> Result<Response<TakeSnapshotResponse>, Status> {
+        let asker = Asker::of(&request, "ReadingsService/TakeSnapshot")?;
+        Ok(Response::new(self.order_snapshot(&asker, request.into_inner()).await?))
     }
 
     async fn list_flags(

@@ -165,6 +165,8 @@ pub enum CommandKind {
     CloseBillingPeriod,
     /// Reset the maximum demands.
     ResetDemand,
+    /// Take a snapshot of the registers.
+    TakeSnapshot,
 }
 
 /// Where a command stands.

@@ -43,6 +43,9 @@ pub struct Dlt645Frozen {
     /// What the identifier of the one before has more. Default 1.
     #[serde(default = "default_step")]
     pub step: u16,
+    /// Whether they are taken when that is ordered (function 16). Default false: they are taken by the clock.
+    #[serde(default)]
+    pub ordered: bool,
 }
 
 /// Snapshots of settlement periods.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use models::{Language, Model, Register};
+use models::{Dlt645Profile, Language, Model, ProfilePlace, Register};
 
 use crate::fault::Trouble;
 use crate::ledger::{Access, Event};
@@ -17,6 +17,10 @@ const RECONNECT: i8 = 2;
 /// Interface class and method under which it notes that maximum demands were reset: under the name of their counter.
 const DATA_CLASS: u16 = 1;
 const RESET: i8 = 1;
+/// Interface class and method under which it notes that a snapshot was ordered (Blue Book, 4.3.6).
+const PROFILE_CLASS: u16 = 7;
+const CAPTURE: i8 = 2;
+const MINUTE_S: i64 = 60;
 /// Attribute that holds the value of a register.
 const VALUE: i8 = 2;
 
@@ -148,6 +152,25 @@ impl Device {
             state.resets.reset(now);
             let (class_id, access) = (DATA_CLASS, Access::Action(RESET));
             state.book.note(now, Event::Executed { class_id, object, access, result: 0 });
+        });
+        Some(!meter.strikes(Trouble::Unanswered))
+    }
+
+    /// Takes a snapshot of a part's registers, in whole minutes. Whether an answer arrives; `None` when it takes none.
+    pub(super) fn freeze(&self, subunit: Option<u8>) -> Option<bool> {
+        let taken = |profile: &&models::Profile| match &profile.at {
+            Some(ProfilePlace::Dlt645(Dlt645Profile::Frozen(frozen))) => frozen.ordered,
+            _ => false,
+        };
+        let object = self.model().profiles.iter().find(taken)?.obis;
+        let meter = self.part(subunit)?;
+        if meter.strikes(Trouble::Unexecuted) {
+            return Some(false);
+        }
+        meter.act(|state, now| {
+            state.snapshots.push(now.as_second() - now.as_second().rem_euclid(MINUTE_S));
+            let access = Access::Action(CAPTURE);
+            state.book.note(now, Event::Executed { class_id: PROFILE_CLASS, object, access, result: 0 });
         });
         Some(!meter.strikes(Trouble::Unanswered))
     }

@@ -61,10 +61,18 @@ impl Dlt645Station {
         let mut parts = self.device.parts();
         let (subunit, own) = parts.find_map(|(subunit, meter)| {
             let own = own(meter)?;
-            let is_asked = address != Address::BROADCAST && address.reaches(own);
-            (is_asked && !meter.faults().silent).then_some((subunit, own))
+            (address.reaches(own) && !meter.faults().silent).then_some((subunit, own))
         })?;
         Some((Asked { function, subunit, data: data.to_vec() }, own))
+    }
+
+    /// What is meant for everybody is done by all parts of the device, and answered by nobody.
+    fn overhear(&self, control: Control) {
+        if Function::of(self.spec.edition, control.function()) == Some(Function::Freeze) {
+            for (subunit, _) in self.device.parts() {
+                self.device.freeze(subunit);
+            }
+        }
     }
 
     fn answer(&mut self, asked: &Asked) -> Reply {
@@ -82,7 +90,11 @@ impl Dlt645Station {
                 own.map_or(Reply::Silence, |own: Address| Reply::Done(own.wire().to_vec(), false))
             }
             Function::Switch => self.switch(asked),
-            Function::Freeze => Reply::Done(Vec::new(), false),
+            Function::Freeze => match self.device.freeze(asked.subunit) {
+                Some(true) => Reply::Done(Vec::new(), false),
+                Some(false) => Reply::Silence,
+                None => Reply::Refused(Refusal::OTHER),
+            },
             Function::SetTime => Reply::Silence,
             Function::Write => self.write(asked, length),
             Function::ClearDemand => self.clear_demand(asked),
@@ -277,6 +289,10 @@ impl Station for Dlt645Station {
         loop {
             let Some(heard) = self.splitter.next_frame() else { return self.device.delay() };
             let (address, control, data) = (heard.address, heard.control, heard.data.to_vec());
+            if address == Address::BROADCAST {
+                self.overhear(control);
+                continue;
+            }
             let Some((asked, own)) = self.asked(address, control, &data) else { continue };
             let code = control.function();
             let (control, data) = match self.answer(&asked) {

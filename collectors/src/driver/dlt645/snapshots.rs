@@ -2,16 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use dlt645::{Format, Identifier, Moment};
+use dlt645::{Address, Format, Identifier, Moment, Request};
 use jiff::{Timestamp, ToSpan, civil};
-use models::{Dlt645Frozen, Dlt645Profile, Dlt645Settled};
+use models::{Dlt645Frozen, Dlt645Profile, Dlt645Settled, Profile, ProfilePlace};
 
 use super::{
-    Dlt645Driver, exact,
+    Asked, Dlt645Driver, exact,
     profile::{Wanted, add, calendar, cell, undeviating},
     wrong,
 };
-use crate::{Captures, Event, diagnosis::Setback, driver::no_value, time::instant, turn::Turn};
+use crate::{
+    Captures, Event,
+    diagnosis::{Setback, Stage},
+    driver::{capture_subject, no_value, profile_subject, unsupported},
+    exchange::Subject,
+    line::LineError,
+    time::instant,
+    turn::Turn,
+};
 
 /// Snapshots that are reported at once.
 const CHUNK: usize = 8;
@@ -117,7 +125,7 @@ impl Dlt645Driver<'_> {
                 let mut taken = Vec::new();
                 for number in 0..wanted.depth {
                     turn.yield_to_urgent().await?;
-                    let Some(at) = self.frozen(turn, frozen, number, wanted).await? else { break };
+                    let Some(at) = self.frozen(turn, frozen, number, wanted.subject).await? else { break };
                     taken.push(at);
                     if at < wanted.from {
                         break;
@@ -136,7 +144,7 @@ impl Dlt645Driver<'_> {
         wanted: &Wanted<'_>,
     ) -> Result<Option<Timestamp>, Setback> {
         match place {
-            Dlt645Profile::Frozen(frozen) => self.frozen(turn, frozen, 0, wanted).await,
+            Dlt645Profile::Frozen(frozen) => self.frozen(turn, frozen, 0, wanted.subject).await,
             _ => Ok(self.taken(turn, place, wanted).await?.first().copied()),
         }
     }
@@ -147,9 +155,9 @@ impl Dlt645Driver<'_> {
         turn: &mut Turn<'_>,
         frozen: &Dlt645Frozen,
         number: u32,
-        wanted: &Wanted<'_>,
+        subject: Subject,
     ) -> Result<Option<Timestamp>, Setback> {
-        let octets = match self.item(turn, frozen.time.back(number, frozen.step), wanted.subject).await {
+        let octets = match self.item(turn, frozen.time.back(number, frozen.step), subject).await {
             Ok(octets) => octets,
             // A meter that does not know the first one keeps no such snapshots.
             Err(setback) if setback.is_absence() && number > 0 => return Ok(None),
@@ -185,6 +193,42 @@ impl Dlt645Driver<'_> {
         let now = self.clock(turn).await?;
         let settled = settlements(now, &days, wanted.depth);
         settled.into_iter().map(|local| self.instant(turn, local)).collect()
+    }
+
+    /// When the last snapshot was taken that was ordered; `None` when there is none yet.
+    pub(in crate::driver) async fn last_snapshot(
+        &self,
+        turn: &mut Turn<'_>,
+    ) -> Result<Option<Timestamp>, Setback> {
+        let (profile, frozen) = self.ordered(turn)?;
+        self.frozen(turn, frozen, 0, profile_subject(profile.obis)).await
+    }
+
+    /// Orders a snapshot once. To everybody it is a broadcast, which nobody answers: what came of it is read.
+    pub(in crate::driver) async fn take_snapshot(
+        &self,
+        turn: &mut Turn<'_>,
+        everybody: bool,
+    ) -> Result<(), Setback> {
+        let (profile, _) = self.ordered(turn)?;
+        let subject = capture_subject(profile.obis);
+        if !everybody {
+            return self.ask::<true>(turn, &Asked { request: Request::FreezeNow, subject }).await.map(drop);
+        }
+        let octets = self.spoken(&Request::FreezeNow, Address::BROADCAST)?;
+        turn.say_farewell(&octets).await;
+        Err(Setback::Line(Stage::Open, LineError::Silent))
+    }
+
+    /// The snapshots that are taken by order.
+    fn ordered(&self, turn: &Turn<'_>) -> Result<(&Profile, &Dlt645Frozen), Setback> {
+        let found = self.model.profiles.iter().find_map(|profile| match &profile.at {
+            Some(ProfilePlace::Dlt645(Dlt645Profile::Frozen(frozen))) if frozen.ordered => {
+                Some((profile, frozen))
+            }
+            _ => None,
+        });
+        found.ok_or_else(|| unsupported(turn, "take_snapshot"))
     }
 
     /// The instant of a local time; the first one where there are two.

@@ -28,7 +28,13 @@ const RULES: &[Service] = &[
     ),
     (
         "ami.v1.ReadingsService",
-        &[("QueryReadings", View), ("ReadNow", ReadNow), ("WatchReadings", View), ("ListFlags", View)],
+        &[
+            ("QueryReadings", View),
+            ("ReadNow", ReadNow),
+            ("WatchReadings", View),
+            ("ListFlags", View),
+            ("TakeSnapshot", ReadNow),
+        ],
     ),
     ("ami.v1.JobsService", &[("ListJobs", View), ("GetJob", View), ("Summary", View)]),
     (

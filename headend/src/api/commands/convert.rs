@@ -61,6 +61,7 @@ fn kind(kind: CommandKind) -> v1::CommandKind {
         CommandKind::SyncClock => v1::CommandKind::SyncClock,
         CommandKind::CloseBillingPeriod => v1::CommandKind::CloseBillingPeriod,
         CommandKind::ResetDemand => v1::CommandKind::ResetDemand,
+        CommandKind::TakeSnapshot => v1::CommandKind::TakeSnapshot,
     }
 }
 

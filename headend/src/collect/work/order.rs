@@ -1,9 +1,9 @@
 //! From a command that was armed to the task that carries it out.
 
-use ami_proto::v1::{ClockOrder, FirmwareOrder, ParameterOrder, TariffOrder};
+use ami_proto::v1::{ClockOrder, FirmwareOrder, ParameterOrder, SnapshotOrder, TariffOrder};
 use collectors::{
     Failure, Image, ImageActivation, Install, PushTariff, Reason, Reset, ResetOf, SetParameter, Switch,
-    SwitchTo, SyncClock, Task, Terms,
+    SwitchTo, SyncClock, TakeSnapshot, Task, Terms,
 };
 use jiff::{SignedDuration, Timestamp};
 use models::Model;
@@ -33,6 +33,12 @@ pub(super) fn task(command: &LeasedCommand, model: &Model, sources: Sources<'_>)
         CommandKind::InstallFirmware => install(command, terms, sources.images).map(Task::InstallFirmware),
         CommandKind::CloseBillingPeriod => reset(ResetOf::BillingPeriod),
         CommandKind::ResetDemand => reset(ResetOf::Demand),
+        CommandKind::TakeSnapshot => {
+            let order = command.arguments.as_deref().and_then(|order| SnapshotOrder::decode(order).ok());
+            let SnapshotOrder { everybody_on_the_line: everybody } = order.unwrap_or_default();
+            let baseline = (sources.baselines)(command.id);
+            Ok(Task::TakeSnapshot(TakeSnapshot { everybody, baseline, terms }))
+        }
     }
 }
 

@@ -25,7 +25,7 @@ impl Dlt645Station {
                 Dlt645Profile::Frozen(frozen) => {
                     let time = |number: u32| frozen.time.back(number, frozen.step) == item;
                     match (0..profile.depth).find(|number| time(*number)) {
-                        Some(number) => Some(match nth_last(meter, index, number) {
+                        Some(number) => Some(match nth_last(meter, (index, place), number) {
                             Some(at) => moment(local(meter, at)).minutes().to_vec(),
                             None => vec![0; 5],
                         }),
@@ -93,7 +93,7 @@ fn snapshot(
     let step = place.step()?;
     let is_of = |place: &Dlt645Place, number: u32| place.item.back(number, step) == item;
     let number = (0..profile.depth).find(|number| places(profile).any(|place| is_of(place, *number)))?;
-    let values = meter.row(index, nth_last(meter, index, number)?);
+    let values = meter.row(index, nth_last(meter, (index, place), number)?);
     let mut octets = Vec::new();
     for (place, value) in places(profile).zip(values).filter(|(place, _)| is_of(place, number)) {
         let end = usize::from(place.offset) + usize::from(place.octets);
@@ -119,9 +119,12 @@ fn put(octets: &mut [u8], place: &Dlt645Place, value: i64) -> Option<()> {
     Some(())
 }
 
-/// When the capture was taken that is so many captures back.
-fn nth_last(meter: &Meter, index: usize, number: u32) -> Option<i64> {
-    let all: Vec<i64> = meter.view(index).all().collect();
+/// When the snapshot was taken that is so many snapshots back.
+fn nth_last(meter: &Meter, (index, place): (usize, &Dlt645Profile), number: u32) -> Option<i64> {
+    let all: Vec<i64> = match place {
+        Dlt645Profile::Frozen(frozen) if frozen.ordered => meter.act(|state, _| state.snapshots.clone()),
+        _ => meter.view(index).all().collect(),
+    };
     all.into_iter().nth_back(usize::try_from(number).ok()?)
 }
 
