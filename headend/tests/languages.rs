@@ -228,7 +228,7 @@ async fn a_meter_of_dlt645_behind_a_terminal_of_376_1_is_read_through_the_head_e
     let imported = InventoryServiceClient::new(program.channel.clone()).import_meters(parts).await.unwrap();
     assert_eq!(imported.into_inner().problems, []);
     let daily = "SELECT count(*) FROM meter_profile p JOIN meter m ON m.id = p.meter_id
-                 WHERE m.model = 'generic-dlt645' AND p.obis = '\\x0100620200ff' AND p.last_ts IS NOT NULL";
+                 WHERE m.model = 'generic-dlt645' AND p.obis = '\\x0100620200ff' AND p.read_at IS NOT NULL AND p.last_ts IS NOT NULL";
     until(&program, daily, "2").await;
     let begun = Timestamp::now() - SignedDuration::from_hours(24);
     for meter in concentrators.meters() {

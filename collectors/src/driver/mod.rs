@@ -169,7 +169,7 @@ impl<'a> Driver<'a> {
     async fn last_snapshot(&mut self, turn: &mut Turn<'_>) -> Result<Option<Timestamp>, Setback> {
         match self {
             Self::Dlt645(driver) => driver.last_snapshot(turn).await,
-            Self::ModeC(_) | Self::Modbus(_) => Err(unsupported(turn, "take_snapshot")),
+            Self::ModeC(_) | Self::Modbus(_) | Self::Terminal(_) => Err(unsupported(turn, "take_snapshot")),
         }
     }
 
@@ -177,7 +177,7 @@ impl<'a> Driver<'a> {
     async fn take_snapshot(&mut self, turn: &mut Turn<'_>, everybody: bool) -> Result<(), Setback> {
         match self {
             Self::Dlt645(driver) => driver.take_snapshot(turn, everybody).await,
-            Self::ModeC(_) | Self::Modbus(_) => Err(unsupported(turn, "take_snapshot")),
+            Self::ModeC(_) | Self::Modbus(_) | Self::Terminal(_) => Err(unsupported(turn, "take_snapshot")),
         }
     }
 
