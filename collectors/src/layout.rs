@@ -7,6 +7,9 @@ use models::{ColumnSpec, Model};
 /// Most value columns that a profile may have: a stored capture has that many slots.
 pub const MAX_VALUES: usize = 16;
 
+/// Unit of the times that a capture holds: the second.
+pub(crate) const SECOND: Unit = Unit(7);
+
 /// The columns of a profile at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
@@ -40,10 +43,10 @@ impl Layout {
             .filter(|layout| layout.values().count() <= MAX_VALUES)
     }
 
-    /// The value columns in order: column `i` of this iterator is value `i` of a capture. At most [`MAX_VALUES`] in a
-    /// layout that a collector reported.
+    /// The columns that are stored, in order: column `i` of this iterator is value `i` of a capture. At most [`MAX_VALUES`] in a
+    /// layout that a collector reported. A time is stored as seconds since 1970, in UTC.
     pub fn values(&self) -> impl Iterator<Item = &LayoutColumn> {
-        self.columns.iter().filter(|column| column.column == Column::Value)
+        self.columns.iter().filter(|column| column.is_stored())
     }
 
     /// The clock column, which the range of a read goes by.
@@ -53,11 +56,18 @@ impl Layout {
 }
 
 impl LayoutColumn {
+    /// Whether it is one of the values of a capture.
+    pub fn is_stored(&self) -> bool {
+        matches!(self.column, Column::Value | Column::Time)
+    }
+
     fn of_model(spec: &ColumnSpec) -> Self {
         let ColumnSpec { class_id, obis: instance, attribute, .. } = *spec;
         let capture = CaptureObject { class_id, instance, attribute, data_index: 0 };
         match Column::of(&capture) {
             Column::Value => Self { capture, column: Column::Value, scaler: spec.scaler, unit: spec.unit },
+            // Whoever is not asked for columns passes on no times but those of the rows.
+            Column::Time => Self { capture, column: Column::Ignored, scaler: 0, unit: Unit::NONE },
             column => Self { capture, column, scaler: 0, unit: Unit::NONE },
         }
     }

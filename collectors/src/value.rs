@@ -1,6 +1,6 @@
 //! What is made of single values.
 
-use dlms::{AttributeDescriptor, Obis, axdr::Data};
+use dlms::{AttributeDescriptor, DateTime, Obis, axdr::Data};
 
 use crate::{Failure, Reason, diagnosis::Setback};
 
@@ -50,6 +50,15 @@ pub(crate) fn integer(data: &Data) -> Option<i64> {
         Data::DoubleLongUnsigned(n) => Some(i64::from(*n)),
         Data::Long64Unsigned(n) => i64::try_from(*n).ok(),
         Data::Boolean(truth) => Some(i64::from(*truth)),
+        _ => None,
+    }
+}
+
+/// A time, as octets or typed.
+pub(crate) fn time(data: &Data) -> Option<DateTime> {
+    match data {
+        Data::OctetString(octets) => octets.as_slice().try_into().ok().map(DateTime::new),
+        Data::DateTime(time) => Some(*time),
         _ => None,
     }
 }

@@ -65,6 +65,10 @@ fn rows(meter: &Meter, cells: &[Cell], captures: impl ExactSizeIterator<Item = i
                 }
                 Cell::Status => out.extend_from_slice(&[UNSIGNED, status(offsets.at(at).summer)]),
                 Cell::Value(quantity) => quantity.data(moment).encode(out),
+                Cell::Time(quantity) => {
+                    out.extend_from_slice(&[OCTET_STRING, 12]);
+                    out.extend_from_slice(&date_time(&mut offsets, quantity.since(moment)).octets());
+                }
                 Cell::Nothing => out.push(NULL),
             }
         }

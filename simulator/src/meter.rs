@@ -283,7 +283,7 @@ impl Meter {
         let view = self.view(self.fleet.plan.profile_named(profile)?);
         let columns = view.cells().iter().zip(view.captured());
         Ok(columns
-            .filter(|(cell, _)| matches!(cell, Cell::Value(_)))
+            .filter(|(cell, _)| matches!(cell, Cell::Value(_) | Cell::Time(_)))
             .map(|(_, captured)| (captured.instance, captured.attribute))
             .collect())
     }
@@ -442,6 +442,7 @@ impl Meter {
         let moment = self.moment(at);
         let value = |cell: &Cell| match cell {
             Cell::Value(quantity) => Some(quantity.value(moment)),
+            Cell::Time(quantity) => Some(quantity.since(moment)),
             Cell::Clock | Cell::Status | Cell::Nothing => None,
         };
         cells.iter().filter_map(value).collect()

@@ -41,6 +41,8 @@ pub(crate) enum Cell {
     Clock,
     Status,
     Value(Quantity),
+    /// When a value came about.
+    Time(Quantity),
     /// null-data: an object that this simulator does not have.
     Nothing,
 }
@@ -67,7 +69,7 @@ impl Plan {
                         registers.entry((column.class_id, column.obis)).or_insert_with(register);
                     }
                     Column::Status => _ = statuses.insert(column.obis),
-                    Column::Clock | Column::Text | Column::Ignored => {}
+                    Column::Clock | Column::Time | Column::Text | Column::Ignored => {}
                 }
             }
         }
@@ -119,6 +121,9 @@ impl Cell {
             Column::Clock => Self::Clock,
             Column::Status => Self::Status,
             Column::Value => Self::Value(Quantity::of(column, period_s)),
+            Column::Time => {
+                Self::Time(Quantity::of(&ColumnSpec { attribute: 2, ..column.clone() }, period_s))
+            }
             Column::Text | Column::Ignored => Self::Nothing,
         }
     }

@@ -12,6 +12,9 @@ use crate::noise::Noise;
 /// Quarter-hours over which demand is averaged (sliding window of three, as the SED302's datasheet says).
 const DEMAND_SLOTS: i64 = 3;
 const CURRENCY: &str = "currency";
+/// The maximum that a month adds to the cumulative one, in W, and what is used in a month, in Wh.
+const MONTHLY_W: i64 = 5_000;
+const MONTHLY_WH: i64 = 300_000;
 
 /// A measured quantity with its place in the meter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +70,8 @@ enum Kind {
     Demand(Flow),
     /// The highest demand of the month.
     Maximum(Flow),
+    /// W or var: the maxima of all months together, as if each had been the same.
+    Cumulative(Flow),
     /// Wh or varh of the month.
     Month(Flow),
     /// W or var now.
@@ -81,6 +86,8 @@ enum Kind {
     PowerFactor(i64),
     /// Hundredths of a hertz.
     Frequency,
+    /// Tenths of a degree; the number tells angles apart.
+    Angle(i64),
     /// Hundredths of the currency: balance, charged in the month, consumed in the month.
     Balance,
     Charged,
@@ -174,7 +181,10 @@ impl Kind {
             }
             (Some(flow), _, 4 | 5) => Self::Demand(flow),
             (Some(flow), _, 6) => Self::Maximum(flow),
+            (Some(flow), _, 2) => Self::Cumulative(flow),
             (Some(flow), _, 9) => Self::Month(flow),
+            (None, 81, 7) => Self::Angle(i64::from(e)),
+            (None, 91, 7) => Self::Current(4),
             (Some(flow), _, 7) => Self::Power(flow),
             (None, 9, 7) => Self::ApparentPower,
             (None, 32 | 52 | 72, _) => Self::Voltage(phase),
@@ -187,7 +197,7 @@ impl Kind {
 
     fn scaler(self) -> i8 {
         match self {
-            Self::Voltage(_) => -1,
+            Self::Voltage(_) | Self::Angle(_) => -1,
             Self::Current(_) | Self::Frequency | Self::Balance | Self::Charged | Self::Consumed => -2,
             Self::PowerFactor(_) => -3,
             _ => 0,
@@ -206,12 +216,19 @@ impl Kind {
                 30
             }
             Self::Total(_) | Self::Rate(..) | Self::Made(_) | Self::Interval(..) | Self::Month(_) => 32,
-            Self::Average(flow, _) | Self::Demand(flow) | Self::Maximum(flow) | Self::Power(flow)
+            Self::Average(flow, _)
+            | Self::Demand(flow)
+            | Self::Maximum(flow)
+            | Self::Cumulative(flow)
+            | Self::Power(flow)
                 if active(flow) =>
             {
                 27
             }
-            Self::Average(..) | Self::Demand(_) | Self::Maximum(_) | Self::Power(_) => 29,
+            Self::Average(..) | Self::Demand(_) | Self::Maximum(_) | Self::Cumulative(_) | Self::Power(_) => {
+                29
+            }
+            Self::Angle(_) => 8,
             Self::ApparentPower => 28,
             Self::Voltage(_) => 35,
             Self::Current(_) => 33,
@@ -232,6 +249,7 @@ impl Kind {
             Self::Average(flow, seconds) => used(noise, flow, at - seconds, at) * 3600 / seconds,
             Self::Demand(flow) => demand(noise, flow, at.div_euclid(SLOT_S)),
             Self::Maximum(flow) => maximum(moment, flow).0,
+            Self::Cumulative(flow) => MONTHLY_W * (1 + used(noise, flow, 0, at) / MONTHLY_WH),
             Self::Month(flow) => used(noise, flow, month_start(zone, at), at),
             Self::Power(flow) => power(noise, flow, at),
             Self::ApparentPower => {
@@ -246,6 +264,7 @@ impl Kind {
             }
             Self::PowerFactor(phase) => 900 + jitter(stream(0xA0, phase), 100),
             Self::Frequency => 4990 + jitter(0xB0, 21),
+            Self::Angle(which) => jitter(stream(0xD0, which), 3600),
             Self::Balance => 30_000 + charged(noise, zone, at) - consumed(noise, zone, at),
             Self::Charged => charged(noise, zone, at),
             Self::Consumed => consumed(noise, zone, at),

@@ -9,7 +9,7 @@ use crate::{
     {
         Failure, Layout, Reason,
         diagnosis::Setback,
-        layout::{LayoutColumn, MAX_VALUES},
+        layout::{LayoutColumn, MAX_VALUES, SECOND},
         turn::Turn,
     },
 };
@@ -31,12 +31,28 @@ pub(super) async fn run(turn: &mut Turn<'_>, obis: Obis) -> Result<Layout, Setba
         .into_iter()
         .map(|capture| {
             let column = Column::of(&capture);
-            let scaler_unit = if is_value(&capture) { scalers.next() } else { None };
+            let scaler_unit = match column {
+                Column::Value => scalers.next(),
+                Column::Time => Some(ScalerUnit { scaler: 0, unit: SECOND }),
+                Column::Clock | Column::Status | Column::Text | Column::Ignored => None,
+            };
             let ScalerUnit { scaler, unit } = scaler_unit.unwrap_or(scaler_unit::NONE);
             LayoutColumn { capture, column, scaler, unit }
         })
         .collect();
-    storable(Layout { obis, period_s, columns })
+    let mut layout = Layout { obis, period_s, columns };
+    make_room(&mut layout);
+    storable(layout)
+}
+
+/// Leaves times out, the last ones first, where a capture has no room for all: values go before them.
+pub(super) fn make_room(layout: &mut Layout) {
+    let excess = layout.values().count().saturating_sub(MAX_VALUES);
+    let times = layout.columns.iter_mut().rev().filter(|column| column.column == Column::Time);
+    for time in times.take(excess) {
+        let LayoutColumn { capture, .. } = *time;
+        *time = LayoutColumn { capture, column: Column::Ignored, scaler: 0, unit: scaler_unit::NONE.unit };
+    }
 }
 
 /// Reads how often the profile captures, in seconds.

@@ -34,7 +34,7 @@ pub(super) async fn run(
     let station = turn.station();
     let resolver = Resolver::new(&station.zone, &station.model.quirks);
     let asks_more = station.model.quirks.range_deviation == RangeDeviation::Unspecified;
-    let mut captures = Rowwise { inside: 0, outside: 0, asks_more, resolver };
+    let mut captures = Rowwise { inside: 0, outside: 0, asks_more, alone: resolver.clone(), resolver };
     let covered = read(turn, range, &mut captures).await?;
     let (profile, rows) = (range.obis, captures.outside);
     if rows > 0 {
@@ -234,6 +234,27 @@ struct Rowwise {
     asks_more: bool,
     /// Turns the times of all parts into instants.
     resolver: Resolver,
+    /// The same for a time that belongs to no row's order; it never learns anything.
+    alone: Resolver,
+}
+
+impl Rowwise {
+    /// Values and times of a row in the order of its columns. A time that is none, as of a maximum that did not occur, is no value.
+    fn weave(
+        &self,
+        layout: &Layout,
+        values: &[Option<i64>],
+        times: &[Option<DateTime>],
+        out: &mut Vec<Option<i64>>,
+    ) {
+        let (mut values, mut times) = (values.iter().copied(), times.iter());
+        let second =
+            |time: &DateTime| self.alone.clone().resolve(Some(time)).ok().map(|moment| moment.at.as_second());
+        out.extend(layout.values().map(|column| match column.column {
+            Column::Time => times.next().and_then(|time| time.as_ref().and_then(second)),
+            _ => values.next().flatten(),
+        }));
+    }
 }
 
 impl Sink for Rowwise {
@@ -259,8 +280,8 @@ impl Sink for Rowwise {
             offset_min: Vec::with_capacity(rows.len()),
             clock_status: Vec::with_capacity(rows.len()),
             status: Vec::with_capacity(rows.len()),
-            width: rows.width,
-            values: Vec::with_capacity(rows.values.len()),
+            width: rows.width + rows.times_width,
+            values: Vec::with_capacity(rows.values.len() + rows.times.len()),
         };
         let mut odd = Vec::new();
         for (index, clock) in rows.clocks.iter().enumerate() {
@@ -280,7 +301,13 @@ impl Sink for Rowwise {
             captures.offset_min.push(moment.offset_min);
             captures.clock_status.push(moment.status);
             captures.status.push(rows.statuses[index].map(u32::cast_signed));
-            captures.values.extend_from_slice(&rows.values[index * rows.width..(index + 1) * rows.width]);
+            let values = &rows.values[index * rows.width..(index + 1) * rows.width];
+            if rows.times_width == 0 {
+                captures.values.extend_from_slice(values);
+            } else {
+                let times = &rows.times[index * rows.times_width..(index + 1) * rows.times_width];
+                self.weave(layout, values, times, &mut captures.values);
+            }
         }
         // Rows in another order prove nothing about what lies before them.
         let last = captures.at.iter().max().copied().filter(|_| captures.at.is_sorted());

@@ -3,11 +3,16 @@ use jiff::Timestamp;
 
 use super::scaler_unit;
 use crate::{
-    Event, Failure, Reason, RegisterRequest, RegisterValue, diagnosis::Setback, station::LIST_MAX,
-    turn::Turn, value,
+    Event, Failure, Reason, RegisterRequest, RegisterValue, diagnosis::Setback, layout::SECOND,
+    station::LIST_MAX, turn::Turn, value,
 };
 
-/// Reads the registers and their scalers. What could be read is reported even when some were refused.
+/// Interface class extended register, its value, and when that occurred (Blue Book, 4.3.3).
+const EXTENDED: u16 = 4;
+const VALUE: i8 = 2;
+const CAPTURE_TIME: i8 = 5;
+
+/// Reads the registers and their scalers, and of maxima when they occurred. What could be read is reported even when some were refused.
 pub(super) async fn run(turn: &mut Turn<'_>, requests: &[RegisterRequest]) -> Result<(), Setback> {
     let mut values = Vec::with_capacity(requests.len());
     let mut refused = None;
@@ -29,7 +34,34 @@ pub(super) async fn run(turn: &mut Turn<'_>, requests: &[RegisterRequest]) -> Re
             values.push(register(request, octets, scaler_unit, at)?);
         }
     }
-    report(turn, values, requests.len(), refused.map(|(obis, setback)| (obis, setback, "refused"))).await
+    let occurred = occurred(turn, requests).await?;
+    let missed = refused.map(|(obis, setback)| (obis, setback, "refused"));
+    let reported = report(turn, values, requests.len(), missed).await;
+    if !occurred.is_empty() {
+        turn.report(Event::Registers(occurred)).await?;
+    }
+    reported
+}
+
+/// When the values of extended registers occurred, in seconds since 1970. A meter that does not say so, or where none occurred, is not at fault.
+async fn occurred(turn: &mut Turn<'_>, requests: &[RegisterRequest]) -> Result<Vec<RegisterValue>, Setback> {
+    let extended =
+        requests.iter().filter(|request| (request.class_id, request.attribute) == (EXTENDED, VALUE));
+    let times: Vec<_> =
+        extended.map(|request| RegisterRequest { attribute: CAPTURE_TIME, ..*request }).collect();
+    let descriptors: Vec<AttributeDescriptor> = times.iter().map(RegisterRequest::descriptor).collect();
+    let found = turn.read_all(&descriptors).await?;
+    let at = turn.now();
+    let seconds = |octets: Vec<u8>| {
+        let time = value::time(&Data::decode(&octets).ok()?)?;
+        turn.instant(&time).map(Timestamp::as_second)
+    };
+    let values = times.iter().zip(found).filter_map(|(request, found)| {
+        let RegisterRequest { obis, class_id, attribute } = *request;
+        let value = seconds(found.ok()?)?;
+        Some(RegisterValue { obis, attribute, class_id, value, scaler: 0, unit: SECOND, at })
+    });
+    Ok(values.collect())
 }
 
 /// Reports what came of `asked` registers. That some did not come, which one first, why, and what that is called, is the failure of the work.

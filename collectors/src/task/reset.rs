@@ -161,12 +161,7 @@ impl Counted for ByScript {
     async fn last(&mut self, turn: &mut Turn<'_>) -> Result<Option<String>, Setback> {
         let Some(last) = &self.last else { return Ok(None) };
         let found = turn.read(last).await?;
-        let time = match &found {
-            Data::OctetString(octets) => octets.as_slice().try_into().ok().map(dlms::DateTime::new),
-            Data::DateTime(time) => Some(*time),
-            _ => None,
-        };
-        Ok(time.and_then(|time| turn.instant(&time)).map(|at| at.to_string()))
+        Ok(value::time(&found).and_then(|time| turn.instant(&time)).map(|at| at.to_string()))
     }
 }
 

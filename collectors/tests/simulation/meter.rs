@@ -117,6 +117,12 @@ impl Meter {
         ScalerUnit { scaler: octet.cast_signed() % 4 - 2, unit: Unit(30 + octet % 6) }
     }
 
+    /// When what a row says occurred did so: on days without a change of the clocks, so that it needs no neighbours to be understood.
+    pub(crate) fn occurred(row: Timestamp) -> Timestamp {
+        let noon: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
+        noon + SignedDuration::from_secs(row.as_second() % 900_000)
+    }
+
     /// A time as the meter says it.
     fn said(&self, at: Timestamp) -> DateTime {
         self.sign.apply(self.standard(at))
@@ -184,6 +190,7 @@ impl Meter {
             Column::Clock if index % 5 == 3 => Data::DateTime(self.said(row.at)),
             Column::Clock => Data::OctetString(self.said(row.at).octets().to_vec()),
             Column::Text | Column::Ignored => Data::OctetString(vec![0xFF; index % 9]),
+            Column::Time => Data::OctetString(self.said(Self::occurred(row.at)).octets().to_vec()),
             Column::Status => {
                 let same = before.is_some_and(|before| before.status == row.status);
                 match row.status {

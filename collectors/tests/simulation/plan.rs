@@ -255,6 +255,7 @@ pub(crate) fn layout(meter: &Meter) -> Layout {
         let column = meter.column(index);
         let ScalerUnit { scaler, unit } = match column {
             Column::Value => Meter::scaler(capture.instance),
+            Column::Time => ScalerUnit { scaler: 0, unit: Unit(7) },
             _ => ScalerUnit { scaler: 0, unit: Unit::NONE },
         };
         LayoutColumn { capture: *capture, column, scaler, unit }

@@ -167,39 +167,43 @@ macro_rules! columns {
 
 /// An interval counts when its end is one of the period's since the beginning: what a meter captures in between, because its clock was set or its power came
 /// back, is none.
-const INTERVALS: &str = concat!(
+const INTERVALS: &str =
     "/* store::billing_intervals */
      WITH captured AS (
-         SELECT w.meter, w.from_ts, l.obis, l.period_s, c.ts, c.stored_at ",
-    known!(),
-    " JOIN profile_layout l ON l.id = c.layout_id
-         WHERE l.period_s BETWEEN 1 AND 86399 AND c.ts > w.from_ts AND extract(epoch FROM c.ts - w.from_ts) % l.period_s = 0),
-     steps AS (
-         SELECT *, lag(ts, 1, from_ts) OVER (PARTITION BY meter, obis ORDER BY ts) AS before FROM captured),
+         SELECT w.meter, l.obis, l.period_s, l.stride, c.ts, c.stored_at,
+             lag(c.ts, 1, w.from_ts) OVER (PARTITION BY w.meter, l.obis ORDER BY c.ts) AS before,
+             lead(c.ts) OVER (PARTITION BY w.meter, l.obis ORDER BY c.ts) IS NULL AS is_last
+         FROM unnest($1::int4[], $2::timestamptz[], $3::timestamptz[]) AS w (meter, from_ts, to_ts)
+         CROSS JOIN (
+             SELECT id, obis, period_s, period_s * interval '1 second' AS stride FROM profile_layout WHERE period_s BETWEEN 1 AND 86399) AS l
+         CROSS JOIN LATERAL captures_known(ARRAY[w.meter], w.from_ts, w.to_ts, $4) c
+         WHERE c.layout_id = l.id AND c.ts > w.from_ts AND date_bin(l.stride, c.ts, w.from_ts) = c.ts),
      counted AS (
-         SELECT *, greatest(trunc(extract(epoch FROM ts - before) / period_s) - 1, 0)::int8 AS missing FROM steps)
-     SELECT meter, obis AS profile, (max(ARRAY[extract(epoch FROM ts)::int8, period_s]))[2]::int4 AS period_s,
-         count(DISTINCT ts) AS present, sum(missing)::int8 AS missing, max(ts) AS last_ts, max(stored_at) AS stored_at,
+         SELECT *, CASE WHEN ts - before > stride THEN trunc(extract(epoch FROM ts - before) / period_s)::int8 - 1 ELSE 0 END AS missing FROM captured)
+     SELECT meter, obis AS profile, max(period_s) FILTER (WHERE is_last) AS period_s, count(*) FILTER (WHERE before <> ts) AS present,
+         sum(missing)::int8 AS missing, max(ts) AS last_ts, max(stored_at) AS stored_at,
          coalesce((array_agg(before ORDER BY ts) FILTER (WHERE missing > 0))[1:1000], '{}') AS gaps_from,
-         coalesce((array_agg(before + missing * period_s * interval '1 second' ORDER BY ts) FILTER (WHERE missing > 0))[1:1000], '{}') AS gaps_to,
+         coalesce((array_agg(before + missing * stride ORDER BY ts) FILTER (WHERE missing > 0))[1:1000], '{}') AS gaps_to,
          coalesce((array_agg(missing ORDER BY ts) FILTER (WHERE missing > 0))[1:1000], '{}') AS gaps_missing
-     FROM counted GROUP BY meter, obis ORDER BY meter, obis"
-);
+     FROM counted GROUP BY meter, obis ORDER BY meter, obis";
 
-/// Demands are D = 4 and 5, the current and the last average (IEC 62056-6-1, 5.4).
-const HIGHEST: &str = concat!(
+/// Demands are D = 4 and 5, the current and the last average (IEC 62056-6-1, 5.4). Each is looked for by itself, in the captures that have it, and only the
+/// highest of each leaves the scan.
+const HIGHEST: &str =
     "/* store::billing_highest */
-     SELECT DISTINCT ON (w.meter, s.obis) w.meter, l.obis AS profile, s.obis, s.scaler, s.unit, v.value, c.ts ",
-    known!(),
-    " JOIN profile_layout l ON l.id = c.layout_id AND l.period_s BETWEEN 1 AND 86399
-     JOIN profile_slot s ON s.layout_id = c.layout_id AND s.slot IS NOT NULL AND get_byte(s.obis, 0) = 1 AND get_byte(s.obis, 3) IN (4, 5)
-     CROSS JOIN LATERAL (SELECT CASE s.slot
-         WHEN 0 THEN c.v0 WHEN 1 THEN c.v1 WHEN 2 THEN c.v2 WHEN 3 THEN c.v3 WHEN 4 THEN c.v4 WHEN 5 THEN c.v5
-         WHEN 6 THEN c.v6 WHEN 7 THEN c.v7 WHEN 8 THEN c.v8 WHEN 9 THEN c.v9 WHEN 10 THEN c.v10 WHEN 11 THEN c.v11
-         WHEN 12 THEN c.v12 WHEN 13 THEN c.v13 WHEN 14 THEN c.v14 WHEN 15 THEN c.v15 END AS value) AS v
-     WHERE c.ts > w.from_ts AND v.value IS NOT NULL
-     ORDER BY w.meter, s.obis, scaled(v.value, s.scaler) DESC, c.ts"
-);
+     SELECT DISTINCT ON (w.meter, d.obis) w.meter, d.profile, d.obis, d.scaler, d.unit, c.value, c.ts
+     FROM unnest($1::int4[], $2::timestamptz[], $3::timestamptz[]) AS w (meter, from_ts, to_ts)
+     CROSS JOIN (
+         SELECT l.id, l.obis AS profile, s.obis, s.slot, s.scaler, s.unit FROM profile_layout l JOIN profile_slot s ON s.layout_id = l.id
+         WHERE l.period_s BETWEEN 1 AND 86399 AND s.slot IS NOT NULL AND get_byte(s.obis, 0) = 1 AND get_byte(s.obis, 3) IN (4, 5)) AS d
+     CROSS JOIN LATERAL (
+         SELECT v.value, k.ts FROM captures_known(ARRAY[w.meter], w.from_ts, w.to_ts, $4) k
+         CROSS JOIN LATERAL (SELECT CASE d.slot
+             WHEN 0 THEN k.v0 WHEN 1 THEN k.v1 WHEN 2 THEN k.v2 WHEN 3 THEN k.v3 WHEN 4 THEN k.v4 WHEN 5 THEN k.v5
+             WHEN 6 THEN k.v6 WHEN 7 THEN k.v7 WHEN 8 THEN k.v8 WHEN 9 THEN k.v9 WHEN 10 THEN k.v10 WHEN 11 THEN k.v11
+             WHEN 12 THEN k.v12 WHEN 13 THEN k.v13 WHEN 14 THEN k.v14 WHEN 15 THEN k.v15 END AS value) AS v
+         WHERE k.layout_id = d.id AND k.ts > w.from_ts AND v.value IS NOT NULL ORDER BY v.value DESC, k.ts LIMIT 1) AS c
+     ORDER BY w.meter, d.obis, scaled(c.value, d.scaler) DESC, c.ts";
 
 const WITHIN: &str = concat!("/* store::billing_captures */ SELECT ", columns!(), " ", known!());
 

@@ -78,11 +78,8 @@ impl Store {
 
 async fn insert(store: &Store, layout: &Layout, content: &[u8]) -> Result<Option<i32>, Error> {
     let mut slot = 0_i16..;
-    let slots: Vec<Option<i16>> = layout
-        .columns
-        .iter()
-        .map(|column| if column.column == Column::Value { slot.next() } else { None })
-        .collect();
+    let slots: Vec<Option<i16>> =
+        layout.columns.iter().map(|column| if column.is_stored() { slot.next() } else { None }).collect();
     let each = |value: fn(&LayoutColumn) -> i32| layout.columns.iter().map(value).collect::<Vec<i32>>();
     let names: Vec<Vec<u8>> =
         layout.columns.iter().map(|column| column.capture.instance.octets().to_vec()).collect();
@@ -123,7 +120,7 @@ fn content(layout: &Layout) -> Vec<u8> {
         bytes.extend_from_slice(&column.capture.instance.octets());
         bytes.extend_from_slice(&column.capture.attribute.to_be_bytes());
         bytes.extend_from_slice(&column.capture.data_index.to_be_bytes());
-        bytes.push(u8::from(column.column == Column::Value));
+        bytes.push(u8::from(column.is_stored()));
         bytes.extend_from_slice(&column.scaler.to_be_bytes());
         bytes.push(column.unit.0);
     }
@@ -165,8 +162,9 @@ impl StoredColumn {
             data_index: self.data_index,
         };
         let column = match (self.slot, Column::of(&capture)) {
+            (Some(_), Column::Time) => Column::Time,
             (Some(_), _) => Column::Value,
-            (None, Column::Value) => Column::Ignored,
+            (None, Column::Value | Column::Time) => Column::Ignored,
             (None, other) => other,
         };
         Ok(LayoutColumn { capture, column, scaler: self.scaler, unit: Unit(self.unit) })

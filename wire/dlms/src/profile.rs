@@ -26,8 +26,8 @@ pub enum NullRule {
     Absent,
 }
 
-/// Decoded captures, column by column; row `i` is entry `i` of `clocks` and `statuses` and the
-/// `width` entries of `values` from `i * width` on.
+/// Decoded captures, column by column; row `i` is entry `i` of `clocks` and `statuses`, the
+/// `width` entries of `values` from `i * width` on, and likewise those of `times`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rows {
     /// Number of [`Column::Value`] columns.
@@ -40,6 +40,10 @@ pub struct Rows {
     pub values: Vec<Option<i64>>,
     /// The string of each capture; empty when no column is one.
     pub texts: Vec<Option<Vec<u8>>>,
+    /// Number of [`Column::Time`] columns.
+    pub times_width: usize,
+    /// Times, row-major.
+    pub times: Vec<Option<DateTime>>,
 }
 
 impl Rows {
@@ -63,6 +67,7 @@ impl Rows {
         self.statuses.truncate(rows);
         self.values.truncate(rows * self.width);
         self.texts.truncate(rows);
+        self.times.truncate(rows * self.times_width);
     }
 }
 
@@ -75,6 +80,7 @@ pub struct RowDecoder {
     columns: Vec<Column>,
     null_rule: NullRule,
     width: usize,
+    times_width: usize,
     /// What the buffer's header announced; `None` until it is complete.
     announced: Option<Announced>,
     /// Types of the cells when they stand in the header; empty when each cell has its own.
@@ -84,6 +90,7 @@ pub struct RowDecoder {
     kept: Vec<u8>,
     last_status: Option<u32>,
     last_values: Vec<Option<i64>>,
+    last_times: Vec<Option<DateTime>>,
 }
 
 /// How the end of a buffer is known.
@@ -102,17 +109,20 @@ impl RowDecoder {
         for once in [Column::Clock, Column::Status, Column::Text] {
             columns.iter_mut().filter(|column| **column == once).skip(1).for_each(|c| *c = Column::Ignored);
         }
-        let width = columns.iter().filter(|column| **column == Column::Value).count();
+        let count = |kind| columns.iter().filter(|column| **column == kind).count();
+        let (width, times_width) = (count(Column::Value), count(Column::Time));
         Self {
             columns,
             null_rule,
             width,
+            times_width,
             announced: None,
             types: Vec::new(),
             done: 0,
             kept: Vec::new(),
             last_status: None,
             last_values: vec![None; width],
+            last_times: vec![None; times_width],
         }
     }
 
@@ -128,6 +138,7 @@ impl RowDecoder {
         if rows.is_empty() {
             rows.clear();
             rows.width = self.width;
+            rows.times_width = self.times_width;
         } else if rows.width != self.width {
             return Err(Error::RowsWidth { expected: self.width, got: rows.width });
         }
@@ -247,7 +258,7 @@ impl RowDecoder {
             }
             self.shape(reader.length()?)?;
         }
-        let first = rows.values.len();
+        let (first, first_time) = (rows.values.len(), rows.times.len());
         let (mut clock, mut status) = (None, None);
         for (column, kind) in self.columns.iter().enumerate() {
             let typed = self.types.get(column);
@@ -263,6 +274,10 @@ impl RowDecoder {
                     let last = self.last_values[rows.values.len() - first];
                     rows.values.push(cell::value(reader, typed, column, last)?.or(self.null(last)));
                 }
+                (Column::Time, _) => {
+                    let last = self.last_times[rows.times.len() - first_time];
+                    rows.times.push(cell::clock(reader, typed, column)?.or(self.null(last)));
+                }
             }
         }
         rows.clocks.push(clock);
@@ -270,6 +285,9 @@ impl RowDecoder {
         self.last_status = status.or(self.last_status);
         for (last, value) in self.last_values.iter_mut().zip(&rows.values[first..]) {
             *last = value.or(*last);
+        }
+        for (last, time) in self.last_times.iter_mut().zip(&rows.times[first_time..]) {
+            *last = time.or(*last);
         }
         if let Some(Announced::Octets(left)) = &mut self.announced {
             *left -= before - reader.remaining();

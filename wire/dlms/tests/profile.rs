@@ -6,7 +6,7 @@ use dlms::profile::{CaptureObject, Column, NullRule, ROW_MAX, RowDecoder, Rows, 
 use dlms::{DateTime, Error, Obis};
 use proptest::prelude::*;
 
-use Column::{Clock, Ignored, Status, Text, Value};
+use Column::{Clock, Ignored, Status, Text, Time, Value};
 
 /// 2024-03-31 01:15:00, UTC+1.
 const CLOCK: [u8; 12] = [0x07, 0xE8, 3, 31, 7, 1, 15, 0, 0, 0xFF, 0xC4, 0];
@@ -275,6 +275,38 @@ fn of_several_clocks_the_first_counts() {
 }
 
 #[test]
+fn times_of_maxima_stand_beside_the_values() {
+    let later = [0x07, 0xEA, 10, 9, 5, 17, 15, 0, 0, 0xFF, 0x88, 0x80];
+    let time = |octets: [u8; 12]| [&[9, 12], &octets[..]].concat();
+    let rows_of = |rule| {
+        let mut decoder = RowDecoder::new(vec![Clock, Value, Time, Value, Time], rule);
+        let buffer = [
+            &[1, 2, 2, 5][..],
+            &time(CLOCK),
+            &[17, 7],
+            &time(later),
+            &[17, 8],
+            &time(CLOCK),
+            &[2, 5],
+            &time(later),
+            &[17, 9, 0, 17, 10, 25],
+            &later,
+        ]
+        .concat();
+        let mut rows = Rows::default();
+        buffer.chunks(5).for_each(|part| decoder.push(part, &mut rows).unwrap());
+        decoder.finish().unwrap();
+        rows
+    };
+    let (clock, later) = (Some(DateTime::new(CLOCK)), Some(DateTime::new(later)));
+    for (rule, second) in [(NullRule::Repeat, later), (NullRule::Absent, None)] {
+        let rows = rows_of(rule);
+        assert_eq!(rows.values, [7, 8, 9, 10].map(Some));
+        assert_eq!(rows.times, [later, clock, second, later], "{rule:?}");
+    }
+}
+
+#[test]
 fn capture_objects_survive_and_name_their_columns() {
     let object = |class_id, name: &str, attribute| CaptureObject {
         class_id,
@@ -286,7 +318,8 @@ fn capture_objects_survive_and_name_their_columns() {
         (object(8, "0.0.1.0.0.255", 2), Clock),
         (object(1, "0.0.96.10.1.255", 2), Status),
         (object(3, "1.0.1.8.0.255", 2), Value),
-        (object(4, "1.0.1.6.0.255", 5), Ignored),
+        (object(4, "1.0.1.6.0.255", 5), Time),
+        (object(5, "1.0.1.4.0.255", 6), Ignored),
         (object(3, "1.0.1.8.0.255", 3), Ignored),
     ];
     let list = objects.map(|(object, _)| object);

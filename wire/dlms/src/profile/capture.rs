@@ -25,19 +25,22 @@ pub enum Column {
     Value,
     /// A string of octets or letters. No captured attribute is one by itself: whoever knows the profile says so.
     Text,
+    /// The time at which a value of the row occurred.
+    Time,
     /// Something else; skipped, whatever its type.
     Ignored,
 }
 
 impl Column {
     /// The meaning of a captured attribute: 8/x/2 is the clock, 0.b.96.10.x the status, an attribute
-    /// that by its class is no number (logical name, scaler and unit, a capture time, all attributes
-    /// at once) is ignored, the rest are values.
+    /// that by its class is no number (logical name, scaler and unit, all attributes at once) is ignored, the
+    /// capture time of an extended register, such as a maximum, is a time, the rest are values.
     pub fn of(object: &CaptureObject) -> Self {
         let [a, _, c, d, _, _] = object.instance.octets();
         match (object.class_id, object.attribute) {
             (8, 2) => Self::Clock,
-            (_, 0 | 1) | (3 | 4, 3) | (5, 4) | (4, 5) | (5, 6 | 7) | (8, _) => Self::Ignored,
+            (4, 5) => Self::Time,
+            (_, 0 | 1) | (3 | 4, 3) | (5, 4) | (5, 6 | 7) | (8, _) => Self::Ignored,
             (_, 2) if (a, c, d) == (0, 96, 10) => Self::Status,
             _ => Self::Value,
         }
