@@ -16,8 +16,7 @@ mod program;
 
 use std::time::Duration;
 
-use ami_proto::v1::commands_service_client::CommandsServiceClient;
-use ami_proto::v1::{Command, CommandOutcome, GetCommandRequest};
+use ami_proto::v1::CommandOutcome;
 use program::Program;
 use simulator::{Access, Affected, Event, Fault, FaultRule, FirmwareConfig, Fleet, FleetConfig, Ledger};
 use tokio::time::{sleep, timeout};
@@ -63,7 +62,7 @@ async fn an_installation_survives_the_death_of_the_program_at_every_step() {
         timeout(LIMIT, until).await.unwrap_or_else(|_| panic!("{step}: never\n{}", program.log()));
         program = program.kill_and_restart().await;
     }
-    let command = timeout(LIMIT, end_of(&program, id)).await.expect("the command ends");
+    let command = program.end_of(id).await;
     assert_eq!(command.outcome(), CommandOutcome::FirmwareActive, "{command:?}\n{}", program.log());
     assert_eq!((command.progress_done, command.progress_total), (300, 300));
 
@@ -74,18 +73,6 @@ async fn an_installation_survives_the_death_of_the_program_at_every_step() {
     assert!(counts.blocks <= BLOCKS * 105 / 100 + in_flight, "{} blocks for {BLOCKS}", counts.blocks);
     assert_eq!(program.sql("SELECT firmware FROM meter"), "SIM-2.0");
     fleet.shutdown().await;
-}
-
-async fn end_of(program: &Program, id: i64) -> Command {
-    let mut client = CommandsServiceClient::new(program.channel.clone());
-    loop {
-        let command =
-            client.get_command(GetCommandRequest { id }).await.unwrap().into_inner().command.unwrap();
-        if command.finished_at.is_some() {
-            return command;
-        }
-        sleep(Duration::from_millis(50)).await;
-    }
 }
 
 /// One meter that is slow enough to die in the midst of everything.

@@ -10,18 +10,16 @@
 
 mod program;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ami_proto::v1::billing_service_client::BillingServiceClient;
-use ami_proto::v1::commands_service_client::CommandsServiceClient;
 use ami_proto::v1::{
-    CloseBillingPeriodRequest, Command, CommandOutcome, CommandState, ErrorDetail, ErrorReason, OrderTerms,
-    ResetDemandRequest, WatchCommandsRequest,
+    CloseBillingPeriodRequest, CommandOutcome, CommandState, ErrorDetail, ErrorReason, OrderTerms,
+    ResetDemandRequest,
 };
-use program::Program;
+use program::{Program, until};
 use simulator::{Affected, Fault, FaultRule, Fleet, FleetConfig, Security};
 
-const LIMIT: Duration = Duration::from_secs(90);
 /// There is a moment between any two steps when each answer takes so long.
 const SLOW: Duration = Duration::from_millis(300);
 const COLLECTOR: &str = "[collector]\nlease = \"5s\"\nresponse_timeout = \"5s\"\n";
@@ -57,33 +55,9 @@ async fn placed(program: &Program, fleet: &Fleet) -> i64 {
     client.close_billing_period(request).await.unwrap().into_inner().commands[0].id
 }
 
-async fn end_of(program: &Program, id: i64) -> Command {
-    let request = WatchCommandsRequest { ids: vec![id], ..WatchCommandsRequest::default() };
-    let mut client = CommandsServiceClient::new(program.channel.clone());
-    let mut lives = client.watch_commands(request).await.unwrap().into_inner();
-    let end = async {
-        loop {
-            let message = lives.message().await.unwrap().expect("the watch goes on");
-            if let Some(command) = message.commands.into_iter().find(|one| one.finished_at.is_some()) {
-                return command;
-            }
-        }
-    };
-    let end = tokio::time::timeout(LIMIT, end).await;
-    end.unwrap_or_else(|_| panic!("command {id} did not end\n{}", program.log()))
-}
-
-async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < LIMIT, "never came: {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
 /// C-16: the command ends as confirmed, and the period ended once.
 async fn ends_well(program: &Program, fleet: &Fleet, id: i64) {
-    let command = end_of(program, id).await;
+    let command = program.end_of(id).await;
     assert_eq!(
         (command.state(), command.outcome()),
         (CommandState::Confirmed, CommandOutcome::BillingPeriodClosed),

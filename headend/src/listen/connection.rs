@@ -124,7 +124,7 @@ impl Connection {
         };
         if let Err(end) = &end {
             trace!(peer = %self.peer, %end, "connection ended");
-            self.hand_in_rest(end).await;
+            Box::pin(self.hand_in_rest(end)).await;
         }
         if let Some(caller) = self.caller.take() {
             let ended = end.err().map(|end| end.to_string());
@@ -132,24 +132,25 @@ impl Connection {
         }
         while let Some((header, answer)) = self.waiting.pop_front() {
             if let Ok(answer) = answer.await
-                && self.answer(header, answer).await.is_err()
+                && Box::pin(self.answer(header, answer)).await.is_err()
             {
                 return;
             }
         }
     }
 
-    /// Only ever ends with a reason.
+    /// Only ever ends with a reason. What is done now and then is boxed, so that a connection that is silent, as most are most of the time,
+    /// holds no memory for it.
     async fn run(&mut self) -> Result<(), End> {
         loop {
-            self.take_pieces().await?;
+            Box::pin(self.take_pieces()).await?;
             let has_room = self.caller.as_ref().is_none_or(|caller| caller.has_room());
             let may_read = has_room && self.waiting.len() < PIPELINE;
             tokio::select! {
                 (header, answer) = oldest(&mut self.waiting) => {
                     // A push that the store could not take is not answered.
                     if let Some(answer) = answer {
-                        self.answer(header, answer).await?;
+                        Box::pin(self.answer(header, answer)).await?;
                     }
                     // While as many as may be were on the way, nothing was read.
                     self.due = self.due.max(Instant::now() + self.intake.config.frame_timeout);
@@ -158,8 +159,8 @@ impl Connection {
                     ready?;
                     self.receive()?;
                 }
-                summons = summons(&mut self.caller) => self.heed(summons).await?,
-                () = sleep_until(self.due), if may_read => self.time_is_up().await?,
+                summons = summons(&mut self.caller) => Box::pin(self.heed(summons)).await?,
+                () = sleep_until(self.due), if may_read => Box::pin(self.time_is_up()).await?,
             }
         }
     }

@@ -4,6 +4,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     reason = "helpers of tests stand outside the test functions"
 )]
 
@@ -13,14 +14,18 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use ami_proto::v1;
+use ami_proto::v1::commands_service_client::CommandsServiceClient;
 use ami_proto::v1::inventory_service_client::InventoryServiceClient;
-use ami_proto::v1::{CreateMeterRequest, Credentials};
+use ami_proto::v1::{CreateMeterRequest, Credentials, WatchCommandsRequest};
 use simulator::{Fleet, SecurityLevel};
 use tonic::transport::{Channel, Endpoint};
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 const LIMIT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
+/// How long what was ordered may take, attempts that failed on the way included.
+const ORDER_LIMIT: Duration = Duration::from_secs(90);
 
 /// A running head-end that does nothing but what is ordered; dropping it kills it, and its database with it.
 pub(crate) struct Program {
@@ -117,6 +122,23 @@ impl Program {
         meter.serial()
     }
 
+    /// Waits for the end of a command.
+    pub(crate) async fn end_of(&self, id: i64) -> v1::Command {
+        let request = WatchCommandsRequest { ids: vec![id], ..WatchCommandsRequest::default() };
+        let mut client = CommandsServiceClient::new(self.channel.clone());
+        let mut lives = client.watch_commands(request).await.unwrap().into_inner();
+        let end = async {
+            loop {
+                let message = lives.message().await.unwrap().expect("the watch goes on");
+                if let Some(command) = message.commands.into_iter().find(|one| one.finished_at.is_some()) {
+                    return command;
+                }
+            }
+        };
+        let end = tokio::time::timeout(ORDER_LIMIT, end).await;
+        end.unwrap_or_else(|_| panic!("command {id} did not end\n{}", self.log()))
+    }
+
     /// What `psql` finds in its database.
     pub(crate) fn sql(&self, text: &str) -> String {
         let output = self.psql(text).output().expect("psql");
@@ -162,6 +184,15 @@ impl Drop for Program {
         if !self.folder.as_os_str().is_empty() && !std::thread::panicking() {
             let _ = std::fs::remove_dir_all(&self.folder);
         }
+    }
+}
+
+/// Waits for something of which nobody tells.
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < ORDER_LIMIT, "never came: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
