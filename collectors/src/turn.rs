@@ -4,7 +4,7 @@ use dlms::{
     AttributeDescriptor, DateTime, Error, MethodDescriptor, axdr::Data, client::SystemTitle,
     selection::Selection,
 };
-use jiff::Timestamp;
+use jiff::{Timestamp, civil};
 use tokio::time::sleep;
 
 use crate::{
@@ -303,6 +303,11 @@ impl<'a> Turn<'a> {
     /// Says something that nobody answers.
     pub(crate) async fn say_farewell(&mut self, octets: &[u8]) {
         self.session.say_farewell(octets).await;
+    }
+
+    /// Whether the time was not told to everybody on the line on this day yet. It counts as told from now on.
+    pub(crate) fn may_tell_time(&mut self, day: civil::Date) -> bool {
+        self.session.bus(&self.work.station).known().tell_time(day)
     }
 
     /// What the channel remembers of devices.

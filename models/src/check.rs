@@ -369,11 +369,19 @@ impl Check<'_> {
     }
 
     fn clock_sync(&self, sync: ClockSync, language: &Language) -> Result<(), Error> {
-        let (is_dlms, is_terminal) = (*language == Language::Dlms, matches!(language, Language::Gdw376(_)));
-        self.that(is_dlms || is_terminal, "clock_sync", || {
-            "is of meters that speak DLMS, and of terminals of Q/GDW 376.1".into()
+        let (can, can_shift) = match language {
+            Language::Dlms => (true, true),
+            Language::Dlt645(spec) => (spec.clock.is_some(), true),
+            Language::Gdw376(_) => (true, false),
+            Language::Iec62056_21(_) | Language::Modbus(_) => (false, false),
+        };
+        self.that(can, "clock_sync", || {
+            "is of meters that speak DLMS, or DL/T 645 and show a clock, and of terminals of Q/GDW 376.1"
+                .into()
         })?;
-        self.that(is_dlms || !sync.shift, "clock_sync.shift", || "is of meters that speak DLMS".into())?;
+        self.that(can_shift || !sync.shift, "clock_sync.shift", || {
+            "is nothing that a terminal knows".into()
+        })?;
         self.that(sync.shift || sync.set, "clock_sync", || "needs `shift` or `set`".into())
     }
 

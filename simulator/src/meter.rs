@@ -64,6 +64,8 @@ pub(crate) struct State {
     pub(crate) book: Book,
     /// When snapshots were taken by order (seconds since 1970), the last one last.
     pub(crate) snapshots: Vec<i64>,
+    /// The last day on which it heeded the time that everybody was told.
+    pub(crate) time_told: Option<jiff::civil::Date>,
     /// Registers that were set, in place of what they would hold.
     pub(crate) set: BTreeMap<Obis, i64>,
     pub(crate) resets: Resets,
@@ -123,6 +125,7 @@ impl State {
             set: BTreeMap::new(),
             resets: Resets::default(),
             snapshots: Vec::new(),
+            time_told: None,
             occasions: Occasions::default(),
         }
     }

@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::civil;
 use tokio::time::Instant;
 
 pub use self::account::LineUse;
@@ -98,6 +99,8 @@ pub(crate) struct Bus {
     /// Why there was no way to the line at all.
     down: Option<Parking>,
     account: LineUse,
+    /// The last day on which the time was told to everybody.
+    time_told: Option<civil::Date>,
 }
 
 /// What is known of a station.
@@ -177,6 +180,11 @@ impl Bus {
     /// Requests and answers went over the line for so long.
     pub(crate) fn note_payload(&mut self, payload: Duration) {
         self.account.payload += payload;
+    }
+
+    /// Notes that the time is told to everybody; false when it was told on this day already.
+    pub(crate) fn tell_time(&mut self, day: civil::Date) -> bool {
+        self.time_told.replace(day) != Some(day)
     }
 
     /// What the line was used for.

@@ -1,5 +1,6 @@
 //! DL/T 645, of 2007 and of 1997.
 
+mod clock;
 mod profile;
 mod records;
 mod snapshots;

@@ -3,6 +3,7 @@
 //! The tasks are the same for all (`tasks.rs`, `switch.rs`, `parameter.rs`, `reset.rs`); a file for each language says how a serial number, a clock, registers and a switch are asked for in it; an
 //! [`Ear`] (`ear.rs`) tells when an answer is whole. What a language does not have, or a type of meter does not do, is refused by its name, and never silently left out.
 
+mod clock;
 mod digits;
 mod dlt645;
 mod ear;
@@ -25,10 +26,13 @@ use self::{
     switch::SwitchState,
 };
 use crate::{
-    Failure, ProfileRange, Reason, RegisterRequest, SwitchTo, Task,
+    ClockReading, Failure, ProfileRange, Reason, RegisterRequest, SwitchTo, Task,
     diagnosis::Setback,
     exchange::Subject,
-    task::{Done, sync_clock::put_right},
+    task::{
+        Done,
+        sync_clock::{Step, put_right},
+    },
     turn::Turn,
 };
 
@@ -57,7 +61,7 @@ pub(crate) async fn run(turn: &mut Turn<'_>, task: &Task) -> Result<Done, Setbac
         },
         Task::SyncClock(order) => match &mut driver {
             Driver::Terminal(terminal) => put_right(turn, terminal, order).await.map(Done::from),
-            _ => Err(unsupported(turn, task.kind())),
+            _ => clock::run(turn, &mut driver, order).await.map(Done::from),
         },
         Task::Switch(order) => switch::run(turn, &mut driver, order).await.map(Done::from),
         Task::SetParameter(order) => parameter::run(turn, &mut driver, order).await.map(Done::from),
@@ -140,6 +144,19 @@ impl<'a> Driver<'a> {
             Self::ModeC(driver) => driver.has_clock_of_its_own(),
             Self::Modbus(_) => false,
             Self::Terminal(_) => true,
+        }
+    }
+
+    /// Moves the clock once.
+    async fn move_clock(
+        &mut self,
+        turn: &mut Turn<'_>,
+        step: Step,
+        shown: &ClockReading,
+    ) -> Result<(), Setback> {
+        match self {
+            Self::Dlt645(driver) => driver.move_clock(turn, step, shown).await,
+            Self::ModeC(_) | Self::Modbus(_) | Self::Terminal(_) => Err(unsupported(turn, "sync_clock")),
         }
     }
 
@@ -285,6 +302,11 @@ fn demand_subject(model: &Model) -> Subject {
 /// What reading the clock is about.
 fn clock_subject(model: &Model) -> Subject {
     Subject::get(&AttributeDescriptor { class_id: 8, instance: model.clock, attribute: 2 })
+}
+
+/// What setting the clock is about.
+fn write_clock_subject(model: &Model) -> Subject {
+    Subject::set(&AttributeDescriptor { class_id: 8, instance: model.clock, attribute: 2 })
 }
 
 /// What reading the switch, or ordering it, is about.

@@ -62,7 +62,7 @@ pub(super) async fn look_at_clock(turn: &mut Turn<'_>, driver: &mut Driver<'_>) 
     }
 }
 
-async fn clock(turn: &mut Turn<'_>, driver: &mut Driver<'_>) -> Result<ClockReading, Setback> {
+pub(super) async fn clock(turn: &mut Turn<'_>, driver: &mut Driver<'_>) -> Result<ClockReading, Setback> {
     let local = driver.clock(turn).await?;
     reading(turn, local)
 }

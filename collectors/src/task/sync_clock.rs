@@ -26,6 +26,10 @@ const ROUNDING: SignedDuration = SignedDuration::from_millis(500);
 
 /// How a clock is looked at and moved in the language of the meter.
 pub(crate) trait Hands {
+    /// The largest difference that is moved as one.
+    fn shift_max(&self) -> SignedDuration {
+        SHIFT_MAX
+    }
     /// Reads the clock.
     async fn look(&mut self, turn: &mut Turn<'_>) -> Result<ClockReading, Setback>;
     /// Lengths of the intervals that the meter captures within a day, in seconds.
@@ -73,7 +77,8 @@ pub(crate) async fn put_right(
         if sends > 0 {
             hands.renew(turn).await?;
         }
-        let step = may_move(turn, wanted, &shown, &periods_s).map(|()| Step::of(&shown, can))?;
+        let step =
+            may_move(turn, wanted, &shown, &periods_s).map(|()| Step::of(&shown, can, hands.shift_max()))?;
         turn.found("step", step.to_string()).await?;
         let answer = hands.take(turn, step, &shown).await?;
         sends += 1;
@@ -173,16 +178,14 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    fn of(shown: &ClockReading, can: ClockSync) -> Self {
+    fn of(shown: &ClockReading, can: ClockSync, most: SignedDuration) -> Self {
         let behind = -shown.drift();
         let seconds = (behind + if behind.is_negative() { -ROUNDING } else { ROUNDING }).as_secs();
         match i16::try_from(seconds) {
-            Ok(seconds) if can.shift && shown.is_reliable() && behind.abs() <= SHIFT_MAX => {
-                Self::Shift(seconds)
-            }
+            Ok(seconds) if can.shift && shown.is_reliable() && behind.abs() <= most => Self::Shift(seconds),
             // A meter that cannot be set is told as much as it takes.
             _ if !can.set => {
-                let most = SHIFT_MAX.as_secs();
+                let most = most.as_secs();
                 Self::Shift(i16::try_from(seconds.clamp(-most, most)).unwrap_or_default())
             }
             _ => Self::Set,
@@ -343,11 +346,11 @@ mod tests {
             (-86_400_000_000, 0, Step::Set),
             (2_400, 0x01, Step::Set),
         ] {
-            assert_eq!(Step::of(&shown(ahead_ms, status), both), step, "{ahead_ms} {status}");
+            assert_eq!(Step::of(&shown(ahead_ms, status), both, SHIFT_MAX), step, "{ahead_ms} {status}");
         }
-        assert_eq!(Step::of(&shown(2_400, 0), ClockSync { shift: false, ..both }), Step::Set);
+        assert_eq!(Step::of(&shown(2_400, 0), ClockSync { shift: false, ..both }, SHIFT_MAX), Step::Set);
         let unsettable = ClockSync { set: false, ..both };
-        assert_eq!(Step::of(&shown(-1_000_000, 0), unsettable), Step::Shift(900));
+        assert_eq!(Step::of(&shown(-1_000_000, 0), unsettable, SHIFT_MAX), Step::Shift(900));
     }
 
     #[test]

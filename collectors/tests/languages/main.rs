@@ -8,6 +8,7 @@
     reason = "helpers of tests stand outside the test functions"
 )]
 
+mod clocks;
 mod holes;
 mod parameters;
 mod profiles;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use models::{Dlt645Profile, Language, Model, ProfilePlace, Register};
 
 use crate::fault::Trouble;
@@ -90,8 +90,30 @@ impl Device {
 
     /// Local time.
     pub(super) fn local(&self) -> jiff::civil::DateTime {
-        let meter = self.itself();
+        self.local_of(self.itself())
+    }
+
+    fn local_of(&self, meter: &Meter) -> jiff::civil::DateTime {
         Timestamp::from_second(meter.now()).unwrap_or_default().to_zoned(meter.zone().clone()).datetime()
+    }
+
+    /// Makes local time of a part another one.
+    pub(super) fn set_clock(&self, subunit: Option<u8>, local: jiff::civil::DateTime) -> Option<()> {
+        let meter = self.part(subunit)?;
+        let at = local.to_zoned(meter.zone().clone()).ok()?.timestamp();
+        meter.set_clock(at.as_second());
+        Some(())
+    }
+
+    /// Tells a part the time. It heeds that once a day, and when it is off by five minutes at most.
+    pub(super) fn tell_time(&self, subunit: Option<u8>, local: jiff::civil::DateTime) {
+        const HEEDED: SignedDuration = SignedDuration::from_mins(5);
+        let Some(meter) = self.part(subunit) else { return };
+        let shown = self.local_of(meter);
+        let is_near = local.duration_since(shown).abs() <= HEEDED;
+        if is_near && meter.act(|state, _| state.time_told.replace(shown.date()) != Some(shown.date())) {
+            self.set_clock(subunit, local);
+        }
     }
 
     /// Whether this is the password of a part; one without takes any.

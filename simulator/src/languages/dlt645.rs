@@ -67,10 +67,13 @@ impl Dlt645Station {
     }
 
     /// What is meant for everybody is done by all parts of the device, and answered by nobody.
-    fn overhear(&self, control: Control) {
-        if Function::of(self.spec.edition, control.function()) == Some(Function::Freeze) {
-            for (subunit, _) in self.device.parts() {
-                self.device.freeze(subunit);
+    fn overhear(&self, control: Control, data: &[u8]) {
+        let time = data.first_chunk().and_then(|octets| Moment::from_wire(*octets)).and_then(calendar);
+        for (subunit, _) in self.device.parts() {
+            match (Function::of(self.spec.edition, control.function()), time) {
+                (Some(Function::Freeze), _) => _ = self.device.freeze(subunit),
+                (Some(Function::SetTime), Some(time)) => self.device.tell_time(subunit, time),
+                _ => {}
             }
         }
     }
@@ -198,6 +201,9 @@ impl Dlt645Station {
             return Reply::Refused(Refusal::NOT_AUTHORISED);
         }
         let item = named(name);
+        if self.write_clock(item, data, asked.subunit).is_some() {
+            return Reply::Done(Vec::new(), false);
+        }
         let shares = self.device.model().names_subunits();
         let parts = self.device.parts().map(|(subunit, _)| subunit);
         let written = parts.filter(|subunit| shares || *subunit == asked.subunit).find_map(|subunit| {
@@ -235,6 +241,18 @@ impl Dlt645Station {
             Some(false) => Reply::Silence,
             None => Reply::Refused(Refusal::OTHER),
         }
+    }
+
+    /// Sets date or time; `None` when the item is neither.
+    fn write_clock(&self, item: Identifier, data: &[u8], subunit: Option<u8>) -> Option<()> {
+        let clock = self.spec.clock?;
+        let [second, minute, hour, day, month, year] = moment(self.device.local()).wire();
+        let octets = match *data {
+            [_, day, month, year] if clock.date.of(None) == item => [second, minute, hour, day, month, year],
+            [second, minute, hour] if clock.time.of(None) == item => [second, minute, hour, day, month, year],
+            _ => return None,
+        };
+        self.device.set_clock(subunit, calendar(Moment::from_wire(octets)?)?)
     }
 
     /// Whether somebody may order: level and password are right.
@@ -290,7 +308,7 @@ impl Station for Dlt645Station {
             let Some(heard) = self.splitter.next_frame() else { return self.device.delay() };
             let (address, control, data) = (heard.address, heard.control, heard.data.to_vec());
             if address == Address::BROADCAST {
-                self.overhear(control);
+                self.overhear(control, &data);
                 continue;
             }
             let Some((asked, own)) = self.asked(address, control, &data) else { continue };
@@ -318,6 +336,14 @@ impl Station for Dlt645Station {
 /// The item of a request.
 fn named(name: &[u8]) -> Identifier {
     Identifier(name.iter().rev().fold(0, |item, octet| (item << 8) | u32::from(*octet)))
+}
+
+/// A time of this century as the calendar has it.
+fn calendar(at: Moment) -> Option<jiff::civil::DateTime> {
+    let two = |number: u8| i8::try_from(number).unwrap_or_default();
+    let year = 2000 + i16::from(at.year);
+    let date = jiff::civil::Date::new(year, two(at.month), two(at.day)).ok()?;
+    Some(date.at(two(at.hour), two(at.minute), two(at.second), 0))
 }
 
 /// A time as the protocol has it: two digits of everything.

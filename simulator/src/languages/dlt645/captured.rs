@@ -4,7 +4,7 @@ use dlt645::{CLASS_OCTETS, CLASSES, Format, Identifier, Moment, Record};
 use jiff::{Timestamp, civil::DateTime};
 use models::{Dlt645Place, Dlt645Profile, Dlt645Records, Place, Profile, ProfilePlace};
 
-use super::{Dlt645Station, moment};
+use super::{Dlt645Station, calendar, moment};
 use crate::Meter;
 
 const MINUTE_S: u32 = 60;
@@ -134,16 +134,6 @@ fn local(meter: &Meter, at: i64) -> DateTime {
 
 /// The instant of a local time of this century.
 fn instant(meter: &Meter, at: Moment) -> Option<i64> {
-    let two = |number: u8| i8::try_from(number).unwrap_or_default();
-    let local = DateTime::new(
-        2000 + i16::from(at.year),
-        two(at.month),
-        two(at.day),
-        two(at.hour),
-        two(at.minute),
-        0,
-        0,
-    );
-    let zoned = local.ok()?.to_zoned(meter.zone().clone()).ok()?;
+    let zoned = calendar(at)?.to_zoned(meter.zone().clone()).ok()?;
     Some(zoned.timestamp().as_second())
 }
