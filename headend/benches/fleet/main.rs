@@ -67,11 +67,16 @@ async fn main() {
     std::fs::remove_dir_all(folder).unwrap();
 }
 
+/// Nothing but the load profile comes due.
+fn plan_config() -> config::Plan {
+    config::Plan { identify_every: Duration::from_secs(3650 * 86_400), ..config::Plan::default() }
+}
+
 /// Reads what comes due on a day, and says what that cost.
 async fn measure(cluster: &Cluster, fleet: &Fleet, day: i64) -> String {
     let now = fleet.let_come_due(day).await;
     let models = BTreeMap::from([(fleet::MODEL.to_owned(), Arc::new(model()))]);
-    let (config, owner, store) = (config::Plan::default(), Uuid::new_v4(), &fleet.store);
+    let (config, owner, store) = (plan_config(), Uuid::new_v4(), &fleet.store);
     let (own, database, begun) = (processor::own(), processor::family(cluster.pid()), Instant::now());
     let planned = plan::pass(store, &models, &config, now).await.unwrap();
     let planning = (processor::own() - own, processor::family(cluster.pid()) - database);
@@ -115,8 +120,8 @@ async fn restart(cluster: &Cluster, fleet: &Fleet) -> String {
     let store = Store::open(cluster.options(&fleet.database), 8);
     store.check_schema().await.unwrap();
     store.recover().await.unwrap();
-    plan::begin(&store, &models, &config::Plan::default()).await.unwrap();
-    plan::pass(&store, &models, &config::Plan::default(), now).await.unwrap();
+    plan::begin(&store, &models, &plan_config()).await.unwrap();
+    plan::pass(&store, &models, &plan_config(), now).await.unwrap();
     let leased = store.lease(Uuid::new_v4(), Wanted::any(32), LEASE, 10).await.unwrap();
     assert!(!leased.is_empty());
     serde_json::json!({
