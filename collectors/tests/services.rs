@@ -98,8 +98,8 @@ async fn a_profile_in_general_blocks_costs_one_exchange_per_window() {
         assert_eq!(captured(&reports), expected(&meter), "{level:?}");
         let covered = ended(&reports, 1).unwrap();
         let opening = if level == Level::Gmac { 2 } else { 1 };
-        // Serial number, capture objects, period, scalers.
-        assert_eq!(covered.exchanges, windows + opening + 4, "{level:?}");
+        // Serial number, capture objects, period, scalers, entries in use.
+        assert_eq!(covered.exchanges, windows + opening + 5, "{level:?}");
     }
 }
 
