@@ -29,7 +29,7 @@ impl Hall {
         let tcp = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let sections = format!(
             "[roles]\nplanner = false\nlistener = true\n\
-             [collector]\nlinger = \"1s\"\nresponse_timeout = \"2s\"\nconnect_timeout = \"3s\"\n\
+             [collector]\nlease = \"5s\"\nlinger = \"1s\"\nresponse_timeout = \"2s\"\nconnect_timeout = \"3s\"\n\
              [listener]\ntcp = \"{tcp}\"\nudp = \"{tcp}\"\n{listener}\n",
         );
         Self { program: Program::start(&sections).await, tcp }
