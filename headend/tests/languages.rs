@@ -147,7 +147,7 @@ async fn hb_03_hb_06_joy_13_each_language_is_read_and_switched_through_the_head_
         assert_eq!((household.counts().actions, fleet.counts().relay_moves), (1, 1));
     }
 
-    let log = program.stop();
+    let log = program.stop().await;
     let seen: Vec<&str> = log.lines().filter(|line| line.contains("\"target\":\"protocol\"")).collect();
     assert!(
         seen.iter().any(|line| line.contains("action 70 0.0.96.3.10.255 1")),
@@ -241,7 +241,7 @@ async fn a_meter_of_dlt645_behind_a_terminal_of_376_1_is_read_through_the_head_e
             stored.filter(|(at, _)| (from.as_second()..=begun.as_second()).contains(at)).collect();
         assert_eq!((stored.len(), stored), (20, held), "{}", meter.serial());
     }
-    program.stop();
+    program.stop().await;
     concentrators.shutdown().await;
 }
 
@@ -283,5 +283,5 @@ async fn a_snapshot_that_is_ordered_is_taken_by_everybody_on_the_line_and_read_a
         let at = Timestamp::from_second(stored[0].0).unwrap();
         assert_eq!(stored, [(at.as_second(), meter.capture("ordered", at).unwrap()[0])]);
     }
-    program.stop();
+    program.stop().await;
 }

@@ -96,6 +96,6 @@ async fn a_line_is_captured_while_it_is_asked_for_into_a_file_without_a_secret()
     end(&program, small, true).await.unwrap();
     assert_eq!(file(&program, small).await.unwrap_err().code(), Code::NotFound);
     assert_eq!(end(&program, small, false).await.unwrap_err().code(), Code::NotFound);
-    drop(program.stop());
+    drop(program.stop().await);
     fleet.shutdown().await;
 }

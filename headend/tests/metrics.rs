@@ -107,7 +107,7 @@ async fn prometheus_gets_what_is_documented_and_it_adds_up() {
     assert_eq!(value(&page, &["pushes_total", "\"queue_full\""]), 0.0);
     assert_eq!(value(&page, &["push_duration_seconds_count"]), 1.0);
     assert!(fetch(port, "/other").await.starts_with("HTTP/1.1 404"));
-    program.stop();
+    program.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -117,7 +117,7 @@ async fn unless_it_is_configured_nothing_but_the_api_listens() {
     let sockets = sockets(program.pid());
     let listening = listening();
     assert_eq!(sockets.intersection(&listening).count(), 1, "{sockets:?} of {listening:?}");
-    let log = program.stop();
+    let log = program.stop().await;
     assert!(!log.contains("Prometheus") && !log.contains("opentelemetry"), "{log}");
 }
 

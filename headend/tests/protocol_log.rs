@@ -75,7 +75,7 @@ async fn a_conversation_is_logged_while_it_is_asked_for_and_never_a_secret() {
     // Nobody ends it.
     read_until(&program, &lls, false).await;
 
-    let log = program.stop();
+    let log = program.stop().await;
     let seen = lines(&log, &gmac);
     for layer in ["application", "frame", "bytes"] {
         assert!(seen.iter().any(|line| line["fields"]["layer"] == layer), "{layer}");

@@ -164,7 +164,7 @@ async fn a_call_and_every_exchange_with_the_meter_are_one_trace() {
     let program = Program::start(&format!("[telemetry]\notlp_endpoint = \"{endpoint}\"\n")).await;
     let serial = program.register(&fleet, 0).await;
     let job = read_registers(&program, &serial).await;
-    program.stop();
+    program.stop().await;
 
     let trace = collector.trace();
     let call = trace.values().find(|span| hex(&span.parent_span_id) == PLACE).unwrap();
@@ -211,7 +211,7 @@ async fn an_order_to_switch_is_one_trace_down_to_the_action() {
     let serial = program.register(&fleet, 0).await;
     let command = disconnect(&program, &serial).await;
     assert_eq!(command.state(), CommandState::Confirmed);
-    program.stop();
+    program.stop().await;
 
     let trace = collector.trace();
     let exchanges = trace.values().filter(|span| span.name == "exchange");
@@ -233,7 +233,7 @@ async fn what_the_caller_does_not_keep_is_not_sent() {
     let program = Program::start(&sections).await;
     let serial = program.register(&fleet, 0).await;
     read_registers(&program, &serial).await;
-    program.stop();
+    program.stop().await;
     let spans = collector.spans.lock().unwrap();
     assert!(!spans.is_empty(), "the client's own trace is kept");
     assert!(spans.iter().all(|span| hex(&span.trace_id) == TRACE), "nothing else is");

@@ -115,7 +115,7 @@ async fn when_the_first_way_is_cut_the_next_read_goes_over_the_second() {
     assert_eq!(bench.read().await, 2, "the second attempt went over the second way");
     assert_eq!(bench.way().await, (1, second.address.clone()));
     assert_eq!(bench.read().await, 1, "it is the way from now on");
-    bench.program.stop();
+    bench.program.stop().await;
 }
 
 /// SEN-30: the first way is half open, with an association on it.
@@ -126,7 +126,7 @@ async fn a_way_on_which_nothing_comes_through_is_found_out() {
     first.frozen.cancel();
     assert_eq!(bench.read().await, 2, "the second attempt went over the second way");
     assert_eq!(bench.way().await, (1, second.address.clone()));
-    bench.program.stop();
+    bench.program.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -159,6 +159,6 @@ async fn a_group_whose_meters_are_silent_is_asked_for_less() {
     };
     let group = tokio::time::timeout(LIMIT, slowed).await.expect("the group is slowed down");
     assert!((3..32).contains(&group.limit), "{group:?}");
-    let log = program.stop();
+    let log = program.stop().await;
     assert!(log.contains("cell-7"), "the log names the group");
 }

@@ -25,7 +25,7 @@ async fn c_11_who_sends_an_octet_now_and_then_is_closed_and_those_who_called_are
         assert!(is_closed(stream).await);
     }
     say(&mut good, Kind::Heartbeat, "A1").await;
-    hall.program.stop();
+    hall.program.stop().await;
 }
 
 #[tokio::test]
@@ -45,7 +45,7 @@ async fn c_12_one_address_that_floods_is_held_to_its_share_and_others_get_in() {
     assert!((20..=40).contains(&closed), "{closed} of 60 were turned away");
     let mut other = hall.login([127, 0, 0, 10], "A1").await;
     say(&mut other, Kind::Heartbeat, "A1").await;
-    hall.program.stop();
+    hall.program.stop().await;
 }
 
 #[tokio::test]
@@ -67,5 +67,5 @@ async fn c_12_a_process_without_file_descriptors_goes_on_and_takes_more_when_it_
     // Those that wait in the system's queue are closed already; the next one is heard.
     let mut next = hall.login([127, 0, 0, 4], "B2").await;
     say(&mut next, Kind::Heartbeat, "B2").await;
-    hall.program.stop();
+    hall.program.stop().await;
 }

@@ -42,7 +42,7 @@ async fn sen_37_who_is_connected_is_told_and_who_should_be_and_is_not() {
     assert_eq!(call(&hall, &comes).await, None);
     assert_eq!(list(&hall, CallState::Missing).await, [&*comes, &*stays_away]);
     assert!(list(&hall, CallState::Connected).await.is_empty());
-    hall.program.stop();
+    hall.program.stop().await;
     fleet.shutdown().await;
 }
 

@@ -44,7 +44,7 @@ async fn sen_37_meters_that_call_are_read_over_their_own_connection_in_each_dial
         let late = hall.order(&serial);
         tokio::time::sleep(Duration::from_millis(1500)).await;
         hall.ends(&late, "due||0").await;
-        hall.program.stop();
+        hall.program.stop().await;
         fleet.shutdown().await;
     }
 }
@@ -67,7 +67,7 @@ async fn sen_35_several_meters_behind_one_modem_that_calls() {
         hall.ends(job, "done||1").await;
     }
     assert_eq!(hall.sql("SELECT count(DISTINCT meter_id) FROM clock_reading"), "3");
-    hall.program.stop();
+    hall.program.stop().await;
     fleet.shutdown().await;
 }
 
@@ -87,7 +87,7 @@ async fn a_head_end_that_is_killed_is_called_again_and_what_it_said_of_its_calle
     hall.ends(&job, "done||1").await;
     hall.until(&format!("SELECT count(*) FROM caller WHERE left_at IS NULL AND owner = '{before}'"), "0")
         .await;
-    hall.program.stop();
+    hall.program.stop().await;
     fleet.shutdown().await;
 }
 
@@ -104,7 +104,7 @@ async fn sen_37_the_newest_connection_counts_and_the_one_before_is_closed_after_
     say(&mut second, Kind::Heartbeat, "A1").await;
     drop(second);
     hall.until(CONNECTED, "0").await;
-    hall.program.stop();
+    hall.program.stop().await;
 }
 
 #[tokio::test]
@@ -114,5 +114,5 @@ async fn sen_37_who_falls_silent_is_given_up_after_three_heartbeats() {
     hall.until(CONNECTED, "1").await;
     assert!(is_closed(&mut silent).await);
     hall.until(CONNECTED, "0").await;
-    hall.program.stop();
+    hall.program.stop().await;
 }

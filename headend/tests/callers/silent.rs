@@ -22,7 +22,7 @@ async fn sen_37_who_says_nothing_is_asked_for_the_serial_number_and_read_under_i
         // The others are nobody's.
         let kept_apart = "SELECT count(DISTINCT octets) FROM push_quarantine WHERE reason = 'unknown_sender'";
         hall.until(kept_apart, "2").await;
-        hall.program.stop();
+        hall.program.stop().await;
         fleet.shutdown().await;
     }
 }

@@ -26,7 +26,7 @@ async fn sen_37_two_that_live_at_different_addresses_raise_an_alarm_and_the_prov
     assert!(is_closed(&mut spoof).await);
     let job = hall.order(&serial);
     hall.ends(&job, "done||1").await;
-    hall.program.stop();
+    hall.program.stop().await;
     fleet.shutdown().await;
 }
 
@@ -51,7 +51,7 @@ async fn sen_37_who_is_nobodys_is_kept_apart_and_known_when_the_inventory_names_
     let job = hall.order(&serial);
     hall.ends(&job, "done||1").await;
     call.abort();
-    hall.program.stop();
+    hall.program.stop().await;
     fleet.shutdown().await;
 }
 
@@ -78,7 +78,7 @@ async fn pushes_of_a_caller_are_heard_between_its_heartbeats_and_known_by_its_co
     heartbeat::write(Dialect::Login, Kind::Heartbeat, "M0DEM-8", &mut frame).unwrap();
     caller.write_all(&frame).await.unwrap();
     assert!(is_closed(&mut caller).await);
-    hall.program.stop();
+    hall.program.stop().await;
     fleet.shutdown().await;
 }
 
@@ -95,5 +95,5 @@ async fn a_heartbeat_with_a_wrong_check_sequence_is_kept_to_be_looked_at_and_not
     assert_eq!(hall.sql("SELECT count(*) FROM caller"), "0");
     say(&mut caller, Kind::Login, "A1").await;
     hall.until("SELECT line FROM caller WHERE left_at IS NULL", "inbound://A1").await;
-    hall.program.stop();
+    hall.program.stop().await;
 }

@@ -40,6 +40,6 @@ async fn sen_37_nodes_of_terminals_that_call_are_read_over_their_connections() {
     order(&program, end);
     sleep(Duration::from_secs(2)).await;
     assert_eq!(program.sql("SELECT DISTINCT state, attempts FROM job"), "due|0");
-    program.stop();
+    program.stop().await;
     concentrators.shutdown().await;
 }

@@ -61,7 +61,7 @@ async fn mt_24_the_clock_of_a_concentrator_is_put_right_by_order() {
         assert_eq!(put_right(&program, &serial).await, CommandState::Confirmed, "{model}\n{}", program.log());
         let ahead = concentrators.shown(0).unwrap() - Timestamp::now().as_second();
         assert!(ahead.abs() < AHEAD / 2, "{model} is {ahead} s ahead");
-        program.stop();
+        program.stop().await;
         concentrators.shutdown().await;
     }
 }

@@ -96,7 +96,7 @@ async fn mt_24_a_concentrator_has_a_clock_a_firmware_and_a_log_of_its_nodes() {
         );
         assert_eq!((shown.failure_detail.as_str(), shown.asked_at.is_some()), ("", true));
         assert!(shown.clock_ahead.unwrap().seconds.abs() < 5 && shown.clock_read_at.is_some());
-        program.stop();
+        program.stop().await;
         concentrators.shutdown().await;
     }
 }
@@ -114,7 +114,7 @@ async fn mt_23_logs_of_nodes_are_what_the_concentrator_holds_of_them() {
         "SELECT count(*) FILTER (WHERE key = 'power.down') > 0, count(*) FILTER (WHERE key NOT IN ('power.down', 'power.up')), count(node) FROM event",
     );
     assert_eq!(pairs, "t|0|0");
-    program.stop();
+    program.stop().await;
     concentrators.shutdown().await;
 }
 
@@ -139,6 +139,6 @@ async fn mt_24_a_terminal_tells_its_version_its_clock_and_its_records() {
         .collect();
     assert!(!lost.is_empty() && lost.is_subset(&stored), "{lost:?} {stored:?}");
     assert!(stored.iter().any(|(.., key)| key == "node.discovered"));
-    program.stop();
+    program.stop().await;
     concentrators.shutdown().await;
 }

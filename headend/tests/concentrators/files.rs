@@ -145,7 +145,7 @@ async fn mt_23_files_of_a_folder_are_taken_over_once() {
     }
     assert_eq!(program.sql(rows), noted);
     assert_eq!(files(&program, true).await, []);
-    program.stop();
+    program.stop().await;
     concentrators.shutdown().await;
 }
 
@@ -192,6 +192,6 @@ async fn mt_23_files_that_are_torn_doubled_or_of_strangers_are_named_and_kept_ap
     assert_eq!(folder.names(&format!("{serial}/quarantine")), kept);
     assert!(own.join("d.part").exists() && folder.0.join("nobody/e.xml").exists(), "they wait");
     assert_eq!(program.sql("SELECT count(*) FROM profile_row_rev"), "0", "what was torn off changed nothing");
-    program.stop();
+    program.stop().await;
     concentrators.shutdown().await;
 }

@@ -60,7 +60,7 @@ async fn mt_01_nodes_with_loss_leave_no_gap_that_they_still_hold() {
     assert_stored(&program, &concentrators, end);
     let retried = program.sql("SELECT count(*) FROM job WHERE attempts > 1");
     assert_ne!(retried, "0", "some were out of reach");
-    program.stop();
+    program.stop().await;
     concentrators.shutdown().await;
 }
 
@@ -73,7 +73,7 @@ async fn mt_01_nodes_are_reached_by_the_gateway_protocol_and_by_forwarded_frames
         let end = Timestamp::now();
         read(&program, end).await;
         assert_stored(&program, &concentrators, end);
-        program.stop();
+        program.stop().await;
         concentrators.shutdown().await;
     }
 }
@@ -85,6 +85,6 @@ async fn mt_23_what_a_concentrator_has_read_is_pulled_though_messages_are_torn_o
     let end = Timestamp::now();
     read(&program, end).await;
     assert_stored(&program, &concentrators, end);
-    program.stop();
+    program.stop().await;
     concentrators.shutdown().await;
 }

@@ -163,14 +163,14 @@ impl Program {
         std::fs::read_to_string(self.folder.join("headend.log")).unwrap()
     }
 
-    /// Asks the program to stop, waits until it has, and returns its log.
-    pub(crate) fn stop(mut self) -> String {
+    /// Asks the program to stop, waits until it has, and returns its log. Meanwhile the client hears that the program takes its leave, and hangs up.
+    pub(crate) async fn stop(mut self) -> String {
         let asked = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
         assert!(asked.success());
         let begun = Instant::now();
         while self.child.try_wait().unwrap().is_none() {
             assert!(begun.elapsed() < LIMIT, "{}", self.log());
-            std::thread::sleep(POLL);
+            tokio::time::sleep(POLL).await;
         }
         self.log()
     }
