@@ -18,6 +18,7 @@ mod groups;
 mod import;
 mod jobs;
 mod meters;
+mod pages;
 mod parameters;
 mod read;
 mod readings;

@@ -8,7 +8,7 @@ use ami_proto::v1::{
 };
 use tonic::{Request, transport::Channel};
 
-use super::follow;
+use super::{follow, pages};
 use crate::{
     args::{Alarms, ListAlarmsArgs, QuarantineArgs, WatchAlarmsArgs},
     connection::request,
@@ -16,9 +16,6 @@ use crate::{
     output::{Format, Output, stdout},
     view::{AlarmRow, FateRow, PushRow},
 };
-
-/// Alarms, or pushes, in a page of a list.
-const PAGE: u32 = 1_000;
 
 /// Does what `alarms` was asked for; `format` is what becomes of a chosen format.
 pub(crate) async fn run(
@@ -66,29 +63,21 @@ async fn watch<W: Write>(
 
 async fn list<W: Write>(channel: Channel, args: ListAlarmsArgs, output: &mut Output<W>) -> Result<(), Error> {
     let mut client = AlarmsServiceClient::new(channel);
-    let mut left = args.limit;
-    let mut question = ListAlarmsRequest {
-        page_size: PAGE,
-        page_token: String::new(),
+    let question = ListAlarmsRequest {
         meter_serials: args.filter.serials,
         keys: args.filter.alarm_key,
         min_severity: args.filter.min_severity.unwrap_or_default().into(),
         acknowledged: (args.open || args.acknowledged).then_some(args.acknowledged),
         from: args.from,
         to: args.to,
+        ..ListAlarmsRequest::default()
     };
-    while left > 0 {
-        question.page_size = left.min(PAGE);
-        let page = client.list_alarms(request(question.clone())).await?.into_inner();
-        left = left.saturating_sub(u32::try_from(page.alarms.len()).unwrap_or(u32::MAX));
-        let rows: Vec<_> = page.alarms.into_iter().map(AlarmRow::from).collect();
-        output.page(&rows)?;
-        if page.next_page_token.is_empty() {
-            break;
-        }
-        question.page_token = page.next_page_token;
-    }
-    Ok(())
+    pages::show(args.limit, output, async |page_size, page_token| {
+        let question = ListAlarmsRequest { page_size, page_token, ..question.clone() };
+        let page = client.list_alarms(request(question)).await?.into_inner();
+        Ok((page.alarms.into_iter().map(AlarmRow::from).collect(), page.next_page_token))
+    })
+    .await
 }
 
 async fn acknowledge<W: Write>(
@@ -109,27 +98,19 @@ async fn quarantine<W: Write>(
     output: &mut Output<W>,
 ) -> Result<(), Error> {
     let mut client = AlarmsServiceClient::new(channel);
-    let mut left = args.limit;
-    let mut question = ListQuarantineRequest {
-        page_size: PAGE,
-        page_token: String::new(),
+    let question = ListQuarantineRequest {
         reasons: args.reason.into_iter().map(Into::into).collect(),
+        ..ListQuarantineRequest::default()
     };
     if args.counts {
         let answer = client.list_quarantine(request(question)).await?.into_inner();
         let rows: Vec<_> = answer.counts.into_iter().map(FateRow::from).collect();
         return output.page(&rows);
     }
-    while left > 0 {
-        question.page_size = left.min(PAGE);
-        let page = client.list_quarantine(request(question.clone())).await?.into_inner();
-        left = left.saturating_sub(u32::try_from(page.pushes.len()).unwrap_or(u32::MAX));
-        let rows: Vec<_> = page.pushes.into_iter().map(PushRow::from).collect();
-        output.page(&rows)?;
-        if page.next_page_token.is_empty() {
-            break;
-        }
-        question.page_token = page.next_page_token;
-    }
-    Ok(())
+    pages::show(args.limit, output, async |page_size, page_token| {
+        let question = ListQuarantineRequest { page_size, page_token, ..question.clone() };
+        let page = client.list_quarantine(request(question)).await?.into_inner();
+        Ok((page.pushes.into_iter().map(PushRow::from).collect(), page.next_page_token))
+    })
+    .await
 }

@@ -8,6 +8,7 @@ use ami_proto::v1::{
 };
 use tonic::transport::Channel;
 
+use super::pages;
 use crate::{
     args::{Clocks, ListClocksArgs, ShowClockArgs, SyncClocksArgs},
     connection::request,
@@ -15,9 +16,6 @@ use crate::{
     output::Output,
     view::ClockRow,
 };
-
-/// Clocks in a page.
-const PAGE: u32 = 1_000;
 
 /// Shows clocks, or puts them right.
 pub(crate) async fn run<W: Write>(
@@ -34,41 +32,31 @@ pub(crate) async fn run<W: Write>(
 
 async fn list<W: Write>(channel: Channel, args: ListClocksArgs, output: &mut Output<W>) -> Result<(), Error> {
     let mut client = ClocksServiceClient::new(channel);
-    let (mut left, mut page_token) = (args.limit, String::new());
     let off_by = args.off_by.map(|off_by| duration("--off-by", off_by)).transpose()?;
-    while left > 0 {
-        let page_size = left.min(PAGE);
-        let model = args.model.clone();
-        let zone_faults_only = args.zone_faults;
-        let question = ListClocksRequest { page_size, page_token, off_by, model, zone_faults_only };
+    let question = ListClocksRequest {
+        off_by,
+        model: args.model,
+        zone_faults_only: args.zone_faults,
+        ..ListClocksRequest::default()
+    };
+    pages::show(args.limit, output, async |page_size, page_token| {
+        let question = ListClocksRequest { page_size, page_token, ..question.clone() };
         let page = client.list_clocks(request(question)).await?.into_inner();
-        let rows: Vec<_> = page.clocks.into_iter().map(ClockRow::from).collect();
-        left = left.saturating_sub(u32::try_from(rows.len()).unwrap_or(u32::MAX));
-        output.page(&rows)?;
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
-    Ok(())
+        Ok((page.clocks.into_iter().map(ClockRow::from).collect(), page.next_page_token))
+    })
+    .await
 }
 
 async fn show<W: Write>(channel: Channel, args: ShowClockArgs, output: &mut Output<W>) -> Result<(), Error> {
     let mut client = ClocksServiceClient::new(channel);
-    let (mut left, mut page_token) = (args.limit, String::new());
-    while left > 0 {
-        let meter_serial = args.serial.clone();
-        let question = ListClockReadingsRequest { meter_serial, page_size: left.min(PAGE), page_token };
+    let question =
+        ListClockReadingsRequest { meter_serial: args.serial, ..ListClockReadingsRequest::default() };
+    pages::show(args.limit, output, async |page_size, page_token| {
+        let question = ListClockReadingsRequest { page_size, page_token, ..question.clone() };
         let page = client.list_clock_readings(request(question)).await?.into_inner();
-        let rows: Vec<_> = page.readings.into_iter().map(ClockRow::from).collect();
-        left = left.saturating_sub(u32::try_from(rows.len()).unwrap_or(u32::MAX));
-        output.page(&rows)?;
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            break;
-        }
-    }
-    Ok(())
+        Ok((page.readings.into_iter().map(ClockRow::from).collect(), page.next_page_token))
+    })
+    .await
 }
 
 async fn sync<W: Write>(channel: Channel, args: SyncClocksArgs, output: &mut Output<W>) -> Result<(), Error> {

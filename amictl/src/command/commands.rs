@@ -9,7 +9,7 @@ use ami_proto::v1::{
 use serde::Serialize;
 use tonic::{Request, transport::Channel};
 
-use super::follow;
+use super::{follow, pages};
 use crate::{
     args::{Commands, CommandsArgs, WatchCommandsArgs},
     connection::request,
@@ -17,9 +17,6 @@ use crate::{
     output::{Format, Output, stdout},
     view::{ChangeRow, CommandRow},
 };
-
-/// Commands in a page of the list.
-const PAGE: u32 = 1_000;
 
 /// Does what `commands` was asked for; `format` is what becomes of a chosen format.
 pub(crate) async fn run(
@@ -49,27 +46,19 @@ pub(super) async fn list<W: Write>(
     output: &mut Output<W>,
 ) -> Result<(), Error> {
     let mut client = CommandsServiceClient::new(channel);
-    let mut left = args.limit;
-    let mut question = ListCommandsRequest {
-        page_size: PAGE,
-        page_token: String::new(),
+    let question = ListCommandsRequest {
         states: args.state.into_iter().map(Into::into).collect(),
         kinds: args.kind.into_iter().map(Into::into).collect(),
         meter_serial: args.meter,
         order_id: args.order,
+        ..ListCommandsRequest::default()
     };
-    while left > 0 {
-        question.page_size = left.min(PAGE);
-        let page = client.list_commands(request(question.clone())).await?.into_inner();
-        left = left.saturating_sub(u32::try_from(page.commands.len()).unwrap_or(u32::MAX));
-        let rows: Vec<_> = page.commands.into_iter().map(CommandRow::from).collect();
-        output.page(&rows)?;
-        if page.next_page_token.is_empty() {
-            break;
-        }
-        question.page_token = page.next_page_token;
-    }
-    Ok(())
+    pages::show(args.limit, output, async |page_size, page_token| {
+        let question = ListCommandsRequest { page_size, page_token, ..question.clone() };
+        let page = client.list_commands(request(question)).await?.into_inner();
+        Ok((page.commands.into_iter().map(CommandRow::from).collect(), page.next_page_token))
+    })
+    .await
 }
 
 async fn show<W: Write>(channel: Channel, id: i64, output: &mut Output<W>) -> Result<(), Error> {

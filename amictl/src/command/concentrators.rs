@@ -8,6 +8,7 @@ use ami_proto::v1::{
 };
 use tonic::transport::Channel;
 
+use super::pages;
 use crate::{
     args::{Concentrators, NodesArgs, ResultsArgs},
     connection::request,
@@ -15,9 +16,6 @@ use crate::{
     output::Output,
     view::{ConcentratorRow, NodeRow, ResultRow},
 };
-
-/// Concentrators, or files, in a page of a list.
-const PAGE: u32 = 1_000;
 
 /// Shows concentrators, what stands behind one, or what they handed over.
 pub(crate) async fn run<W: Write>(
@@ -37,16 +35,12 @@ async fn list<W: Write>(
     mut client: ConcentratorsServiceClient<Channel>,
     output: &mut Output<W>,
 ) -> Result<(), Error> {
-    let mut question = ListConcentratorsRequest { page_size: PAGE, page_token: String::new() };
-    loop {
-        let page = client.list_concentrators(request(question.clone())).await?.into_inner();
-        let rows: Vec<_> = page.concentrators.into_iter().map(ConcentratorRow::from).collect();
-        output.page(&rows)?;
-        if page.next_page_token.is_empty() {
-            return Ok(());
-        }
-        question.page_token = page.next_page_token;
-    }
+    pages::show(u32::MAX, output, async |page_size, page_token| {
+        let question = ListConcentratorsRequest { page_size, page_token };
+        let page = client.list_concentrators(request(question)).await?.into_inner();
+        Ok((page.concentrators.into_iter().map(ConcentratorRow::from).collect(), page.next_page_token))
+    })
+    .await
 }
 
 async fn results<W: Write>(
@@ -54,25 +48,17 @@ async fn results<W: Write>(
     args: ResultsArgs,
     output: &mut Output<W>,
 ) -> Result<(), Error> {
-    let mut left = args.limit;
-    let mut question = ListResultFilesRequest {
-        page_size: PAGE,
-        page_token: String::new(),
+    let question = ListResultFilesRequest {
         concentrator_serial: args.serial.unwrap_or_default(),
         quarantine_only: args.quarantine,
+        ..ListResultFilesRequest::default()
     };
-    while left > 0 {
-        question.page_size = left.min(PAGE);
-        let page = client.list_result_files(request(question.clone())).await?.into_inner();
-        left = left.saturating_sub(u32::try_from(page.files.len()).unwrap_or(u32::MAX));
-        let rows: Vec<_> = page.files.into_iter().map(ResultRow::from).collect();
-        output.page(&rows)?;
-        if page.next_page_token.is_empty() {
-            break;
-        }
-        question.page_token = page.next_page_token;
-    }
-    Ok(())
+    pages::show(args.limit, output, async |page_size, page_token| {
+        let question = ListResultFilesRequest { page_size, page_token, ..question.clone() };
+        let page = client.list_result_files(request(question)).await?.into_inner();
+        Ok((page.files.into_iter().map(ResultRow::from).collect(), page.next_page_token))
+    })
+    .await
 }
 
 async fn nodes<W: Write>(

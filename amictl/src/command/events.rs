@@ -7,7 +7,7 @@ use ami_proto::v1::{
 };
 use tonic::{Request, transport::Channel};
 
-use super::follow;
+use super::{follow, pages};
 use crate::{
     args::{Events, ListEventsArgs, LossesArgs, WatchEventsArgs},
     connection::request,
@@ -15,9 +15,6 @@ use crate::{
     output::{Format, Output, stdout},
     view::{EventRow, LossRow},
 };
-
-/// Events, or losses, in a page of a list.
-const PAGE: u32 = 1_000;
 
 /// Does what `events` was asked for; `format` is what becomes of a chosen format.
 pub(crate) async fn run(
@@ -63,46 +60,31 @@ async fn watch<W: Write>(
 
 async fn list<W: Write>(channel: Channel, args: ListEventsArgs, output: &mut Output<W>) -> Result<(), Error> {
     let mut client = EventsServiceClient::new(channel);
-    let mut left = args.limit;
-    let mut question = ListEventsRequest {
-        page_size: PAGE,
-        page_token: String::new(),
+    let question = ListEventsRequest {
         meter_serials: args.filter.serials,
         keys: args.filter.event_key,
         min_severity: args.filter.min_severity.unwrap_or_default().into(),
         log: args.filter.log,
         from: args.from,
         to: args.to,
+        ..ListEventsRequest::default()
     };
-    while left > 0 {
-        question.page_size = left.min(PAGE);
-        let page = client.list_events(request(question.clone())).await?.into_inner();
-        left = left.saturating_sub(u32::try_from(page.events.len()).unwrap_or(u32::MAX));
-        let rows: Vec<_> = page.events.into_iter().map(EventRow::from).collect();
-        output.page(&rows)?;
-        if page.next_page_token.is_empty() {
-            break;
-        }
-        question.page_token = page.next_page_token;
-    }
-    Ok(())
+    pages::show(args.limit, output, async |page_size, page_token| {
+        let question = ListEventsRequest { page_size, page_token, ..question.clone() };
+        let page = client.list_events(request(question)).await?.into_inner();
+        Ok((page.events.into_iter().map(EventRow::from).collect(), page.next_page_token))
+    })
+    .await
 }
 
 async fn losses<W: Write>(channel: Channel, args: LossesArgs, output: &mut Output<W>) -> Result<(), Error> {
     let mut client = EventsServiceClient::new(channel);
-    let mut left = args.limit;
-    let mut question =
-        ListEventLossesRequest { page_size: PAGE, page_token: String::new(), meter_serials: args.serials };
-    while left > 0 {
-        question.page_size = left.min(PAGE);
-        let page = client.list_event_losses(request(question.clone())).await?.into_inner();
-        left = left.saturating_sub(u32::try_from(page.losses.len()).unwrap_or(u32::MAX));
-        let rows: Vec<_> = page.losses.into_iter().map(LossRow::from).collect();
-        output.page(&rows)?;
-        if page.next_page_token.is_empty() {
-            break;
-        }
-        question.page_token = page.next_page_token;
-    }
-    Ok(())
+    let question =
+        ListEventLossesRequest { meter_serials: args.serials, ..ListEventLossesRequest::default() };
+    pages::show(args.limit, output, async |page_size, page_token| {
+        let question = ListEventLossesRequest { page_size, page_token, ..question.clone() };
+        let page = client.list_event_losses(request(question)).await?.into_inner();
+        Ok((page.losses.into_iter().map(LossRow::from).collect(), page.next_page_token))
+    })
+    .await
 }

@@ -7,6 +7,7 @@ use ami_proto::v1::{
 };
 use tonic::transport::Channel;
 
+use super::pages;
 use crate::{
     args::{Gaps, GapsArgs, LostArgs},
     connection::request,
@@ -60,19 +61,12 @@ async fn list<W: Write>(channel: Channel, args: GapsArgs, output: &mut Output<W>
 
 async fn lost<W: Write>(channel: Channel, args: LostArgs, output: &mut Output<W>) -> Result<(), Error> {
     let mut client = CollectionServiceClient::new(channel);
-    let mut left = args.limit;
-    let mut question =
-        ListProfileLossesRequest { page_size: PAGE, page_token: String::new(), meter_serials: args.serials };
-    while left > 0 {
-        question.page_size = left.min(PAGE);
-        let page = client.list_profile_losses(request(question.clone())).await?.into_inner();
-        left = left.saturating_sub(u32::try_from(page.losses.len()).unwrap_or(u32::MAX));
-        let rows: Vec<_> = page.losses.into_iter().map(ProfileLossRow::from).collect();
-        output.page(&rows)?;
-        if page.next_page_token.is_empty() {
-            break;
-        }
-        question.page_token = page.next_page_token;
-    }
-    Ok(())
+    let question =
+        ListProfileLossesRequest { meter_serials: args.serials, ..ListProfileLossesRequest::default() };
+    pages::show(args.limit, output, async |page_size, page_token| {
+        let question = ListProfileLossesRequest { page_size, page_token, ..question.clone() };
+        let page = client.list_profile_losses(request(question)).await?.into_inner();
+        Ok((page.losses.into_iter().map(ProfileLossRow::from).collect(), page.next_page_token))
+    })
+    .await
 }

@@ -5,6 +5,7 @@ use std::io::Write;
 use ami_proto::v1::{GetJobRequest, ListJobsRequest, jobs_service_client::JobsServiceClient};
 use tonic::transport::Channel;
 
+use super::pages;
 use crate::{
     args::JobsArgs,
     connection::request,
@@ -13,9 +14,6 @@ use crate::{
     view::JobRow,
 };
 
-/// Jobs in a page of the list.
-const PAGE: u32 = 1_000;
-
 /// Lists jobs, the newest first.
 pub(crate) async fn list<W: Write>(
     channel: Channel,
@@ -23,26 +21,18 @@ pub(crate) async fn list<W: Write>(
     output: &mut Output<W>,
 ) -> Result<(), Error> {
     let mut client = JobsServiceClient::new(channel);
-    let mut left = args.limit;
-    let mut question = ListJobsRequest {
-        page_size: PAGE,
-        page_token: String::new(),
+    let question = ListJobsRequest {
         states: args.state.into_iter().map(Into::into).collect(),
         kinds: args.kind.into_iter().map(Into::into).collect(),
         meter_serial: args.meter,
+        ..ListJobsRequest::default()
     };
-    while left > 0 {
-        question.page_size = left.min(PAGE);
-        let page = client.list_jobs(request(question.clone())).await?.into_inner();
-        left = left.saturating_sub(u32::try_from(page.jobs.len()).unwrap_or(u32::MAX));
-        let rows: Vec<_> = page.jobs.into_iter().map(JobRow::from).collect();
-        output.page(&rows)?;
-        if page.next_page_token.is_empty() {
-            break;
-        }
-        question.page_token = page.next_page_token;
-    }
-    Ok(())
+    pages::show(args.limit, output, async |page_size, page_token| {
+        let question = ListJobsRequest { page_size, page_token, ..question.clone() };
+        let page = client.list_jobs(request(question)).await?.into_inner();
+        Ok((page.jobs.into_iter().map(JobRow::from).collect(), page.next_page_token))
+    })
+    .await
 }
 
 /// Shows one job in full.

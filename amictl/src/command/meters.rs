@@ -8,7 +8,7 @@ use ami_proto::v1::{
 };
 use tonic::transport::Channel;
 
-use super::{discover, import};
+use super::{discover, import, pages};
 use crate::{
     args::{AddArgs, ListArgs, Meters},
     connection::request,
@@ -17,9 +17,6 @@ use crate::{
     output::{Format, Output},
     view::{MeterRow, ProfileRow},
 };
-
-/// Meters in a page of the list.
-const PAGE: u32 = 1_000;
 
 /// Does what is asked of the inventory.
 pub(crate) async fn run<W: Write>(
@@ -49,27 +46,19 @@ async fn list<W: Write>(
     args: ListArgs,
     output: &mut Output<W>,
 ) -> Result<(), Error> {
-    let mut left = args.limit.unwrap_or(u32::MAX);
-    let mut question = ListMetersRequest {
-        page_token: String::new(),
-        page_size: PAGE,
+    let question = ListMetersRequest {
         model: args.model,
         state: args.state.unwrap_or_default().into(),
         serial_prefix: args.prefix,
         call: args.call.unwrap_or_default().into(),
+        ..ListMetersRequest::default()
     };
-    while left > 0 {
-        question.page_size = left.min(PAGE);
-        let page = client.list_meters(request(question.clone())).await?.into_inner();
-        left = left.saturating_sub(u32::try_from(page.meters.len()).unwrap_or(u32::MAX));
-        let rows: Vec<_> = page.meters.into_iter().map(MeterRow::from).collect();
-        output.page(&rows)?;
-        if page.next_page_token.is_empty() {
-            break;
-        }
-        question.page_token = page.next_page_token;
-    }
-    Ok(())
+    pages::show(args.limit.unwrap_or(u32::MAX), output, async |page_size, page_token| {
+        let question = ListMetersRequest { page_size, page_token, ..question.clone() };
+        let page = client.list_meters(request(question)).await?.into_inner();
+        Ok((page.meters.into_iter().map(MeterRow::from).collect(), page.next_page_token))
+    })
+    .await
 }
 
 async fn show<W: Write>(

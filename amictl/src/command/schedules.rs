@@ -8,6 +8,7 @@ use ami_proto::v1::{
 };
 use tonic::transport::Channel;
 
+use super::pages;
 use crate::{
     args::{ScheduleArgs, ScheduleDaysArgs, Schedules, SetScheduleArgs},
     connection::request,
@@ -15,9 +16,6 @@ use crate::{
     output::{Format, Output, stdout},
     view::{LateRow, ScheduleDayRow, ScheduleRow},
 };
-
-/// Meters in a page.
-const PAGE: u32 = 1_000;
 
 /// Does what `schedules` was asked for; `format` is what becomes of a chosen format.
 pub(crate) async fn run(
@@ -70,18 +68,11 @@ async fn late<W: Write>(
     args: ScheduleDaysArgs,
     output: &mut Output<W>,
 ) -> Result<(), Error> {
-    let mut left = args.limit;
-    let mut question = ListLateMetersRequest { page_size: PAGE, page_token: String::new(), name: args.name };
-    while left > 0 {
-        question.page_size = left.min(PAGE);
-        let page = client.list_late_meters(request(question.clone())).await?.into_inner();
-        left = left.saturating_sub(u32::try_from(page.meters.len()).unwrap_or(u32::MAX));
-        let rows: Vec<_> = page.meters.into_iter().map(LateRow::from).collect();
-        output.page(&rows)?;
-        if page.next_page_token.is_empty() {
-            break;
-        }
-        question.page_token = page.next_page_token;
-    }
-    Ok(())
+    let question = ListLateMetersRequest { name: args.name, ..ListLateMetersRequest::default() };
+    pages::show(args.limit, output, async |page_size, page_token| {
+        let question = ListLateMetersRequest { page_size, page_token, ..question.clone() };
+        let page = client.list_late_meters(request(question)).await?.into_inner();
+        Ok((page.meters.into_iter().map(LateRow::from).collect(), page.next_page_token))
+    })
+    .await
 }

@@ -7,6 +7,7 @@ use ami_proto::v1::{
 };
 use tonic::transport::Channel;
 
+use super::pages;
 use crate::{
     args::{ResolveArgs, Worklist, WorklistArgs},
     connection::request,
@@ -14,9 +15,6 @@ use crate::{
     output::{Format, Output, stdout},
     view::TroubleRow,
 };
-
-/// Troubles in a page of the list.
-const PAGE: u32 = 1_000;
 
 /// Does what `worklist` was asked for; `format` is what becomes of a chosen format.
 pub(crate) async fn run(
@@ -39,24 +37,16 @@ pub(crate) async fn run(
 
 async fn list<W: Write>(channel: Channel, args: WorklistArgs, output: &mut Output<W>) -> Result<(), Error> {
     let mut client = CollectionServiceClient::new(channel);
-    let mut left = args.limit;
-    let mut question = ListTroublesRequest {
-        page_size: PAGE,
-        page_token: String::new(),
+    let question = ListTroublesRequest {
         meter_serials: args.serials,
         needs_person_only: args.needs_person,
         lasting: args.lasting.and_then(|lasting| prost_types::Duration::try_from(lasting).ok()),
+        ..ListTroublesRequest::default()
     };
-    while left > 0 {
-        question.page_size = left.min(PAGE);
-        let page = client.list_troubles(request(question.clone())).await?.into_inner();
-        left = left.saturating_sub(u32::try_from(page.troubles.len()).unwrap_or(u32::MAX));
-        let rows: Vec<_> = page.troubles.into_iter().map(TroubleRow::from).collect();
-        output.page(&rows)?;
-        if page.next_page_token.is_empty() {
-            break;
-        }
-        question.page_token = page.next_page_token;
-    }
-    Ok(())
+    pages::show(args.limit, output, async |page_size, page_token| {
+        let question = ListTroublesRequest { page_size, page_token, ..question.clone() };
+        let page = client.list_troubles(request(question)).await?.into_inner();
+        Ok((page.troubles.into_iter().map(TroubleRow::from).collect(), page.next_page_token))
+    })
+    .await
 }
