@@ -265,7 +265,7 @@ pub enum Event {
 pub struct Node {
     /// Its name in an address, at most 64 letters.
     pub name: String,
-    /// What else the concentrator says it is: a logical device name, a serial number.
+    /// What else the concentrator says it is: a logical device name, a serial number, the number of a measuring point.
     pub identity: Option<String>,
     /// Whether the concentrator reaches it.
     pub is_linked: bool,

@@ -77,6 +77,7 @@ async fn mt_02_a_concentrator_names_its_nodes_as_their_addresses_do() {
         (Backend::Wrapper { base: 16 }, "dlms-concentrator"),
         (Backend::Gateway { network: 0 }, "dlms-gateway"),
         (Backend::P2lpc, "p2lpc"),
+        (Backend::Forward, "gdw376-terminal"),
     ] {
         let concentrators = concentrators(backend, model);
         let states = concentrators.states(0);
@@ -88,9 +89,12 @@ async fn mt_02_a_concentrator_names_its_nodes_as_their_addresses_do() {
             let node = found.iter().find(|node| node.name == name);
             let is_linked = node.is_some_and(|node| node.is_linked);
             match model {
-                // The assignment of ports stays, whoever is lost.
-                "dlms-concentrator" => assert!(is_linked, "{name}"),
+                // What it was configured with stays, whoever is lost.
+                "dlms-concentrator" | "gdw376-terminal" => assert!(is_linked, "{name}"),
                 _ => assert_eq!(is_linked, linked[number], "{model} {name}"),
+            }
+            if model == "gdw376-terminal" {
+                assert_eq!(node.unwrap().identity, Some((number + 1).to_string()), "its measuring point");
             }
             if model == "p2lpc" {
                 let node = node.unwrap();
@@ -104,7 +108,7 @@ async fn mt_02_a_concentrator_names_its_nodes_as_their_addresses_do() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_terminal_that_names_no_nodes_says_so() {
-    let concentrators = concentrators(Backend::Wrapper { base: 16 }, "gdw376-terminal");
+async fn a_meter_that_is_no_concentrator_says_so() {
+    let concentrators = concentrators(Backend::Wrapper { base: 16 }, "sed302");
     assert_eq!(reason(&list(&concentrators).await, 1), Reason::Unsupported);
 }

@@ -75,6 +75,9 @@ pub enum NodeList {
     ReportingSystems,
     /// The meters list of its web service, with [`Reach::P2lpc`].
     MetersList,
+    /// The meters that a terminal of Q/GDW 376.1 was configured with (AFN 0AH, F10): the address of each, without zeros in front, which is its name, and
+    /// its measuring point.
+    MeasuringPoints,
 }
 
 fn default_answer_within() -> Duration {

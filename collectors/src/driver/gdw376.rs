@@ -4,18 +4,19 @@ use dlms::{DateTime, Obis};
 use gdw376::{
     Address, Afn, Moment, Splitter, USER_DATA_MAX,
     forward::AUTHENTICATION,
+    meters::{Configured, ENTRIES},
     terminal::{Answer, Kind, Question, Record, SetClock},
 };
 use jiff::{Timestamp, civil};
-use models::{Model, Reach};
+use models::{Model, NodeList, Reach};
 
 use super::{Ear, Pitch, Rejected, Say, clock_subject, no_value, tasks, unspeakable, wrong};
 use crate::{
-    ClockReading, Event, Failure, LogEntries, LogRange, Reason,
+    ClockReading, Event, Failure, LogEntries, LogRange, Node, Reason,
     diagnosis::Setback,
     exchange::Subject,
     task::{
-        ordered,
+        list_nodes, ordered,
         read_log::Book,
         sync_clock::{Hands, Step, arrival},
     },
@@ -28,6 +29,8 @@ const CENTURY: i16 = 2000;
 /// Records that a terminal keeps of each kind, and those that are asked for at once.
 const KEPT: u16 = 256;
 const PART: u8 = 8;
+/// Meters that are asked for at once: an answer about them has less than 1,024 octets, which the smallest terminals take.
+const METERS: u16 = 32;
 
 /// The conversation with one terminal.
 pub(super) struct TerminalDriver<'a> {
@@ -103,6 +106,28 @@ impl<'a> TerminalDriver<'a> {
         }
         turn.report(Event::LogRead(book.close())).await?;
         Ok((range.from, range.to))
+    }
+
+    /// Asks for all meters that it was configured with. It does not say which of them it reaches.
+    pub(super) async fn nodes(&mut self, turn: &mut Turn<'_>) -> Result<(), Setback> {
+        let concentrator = self.model.concentrator.as_ref();
+        if concentrator.and_then(|concentrator| concentrator.node_list) != Some(NodeList::MeasuringPoints) {
+            return Err(list_nodes::unnamed());
+        }
+        let mut nodes = Vec::new();
+        // Entries that were deleted leave holes, so that only the end is the end.
+        for first in (1..=ENTRIES).step_by(usize::from(METERS)) {
+            let count = METERS.min(ENTRIES - first + 1);
+            match self.ask(turn, Question::Meters { first, count }, meters_subject()).await? {
+                Answer::Meters(meters) => nodes.extend(meters.iter().filter_map(node)),
+                // It has room for so many.
+                Answer::Denied if first > 1 => break,
+                Answer::Denied => return Err(untold()),
+                _ => return Err(wrong("it answers a question about meters with something else")),
+            }
+            turn.yield_to_urgent().await?;
+        }
+        list_nodes::report(turn, nodes).await
     }
 
     /// How many records of the kind it has made, modulo 256: the place of the next one.
@@ -212,6 +237,22 @@ fn denied() -> Setback {
     }
 }
 
+/// A meter that it was configured with; nothing, where the entry was deleted.
+fn node(meter: &Configured) -> Option<Node> {
+    let point = Some(meter.point).filter(|point| *point > 0)?;
+    Some(Node { identity: Some(point.to_string()), ..Node::linked(meter.name()?) })
+}
+
+fn untold() -> Setback {
+    let detail =
+        "The terminal denies to tell which meters it was configured with; take `node_list` out of its model.";
+    Setback::Refused {
+        failure: Failure::new(Reason::MeterRefused, detail),
+        is_absence: true,
+        may_pass: false,
+    }
+}
+
 /// The terminal, in an exchange that the head-end begins.
 fn terminal(turn: &Turn<'_>) -> Result<Address, Setback> {
     turn.station()
@@ -259,6 +300,15 @@ fn octets(moment: Option<Moment>) -> DateTime {
 
 fn log_subject(log: Obis) -> Subject {
     Subject::get(&dlms::AttributeDescriptor { class_id: 7, instance: log, attribute: 2 })
+}
+
+/// What asking for its meters is about: in DLMS, the SAP assignment.
+fn meters_subject() -> Subject {
+    Subject::get(&dlms::AttributeDescriptor {
+        class_id: 17,
+        instance: Obis::new([0, 0, 41, 0, 0, 255]),
+        attribute: 2,
+    })
 }
 
 /// Waits for the answer with a number.

@@ -68,8 +68,11 @@ pub(crate) async fn run(turn: &mut Turn<'_>, task: &Task) -> Result<Done, Setbac
         Task::Reset(order) => reset::run(turn, &mut driver, order).await.map(Done::from),
         Task::TakeSnapshot(order) => snapshot::run(turn, &mut driver, order).await.map(Done::from),
         Task::ReadProfile(range) => tasks::read_profile(turn, &mut driver, range).await.map(Done::from),
+        Task::ListNodes => match &mut driver {
+            Driver::Terminal(terminal) => terminal.nodes(turn).await.map(Done::from),
+            _ => Err(unsupported(turn, task.kind())),
+        },
         Task::Discover
-        | Task::ListNodes
         | Task::ReadTariff
         | Task::PushTariff(_)
         | Task::InstallFirmware(_)

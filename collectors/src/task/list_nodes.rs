@@ -24,11 +24,19 @@ pub(super) async fn run(turn: &mut Turn<'_>) -> Result<(), Setback> {
         }
         (Some(NodeList::ReportingSystems), _) => reporting(&turn.read(&REPORTING_SYSTEMS).await?)?,
         (Some(NodeList::MetersList), Some(Reach::P2lpc {})) => known(turn).await?,
-        _ => {
-            let detail = "The concentrator names no nodes, by its model; the inventory says which there are.";
-            return Err(Setback::Final(Failure::new(Reason::Unsupported, detail)));
-        }
+        _ => return Err(unnamed()),
     };
+    report(turn, nodes).await
+}
+
+/// The concentrator has no list of nodes.
+pub(crate) fn unnamed() -> Setback {
+    let detail = "The concentrator names no nodes, by its model; the inventory says which there are.";
+    Setback::Final(Failure::new(Reason::Unsupported, detail))
+}
+
+/// Reports the nodes that a concentrator named.
+pub(crate) async fn report(turn: &Turn<'_>, nodes: Vec<Node>) -> Result<(), Setback> {
     if nodes.len() > NODES_MAX {
         let detail = format!("The concentrator names {} nodes, at most {NODES_MAX} are taken.", nodes.len());
         return Err(Setback::Final(Failure::new(Reason::Unsupported, detail)));

@@ -3,7 +3,7 @@
 mod discover;
 mod identify;
 mod install_firmware;
-mod list_nodes;
+pub(crate) mod list_nodes;
 pub(crate) mod ordered;
 mod push_tariff;
 mod read_clock;

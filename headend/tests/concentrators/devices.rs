@@ -119,16 +119,20 @@ async fn mt_23_logs_of_nodes_are_what_the_concentrator_holds_of_them() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn mt_24_a_terminal_tells_its_version_its_clock_and_its_records() {
+async fn mt_24_a_terminal_tells_its_version_its_clock_its_records_and_its_meters() {
     let begin = Timestamp::now() - SignedDuration::from_mins(1);
     let (concentrators, program) = start(12, restless(Backend::Forward, "restless-terminal"), "").await;
     let serial = concentrators.serials().remove(0);
     sleep(Duration::from_secs(5)).await;
-    let kinds = "'identify', 'read_clock'";
     let until = Timestamp::now() - SignedDuration::from_secs(1);
-    look(&program, (kinds, "\\x0000636200ff"), begin, &format!("serial = '{serial}'")).await;
+    look(&program, (ALL, "\\x0000636200ff"), begin, &format!("serial = '{serial}'")).await;
     let shown = listed(&program).await.remove(0);
     assert_eq!((shown.serial, shown.firmware.as_str(), shown.meters), (serial.clone(), "1.0", 12));
+    // The meters that it was configured with are those of the inventory, each with its measuring point.
+    assert_eq!((shown.nodes, shown.unknown, shown.lost), (12, 0, 0));
+    let first = concentrators.meters()[0].serial();
+    let point = format!("SELECT identity FROM concentrator_node WHERE node = '{first}'");
+    assert_eq!(program.sql(&point), "1");
     assert!(shown.clock_ahead.unwrap().seconds.abs() < 5);
     // Records are to the minute: what got lost twice in one is one event, with the number of its measuring point.
     let stored: BTreeSet<_> = events(&program, &serial, Timestamp::MAX).await.into_iter().collect();

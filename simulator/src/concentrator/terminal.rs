@@ -1,5 +1,6 @@
-//! A terminal of Q/GDW 376.1 about itself: version, clock, records.
+//! A terminal of Q/GDW 376.1 about itself: version, clock, records, the meters that it was configured with.
 
+use gdw376::meters::Configured;
 use gdw376::terminal::{Answer, Kind, Question, Record, SetClock};
 use gdw376::{Frame, Moment};
 use jiff::civil::DateTime;
@@ -7,7 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
 use super::NodeEventKind;
-use super::site::Site;
+use super::site::{Node, Site};
 use crate::local::timestamp;
 
 /// What its software calls itself.
@@ -42,8 +43,20 @@ pub(super) fn answer(site: &Site, frame: &Frame<'_>, out: &mut Vec<u8>) -> Resul
             Answer::Records(asked.filter_map(|at| latest(&made, at)).collect())
         }
         Question::Records { kind: Kind::General, .. } => Answer::Denied,
+        Question::Meters { first, count } => {
+            let entries = site.known().filter_map(|(number, node)| configured(number, node));
+            let is_wanted = |entry: &Configured| (first..first.saturating_add(count)).contains(&entry.number);
+            Answer::Meters(entries.filter(is_wanted).collect())
+        }
     };
     answer.encode(question, to, out)
+}
+
+/// A node as the terminal was configured with it. Entries and measuring points count from 1.
+fn configured(number: u32, node: &Node) -> Option<Configured> {
+    let number = u16::try_from(number + 1).ok()?;
+    let address = Configured::address_of(&node.meter.serial())?;
+    Some(Configured { number, point: number, address })
 }
 
 /// Its important records, the oldest first.

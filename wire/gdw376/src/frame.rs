@@ -33,6 +33,8 @@ impl Afn {
     pub const CONTROL: Self = Self(0x05);
     /// What the terminal is.
     pub const CONFIGURATION: Self = Self(0x09);
+    /// What the terminal was configured with.
+    pub const PARAMETERS: Self = Self(0x0A);
     /// Data of the moment.
     pub const CLASS_1: Self = Self(0x0C);
     /// Records of events.

@@ -11,6 +11,7 @@ mod error;
 pub mod forward;
 mod frame;
 pub mod link;
+pub mod meters;
 mod moment;
 mod sequence;
 mod splitter;

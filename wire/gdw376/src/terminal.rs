@@ -1,13 +1,17 @@
-//! The terminal itself: what it says of its version, its clock and its records of events, and how its clock is set.
+//! The terminal itself: what it says of its version, its clock, its records of events and the meters it was configured with, and how its clock is set.
 
 use crate::{
-    Address, Afn, Control, Error, Frame, Function, Moment, Point, Sequence, Unit, forward::AUTHENTICATION,
+    Address, Afn, Control, Error, Frame, Function, Moment, Point, Sequence, Unit,
+    forward::AUTHENTICATION,
+    meters::{self, Configured},
 };
 
 /// Clock (AFN 0CH), counts of records (AFN 0CH), and the order to set the clock (AFN 05H).
 const CLOCK: Function = Function::F2;
 const COUNTS: Function = Function::new(7);
 const SET_CLOCK: Function = Function::new(31);
+/// The meters that it was configured with (AFN 0AH).
+const METERS: Function = Function::new(10);
 /// A denial as a whole, and one of single units (AFN 00H).
 const DENIED: Function = Function::F2;
 const ITEMISED: Function = Function::F3;
@@ -39,6 +43,13 @@ pub enum Question {
         /// The place behind the last.
         until: u8,
     },
+    /// The meters that it was configured with (AFN 0AH, F10).
+    Meters {
+        /// Number of the first, from 1.
+        first: u16,
+        /// How many.
+        count: u16,
+    },
 }
 
 impl Question {
@@ -49,6 +60,7 @@ impl Question {
     pub fn encode(self, address: Address, number: u8, out: &mut Vec<u8>) -> Result<(), Error> {
         let limits = match self {
             Self::Records { from, until, .. } => vec![from, until],
+            Self::Meters { first, count } => meters::asked(first, count),
             _ => Vec::new(),
         };
         let (afn, function) = self.what();
@@ -61,6 +73,10 @@ impl Question {
     /// [`Error::Other`] for a frame that is no such question, [`Error::Truncated`].
     pub fn read(frame: &Frame<'_>) -> Result<Self, Error> {
         let unit = asked(frame)?;
+        if (frame.afn, unit.function) == (Afn::PARAMETERS, METERS) {
+            let (first, count) = meters::wanted(unit.data)?;
+            return Ok(Self::Meters { first, count });
+        }
         let kind = if unit.function == Function::F1 { Kind::Important } else { Kind::General };
         let (from, until) = match (frame.afn, unit.data) {
             (Afn::EVENTS, [from, until, ..]) => (*from, *until),
@@ -79,6 +95,7 @@ impl Question {
             Self::Counts => (Afn::CLASS_1, COUNTS),
             Self::Records { kind: Kind::Important, .. } => (Afn::EVENTS, Function::F1),
             Self::Records { kind: Kind::General, .. } => (Afn::EVENTS, Function::F2),
+            Self::Meters { .. } => (Afn::PARAMETERS, METERS),
         }
     }
 }
@@ -106,6 +123,8 @@ pub enum Answer {
     },
     /// Records, the oldest first.
     Records(Vec<Record>),
+    /// The meters that it was configured with, of those that were asked for.
+    Meters(Vec<Configured>),
     /// It did what it was ordered.
     Done,
     /// It does not.
@@ -136,7 +155,7 @@ impl Answer {
     /// Appends the answer of a terminal to what it was asked with the number `number`; of a confirmation, of an order to set its clock.
     ///
     /// # Errors
-    /// [`Error::TooLong`] for records that do not fit.
+    /// [`Error::TooLong`] for records or meters that do not fit.
     pub fn encode(
         &self,
         to: Question,
@@ -169,6 +188,7 @@ impl Answer {
                     data.extend(rest);
                 }
             }
+            Self::Meters(configured) => meters::encode(configured, &mut data)?,
             Self::Done => (afn, function) = (Afn::CONFIRMATION, Function::F1),
             Self::Denied => (afn, function) = (Afn::CONFIRMATION, DENIED),
         }
@@ -200,6 +220,7 @@ impl Answer {
                 Ok(Self::Counts { important, general })
             }
             (Afn::EVENTS, Function::F1 | Function::F2) => records(unit.data),
+            (Afn::PARAMETERS, METERS) => meters::read(unit.data).map(Self::Meters),
             _ => Err(Error::Other { what: "answer" }),
         }
     }
@@ -333,12 +354,14 @@ mod tests {
         ];
         let version =
             Answer::Version { maker: "ACME".into(), device: "00000017".into(), software: "1.02".into() };
+        let configured = vec![Configured { number: 33, point: 7, address: [1, 0, 0, 0, 0, 0] }];
         let cases = [
             (Question::Version, version),
             (Question::Clock, Answer::Clock(NOW)),
             (Question::Counts, Answer::Counts { important: 3, general: 255 }),
             (records, Answer::Records(made)),
             (Question::Clock, Answer::Denied),
+            (Question::Meters { first: 33, count: 2 }, Answer::Meters(configured)),
         ];
         for (question, answer) in cases {
             let asked = octets(|out| question.encode(terminal(), 5, out));

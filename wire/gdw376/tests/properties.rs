@@ -4,6 +4,8 @@ use gdw376::{
     Address, Afn, Control, Frame, Sequence, Splitter, USER_DATA_MAX,
     forward::{Forwarded, Order},
     link::Test,
+    meters::Configured,
+    terminal::{Answer, Question},
 };
 use proptest::{collection::vec, prelude::*};
 
@@ -40,6 +42,7 @@ proptest! {
         splitter.push(&octets);
         while let Some(frame) = splitter.next_frame() {
             let _ = (Test::read(&frame), Order::read(&frame), Forwarded::read(&frame));
+            let _ = (Question::read(&frame), Answer::read(&frame));
         }
     }
 
@@ -58,5 +61,36 @@ proptest! {
             prop_assert_eq!((again.frame, again.answer_within), (order.frame, order.answer_within));
         }
         let _ = Forwarded::read(&frame);
+    }
+
+    #[test]
+    fn configured_meters_read_back(
+        (first, count) in (1_u16..2000, 1_u16..40),
+        meters in vec((1_u16..2041, 0_u16..2041, any::<[u8; 6]>()), 0..60),
+        cut in 0_usize..1700,
+    ) {
+        let address = Address { region: 0x755, terminal: 7, station: 1, is_group: false };
+        let question = Question::Meters { first, count };
+        let mut asked = Vec::new();
+        question.encode(address, 3, &mut asked).unwrap();
+        let (asked, _) = Frame::read(&asked, USER_DATA_MAX).unwrap().unwrap();
+        prop_assert_eq!(Question::read(&asked), Ok(question));
+        let meters = meters.into_iter().map(|(number, point, address)| Configured { number, point, address });
+        let answer = Answer::Meters(meters.collect());
+        let mut said = Vec::new();
+        answer.encode(question, (address, 3), &mut said).unwrap();
+        let (said, _) = Frame::read(&said, USER_DATA_MAX).unwrap().unwrap();
+        prop_assert_eq!(Answer::read(&said), Ok(answer));
+        if cut < said.body.len() {
+            let cut = Frame { body: &said.body[..cut], ..said };
+            prop_assert!(Answer::read(&cut).is_err());
+        }
+    }
+
+    #[test]
+    fn the_address_of_a_configured_meter_is_its_name(address: [u8; 6]) {
+        let meter = Configured { number: 1, point: 1, address };
+        let again = meter.name().map(|name| Configured::address_of(&name));
+        prop_assert_eq!(again, (address != [0; 6]).then_some(Some(address)));
     }
 }

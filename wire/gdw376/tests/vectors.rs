@@ -6,6 +6,7 @@ use gdw376::{
     Address, Afn, Control, Error, Frame, Sequence, Splitter, USER_DATA_MAX,
     forward::{Characters, Forwarded, Order, Parity},
     link::{Confirmation, Test},
+    terminal::Question,
 };
 use std::time::Duration;
 
@@ -89,6 +90,16 @@ fn a_frame_is_forwarded_and_its_answer_comes_back() {
     assert_eq!((read.control, read.sequence), (Control::ANSWER, Sequence::single(5)));
     assert_eq!(Forwarded::read(&read), Ok(Forwarded { port: 1, frame: &answer }));
     assert_eq!(Order::read(&read), Err(Error::Other { what: "forwarding" }));
+}
+
+/// AFN 0AH, F10 (`02 01`), of the terminal itself: two entries, those with the numbers 1 and 2.
+#[test]
+fn a_terminal_is_asked_for_the_meters_that_it_was_configured_with() {
+    let terminal = Address::parse("07550007").unwrap().by(1);
+    let mut out = Vec::new();
+    Question::Meters { first: 1, count: 2 }.encode(terminal, 5, &mut out).unwrap();
+    let expected = "68 4A 00 4A 00 68 4B 55 07 07 00 02 0A 65 00 00 02 01 02 00 01 00 02 00 27 16";
+    assert_eq!(out, octets(expected));
 }
 
 #[test]
