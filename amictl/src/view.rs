@@ -16,6 +16,7 @@ mod job;
 mod meter;
 mod node;
 mod parameter;
+mod ratio;
 mod reading;
 mod result;
 mod schedule;
@@ -40,6 +41,7 @@ pub(crate) use self::{
     meter::{MeterRow, ProfileRow},
     node::NodeRow,
     parameter::ParameterRow,
+    ratio::RatiosRow,
     reading::ReadingRow,
     result::ResultRow,
     schedule::{LateRow, ScheduleDayRow, ScheduleRow},

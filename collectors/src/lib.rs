@@ -48,6 +48,7 @@ mod log;
 mod oddity;
 mod order;
 mod protocol_log;
+mod ratios;
 mod reach;
 mod seed;
 mod serve;
@@ -79,6 +80,7 @@ pub use order::{
     Finding, Outcome, Reset, ResetOf, SetParameter, Switch, SwitchTo, SyncClock, TakeSnapshot, Terms,
 };
 pub use protocol_log::{CaptureId, Knobs, Layers, ProtocolLog};
+pub use ratios::{Ratio, Ratios};
 pub use reach::Reach;
 pub use seed::Seed;
 pub use tariff::{Activation, HeldTariff, PushTariff, TariffObjects};

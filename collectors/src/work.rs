@@ -9,7 +9,7 @@ use models::Model;
 
 use crate::{
     Address, ClockReading, ClockSetup, Credentials, Failure, Finding, Install, Layout, LogEntries, LogRange,
-    LogRead, Oddity, Outcome, PushTariff, Reset, ResetOf, Seed, SetParameter, Switch, SyncClock,
+    LogRead, Oddity, Outcome, PushTariff, Ratios, Reset, ResetOf, Seed, SetParameter, Switch, SyncClock,
     TakeSnapshot, TariffObjects, Terms, ZoneFault,
 };
 
@@ -88,7 +88,7 @@ impl Work {
 /// What can be asked of a meter.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Task {
-    /// Read serial number, logical device name and firmware version.
+    /// Read serial number, logical device name and firmware version, and the ratios of transformers.
     Identify,
     /// Read the clock and compare it with ours.
     ReadClock,
@@ -229,6 +229,8 @@ pub enum Event {
     Clock(ClockReading),
     /// How the clock is set up, and what of it will be wrong in the zone of its place.
     ClockSetup(ClockSetup, Option<ZoneFault>),
+    /// The ratios of the transformers in front of the meter, where its model names objects for them.
+    Ratios(Ratios),
     /// Values of single registers.
     Registers(Vec<RegisterValue>),
     /// The columns of a profile, before the first captures that have them.

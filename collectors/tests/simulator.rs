@@ -18,7 +18,7 @@ use collectors::{
 use common::{at, ended, layout, reason};
 use dlms::client::{Counters, GlobalKeys, Key, Password, SystemTitle};
 use jiff::{Timestamp, tz::TimeZone};
-use models::Model;
+use models::{Model, RatioObjects, Transformers};
 use simulator::{Affected, Clock, Fault, FaultRule, Fleet, FleetConfig, Security, SecurityLevel};
 use tokio::sync::mpsc;
 
@@ -239,6 +239,40 @@ async fn identity_clock_and_all_registers_of_the_model() {
         requests.iter().map(|r| r.obis).collect::<Vec<_>>()
     );
     assert!((1..=3).all(|job| ended(&reports, job).is_ok()));
+    fleet.shutdown().await;
+}
+
+#[tokio::test]
+async fn ratios_of_transformers_come_with_the_identity() {
+    let objects = |numerator: &str, denominator: Option<&str>| RatioObjects {
+        numerator: numerator.parse().unwrap(),
+        denominator: denominator.map(|name| name.parse().unwrap()),
+    };
+    let current = objects("1.0.0.4.2.255", Some("1.0.0.4.5.255"));
+    let shown = Transformers { current: Some(current), voltage: None };
+    let with = |transformers| Arc::new(Model { transformers: Some(transformers), ..Model::clone(&model()) });
+    let config = FleetConfig { security: Security::Lls, ..FleetConfig::new(with(shown)) };
+    let fleet = Fleet::start(config).await.unwrap();
+    let asked = |transformers| Arc::new(Station { model: with(transformers), ..station(&fleet, 0) });
+    // The meter has no voltage transformers, and a ratio of which one number is not there is none.
+    let voltage = objects("1.0.0.4.3.255", None);
+    let alone = objects("1.0.0.4.2.255", None);
+    let half = objects("1.0.0.4.2.255", Some("1.0.0.4.6.255"));
+    for (transformers, expected) in [
+        (Transformers { voltage: Some(voltage), ..shown }, Some((200, 5))),
+        (Transformers { current: Some(alone), voltage: None }, Some((200, 1))),
+        (Transformers { current: Some(half), voltage: Some(voltage) }, None),
+    ] {
+        let reports = collect(vec![work(1, &asked(transformers), Task::Identify)]).await;
+        assert!(matches!(reports[0].event, Event::Identity { .. }) && ended(&reports, 1).is_ok());
+        let found = reports.iter().find_map(|report| match report.event {
+            Event::Ratios(ratios) => Some(ratios),
+            _ => None,
+        });
+        let current = found.and_then(|ratios| ratios.current);
+        assert_eq!(current.map(|ratio| (ratio.numerator, ratio.denominator)), expected);
+        assert_eq!(found.and_then(|ratios| ratios.voltage), None);
+    }
     fleet.shutdown().await;
 }
 

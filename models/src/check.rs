@@ -13,7 +13,7 @@ use dlms::profile::{CaptureObject, Column};
 
 use crate::{
     Alarms, Billing, Bounds, ClockSync, ColumnSpec, Concentrator, Error, Firmware, KEYS, Language, Log,
-    Model, Place, Profile, Reach, Register, Severity, TEST_KEY, Tariff, Validation,
+    Model, Place, Profile, Reach, Register, Severity, TEST_KEY, Tariff, Transformers, Validation,
 };
 
 const NAME_LIMIT: usize = 32;
@@ -113,6 +113,7 @@ pub(crate) fn check(file: &str, model: &Model) -> Result<(), Error> {
         check.parameter(&key, register)?;
     }
     model.firmware.as_ref().map_or(Ok(()), |firmware| check.firmware(firmware))?;
+    model.transformers.map_or(Ok(()), |transformers| check.transformers(transformers))?;
     model.clock_sync.map_or(Ok(()), |sync| check.clock_sync(sync, &model.language))?;
     model.tariff.as_ref().map_or(Ok(()), |tariff| check.tariff(tariff))?;
     model.billing.as_ref().map_or(Ok(()), |billing| check.billing(billing, model))?;
@@ -366,6 +367,14 @@ impl Check<'_> {
         self.that(phase.is_none_or(|phase| (1..=3).contains(&phase)), &format!("{at}.phase"), || {
             "must be 1 to 3".into()
         })
+    }
+
+    fn transformers(&self, transformers: Transformers) -> Result<(), Error> {
+        let mut seen = Unique::new();
+        for object in transformers.objects() {
+            self.unique(&mut seen, &object, "transformers")?;
+        }
+        self.that(!seen.is_empty(), "transformers", || "needs `current` or `voltage`".into())
     }
 
     fn clock_sync(&self, sync: ClockSync, language: &Language) -> Result<(), Error> {

@@ -31,6 +31,7 @@ pub fn draft(model: &Model, notes: &[String]) -> Result<String, Error> {
     obis(&mut text, "invocation_counter", model.invocation_counter);
     section(&mut text, "association", Some(&model.association));
     section(&mut text, "identity", Some(&model.identity));
+    section(&mut text, "transformers", model.transformers.as_ref());
     section(&mut text, "switch", model.switch.as_ref());
     section(&mut text, "firmware", model.firmware.as_ref());
     section(&mut text, "tariff", model.tariff.as_ref());

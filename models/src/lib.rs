@@ -10,7 +10,7 @@
 //! - [`Alarms`] (`alarm.rs`) turns the codes and bits of the meter into the keys that all meters share; [`CimCodes`] (`cim.rs`) has the codes that
 //!   other systems give to these keys;
 //! - [`Language`] says what is spoken with it (`language.rs`; of each but DLMS `dlt645.rs`, `iec62056_21.rs`, `modbus.rs`, `gdw376.rs`), and where registers are in it;
-//! - a capability that not every meter has is a section with a file of its own (`clock_sync.rs`, `firmware.rs`, `tariff.rs`, `billing.rs`, `log.rs`, `concentrator.rs`);
+//! - a capability that not every meter has is a section with a file of its own (`clock_sync.rs`, `firmware.rs`, `tariff.rs`, `billing.rs`, `log.rs`, `concentrator.rs`, `transformers.rs`);
 //! - [`Bounds`] (`bounds.rs`) say what a register may be set to, in exact numbers ([`Decimal`], `decimal.rs`);
 //! - what values can be is in `validation.rs`;
 //! - `base.rs` lets a model be like another one but for some things;
@@ -44,6 +44,7 @@ mod model;
 mod source;
 mod switch;
 mod tariff;
+mod transformers;
 mod validation;
 
 pub use alarm::{AlarmBit, AlarmObject, Alarms, EventCode, KEYS, Meaning, Severity, Source, TEST_KEY};
@@ -73,4 +74,5 @@ pub use model::{
 pub use source::{builtin, load_dir, parse, written};
 pub use switch::Switch;
 pub use tariff::Tariff;
+pub use transformers::{RatioObjects, Transformers};
 pub use validation::Validation;

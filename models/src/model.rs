@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
     Alarms, Billing, Bounds, ClockSync, Concentrator, Dlt645Profile, Firmware, Language, Log, Place,
-    ProfilePlace, Switch, Tariff, Validation,
+    ProfilePlace, Switch, Tariff, Transformers, Validation,
 };
 
 /// No profile is read more often.
@@ -37,6 +37,9 @@ pub struct Model {
     /// Objects that say which meter this is.
     #[serde(default)]
     pub identity: Identity,
+    /// Ratios of transformers that it shows. Default: none.
+    #[serde(default)]
+    pub transformers: Option<Transformers>,
     /// The clock object (class 8). Default `0.0.1.0.0.255`.
     #[serde(default = "default_clock")]
     pub clock: Obis,

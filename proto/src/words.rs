@@ -89,7 +89,7 @@ words! {
         OpeningMissing = "opening_missing", ClosingMissing = "closing_missing", NotAtLimit = "not_at_limit",
         RegisterFell = "register_fell", UnitChanged = "unit_changed", OutOfRange = "out_of_range",
         ClockDoubtful = "clock_doubtful", IntervalsMissing = "intervals_missing", Installed = "installed",
-        Removed = "removed", NothingKnown = "nothing_known",
+        Removed = "removed", NothingKnown = "nothing_known", RatioChanged = "ratio_changed",
     }
     AlarmSeverity { Info = "info", Warning = "warning", Critical = "critical" }
     AlarmSource { Event = "event", Bit = "bit", Object = "object", Data = "data" }
@@ -98,6 +98,7 @@ words! {
         NoValue = "no_value", Zero = "zero", Decreased = "decreased", Restarted = "restarted", RolledOver = "rolled_over",
         Spike = "spike", SumMismatch = "sum_mismatch", RegisterMismatch = "register_mismatch", RowsOutside = "rows_outside",
         EntriesInUse = "entries_in_use", ClockNotFirst = "clock_not_first", WrongMeter = "wrong_meter",
+        RatioChanged = "ratio_changed",
     }
     ZoneFault {
         Offset = "offset", SummerMissing = "summer_missing", SummerAdded = "summer_added", Saving = "saving",

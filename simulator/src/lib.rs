@@ -19,6 +19,7 @@
 //!
 //! Deliberately absent: services with list, push, event logs. Meters forget when the program ends.
 
+mod around;
 mod buffer;
 mod bus;
 mod calendar;
@@ -42,6 +43,7 @@ mod objects;
 mod plan;
 mod push;
 mod quantity;
+mod ratios;
 mod resets;
 mod schedule;
 mod serve;
@@ -67,4 +69,5 @@ pub use inventory::{inventory, inventory_of_buses, inventory_of_callers, invento
 pub use ledger::{Access, Counts, Event, LEDGER_RECORDS, Ledger, Record};
 pub use meter::{Capture, Meter, Secrets};
 pub use push::{PushOptions, Pusher, Transport, send};
+pub use ratios::Ratios;
 pub use switch::{ControlState, SwitchConfig};

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use models::{Language, Model};
 
+use crate::around::Around;
 use crate::calendar::Tariffs;
 use crate::config::{FIRST_DEVICE, FleetConfig, Framing, SecurityLevel};
 use crate::fault::{Faults, Occasions, Trouble};
@@ -69,6 +70,7 @@ pub(crate) struct State {
     /// Registers that were set, in place of what they would hold.
     pub(crate) set: BTreeMap<Obis, i64>,
     pub(crate) resets: Resets,
+    pub(crate) around: Around,
     occasions: Occasions,
 }
 
@@ -124,6 +126,7 @@ impl State {
             book: Book::new(number, fleet.journal.clone()),
             set: BTreeMap::new(),
             resets: Resets::default(),
+            around: Around::default(),
             snapshots: Vec::new(),
             time_told: None,
             occasions: Occasions::default(),

@@ -12,6 +12,7 @@ use crate::store::events::{Event, EventLoss};
 use crate::store::job_list::{Job, JobCount};
 use crate::store::ledger::ProfileLoss;
 use crate::store::meters::{Meter, ProfileState};
+use crate::store::ratios::RatioEpoch;
 
 /// The clock status of a time that has none (IEC 62056-6-2, 4.1.6.1).
 const CLOCK_STATUS_NOT_GIVEN: u32 = 0xFF;
@@ -89,6 +90,19 @@ pub(super) fn profile(state: ProfileState) -> Result<v1::ProfileState, Refusal> 
         last_at: state.last_ts.map(stored),
         read_at: state.read_at.map(stored),
     })
+}
+
+/// Ratios of transformers.
+pub(super) fn ratios(epoch: RatioEpoch) -> v1::TransformerRatios {
+    let ratio = |(numerator, denominator)| v1::TransformerRatio { numerator, denominator };
+    v1::TransformerRatios {
+        since: Some(stored(epoch.since)),
+        before: epoch.before.map(stored),
+        read_at: Some(stored(epoch.read_at)),
+        current: epoch.current_numerator.zip(epoch.current_denominator).map(ratio),
+        voltage: epoch.voltage_numerator.zip(epoch.voltage_denominator).map(ratio),
+        job_id: epoch.job_id,
+    }
 }
 
 /// A job.

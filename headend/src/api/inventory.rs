@@ -103,7 +103,8 @@ impl Inventory {
         let meter = self.find(serial).await?;
         let profiles = self.store.profile_states(meter.id).await?;
         let profiles = profiles.into_iter().map(convert::profile).collect::<Result<_, _>>()?;
-        Ok(GetMeterResponse { meter: Some(convert::meter(meter)), profiles })
+        let ratios = self.store.ratio_epochs(meter.id).await?.into_iter().map(convert::ratios).collect();
+        Ok(GetMeterResponse { meter: Some(convert::meter(meter)), profiles, ratios })
     }
 
     async fn retire(&self, asker: &Asker, serial: &str) -> Result<Meter, Refusal> {

@@ -21,7 +21,7 @@ use super::profiles::{Advance, Mark, ProfileKey, Range};
 use super::{Error, JOB_CHANNEL, JobKind, JobState, READING_CHANNEL, Store};
 use super::{
     captures, clocks, commands, concentrators, counters, events, failed, flags, give_back, ledger, log,
-    model_drafts, profiles, registers, tariffs,
+    model_drafts, profiles, ratios, registers, tariffs,
 };
 use crate::plan::ledger::SETTLES;
 use crate::plan::{gaps, grid_s};
@@ -193,7 +193,7 @@ async fn write_all(
     Ok((written, ends))
 }
 
-/// Raises the flags of a batch, and notes what the next captures are compared with.
+/// Raises the flags of a batch, and notes what the next captures and ratios are compared with.
 async fn judge(
     connection: &mut PgConnection,
     store: &Store,
@@ -207,6 +207,7 @@ async fn judge(
         advances.entry(key).or_default().trusted = Some(memory);
     }
     flags.extend(flags::unread(digest, Timestamp::now()));
+    flags.extend(ratios::write(connection, &digest.ratios).await?);
     flags::raise(connection, &flags).await
 }
 

@@ -329,6 +329,23 @@ impl Store {
         self.within(statement, "store::billing_registers", windows, known_at).await
     }
 
+    /// The meters of which a ratio of transformers changed within pieces of time, or may have, and when that was stored.
+    ///
+    /// # Errors
+    /// Every [`Error`] of the server.
+    pub async fn billing_ratio_changes(
+        &self,
+        windows: &[Window],
+        known_at: jiff::Timestamp,
+    ) -> Result<Vec<(i32, Timestamp)>, Error> {
+        let statement = "/* store::billing_ratio_changes */
+             SELECT w.meter, max(r.stored_at)
+             FROM unnest($1::int4[], $2::timestamptz[], $3::timestamptz[]) AS w (meter, from_ts, to_ts)
+             JOIN meter_ratio r ON r.meter_id = w.meter AND r.since > w.from_ts AND r.before < w.to_ts AND r.stored_at <= $4
+             GROUP BY w.meter";
+        self.within(statement, "store::billing_ratio_changes", windows, known_at).await
+    }
+
     async fn within<T>(
         &self,
         statement: &'static str,

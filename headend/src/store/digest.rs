@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use collectors::{
     Captures, ClockSetup, Covered, Event, Failure, Finding, JobId, Layout, LogEntries, LogRead, MeterId,
-    Oddity, Report, ZoneFault,
+    Oddity, Ratios, Report, ZoneFault,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -35,6 +35,8 @@ pub(super) struct Digest<'a> {
     /// How clocks are set up, the latest of each meter.
     pub(super) clock_setups: BTreeMap<MeterId, (ClockSetup, Option<ZoneFault>)>,
     pub(super) identities: Vec<Identity<'a>>,
+    /// Ratios of transformers, the latest of each meter with the job that read them.
+    pub(super) ratios: BTreeMap<MeterId, (JobId, Ratios)>,
     pub(super) tariffs: Vec<Tariff<'a>>,
     pub(super) drafts: Vec<Draft<'a>>,
     /// What concentrators named.
@@ -86,6 +88,7 @@ impl<'a> Digest<'a> {
             Event::Tariff(objects) => self.tariffs.push((meter, job, objects)),
             Event::Clock(clock) => self.clocks.push((meter, job, *clock)),
             Event::ClockSetup(setup, fault) => drop(self.clock_setups.insert(meter, (*setup, *fault))),
+            Event::Ratios(ratios) => drop(self.ratios.insert(meter, (job, *ratios))),
             Event::Registers(values) => {
                 *self.counts.entry(job).or_default() += values.len() as i64;
                 self.registers.extend(values.iter().map(|value| (meter, job, value)));

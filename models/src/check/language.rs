@@ -56,6 +56,7 @@ impl Check<'_> {
             ("tariff", model.tariff.is_some()),
             ("association", model.association != Default::default()),
             ("identity", model.identity != Default::default()),
+            ("transformers", model.transformers.is_some()),
             ("quirks", model.quirks != Default::default()),
             ("switch.tamper_lock", has_lock),
         ] {

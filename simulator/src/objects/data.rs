@@ -54,6 +54,10 @@ impl ClientView<'_> {
             let locked = self.meter.act(|state, _| state.switch.tamper_locked());
             return Ok(Data::LongUnsigned(u16::from(locked)));
         }
+        let transformers = self.meter.fleet().plan.model.transformers;
+        if let Some(shown) = transformers.and_then(|objects| self.meter.ratios().shown(&objects, name)) {
+            return Ok(Data::LongUnsigned(shown));
+        }
         if let Some(billing) = &self.meter.fleet().plan.model.billing {
             if name == billing.counter {
                 return Ok(Data::DoubleLongUnsigned(self.meter.act(|state, _| state.resets.count())));

@@ -10,6 +10,7 @@ use dlms::cosem::{
 use dlms::selection::{ObjectId, Selection};
 use dlms::server::Objects as _;
 use dlms::{AttributeDescriptor, DataAccessResult, Obis};
+use models::Transformers;
 
 use super::{Access, ClientView, logical_name, script};
 
@@ -77,8 +78,9 @@ impl ClientView<'_> {
         let billing = model.billing.iter().flat_map(|billing| {
             [Some((1, billing.counter)), billing.last.map(|last| (1, last))].into_iter().flatten()
         });
+        let ratios = model.transformers.iter().flat_map(Transformers::objects).map(|name| (1, name));
         let tables = self.scripts().into_iter().map(|script| (script::CLASS, script.table));
-        let data = data.chain(billing).chain(tables);
+        let data = data.chain(billing).chain(ratios).chain(tables);
         let objects =
             [(8, model.clock), (CLASS, CURRENT)].into_iter().chain(data).chain(firmware).chain(tariff);
         let objects = objects

@@ -12,7 +12,7 @@ use models::Model;
 /// Keys that stand in the head of a page.
 const HEAD: [&str; 5] = ["name", "manufacturer", "description", "base", "without"];
 /// Sections in the order of a page; others follow.
-const ORDER: [&str; 11] = [
+const ORDER: [&str; 12] = [
     "profiles",
     "registers",
     "logs",
@@ -22,6 +22,7 @@ const ORDER: [&str; 11] = [
     "concentrator",
     "association",
     "identity",
+    "transformers",
     "language",
     "quirks",
 ];

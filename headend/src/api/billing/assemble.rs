@@ -60,6 +60,8 @@ pub(super) struct Facts {
     pub(super) is_installed: bool,
     /// It was retired within the cycle, and its last values stand for those of the end.
     pub(super) is_removed: bool,
+    /// The ratio of a transformer in front of it changed within the cycle, or may have.
+    pub(super) has_ratio_changed: bool,
     /// Its load profiles.
     pub(super) intervals: Vec<BillingIntervals>,
     /// The highest demands in them.
@@ -144,6 +146,7 @@ pub(super) fn assemble(
     issue(facts.is_installed, BillingIssue::Installed);
     issue(facts.is_removed, BillingIssue::Removed);
     issue(facts.is_empty(), BillingIssue::NothingKnown);
+    issue(facts.has_ratio_changed, BillingIssue::RatioChanged);
     let complete = issues.is_empty() && registers.iter().all(|register| register.issues.is_empty());
     let mut set = BillingSet {
         meter_serial: meter.serial.clone(),

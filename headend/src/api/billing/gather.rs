@@ -105,6 +105,7 @@ impl Gather {
         self.outermost(subjects, &mut all).await?;
         self.registers(subjects, &mut all).await?;
         self.profiles(subjects, &mut all).await?;
+        self.ratios(subjects, &mut all).await?;
         let facts = subjects.iter().map(|subject| all.remove(&subject.meter.id).unwrap_or_default());
         Ok(facts.collect())
     }
@@ -157,6 +158,18 @@ impl Gather {
                     facts.stored_at = facts.stored_at.max(Some(ts.to_jiff()));
                     values_mut(facts, end).push(found);
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the ratio of a transformer changed within the cycle.
+    async fn ratios(&self, subjects: &[Subject], all: &mut BTreeMap<i32, Facts>) -> Result<(), Refusal> {
+        let windows: Vec<_> = subjects.iter().map(|subject| subject.window(subject.limits)).collect();
+        for (meter, stored_at) in self.store.billing_ratio_changes(&windows, self.known_at).await? {
+            if let Some(facts) = all.get_mut(&meter) {
+                facts.has_ratio_changed = true;
+                facts.stored_at = facts.stored_at.max(Some(stored_at.to_jiff()));
             }
         }
         Ok(())

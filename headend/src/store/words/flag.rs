@@ -34,11 +34,13 @@ pub enum FlagRule {
     ClockNotFirst,
     /// A meter with another serial number answered.
     WrongMeter,
+    /// The ratio of a transformer in front of the meter is another one than before.
+    RatioChanged,
 }
 
 impl FlagRule {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::ClockInvalid,
         Self::ClockDoubtful,
         Self::SecondOutOfRange,
@@ -54,6 +56,7 @@ impl FlagRule {
         Self::EntriesInUse,
         Self::ClockNotFirst,
         Self::WrongMeter,
+        Self::RatioChanged,
     ];
 
     /// The word in the schema.
@@ -74,6 +77,7 @@ impl FlagRule {
             Self::EntriesInUse => "entries_in_use",
             Self::ClockNotFirst => "clock_not_first",
             Self::WrongMeter => "wrong_meter",
+            Self::RatioChanged => "ratio_changed",
         }
     }
 
