@@ -13,6 +13,7 @@ mod gap;
 mod group;
 mod image;
 mod job;
+mod mbus;
 mod meter;
 mod node;
 mod parameter;
@@ -38,6 +39,7 @@ pub(crate) use self::{
     group::GroupRow,
     image::ImageRow,
     job::{CountRow, JobRow},
+    mbus::MBusRow,
     meter::{MeterRow, ProfileRow},
     node::NodeRow,
     parameter::ParameterRow,

@@ -45,6 +45,7 @@ mod limits;
 mod line;
 mod lobby;
 mod log;
+mod mbus;
 mod oddity;
 mod order;
 mod protocol_log;
@@ -75,6 +76,7 @@ pub use limits::Limits;
 pub use line::{Captured, Dialer, FailingDialer, Faults, MemoryDialer};
 pub use lobby::{Call, Leave, Lent, Lobby, Word};
 pub use log::{LogEntries, LogEntry, LogLoss, LogLossCause, LogMeaning, LogRange, LogRead};
+pub use mbus::{MBusChannel, MBusDevice};
 pub use oddity::Oddity;
 pub use order::{
     Finding, Outcome, Reset, ResetOf, SetParameter, Switch, SwitchTo, SyncClock, TakeSnapshot, Terms,

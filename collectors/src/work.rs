@@ -9,8 +9,8 @@ use models::Model;
 
 use crate::{
     Address, ClockReading, ClockSetup, Credentials, Failure, Finding, Install, Layout, LogEntries, LogRange,
-    LogRead, Oddity, Outcome, PushTariff, Ratios, Reset, ResetOf, Seed, SetParameter, Switch, SyncClock,
-    TakeSnapshot, TariffObjects, Terms, ZoneFault,
+    LogRead, MBusChannel, Oddity, Outcome, PushTariff, Ratios, Reset, ResetOf, Seed, SetParameter, Switch,
+    SyncClock, TakeSnapshot, TariffObjects, Terms, ZoneFault,
 };
 
 /// Key of a meter in the inventory.
@@ -88,7 +88,7 @@ impl Work {
 /// What can be asked of a meter.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Task {
-    /// Read serial number, logical device name and firmware version, and the ratios of transformers.
+    /// Read serial number, logical device name and firmware version, the ratios of transformers, and what is on channels of M-Bus.
     Identify,
     /// Read the clock and compare it with ours.
     ReadClock,
@@ -231,6 +231,8 @@ pub enum Event {
     ClockSetup(ClockSetup, Option<ZoneFault>),
     /// The ratios of the transformers in front of the meter, where its model names objects for them.
     Ratios(Ratios),
+    /// What is on the M-Bus channels of the meter, where its model has some and the meter shows them.
+    MBus(Vec<MBusChannel>),
     /// Values of single registers.
     Registers(Vec<RegisterValue>),
     /// The columns of a profile, before the first captures that have them.

@@ -18,7 +18,7 @@ use collectors::{
 use common::{at, ended, layout, reason};
 use dlms::client::{Counters, GlobalKeys, Key, Password, SystemTitle};
 use jiff::{Timestamp, tz::TimeZone};
-use models::{Model, RatioObjects, Transformers};
+use models::{MBus, Model, RatioObjects, Transformers};
 use simulator::{Affected, Clock, Fault, FaultRule, Fleet, FleetConfig, Security, SecurityLevel};
 use tokio::sync::mpsc;
 
@@ -273,6 +273,31 @@ async fn ratios_of_transformers_come_with_the_identity() {
         assert_eq!(current.map(|ratio| (ratio.numerator, ratio.denominator)), expected);
         assert_eq!(found.and_then(|ratios| ratios.voltage), None);
     }
+    fleet.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_is_on_channels_of_mbus_comes_with_the_identity() {
+    let client = "0.0.24.1.0.255".parse().unwrap();
+    let with = |channels| Arc::new(Model { mbus: Some(MBus { channels, client }), ..Model::clone(&model()) });
+    let config = FleetConfig { security: Security::Lls, ..FleetConfig::new(with(2)) };
+    let fleet = Fleet::start(config).await.unwrap();
+    let meter = &fleet.meters()[0];
+    meter.set_mbus_device(1, Some(simulator::MBusDevice { number: 1_234_567, device_type: 3 }));
+    meter.set_mbus_device(2, None);
+    // The third channel is one that the meter does not have.
+    let station = Arc::new(Station { model: with(3), ..station(&fleet, 0) });
+    let reports = collect(vec![work(1, &station, Task::Identify)]).await;
+    let Event::MBus(channels) = &reports[1].event else { panic!("{reports:?}") };
+    let shown: Vec<_> = channels
+        .iter()
+        .map(|shown| {
+            let device = shown.device.map(|device| (device.maker(), device.number(), device.device_type));
+            (shown.channel, device)
+        })
+        .collect();
+    assert_eq!(shown, [(1, Some(("KAM".to_owned(), "01234567".to_owned(), 3))), (2, None)]);
+    assert!(ended(&reports, 1).is_ok());
     fleet.shutdown().await;
 }
 

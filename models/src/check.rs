@@ -12,7 +12,7 @@ use std::time::Duration;
 use dlms::profile::{CaptureObject, Column};
 
 use crate::{
-    Alarms, Billing, Bounds, ClockSync, ColumnSpec, Concentrator, Error, Firmware, KEYS, Language, Log,
+    Alarms, Billing, Bounds, ClockSync, ColumnSpec, Concentrator, Error, Firmware, KEYS, Language, Log, MBus,
     Model, Place, Profile, Reach, Register, Severity, TEST_KEY, Tariff, Transformers, Validation,
 };
 
@@ -20,6 +20,7 @@ const NAME_LIMIT: usize = 32;
 const PROFILES_LIMIT: usize = 16;
 const LOGS_LIMIT: usize = 16;
 const REGISTERS_LIMIT: usize = 64;
+const MBUS_CHANNELS: RangeInclusive<u8> = 1..=16;
 /// The stored row has 16 slots for values.
 const VALUE_COLUMNS_LIMIT: usize = 16;
 const COLUMNS_LIMIT: usize = 32;
@@ -114,6 +115,7 @@ pub(crate) fn check(file: &str, model: &Model) -> Result<(), Error> {
     }
     model.firmware.as_ref().map_or(Ok(()), |firmware| check.firmware(firmware))?;
     model.transformers.map_or(Ok(()), |transformers| check.transformers(transformers))?;
+    model.mbus.map_or(Ok(()), |mbus| check.mbus(mbus))?;
     model.clock_sync.map_or(Ok(()), |sync| check.clock_sync(sync, &model.language))?;
     model.tariff.as_ref().map_or(Ok(()), |tariff| check.tariff(tariff))?;
     model.billing.as_ref().map_or(Ok(()), |billing| check.billing(billing, model))?;
@@ -375,6 +377,13 @@ impl Check<'_> {
             self.unique(&mut seen, &object, "transformers")?;
         }
         self.that(!seen.is_empty(), "transformers", || "needs `current` or `voltage`".into())
+    }
+
+    fn mbus(&self, mbus: MBus) -> Result<(), Error> {
+        self.that(MBUS_CHANNELS.contains(&mbus.channels), "mbus.channels", || {
+            let (least, most) = MBUS_CHANNELS.into_inner();
+            format!("is {}, {least} to {most} are allowed", mbus.channels)
+        })
     }
 
     fn clock_sync(&self, sync: ClockSync, language: &Language) -> Result<(), Error> {

@@ -32,6 +32,7 @@ pub fn draft(model: &Model, notes: &[String]) -> Result<String, Error> {
     section(&mut text, "association", Some(&model.association));
     section(&mut text, "identity", Some(&model.identity));
     section(&mut text, "transformers", model.transformers.as_ref());
+    section(&mut text, "mbus", model.mbus.as_ref());
     section(&mut text, "switch", model.switch.as_ref());
     section(&mut text, "firmware", model.firmware.as_ref());
     section(&mut text, "tariff", model.tariff.as_ref());

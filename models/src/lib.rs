@@ -10,7 +10,7 @@
 //! - [`Alarms`] (`alarm.rs`) turns the codes and bits of the meter into the keys that all meters share; [`CimCodes`] (`cim.rs`) has the codes that
 //!   other systems give to these keys;
 //! - [`Language`] says what is spoken with it (`language.rs`; of each but DLMS `dlt645.rs`, `iec62056_21.rs`, `modbus.rs`, `gdw376.rs`), and where registers are in it;
-//! - a capability that not every meter has is a section with a file of its own (`clock_sync.rs`, `firmware.rs`, `tariff.rs`, `billing.rs`, `log.rs`, `concentrator.rs`, `transformers.rs`);
+//! - a capability that not every meter has is a section with a file of its own (`clock_sync.rs`, `firmware.rs`, `tariff.rs`, `billing.rs`, `log.rs`, `concentrator.rs`, `transformers.rs`, `mbus.rs`);
 //! - [`Bounds`] (`bounds.rs`) say what a register may be set to, in exact numbers ([`Decimal`], `decimal.rs`);
 //! - what values can be is in `validation.rs`;
 //! - `base.rs` lets a model be like another one but for some things;
@@ -39,6 +39,7 @@ mod gdw376;
 mod iec62056_21;
 mod language;
 mod log;
+mod mbus;
 mod modbus;
 mod model;
 mod source;
@@ -66,6 +67,7 @@ pub use gdw376::Gdw376;
 pub use iec62056_21::{ClockSets, Iec62056_21, Iec62056_21Place, ReadBy};
 pub use language::{Language, Place, ProfilePlace, SwitchPlace};
 pub use log::{Log, StatusWord};
+pub use mbus::MBus;
 pub use modbus::{Modbus, ModbusPlace, ModbusState, ModbusSwitch};
 pub use model::{
     Answers, AssociationSpec, ColumnSpec, DeviationSign, DeviationSummer, Identity, LocalTime, Model,

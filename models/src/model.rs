@@ -6,7 +6,7 @@ use dlms::{DateTime, Obis, Unit, cosem::Form, hdlc::AddressSize};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
-    Alarms, Billing, Bounds, ClockSync, Concentrator, Dlt645Profile, Firmware, Language, Log, Place,
+    Alarms, Billing, Bounds, ClockSync, Concentrator, Dlt645Profile, Firmware, Language, Log, MBus, Place,
     ProfilePlace, Switch, Tariff, Transformers, Validation,
 };
 
@@ -40,6 +40,9 @@ pub struct Model {
     /// Ratios of transformers that it shows. Default: none.
     #[serde(default)]
     pub transformers: Option<Transformers>,
+    /// Channels of M-Bus. Default: it has none.
+    #[serde(default)]
+    pub mbus: Option<MBus>,
     /// The clock object (class 8). Default `0.0.1.0.0.255`.
     #[serde(default = "default_clock")]
     pub clock: Obis,

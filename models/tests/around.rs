@@ -1,8 +1,8 @@
-//! What models say of what stands around a meter: transformers.
+//! What models say of what stands around a meter: transformers, and devices on M-Bus.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests stand outside the test functions")]
 
-use models::{Error, Transformers, builtin, parse};
+use models::{Error, MBus, Transformers, builtin, parse};
 
 /// The key that is refused in a model like the SED302 with this section.
 fn refused(section: &str) -> String {
@@ -25,4 +25,15 @@ fn ratios_of_transformers_are_named_by_the_models_that_have_them() {
     assert_eq!(refused("[transformers]"), "transformers");
     let twice = r#"transformers.current = { numerator = "1.0.0.4.2.255", denominator = "1.0.0.4.2.255" }"#;
     assert_eq!(refused(twice), "transformers");
+}
+
+#[test]
+fn each_channel_of_mbus_has_its_client() {
+    let models = builtin().unwrap();
+    let clients = models["mt371"].mbus.iter().flat_map(MBus::clients);
+    let names: Vec<_> = clients.map(|(channel, client)| format!("{channel} {client}")).collect();
+    assert_eq!(names, ["1 0.1.24.1.0.255", "2 0.2.24.1.0.255", "3 0.3.24.1.0.255", "4 0.4.24.1.0.255"]);
+    for wrong in [0, 17] {
+        assert_eq!(refused(&format!("[mbus]\nchannels = {wrong}")), "mbus.channels");
+    }
 }

@@ -98,7 +98,7 @@ words! {
         NoValue = "no_value", Zero = "zero", Decreased = "decreased", Restarted = "restarted", RolledOver = "rolled_over",
         Spike = "spike", SumMismatch = "sum_mismatch", RegisterMismatch = "register_mismatch", RowsOutside = "rows_outside",
         EntriesInUse = "entries_in_use", ClockNotFirst = "clock_not_first", WrongMeter = "wrong_meter",
-        RatioChanged = "ratio_changed",
+        RatioChanged = "ratio_changed", DeviceExchanged = "device_exchanged",
     }
     ZoneFault {
         Offset = "offset", SummerMissing = "summer_missing", SummerAdded = "summer_added", Saving = "saving",

@@ -1,12 +1,30 @@
-//! What stands around a meter: the transformers in front of it. Somebody may change them while it runs.
+//! What stands around a meter: the transformers in front of it, and the devices on its M-Bus channels. Somebody may change them while it runs.
 
+use std::collections::BTreeMap;
+
+use models::MBus;
+
+use crate::FleetConfig;
+use crate::mbus::MBusDevice;
 use crate::meter::Meter;
 use crate::ratios::Ratios;
 
 /// What a meter knows of it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Around {
     ratios: Ratios,
+    /// By channel.
+    mbus: BTreeMap<u8, MBusDevice>,
+}
+
+impl Around {
+    /// What is around a meter of a fleet at first: a device on each channel that the model has.
+    pub(crate) fn new(config: &FleetConfig, number: u32) -> Self {
+        let serial_number = config.serial_base + u64::from(number);
+        let channels = config.model.mbus.iter().flat_map(MBus::clients);
+        let mbus = channels.map(|(channel, _)| (channel, MBusDevice::first(serial_number, channel)));
+        Self { ratios: Ratios::default(), mbus: mbus.collect() }
+    }
 }
 
 impl Meter {
@@ -18,5 +36,18 @@ impl Meter {
     /// Sets other ratios, as somebody who changed the transformers.
     pub fn set_ratios(&self, ratios: Ratios) {
         self.act(|state, _| state.around.ratios = ratios);
+    }
+
+    /// The device on one of its M-Bus channels, counted from 1.
+    pub fn mbus_device(&self, channel: u8) -> Option<MBusDevice> {
+        self.act(|state, _| state.around.mbus.get(&channel).copied())
+    }
+
+    /// Puts another device on an M-Bus channel, or takes away the one that is there.
+    pub fn set_mbus_device(&self, channel: u8, device: Option<MBusDevice>) {
+        self.act(|state, _| match device {
+            Some(device) => drop(state.around.mbus.insert(channel, device)),
+            None => drop(state.around.mbus.remove(&channel)),
+        });
     }
 }

@@ -126,7 +126,7 @@ impl State {
             book: Book::new(number, fleet.journal.clone()),
             set: BTreeMap::new(),
             resets: Resets::default(),
-            around: Around::default(),
+            around: Around::new(config, number),
             snapshots: Vec::new(),
             time_told: None,
             occasions: Occasions::default(),

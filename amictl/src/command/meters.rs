@@ -15,7 +15,7 @@ use crate::{
     error::Error,
     hex,
     output::{Format, Output},
-    view::{MeterRow, ProfileRow, RatiosRow},
+    view::{MBusRow, MeterRow, ProfileRow, RatiosRow},
 };
 
 /// Does what is asked of the inventory.
@@ -72,18 +72,21 @@ async fn show<W: Write>(
         meter: Option<MeterRow>,
         profiles: Vec<ProfileRow>,
         ratios: Vec<RatiosRow>,
+        mbus_devices: Vec<MBusRow>,
     }
     let answer = client.get_meter(request(GetMeterRequest { serial })).await?.into_inner();
     let whole = Whole {
         meter: answer.meter.map(MeterRow::from),
         profiles: answer.profiles.into_iter().map(ProfileRow::from).collect(),
         ratios: answer.ratios.into_iter().map(RatiosRow::from).collect(),
+        mbus_devices: answer.mbus_devices.into_iter().map(MBusRow::from).collect(),
     };
     if output.format() == Format::Json {
         return output.json(&whole);
     }
     let mut fields = whole.meter.map(|meter| meter.fields()).unwrap_or_default();
     fields.extend(whole.ratios.iter().map(|ratios| ("ratios", ratios.text())));
+    fields.extend(whole.mbus_devices.iter().map(|device| ("mbus", device.text())));
     output.fields(&fields)?;
     if whole.profiles.is_empty() {
         return output.line("no profile has been read yet");

@@ -11,6 +11,7 @@ use crate::store::alarms::{Alarm, QuarantineEntry};
 use crate::store::events::{Event, EventLoss};
 use crate::store::job_list::{Job, JobCount};
 use crate::store::ledger::ProfileLoss;
+use crate::store::mbus::DeviceEpoch;
 use crate::store::meters::{Meter, ProfileState};
 use crate::store::ratios::RatioEpoch;
 
@@ -101,6 +102,22 @@ pub(super) fn ratios(epoch: RatioEpoch) -> v1::TransformerRatios {
         read_at: Some(stored(epoch.read_at)),
         current: epoch.current_numerator.zip(epoch.current_denominator).map(ratio),
         voltage: epoch.voltage_numerator.zip(epoch.voltage_denominator).map(ratio),
+        job_id: epoch.job_id,
+    }
+}
+
+/// A device on an M-Bus channel.
+pub(super) fn device(epoch: DeviceEpoch) -> v1::MBusDevice {
+    let number = |number: Option<i16>| number.unwrap_or_default().unsigned_abs().into();
+    v1::MBusDevice {
+        channel: epoch.channel.unsigned_abs().into(),
+        since: Some(stored(epoch.since)),
+        before: epoch.before.map(stored),
+        read_at: Some(stored(epoch.read_at)),
+        identification: epoch.identification.unwrap_or_default(),
+        manufacturer: epoch.manufacturer.unwrap_or_default(),
+        version: number(epoch.version),
+        device_type: number(epoch.device_type),
         job_id: epoch.job_id,
     }
 }

@@ -104,7 +104,9 @@ impl Inventory {
         let profiles = self.store.profile_states(meter.id).await?;
         let profiles = profiles.into_iter().map(convert::profile).collect::<Result<_, _>>()?;
         let ratios = self.store.ratio_epochs(meter.id).await?.into_iter().map(convert::ratios).collect();
-        Ok(GetMeterResponse { meter: Some(convert::meter(meter)), profiles, ratios })
+        let mbus_devices =
+            self.store.mbus_devices(meter.id).await?.into_iter().map(convert::device).collect();
+        Ok(GetMeterResponse { meter: Some(convert::meter(meter)), profiles, ratios, mbus_devices })
     }
 
     async fn retire(&self, asker: &Asker, serial: &str) -> Result<Meter, Refusal> {

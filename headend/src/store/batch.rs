@@ -20,7 +20,7 @@ use super::log::Changes;
 use super::profiles::{Advance, Mark, ProfileKey, Range};
 use super::{Error, JOB_CHANNEL, JobKind, JobState, READING_CHANNEL, Store};
 use super::{
-    captures, clocks, commands, concentrators, counters, events, failed, flags, give_back, ledger, log,
+    captures, clocks, commands, concentrators, counters, events, failed, flags, give_back, ledger, log, mbus,
     model_drafts, profiles, ratios, registers, tariffs,
 };
 use crate::plan::ledger::SETTLES;
@@ -193,7 +193,7 @@ async fn write_all(
     Ok((written, ends))
 }
 
-/// Raises the flags of a batch, and notes what the next captures and ratios are compared with.
+/// Raises the flags of a batch, and notes what the next captures, ratios and devices are compared with.
 async fn judge(
     connection: &mut PgConnection,
     store: &Store,
@@ -208,6 +208,7 @@ async fn judge(
     }
     flags.extend(flags::unread(digest, Timestamp::now()));
     flags.extend(ratios::write(connection, &digest.ratios).await?);
+    flags.extend(mbus::write(connection, &digest.mbus).await?);
     flags::raise(connection, &flags).await
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use collectors::{
-    Captures, ClockSetup, Covered, Event, Failure, Finding, JobId, Layout, LogEntries, LogRead, MeterId,
-    Oddity, Ratios, Report, ZoneFault,
+    Captures, ClockSetup, Covered, Event, Failure, Finding, JobId, Layout, LogEntries, LogRead, MBusChannel,
+    MeterId, Oddity, Ratios, Report, ZoneFault,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -37,6 +37,8 @@ pub(super) struct Digest<'a> {
     pub(super) identities: Vec<Identity<'a>>,
     /// Ratios of transformers, the latest of each meter with the job that read them.
     pub(super) ratios: BTreeMap<MeterId, (JobId, Ratios)>,
+    /// What is on M-Bus channels, the latest of each with the job that looked.
+    pub(super) mbus: BTreeMap<(MeterId, u8), (JobId, MBusChannel)>,
     pub(super) tariffs: Vec<Tariff<'a>>,
     pub(super) drafts: Vec<Draft<'a>>,
     /// What concentrators named.
@@ -89,6 +91,10 @@ impl<'a> Digest<'a> {
             Event::Clock(clock) => self.clocks.push((meter, job, *clock)),
             Event::ClockSetup(setup, fault) => drop(self.clock_setups.insert(meter, (*setup, *fault))),
             Event::Ratios(ratios) => drop(self.ratios.insert(meter, (job, *ratios))),
+            Event::MBus(channels) => {
+                let shown = channels.iter().map(|shown| ((meter, shown.channel), (job, *shown)));
+                self.mbus.extend(shown);
+            }
             Event::Registers(values) => {
                 *self.counts.entry(job).or_default() += values.len() as i64;
                 self.registers.extend(values.iter().map(|value| (meter, job, value)));

@@ -1,7 +1,7 @@
 //! Everything that is kept, in PostgreSQL. No other module of the program contains SQL.
 //!
 //! One file for each family of tables: [`meters`], [`jobs`] (leases) and [`job_list`] (orders), [`planned`] (what the planner
-//! looks at), [`counters`], [`layouts`], [`captures`], [`profiles`] (high-water marks and coverage), [`ledger`] (what is lost), [`troubles`] (what cannot be read), [`schedules`], [`registers`], [`ratios`] (of transformers), [`clocks`],
+//! looks at), [`counters`], [`layouts`], [`captures`], [`profiles`] (high-water marks and coverage), [`ledger`] (what is lost), [`troubles`] (what cannot be read), [`schedules`], [`registers`], [`ratios`] (of transformers), [`mbus`] (devices on channels), [`clocks`],
 //! [`readings`], [`flags`] (what is doubtful about them), [`keeping`] (for how long), [`billing`] (what is asked for bills), [`commands`], [`firmware`] (images), [`pushes`] (on their way in), [`callers`] (who is connected), [`alarms`], [`events`], [`concentrators`], [`result_files`] and the [`audit`]. [`batch`] puts what meters answered into
 //! one transaction over several of them. Each statement starts with the name of its function, so that the server's log can be read.
 
@@ -30,6 +30,7 @@ mod lease;
 pub mod ledger;
 pub mod line_captures;
 mod log;
+pub mod mbus;
 pub mod meters;
 pub mod migrate;
 mod model_drafts;

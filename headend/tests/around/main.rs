@@ -1,5 +1,5 @@
-//! What stands around a meter, through the whole head-end: the transformers in front of it. It is looked at with the identity of the meter; a change is written
-//! down with the time between which it lies, and flagged.
+//! What stands around a meter, through the whole head-end: the transformers in front of it, and the devices on its M-Bus channels. Both are looked at with the
+//! identity of the meter; a change is written down with the time between which it lies, and flagged.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,6 +13,7 @@ mod common;
 #[path = "../program/mod.rs"]
 mod program;
 
+mod mbus;
 mod ratios;
 
 use ami_proto::v1::inventory_service_client::InventoryServiceClient;

@@ -57,6 +57,7 @@ impl Check<'_> {
             ("association", model.association != Default::default()),
             ("identity", model.identity != Default::default()),
             ("transformers", model.transformers.is_some()),
+            ("mbus", model.mbus.is_some()),
             ("quirks", model.quirks != Default::default()),
             ("switch.tamper_lock", has_lock),
         ] {

@@ -5,6 +5,7 @@ mod clock;
 mod data;
 mod image;
 mod load_switch;
+mod mbus;
 mod object_list;
 mod profile;
 mod register;
@@ -66,6 +67,7 @@ impl Objects for ClientView<'_> {
             activity_calendar::CLASS_ID => self.calendar(attribute),
             single_action_schedule::CLASS => self.schedule(attribute),
             70 => self.load_switch(attribute),
+            mbus::CLASS => self.mbus_client(attribute),
             _ => Err(DataAccessResult::ObjectUndefined),
         }?;
         value.encode(out);

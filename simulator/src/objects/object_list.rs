@@ -10,9 +10,9 @@ use dlms::cosem::{
 use dlms::selection::{ObjectId, Selection};
 use dlms::server::Objects as _;
 use dlms::{AttributeDescriptor, DataAccessResult, Obis};
-use models::Transformers;
+use models::{MBus, Transformers};
 
-use super::{Access, ClientView, logical_name, script};
+use super::{Access, ClientView, logical_name, mbus, script};
 
 /// Version of the class: access modes are numbers.
 const VERSION: u8 = 1;
@@ -85,6 +85,7 @@ impl ClientView<'_> {
             [(8, model.clock), (CLASS, CURRENT)].into_iter().chain(data).chain(firmware).chain(tariff);
         let objects = objects
             .chain(plan.registers.keys().copied())
+            .chain(model.mbus.iter().flat_map(MBus::clients).map(|(_, client)| (mbus::CLASS, client)))
             .chain(model.profiles.iter().map(|profile| (7, profile.obis)))
             .chain(model.switch.iter().map(|switch| (disconnect_control::CLASS, switch.obis)));
         objects.map(|(class_id, instance)| ObjectId { class_id, instance }).collect()

@@ -12,7 +12,7 @@ use models::Model;
 /// Keys that stand in the head of a page.
 const HEAD: [&str; 5] = ["name", "manufacturer", "description", "base", "without"];
 /// Sections in the order of a page; others follow.
-const ORDER: [&str; 12] = [
+const ORDER: [&str; 13] = [
     "profiles",
     "registers",
     "logs",
@@ -23,6 +23,7 @@ const ORDER: [&str; 12] = [
     "association",
     "identity",
     "transformers",
+    "mbus",
     "language",
     "quirks",
 ];

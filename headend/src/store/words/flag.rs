@@ -36,11 +36,13 @@ pub enum FlagRule {
     WrongMeter,
     /// The ratio of a transformer in front of the meter is another one than before.
     RatioChanged,
+    /// Another device is on an M-Bus channel than before, or none.
+    DeviceExchanged,
 }
 
 impl FlagRule {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::ClockInvalid,
         Self::ClockDoubtful,
         Self::SecondOutOfRange,
@@ -57,6 +59,7 @@ impl FlagRule {
         Self::ClockNotFirst,
         Self::WrongMeter,
         Self::RatioChanged,
+        Self::DeviceExchanged,
     ];
 
     /// The word in the schema.
@@ -78,6 +81,7 @@ impl FlagRule {
             Self::ClockNotFirst => "clock_not_first",
             Self::WrongMeter => "wrong_meter",
             Self::RatioChanged => "ratio_changed",
+            Self::DeviceExchanged => "device_exchanged",
         }
     }
 
