@@ -10,8 +10,8 @@ use std::sync::Arc;
 use ami_proto::v1::billing_service_client::BillingServiceClient;
 use ami_proto::v1::get_billing_sets_request::Cycle;
 use ami_proto::v1::{
-    BillingDates, BillingIssue, BillingRegister, BillingSet, BillingSource, Decimal, ErrorReason,
-    GetBillingSetsRequest, RetireMeterRequest,
+    BillingDates, BillingIntervals, BillingIssue, BillingRegister, BillingSet, BillingSource, Decimal,
+    ErrorReason, FlagRule, GetBillingSetsRequest, RetireMeterRequest,
 };
 use collectors::{Captures, Event, Layout, LayoutColumn, RegisterValue, Report};
 use common::{Database, at, captures, layout, quarters};
@@ -194,6 +194,62 @@ async fn a_set_is_the_same_again_as_of_any_time() {
     let before = one(&served, as_of(proto(at("2026-01-01T00:00:00Z")))).await;
     assert_eq!(before.issues().collect::<Vec<_>>().last(), Some(&BillingIssue::NothingKnown));
     assert!(before.registers.is_empty());
+}
+
+/// A load profile with the demand of each quarter: 40 W, and 900 W in the 50th.
+fn demands() -> Captures {
+    let columns = vec![column(8, "0.0.1.0.0.255", 2, 0, 255), column(5, "1.0.1.5.0.255", 2, 0, 27)];
+    let layout = Arc::new(Layout { obis: "1.0.99.2.0.255".parse().unwrap(), period_s: 900, columns });
+    let watts = (0..=QUARTERS).map(|n| Some(if n == 50 { 900 } else { 40 })).collect();
+    let quarters = quarters(&layout, at(OCTOBER), QUARTERS + 1, 0);
+    Captures { width: 1, values: watts, ..quarters }
+}
+
+#[tokio::test]
+async fn what_is_doubtful_is_named_and_makes_a_set_no_less_complete() {
+    let served = Served::new().await;
+    let meter = served.database.meter("D1");
+    // Import falls to nothing once, has no value once while the clock is doubtful, and the clock is doubtful at the beginning, which ends an interval of September.
+    let mut profile = load_profile(0, QUARTERS + 1);
+    profile.values[2 * 100] = Some(0);
+    profile.values[2 * 200] = Some(4_294_967_295);
+    for n in [0, 200] {
+        profile.clock_status[n] = 0b10;
+    }
+    let mut powers = demands();
+    powers.clock_status[50] = 0b10;
+    let october = || october(&["D1"]);
+    let closing = monthly(NOVEMBER, 4_294_967_295);
+    store(&served.database, meter, [monthly(OCTOBER, 1000), closing, profile, powers]).await;
+    let set = one(&served, october()).await;
+    let doubtful = FlagRule::ClockDoubtful as i32;
+    assert!(set.flagged && set.issues.is_empty() && set.complete, "{set:?}");
+    let register = import(&set);
+    let flags = [&register.opening, &register.closing].map(|value| value.as_ref().unwrap().flags.clone());
+    assert_eq!(flags, [vec![], vec![FlagRule::NoValue as i32]]);
+    assert_eq!(register.consumption, Some(Decimal { mantissa: 4_294_966_295, exponent: -3 }));
+    let demand = (set.demands[0].value.unwrap().mantissa, &set.demands[0].flags[..]);
+    assert_eq!(demand, (900, &[doubtful][..]));
+    let told = |set: &BillingSet| {
+        let of = |one: &BillingIntervals| {
+            (one.flagged, one.flags.iter().map(|flags| (flags.rule(), flags.intervals)).collect::<Vec<_>>())
+        };
+        set.intervals.iter().map(of).collect::<Vec<_>>()
+    };
+    let expected = [(FlagRule::ClockDoubtful, 1), (FlagRule::NoValue, 1), (FlagRule::Zero, 1)];
+    assert_eq!(told(&set), [(2, expected.to_vec()), (1, vec![(FlagRule::ClockDoubtful, 1)])]);
+    // The meter says something else later, which is not doubtful; as of before it still is.
+    let better = [monthly(NOVEMBER, 2000), load_profile(200, 1)];
+    store(&served.database, meter, better).await;
+    let later = one(&served, october()).await;
+    assert_eq!(told(&later)[0], (1, vec![(FlagRule::Zero, 1)]));
+    assert!(import(&later).closing.as_ref().unwrap().flags.is_empty());
+    let again = one(&served, GetBillingSetsRequest { known_at: set.known_at, ..october() }).await;
+    assert_eq!(again, set);
+    // Where there is no snapshot of the beginning, that of the load profile counts, with what is doubtful about it.
+    served.database.sql(&format!("DELETE FROM profile_row WHERE ts = '{OCTOBER}' AND v0 = 1000"));
+    let opening = import(&one(&served, october()).await).opening.clone().unwrap();
+    assert_eq!((opening.source(), opening.flags), (BillingSource::LoadProfile, vec![doubtful]));
 }
 
 #[tokio::test]

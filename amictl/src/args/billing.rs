@@ -64,6 +64,9 @@ pub(crate) struct ShowBillingArgs {
     /// Only sets from which something is missing.
     #[arg(long)]
     pub(crate) incomplete: bool,
+    /// Only sets in which something is doubtful.
+    #[arg(long)]
+    pub(crate) flagged: bool,
     /// How sets are written.
     #[arg(long, value_enum, default_value = "table")]
     pub(crate) format: Format,

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use ami_proto::v1::{
-    BillingDates, CloseBillingPeriodRequest, GetBillingSetsRequest, ResetDemandRequest,
+    BillingDates, BillingSet, CloseBillingPeriodRequest, GetBillingSetsRequest, ResetDemandRequest,
     billing_service_client::BillingServiceClient, get_billing_sets_request::Cycle,
 };
 use tonic::{Request, transport::Channel};
@@ -71,7 +71,8 @@ async fn show<W: Write>(
         BillingServiceClient::new(channel).get_billing_sets(Request::new(question)).await?.into_inner();
     let mut written = false;
     while let Some(message) = sets.message().await? {
-        let Some(set) = message.set.filter(|set| !args.incomplete || !set.complete) else { continue };
+        let asked = |set: &BillingSet| (!args.incomplete || !set.complete) && (!args.flagged || set.flagged);
+        let Some(set) = message.set.filter(asked) else { continue };
         output.page(&BillingRow::all(set))?;
         written = true;
     }

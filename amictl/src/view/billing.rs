@@ -1,8 +1,8 @@
 //! A billing set as rows: one for the set, one for each of its registers, demands and load profiles.
 
 use ami_proto::v1::{
-    BillingDemand, BillingGap, BillingIntervals, BillingIssue, BillingRegister, BillingSet, BillingSource,
-    BillingValue,
+    BillingDemand, BillingFlags, BillingGap, BillingIntervals, BillingIssue, BillingRegister, BillingSet,
+    BillingSource, BillingValue, FlagRule,
 };
 use serde::Serialize;
 
@@ -27,6 +27,10 @@ pub(crate) struct BillingRow {
     present: Option<u32>,
     /// The first and the last instant of each, parted by `/`.
     gaps: Option<String>,
+    /// How many intervals have flags.
+    flagged: Option<u32>,
+    /// Of a register the end before each rule, of intervals how many they are behind it.
+    flags: Option<String>,
     issues: Option<String>,
     from: String,
     to: String,
@@ -68,6 +72,7 @@ impl BillingRow {
             closing_source: closing.map(|value| word!(BillingSource, value.source)),
             consumption: register.consumption.as_ref().map(decimal::text),
             unit: given(register.unit.clone()),
+            flags: ends(opening, closing),
             issues: issues(&register.issues),
             ..self
         }
@@ -81,6 +86,9 @@ impl BillingRow {
             closing_at: given(time::text(demand.at.as_ref())),
             closing_source: Some(word!(BillingSource, demand.source)),
             unit: given(demand.unit.clone()),
+            flags: given(
+                demand.flags.iter().map(|flag| word!(FlagRule, *flag)).collect::<Vec<_>>().join(" "),
+            ),
             ..self
         }
     }
@@ -88,14 +96,27 @@ impl BillingRow {
     fn intervals(self, intervals: &BillingIntervals) -> Self {
         let text =
             |gap: &BillingGap| format!("{}/{}", time::text(gap.from.as_ref()), time::text(gap.to.as_ref()));
+        let count = |flags: &BillingFlags| format!("{}={}", word!(FlagRule, flags.rule), flags.intervals);
         Self {
             obis: given(intervals.profile.clone()),
             expected: Some(intervals.expected),
             present: Some(intervals.present),
             gaps: given(intervals.gaps.iter().map(text).collect::<Vec<_>>().join(" ")),
+            flagged: Some(intervals.flagged),
+            flags: given(intervals.flags.iter().map(count).collect::<Vec<_>>().join(" ")),
             ..self
         }
     }
+}
+
+/// The flags of the values at both ends.
+fn ends(opening: Option<&BillingValue>, closing: Option<&BillingValue>) -> Option<String> {
+    let ends = [("opening", opening), ("closing", closing)];
+    let flags = ends.into_iter().flat_map(|(end, value)| {
+        let flags = value.into_iter().flat_map(|value| &value.flags);
+        flags.map(move |flag| format!("{end}={}", word!(FlagRule, *flag)))
+    });
+    given(flags.collect::<Vec<_>>().join(" "))
 }
 
 fn issues(issues: &[i32]) -> Option<String> {
@@ -118,6 +139,8 @@ impl Row for BillingRow {
         "expected",
         "present",
         "gaps",
+        "flagged",
+        "flags",
         "issues",
         "from",
         "to",
@@ -125,7 +148,8 @@ impl Row for BillingRow {
         "version",
         "complete",
     ];
-    const NUMBERS: &'static [&'static str] = &["opening", "closing", "consumption", "expected", "present"];
+    const NUMBERS: &'static [&'static str] =
+        &["opening", "closing", "consumption", "expected", "present", "flagged"];
     const IN_TABLE: &'static [&'static str] = &[
         "meter",
         "part",
@@ -137,6 +161,8 @@ impl Row for BillingRow {
         "unit",
         "expected",
         "present",
+        "flagged",
+        "flags",
         "issues",
     ];
 
@@ -156,6 +182,8 @@ impl Row for BillingRow {
             cell(&self.expected),
             cell(&self.present),
             cell(&self.gaps),
+            cell(&self.flagged),
+            cell(&self.flags),
             cell(&self.issues),
             self.from.clone(),
             self.to.clone(),
@@ -193,7 +221,10 @@ mod tests {
                 obis: "1.0.1.8.0.255".into(),
                 unit: "Wh".into(),
                 opening: Some(value(1_790_805_600, 1_000_001)),
-                closing: Some(value(1_793_487_600, 1_234_567)),
+                closing: Some(BillingValue {
+                    flags: vec![FlagRule::ClockDoubtful.into(), FlagRule::Spike.into()],
+                    ..value(1_793_487_600, 1_234_567)
+                }),
                 consumption: Some(Decimal { mantissa: 234_566, exponent: -3 }),
                 issues: vec![],
             }],
@@ -203,7 +234,10 @@ mod tests {
                 expected: 2980,
                 present: 2979,
                 gaps: vec![BillingGap { from: at(1_790_805_600), to: at(1_790_806_500), intervals: 1 }],
+                flagged: 3,
+                flags: vec![BillingFlags { rule: FlagRule::Zero.into(), intervals: 3 }],
             }],
+            flagged: true,
             ..BillingSet::default()
         }
     }
@@ -219,16 +253,20 @@ mod tests {
         let lines = written(Format::Csv);
         assert_eq!(lines.len(), 4);
         assert!(
-            lines[1].starts_with("17,set,,,,,,,,,,,,,intervals_missing,2026-09-30T22:00:00Z,"),
+            lines[1].starts_with("17,set,,,,,,,,,,,,,,,intervals_missing,2026-09-30T22:00:00Z,"),
             "{}",
             lines[1]
         );
         assert_eq!(
             lines[2],
-            "17,register,1.0.1.8.0.255,1000.001,2026-09-30T22:00:00Z,billing,1234.567,2026-10-31T23:00:00Z,billing,234.566,Wh,,,,,\
+            "17,register,1.0.1.8.0.255,1000.001,2026-09-30T22:00:00Z,billing,1234.567,2026-10-31T23:00:00Z,billing,234.566,Wh,,,,,closing=clock_doubtful closing=spike,,\
              2026-09-30T22:00:00Z,2026-10-31T23:00:00Z,2026-11-01T02:26:40Z,00ff,false"
         );
-        assert!(lines[3].contains(",2980,2979,2026-09-30T22:00:00Z/2026-09-30T22:15:00Z,"), "{}", lines[3]);
+        assert!(
+            lines[3].contains(",2980,2979,2026-09-30T22:00:00Z/2026-09-30T22:15:00Z,3,zero=3,"),
+            "{}",
+            lines[3]
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! is stored, `snapshots` orders some; `expand` turns stored rows into readings for all three, with the flags of `flags`, which lists them, too.
 
 pub(super) mod expand;
-mod flags;
+pub(super) mod flags;
 mod query;
 mod read_now;
 mod snapshots;

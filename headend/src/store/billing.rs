@@ -6,8 +6,9 @@ use jiff_sqlx::{Timestamp, ToSqlx as _};
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Row as _};
 
+use super::flags::Borne;
 use super::readings::{Capture, WIDTH};
-use super::{Error, Store, failed};
+use super::{Error, FlagRule, Store, failed};
 
 /// Which meters to bill; what is empty or `None` does not matter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -127,6 +128,35 @@ pub struct Highest {
     pub value: i64,
     /// End of its interval, of the first one when there are several.
     pub ts: Timestamp,
+    /// Layout of its capture.
+    pub layout_id: i32,
+}
+
+/// A flag about a value of a meter.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Doubted {
+    /// The meter.
+    pub meter: i32,
+    /// The flag.
+    #[sqlx(flatten)]
+    pub flag: Borne,
+    /// When it was raised.
+    pub raised_at: Timestamp,
+}
+
+/// How many intervals of a load profile of a meter have flags.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Flagged {
+    /// The meter.
+    pub meter: i32,
+    /// Logical name of the profile, 6 octets.
+    pub profile: Vec<u8>,
+    /// Of this rule; `None` for those with a flag of any.
+    pub rule: Option<FlagRule>,
+    /// How many.
+    pub intervals: i64,
+    /// When the latest of the flags was raised.
+    pub raised_at: Timestamp,
 }
 
 /// What a register of a meter showed last.
@@ -191,7 +221,7 @@ const INTERVALS: &str =
 /// highest of each leaves the scan.
 const HIGHEST: &str =
     "/* store::billing_highest */
-     SELECT DISTINCT ON (w.meter, d.obis) w.meter, d.profile, d.obis, d.scaler, d.unit, c.value, c.ts
+     SELECT DISTINCT ON (w.meter, d.obis) w.meter, d.profile, d.obis, d.scaler, d.unit, c.value, c.ts, d.id AS layout_id
      FROM unnest($1::int4[], $2::timestamptz[], $3::timestamptz[]) AS w (meter, from_ts, to_ts)
      CROSS JOIN (
          SELECT l.id, l.obis AS profile, s.obis, s.slot, s.scaler, s.unit FROM profile_layout l JOIN profile_slot s ON s.layout_id = l.id
@@ -204,6 +234,17 @@ const HIGHEST: &str =
              WHEN 12 THEN k.v12 WHEN 13 THEN k.v13 WHEN 14 THEN k.v14 WHEN 15 THEN k.v15 END AS value) AS v
          WHERE k.layout_id = d.id AND k.ts > w.from_ts AND v.value IS NOT NULL ORDER BY v.value DESC, k.ts LIMIT 1) AS c
      ORDER BY w.meter, d.obis, scaled(c.value, d.scaler) DESC, c.ts";
+
+/// Which intervals count is said above.
+const FLAGGED: &str =
+    "/* store::billing_flagged */
+     SELECT w.meter, l.obis AS profile, f.rule, count(DISTINCT f.ts) AS intervals, max(f.raised_at) AS raised_at
+     FROM unnest($1::int4[], $2::timestamptz[], $3::timestamptz[]) AS w (meter, from_ts, to_ts)
+     JOIN reading_flag f ON f.meter_id = w.meter AND f.ts > w.from_ts AND f.ts <= w.to_ts
+         AND f.raised_at <= $4 AND (f.withdrawn_at IS NULL OR f.withdrawn_at > $4)
+     JOIN profile_layout l ON l.id = f.layout_id AND l.period_s BETWEEN 1 AND 86399
+     WHERE date_bin(l.period_s * interval '1 second', f.ts, w.from_ts) = f.ts
+     GROUP BY GROUPING SETS ((w.meter, l.obis), (w.meter, l.obis, f.rule)) ORDER BY w.meter, l.obis, f.rule";
 
 const WITHIN: &str = concat!("/* store::billing_captures */ SELECT ", columns!(), " ", known!());
 
@@ -344,6 +385,36 @@ impl Store {
              JOIN meter_ratio r ON r.meter_id = w.meter AND r.since > w.from_ts AND r.before < w.to_ts AND r.stored_at <= $4
              GROUP BY w.meter";
         self.within(statement, "store::billing_ratio_changes", windows, known_at).await
+    }
+
+    /// The flags about readings of meters within pieces of time, both ends inclusive.
+    ///
+    /// # Errors
+    /// Every [`Error`] of the server.
+    pub async fn billing_flags(
+        &self,
+        windows: &[Window],
+        known_at: jiff::Timestamp,
+    ) -> Result<Vec<Doubted>, Error> {
+        let statement = "/* store::billing_flags */
+             SELECT w.meter, f.ts, f.layout_id, f.obis, f.attribute, f.rule, f.raised_at
+             FROM unnest($1::int4[], $2::timestamptz[], $3::timestamptz[]) AS w (meter, from_ts, to_ts)
+             JOIN reading_flag f ON f.meter_id = w.meter AND f.ts >= w.from_ts AND f.ts <= w.to_ts
+                 AND f.raised_at <= $4 AND (f.withdrawn_at IS NULL OR f.withdrawn_at > $4)
+             ORDER BY w.meter, f.ts, f.rule";
+        self.within(statement, "store::billing_flags", windows, known_at).await
+    }
+
+    /// How many intervals of the load profiles of meters have flags within pieces of time, by rule.
+    ///
+    /// # Errors
+    /// Every [`Error`] of the server.
+    pub async fn billing_flagged(
+        &self,
+        windows: &[Window],
+        known_at: jiff::Timestamp,
+    ) -> Result<Vec<Flagged>, Error> {
+        self.within(FLAGGED, "store::billing_flagged", windows, known_at).await
     }
 
     async fn within<T>(

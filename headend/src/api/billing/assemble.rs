@@ -12,6 +12,7 @@ use prost::Message as _;
 use sha2::{Digest as _, Sha256};
 
 use super::super::convert;
+use super::super::readings::flags::Flags;
 use super::super::status::Refusal;
 use super::quantity::{Quantity, difference, quantity};
 use crate::store::billing::{Billed, Highest, Known, Shown};
@@ -45,6 +46,8 @@ pub(super) struct Found {
     status: Option<i32>,
     clock_status: i16,
     job_id: i64,
+    /// Layout of its capture; `None` of a register.
+    layout: Option<i32>,
     /// Of a maximum: when it occurred, in seconds since 1970.
     occurred: Option<i64>,
 }
@@ -66,6 +69,8 @@ pub(super) struct Facts {
     pub(super) intervals: Vec<BillingIntervals>,
     /// The highest demands in them.
     pub(super) highest: Vec<Highest>,
+    /// What is doubtful about all these values.
+    pub(super) flags: Flags,
     /// When the latest of all that was stored.
     pub(super) stored_at: Option<Timestamp>,
 }
@@ -83,6 +88,17 @@ impl Facts {
         self.opening.is_empty()
             && self.closing.is_empty()
             && self.intervals.iter().all(|one| one.present == 0)
+    }
+
+    /// The instants of all values, each once.
+    pub(super) fn instants(&self) -> BTreeSet<Timestamp> {
+        let highest = self.highest.iter().map(|highest| highest.ts.to_jiff());
+        self.opening.iter().chain(&self.closing).map(Found::at).chain(highest).collect()
+    }
+
+    /// What is doubtful about a value.
+    fn doubts(&self, found: &Found) -> Vec<i32> {
+        self.flags.of(found.at, found.layout, &(found.obis.to_vec(), VALUE))
     }
 }
 
@@ -107,6 +123,7 @@ pub(super) fn of_capture(known: &Known, slots: &[Slot]) -> Result<Vec<Found>, Re
             status: capture.status,
             clock_status: capture.clock_status,
             job_id: capture.job_id,
+            layout: Some(capture.layout_id),
             occurred: time.and_then(value),
         });
     }
@@ -127,6 +144,7 @@ pub(super) fn of_register(shown: &Shown) -> Result<Option<Found>, Refusal> {
         status: None,
         clock_status: NOT_GIVEN,
         job_id: shown.job_id,
+        layout: None,
         occurred: None,
     }))
 }
@@ -148,6 +166,10 @@ pub(super) fn assemble(
     issue(facts.is_empty(), BillingIssue::NothingKnown);
     issue(facts.has_ratio_changed, BillingIssue::RatioChanged);
     let complete = issues.is_empty() && registers.iter().all(|register| register.issues.is_empty());
+    let demands = demands(&facts, limits.1)?;
+    let flagged = registers.iter().flat_map(|one| one.opening.iter().chain(&one.closing)).any(is_doubted)
+        || demands.iter().any(|demand| !demand.flags.is_empty())
+        || facts.intervals.iter().any(|one| one.flagged > 0);
     let mut set = BillingSet {
         meter_serial: meter.serial.clone(),
         model: meter.model.clone(),
@@ -161,8 +183,9 @@ pub(super) fn assemble(
         complete,
         issues,
         registers,
-        demands: demands(&facts, limits.1)?,
+        demands,
         intervals: facts.intervals,
+        flagged,
     };
     let hash = Sha256::digest(set.encode_to_vec());
     set.version = hash[..VERSION].iter().map(|octet| format!("{octet:02x}")).collect();
@@ -206,8 +229,8 @@ fn register(obis: [u8; 6], facts: &Facts, (from, to): (Timestamp, Timestamp)) ->
     Some(BillingRegister {
         obis: dlms::Obis::new(obis).to_string(),
         unit: either.unit.symbol().to_owned(),
-        opening: opening.map(value),
-        closing: closing.map(value),
+        opening: opening.map(|found| value(found, facts)),
+        closing: closing.map(|found| value(found, facts)),
         consumption,
         issues,
     })
@@ -228,6 +251,7 @@ fn demands(facts: &Facts, to: Timestamp) -> Result<Vec<BillingDemand>, Refusal> 
             at: found.occurred.and_then(|seconds| Timestamp::from_second(seconds).ok()).map(convert::instant),
             source: found.source.into(),
             profile: found.profile.clone(),
+            flags: facts.doubts(found),
         })
         .collect();
     for highest in &facts.highest {
@@ -242,6 +266,7 @@ fn demands(facts: &Facts, to: Timestamp) -> Result<Vec<BillingDemand>, Refusal> 
             at: Some(convert::stored(highest.ts)),
             source: BillingSource::LoadProfile.into(),
             profile: convert::obis(&highest.profile)?,
+            flags: facts.flags.of(highest.ts.to_jiff(), Some(highest.layout_id), &(obis.to_vec(), VALUE)),
         });
     }
     Ok(demands)
@@ -260,7 +285,7 @@ fn distance(found: &Found, limit: Timestamp) -> SignedDuration {
     found.at.duration_since(limit).abs()
 }
 
-fn value(found: &Found) -> BillingValue {
+fn value(found: &Found, facts: &Facts) -> BillingValue {
     BillingValue {
         at: Some(convert::instant(found.at)),
         value: Some(found.value),
@@ -269,7 +294,12 @@ fn value(found: &Found) -> BillingValue {
         status: found.status.map(i32::cast_unsigned),
         clock_status: u32::try_from(found.clock_status).ok().filter(|_| found.clock_status != NOT_GIVEN),
         job_id: found.job_id,
+        flags: facts.doubts(found),
     }
+}
+
+fn is_doubted(value: &BillingValue) -> bool {
+    !value.flags.is_empty()
 }
 
 /// What kind of profile has this capture period in seconds.
@@ -315,6 +345,7 @@ mod tests {
             status: None,
             clock_status: 0,
             job_id: 7,
+            layout: Some(1),
             occurred: None,
         }
     }
@@ -413,6 +444,7 @@ mod tests {
             unit: 27,
             value: 9,
             ts: jiff_sqlx::ToSqlx::to_sqlx(at("2026-10-08T12:00:00Z")),
+            layout_id: 1,
         };
         let facts =
             Facts { closing: vec![maximum], highest: vec![highest(1), highest(3)], ..Facts::default() };

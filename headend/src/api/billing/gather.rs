@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use ami_proto::v1::{BillingGap, BillingIntervals};
+use ami_proto::v1::{BillingFlags, BillingGap, BillingIntervals};
 use jiff::{SignedDuration, Timestamp};
 use models::Model;
 
+use super::super::readings::flags;
 use super::super::status::Refusal;
 use super::super::{Models, convert};
 use super::assemble::{Facts, Found, TOLERANCE, of_capture, of_register};
 use crate::store::Store;
-use crate::store::billing::{Billed, Intervals, Known, Outermost, Shown, Window};
+use crate::store::billing::{Billed, Flagged, Intervals, Known, Outermost, Shown, Window};
 use crate::store::readings::Slot;
 
 /// How old what a register showed may be to stand for the limit of a cycle, when there is nothing better.
@@ -106,6 +107,7 @@ impl Gather {
         self.registers(subjects, &mut all).await?;
         self.profiles(subjects, &mut all).await?;
         self.ratios(subjects, &mut all).await?;
+        self.flags(&mut all).await?;
         let facts = subjects.iter().map(|subject| all.remove(&subject.meter.id).unwrap_or_default());
         Ok(facts.collect())
     }
@@ -203,6 +205,28 @@ impl Gather {
                 facts.highest.push(highest);
             }
         }
+        for found in self.store.billing_flagged(&windows, self.known_at).await? {
+            if let Some(facts) = all.get_mut(&found.meter) {
+                facts.stored_at = facts.stored_at.max(Some(found.raised_at.to_jiff()));
+                count(&found, &mut facts.intervals)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is doubtful about the values that were found.
+    async fn flags(&self, all: &mut BTreeMap<i32, Facts>) -> Result<(), Refusal> {
+        let at = |(meter, facts): (&i32, &Facts)| {
+            let meter = *meter;
+            facts.instants().into_iter().map(move |at| Window { meter, from: at, to: at })
+        };
+        let windows: Vec<_> = all.iter().flat_map(at).collect();
+        for doubted in self.store.billing_flags(&windows, self.known_at).await? {
+            if let Some(facts) = all.get_mut(&doubted.meter) {
+                facts.stored_at = facts.stored_at.max(Some(doubted.raised_at.to_jiff()));
+                facts.flags.add(doubted.flag);
+            }
+        }
         Ok(())
     }
 
@@ -282,6 +306,7 @@ fn told(
                 expected,
                 present: 0,
                 gaps,
+                ..BillingIntervals::default()
             });
         }
     }
@@ -308,7 +333,21 @@ fn interval(found: &Intervals, window: &Window) -> Result<BillingIntervals, Refu
     }
     let present = count(found.present);
     let expected = present.saturating_add(count(found.missing)).saturating_add(at_the_end);
-    Ok(BillingIntervals { profile: convert::obis(&found.profile)?, period_s, expected, present, gaps })
+    let profile = convert::obis(&found.profile)?;
+    Ok(BillingIntervals { profile, period_s, expected, present, gaps, ..BillingIntervals::default() })
+}
+
+/// Notes how many intervals of a profile have flags.
+fn count(found: &Flagged, intervals: &mut [BillingIntervals]) -> Result<(), Refusal> {
+    let profile = convert::obis(&found.profile)?;
+    let flagged = u32::try_from(found.intervals).unwrap_or(u32::MAX);
+    for one in intervals.iter_mut().filter(|one| one.profile == profile) {
+        match found.rule {
+            None => one.flagged = flagged,
+            Some(rule) => one.flags.push(BillingFlags { rule: flags::rule(rule).into(), intervals: flagged }),
+        }
+    }
+    Ok(())
 }
 
 /// Whole periods between two instants.

@@ -10,7 +10,7 @@ use super::super::status::Refusal;
 use super::super::{check, convert, known, token};
 use super::expand::unit;
 use super::{MAX_METERS, Readings};
-use crate::store::flags::{Flag, FlagFilter};
+use crate::store::flags::{Borne, Flag, FlagFilter};
 use crate::store::readings::{Capture, RegisterRow};
 use crate::store::{FlagRule, Store};
 
@@ -22,7 +22,7 @@ type Place = (Timestamp, Option<i32>, Vec<u8>, i16);
 
 /// The flags of some readings of a meter.
 #[derive(Debug, Default)]
-pub(super) struct Flags {
+pub(in crate::api) struct Flags {
     values: BTreeMap<Place, Vec<i32>>,
     /// Those about the time of a capture are about all of its values.
     times: BTreeMap<(Timestamp, Option<i32>), Vec<i32>>,
@@ -59,20 +59,23 @@ impl Flags {
     ) -> Result<Self, Refusal> {
         let mut flags = Self::default();
         let Some(ends) = ends else { return Ok(flags) };
-        for borne in store.flags_borne(meter, ends, known_at).await? {
-            let (at, rule) = (borne.ts.to_jiff(), rule(borne.rule).into());
-            if borne.rule.is_about_time() {
-                flags.times.entry((at, borne.layout_id)).or_default().push(rule);
-            } else {
-                let place = (at, borne.layout_id, borne.obis, borne.attribute);
-                flags.values.entry(place).or_default().push(rule);
-            }
-        }
+        store.flags_borne(meter, ends, known_at).await?.into_iter().for_each(|borne| flags.add(borne));
         Ok(flags)
     }
 
+    /// Adds a flag.
+    pub(in crate::api) fn add(&mut self, borne: Borne) {
+        let (at, rule) = (borne.ts.to_jiff(), rule(borne.rule).into());
+        if borne.rule.is_about_time() {
+            self.times.entry((at, borne.layout_id)).or_default().push(rule);
+        } else {
+            let place = (at, borne.layout_id, borne.obis, borne.attribute);
+            self.values.entry(place).or_default().push(rule);
+        }
+    }
+
     /// Those of one reading: of its time, and of its value.
-    pub(super) fn of(&self, at: Timestamp, layout: Option<i32>, object: &(Vec<u8>, i16)) -> Vec<i32> {
+    pub(in crate::api) fn of(&self, at: Timestamp, layout: Option<i32>, object: &(Vec<u8>, i16)) -> Vec<i32> {
         if self.values.is_empty() && self.times.is_empty() {
             return Vec::new();
         }
@@ -133,7 +136,8 @@ fn sent(flag: Flag) -> Result<ReadingFlag, Refusal> {
     })
 }
 
-fn rule(rule: FlagRule) -> v1::FlagRule {
+/// A rule as the contract has it.
+pub(in crate::api) fn rule(rule: FlagRule) -> v1::FlagRule {
     v1::FlagRule::from_word(rule.word()).unwrap_or_default()
 }
 
