@@ -45,7 +45,7 @@ pub(crate) use self::{
     gaps::{Gaps, GapsArgs, LostArgs},
     meters::{AddArgs, DiscoverArgs, ListArgs, Meters},
     parameters::{Parameters, SetArgs},
-    readings::{ReadArgs, ReadingsArgs, WatchArgs},
+    readings::{DaysArgs, ReadArgs, ReadingsArgs, WatchArgs},
     schedules::{ScheduleArgs, ScheduleDaysArgs, Schedules, SetScheduleArgs},
     server::Server,
     switch::{ReleaseArgs, SnapshotArgs, SwitchArgs},
@@ -82,6 +82,8 @@ pub(crate) enum Command {
     Read(ReadArgs),
     /// Show stored readings.
     Readings(ReadingsArgs),
+    /// Show what readings add up to in days of the meters' time zones.
+    Days(DaysArgs),
     /// Give out what bills are made of, end billing periods, reset maximum demands.
     #[command(subcommand)]
     Billing(Billing),

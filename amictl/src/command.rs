@@ -7,6 +7,7 @@ mod clocks;
 mod commands;
 mod completions;
 mod concentrators;
+mod days;
 mod decode;
 mod discover;
 mod events;
@@ -58,6 +59,10 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
         Command::Readings(args) => {
             let format = format(args.format);
             readings::run(channel, args, &mut stdout(format)).await
+        }
+        Command::Days(args) => {
+            let format = format(args.format);
+            days::run(channel, args, &mut stdout(format)).await
         }
         Command::Billing(command) => billing::run(channel, command, format).await,
         Command::Flags(args) => {

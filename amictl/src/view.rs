@@ -6,6 +6,7 @@ mod capture;
 mod clock;
 mod command;
 mod concentrator;
+mod day;
 mod decode;
 mod event;
 mod flag;
@@ -32,6 +33,7 @@ pub(crate) use self::{
     clock::ClockRow,
     command::{ChangeRow, CommandRow},
     concentrator::ConcentratorRow,
+    day::DayRow,
     decode::tree,
     event::{EventRow, LossRow},
     flag::FlagRow,

@@ -8,8 +8,8 @@ mod served;
 use std::time::Duration;
 
 use ami_proto::v1::{
-    Decimal, ErrorReason, FlagRule, ListFlagsRequest, QueryReadingsRequest, Reading, ReadingFlag,
-    ReadingKind, WatchReadingsRequest, WatchReadingsResponse,
+    Decimal, ErrorReason, FlagRule, ListFlagsRequest, QueryDaysRequest, QueryReadingsRequest, Reading,
+    ReadingDay, ReadingFlag, ReadingKind, WatchReadingsRequest, WatchReadingsResponse,
 };
 use collectors::{Event, RegisterValue, Report};
 use common::{Database, at, captures, done, layout, quarters};
@@ -404,4 +404,107 @@ async fn watches_are_counted_live_and_end_with_the_server() {
     assert_eq!((end.code(), reason(&end).0), (Code::Unavailable, ErrorReason::ShuttingDown));
     drop(stream);
     soon(served.server).await.unwrap().unwrap();
+}
+
+async fn days(served: &Served, mut question: QueryDaysRequest) -> (usize, Vec<ReadingDay>) {
+    let (mut pages, mut days) = (0, Vec::new());
+    loop {
+        let page = served.readings().query_days(question.clone()).await.unwrap().into_inner();
+        assert!(page.days.len() <= question.page_size as usize);
+        pages += 1;
+        days.extend(page.days);
+        if page.next_page_token.is_empty() {
+            return (pages, days);
+        }
+        question.page_token = page.next_page_token;
+    }
+}
+
+#[tokio::test]
+async fn days_say_what_they_add_up_to_and_how_much_of_them_is_there() {
+    let served = Served::new().await;
+    let database = &served.database;
+    for serial in ["D1", "D2"] {
+        let meter = database.meter(serial);
+        database.sql(&format!("UPDATE meter SET zone = 'Europe/Berlin' WHERE id = {meter}"));
+        // From midnight of 24 October on, a Saturday, with the day of 25 hours, to the middle of Monday; three captures of Sunday are missing.
+        store_captures(database, meter, "2026-10-23T22:00:00Z", 1 + 96 + 50, 1000).await;
+        store_captures(database, meter, "2026-10-25T11:30:00Z", 47 + 40, 1150).await;
+        // The day of 23 hours, without its first quarter.
+        store_captures(database, meter, "2026-03-28T23:30:00Z", 91, 1).await;
+    }
+    while database.store.add_up_days().await.unwrap() > 0 {}
+    let question = QueryDaysRequest {
+        meter_serials: vec!["D1".into(), "D2".into()],
+        page_size: 10_000,
+        ..QueryDaysRequest::default()
+    };
+    let (_, all) = days(&served, question.clone()).await;
+    let import = |day: &&ReadingDay| day.meter_serial == "D1" && day.obis == "1.0.1.8.0.255";
+    let told = |day: &ReadingDay| {
+        let digits = |value: &Option<Decimal>| value.as_ref().map(|value| value.mantissa);
+        let numbers = [&day.last, &day.advance, &day.low, &day.high, &day.total].map(digits);
+        (day.day.clone(), (day.captures, day.expected), numbers)
+    };
+    let found: Vec<_> = all.iter().filter(import).map(told).collect();
+    let sum = |from: i64, to: i64| (from..=to).sum::<i64>();
+    let expected = [
+        ("2026-03-29".to_owned(), (91, 92), [Some(91), None, Some(1), Some(91), Some(sum(1, 91))]),
+        ("2026-10-23".to_owned(), (1, 96), [Some(1000), None, Some(1000), Some(1000), Some(1000)]),
+        (
+            "2026-10-24".to_owned(),
+            (96, 96),
+            [Some(1096), Some(96), Some(1001), Some(1096), Some(sum(1001, 1096))],
+        ),
+        (
+            "2026-10-25".to_owned(),
+            (97, 100),
+            [Some(1196), Some(100), Some(1097), Some(1196), Some(sum(1097, 1146) + sum(1150, 1196))],
+        ),
+        (
+            "2026-10-26".to_owned(),
+            (40, 96),
+            [Some(1236), Some(40), Some(1197), Some(1236), Some(sum(1197, 1236))],
+        ),
+    ];
+    assert_eq!(found, expected);
+    let sunday = all.iter().filter(import).find(|day| day.day == "2026-10-25").unwrap();
+    let known =
+        (sunday.zone.as_str(), sunday.profile.as_str(), sunday.unit.as_str(), sunday.last.unwrap().exponent);
+    assert_eq!(known, ("Europe/Berlin", "1.0.99.1.0.255", "Wh", -3));
+    // PostgreSQL says the same with numbers of its own.
+    let view = "SELECT total FROM reading_daily WHERE serial = 'D1' AND obis = '1.0.1.8.0.255' AND day = '2026-10-25'";
+    let total = sunday.total.unwrap();
+    assert_eq!(database.sql(view), format!("{}.{:03}", total.mantissa / 1000, total.mantissa % 1000));
+    // In pages, and between two days, of one value.
+    for size in [1, 3, 7] {
+        let (pages, in_pages) = days(&served, QueryDaysRequest { page_size: size, ..question.clone() }).await;
+        assert_eq!((pages, &in_pages), (all.len().div_ceil(size as usize), &all));
+    }
+    let some = QueryDaysRequest {
+        obis: vec!["1.0.1.8.0.255".into()],
+        from: "2026-10-24".into(),
+        to: "2026-10-25".into(),
+        ..question.clone()
+    };
+    let (_, some) = days(&served, some).await;
+    assert_eq!(
+        some.iter().map(|day| day.day.as_str()).collect::<Vec<_>>(),
+        ["2026-10-24", "2026-10-25"].repeat(2)
+    );
+}
+
+#[tokio::test]
+async fn a_wrong_question_about_days_is_refused_by_its_field() {
+    let served = Served::new().await;
+    served.database.meter("D1");
+    let question = QueryDaysRequest { meter_serials: vec!["D1".into()], ..QueryDaysRequest::default() };
+    for (wrong, field) in [
+        (QueryDaysRequest { meter_serials: vec![], ..question.clone() }, "meter_serials"),
+        (QueryDaysRequest { from: "24.10.2026".into(), ..question.clone() }, "from"),
+        (QueryDaysRequest { from: "2026-10-25".into(), to: "2026-10-24".into(), ..question.clone() }, "to"),
+    ] {
+        let refused = served.readings().query_days(wrong).await.unwrap_err();
+        assert_eq!(reason(&refused), (ErrorReason::InvalidField, field.to_owned()));
+    }
 }

@@ -1,4 +1,4 @@
-//! `read`, `readings` and `watch` on the command line.
+//! `read`, `readings`, `days` and `watch` on the command line.
 
 use std::time::Duration;
 
@@ -60,6 +60,26 @@ pub(crate) struct ReadingsArgs {
     #[arg(long, value_name = "TIME", value_parser = time::parse)]
     pub(crate) known_at: Option<Timestamp>,
     /// How readings are written.
+    #[arg(long, value_enum, default_value = "table")]
+    pub(crate) format: Format,
+}
+
+/// `days`.
+#[derive(Debug, Args)]
+pub(crate) struct DaysArgs {
+    /// Serial numbers.
+    #[arg(required = true, value_name = "SERIAL")]
+    pub(crate) serials: Vec<String>,
+    /// Only this logical name; may be repeated.
+    #[arg(long)]
+    pub(crate) obis: Vec<String>,
+    /// First day, inclusive, such as 2026-10-01, in the time zone of each meter.
+    #[arg(long, value_name = "DATE", default_value = "")]
+    pub(crate) from: String,
+    /// Last day, inclusive.
+    #[arg(long, value_name = "DATE", default_value = "")]
+    pub(crate) to: String,
+    /// How days are written.
     #[arg(long, value_enum, default_value = "table")]
     pub(crate) format: Format,
 }

@@ -7,6 +7,7 @@ use ami_proto::v1;
 use collectors::{Address, AddressError};
 use dlms::Obis;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use zeroize::Zeroizing;
 
@@ -178,6 +179,18 @@ pub(crate) fn instant(field: &'static str, instant: &prost_types::Timestamp) -> 
 const EARLIEST: i64 = -62_135_596_800;
 /// 1 January 9999, in seconds from 1970.
 const LATEST: i64 = 253_370_764_800;
+
+/// The years that a date may lie in.
+const YEARS: std::ops::RangeInclusive<i16> = 1970..=9990;
+
+/// A date of the calendar.
+pub(crate) fn date(field: &'static str, text: &str) -> Result<Date, Refusal> {
+    // The parser would take a date out of a longer text, too.
+    let parsed = Some(text).filter(|text| text.len() == 10).and_then(|text| text.parse::<Date>().ok());
+    parsed
+        .filter(|date| YEARS.contains(&date.year()))
+        .ok_or_else(|| Refusal::field(field, "a date is expected, for example 2026-10-01"))
+}
 
 /// A range with both ends; an open end reaches as far as instants do.
 pub(crate) fn range(

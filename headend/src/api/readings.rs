@@ -1,6 +1,7 @@
-//! `ami.v1.ReadingsService`: `query` pages through what is stored, `read_now` orders a read and waits for it, `watch` follows what
+//! `ami.v1.ReadingsService`: `query` pages through what is stored, `days` through what it adds up to, `read_now` orders a read and waits for it, `watch` follows what
 //! is stored, `snapshots` orders some; `expand` turns stored rows into readings for all three, with the flags of `flags`, which lists them, too.
 
+mod days;
 pub(super) mod expand;
 pub(super) mod flags;
 mod query;
@@ -11,9 +12,9 @@ mod watch;
 use std::sync::Arc;
 
 use ami_proto::v1::{
-    ListFlagsRequest, ListFlagsResponse, QueryReadingsRequest, QueryReadingsResponse, ReadNowRequest,
-    ReadNowResponse, TakeSnapshotRequest, TakeSnapshotResponse, WatchReadingsRequest, WatchReadingsResponse,
-    readings_service_server::ReadingsService,
+    ListFlagsRequest, ListFlagsResponse, QueryDaysRequest, QueryDaysResponse, QueryReadingsRequest,
+    QueryReadingsResponse, ReadNowRequest, ReadNowResponse, TakeSnapshotRequest, TakeSnapshotResponse,
+    WatchReadingsRequest, WatchReadingsResponse, readings_service_server::ReadingsService,
 };
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -80,6 +81,13 @@ impl ReadingsService for Readings {
         request: Request<QueryReadingsRequest>,
     ) -> Result<Response<QueryReadingsResponse>, Status> {
         Ok(Response::new(self.query(request.into_inner()).await?))
+    }
+
+    async fn query_days(
+        &self,
+        request: Request<QueryDaysRequest>,
+    ) -> Result<Response<QueryDaysResponse>, Status> {
+        Ok(Response::new(self.days(request.into_inner()).await?))
     }
 
     async fn read_now(&self, request: Request<ReadNowRequest>) -> Result<Response<ReadNowResponse>, Status> {

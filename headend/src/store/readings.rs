@@ -1,5 +1,6 @@
-//! Stored readings, as they are given out: captures and registers by range, and the log of what was stored (`follow.rs`).
+//! Stored readings, as they are given out: captures and registers by range, what days add up to (`days.rs`), and the log of what was stored (`follow.rs`).
 
+mod days;
 mod follow;
 
 use jiff_sqlx::{Timestamp, ToSqlx as _};
@@ -8,6 +9,7 @@ use sqlx::{FromRow, Row as _};
 
 use super::{Error, Store, failed};
 
+pub use days::{Day, DayRange};
 pub use follow::{Batch, Position, Stored};
 
 /// The captures of a range. The bounds on ts alone choose the partitions.

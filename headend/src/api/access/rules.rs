@@ -30,6 +30,7 @@ const RULES: &[Service] = &[
         "ami.v1.ReadingsService",
         &[
             ("QueryReadings", View),
+            ("QueryDays", View),
             ("ReadNow", ReadNow),
             ("WatchReadings", View),
             ("ListFlags", View),

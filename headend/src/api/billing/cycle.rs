@@ -5,12 +5,11 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 
+use super::super::check::date;
 use super::super::status::Refusal;
 
 /// Days of a cycle at most.
 const MOST_DAYS: i32 = 366;
-/// The years that a cycle may lie in.
-const YEARS: std::ops::RangeInclusive<i16> = 1970..=9990;
 
 /// A cycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,14 +52,6 @@ impl Cycle {
         let midnight = |date: Date| date.to_zoned(zone.clone()).ok().map(|zoned| zoned.timestamp());
         Some((midnight(self.from)?, midnight(self.to)?))
     }
-}
-
-fn date(field: &'static str, text: &str) -> Result<Date, Refusal> {
-    // The parser would take a date out of a longer text, too.
-    let parsed = Some(text).filter(|text| text.len() == 10).and_then(|text| text.parse::<Date>().ok());
-    parsed
-        .filter(|date| YEARS.contains(&date.year()))
-        .ok_or_else(|| Refusal::field(field, "a date is expected, for example 2026-10-01"))
 }
 
 #[cfg(test)]
