@@ -195,6 +195,39 @@ async fn a_register_is_compared_with_its_past_and_with_the_captures_around_it() 
 }
 
 #[tokio::test]
+async fn hb_04_a_counter_of_a_household_comes_to_the_end_of_its_display_and_credit_falls_as_it_may() {
+    let database = Database::new().await;
+    let household = models::builtin().unwrap()["huabang-single"].clone();
+    let store = database.store.clone().with_models(&[("generic-dlms".to_owned(), household)].into());
+    let meter = database.meter("M1");
+    let read = |job, when: &str, import: i64, left: i64| {
+        let value = |obis: &str, value| RegisterValue {
+            obis: obis.parse().unwrap(),
+            attribute: 2,
+            class_id: 3,
+            value,
+            scaler: 1,
+            unit: Unit(30),
+            at: at(when),
+        };
+        let values = vec![value("1.0.1.8.0.255", import), value("0.0.128.19.10.255", left)];
+        Report { job, meter, event: Event::Registers(values) }
+    };
+    // 99999.95 kWh, then 0.07 kWh; of the credit something, nothing, less than nothing, and much again.
+    assert_eq!(write(&store, &[read(1, "2026-03-31T12:00:00Z", 9_999_995, 150)]).await, []);
+    assert_eq!(write(&store, &[read(2, "2026-03-31T13:00:00Z", 7, 0)]).await, [("rolled_over", 1)]);
+    assert_eq!(write(&store, &[read(3, "2026-03-31T14:00:00Z", 19, -12)]).await, []);
+    assert_eq!(write(&store, &[read(4, "2026-03-31T15:00:00Z", 30, 9_999_999)]).await, []);
+    assert_eq!(
+        database.sql("SELECT value, reference, bound FROM reading_flag"),
+        "7|9999995|10000000",
+        "the credit is no counter"
+    );
+    let credit = "SELECT value, unit FROM reading WHERE obis = '0.0.128.19.10.255' ORDER BY ts";
+    assert_eq!(database.sql(credit), "1500|Wh\n0|Wh\n-120|Wh\n99999990|Wh");
+}
+
+#[tokio::test]
 async fn another_serial_number_is_a_flag_a_day_on_the_meter_that_was_expected() {
     let database = Database::new().await;
     let (store, meter) = (store(&database), database.meter("M1"));

@@ -32,6 +32,7 @@ mod error;
 mod fault;
 mod fleet;
 mod framing;
+mod held;
 mod image;
 mod inventory;
 mod languages;

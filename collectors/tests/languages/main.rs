@@ -10,6 +10,7 @@
 
 mod clocks;
 mod holes;
+mod households;
 mod parameters;
 mod profiles;
 mod resets;
