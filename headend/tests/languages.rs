@@ -13,12 +13,14 @@ use std::time::{Duration, Instant};
 
 use ami_proto::v1::commands_service_client::CommandsServiceClient;
 use ami_proto::v1::diagnostics_service_client::DiagnosticsServiceClient;
+use ami_proto::v1::events_service_client::EventsServiceClient;
 use ami_proto::v1::inventory_service_client::InventoryServiceClient;
 use ami_proto::v1::readings_service_client::ReadingsServiceClient;
 use ami_proto::v1::switch_service_client::SwitchServiceClient;
 use ami_proto::v1::{
-    Command, CommandOutcome, DisconnectRequest, ImportMetersRequest, OrderTerms, ProtocolLayers,
-    SetProtocolLogRequest, TakeSnapshotRequest, WatchCommandsRequest, set_protocol_log_request::Subject,
+    Command, CommandOutcome, DisconnectRequest, ImportMetersRequest, ListEventsRequest, OrderTerms,
+    ProtocolLayers, ReadNowRequest, RegistersTarget, SetProtocolLogRequest, TakeSnapshotRequest,
+    WatchCommandsRequest, read_now_request::Target, set_protocol_log_request::Subject,
 };
 use jiff::{SignedDuration, Timestamp};
 use program::Program;
@@ -284,4 +286,27 @@ async fn a_snapshot_that_is_ordered_is_taken_by_everybody_on_the_line_and_read_a
         assert_eq!(stored, [(at.as_second(), meter.capture("ordered", at).unwrap()[0])]);
     }
     program.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hb_17_a_phase_that_a_household_lost_is_among_the_events_and_so_is_its_return() {
+    let program = Program::start("").await;
+    let fleet = fleet("huabang-triple", Security::None).await;
+    import(&program, &fleet).await;
+    let household = &fleet.meters()[5];
+    for word in [0x80, 0x80, 0] {
+        household.hold("0.0.97.98.5.255".parse().unwrap(), word);
+        let request = ReadNowRequest {
+            meter_serial: household.serial(),
+            target: Some(Target::Registers(RegistersTarget::default())),
+            wait: Some(prost_types::Duration { seconds: 60, nanos: 0 }),
+        };
+        ReadingsServiceClient::new(program.channel.clone()).read_now(request).await.unwrap();
+    }
+    let mut client = EventsServiceClient::new(program.channel.clone());
+    let events = client.list_events(ListEventsRequest::default()).await.unwrap().into_inner().events;
+    let told: Vec<_> =
+        events.iter().map(|event| (event.key.as_str(), event.phase, event.code, event.logged)).collect();
+    assert_eq!(told, [("phase.fail", 2, 0x80, 0x80), ("phase.restored", 2, -0x80, 0)]);
+    assert!(events.iter().all(|event| event.meter_serial == household.serial() && event.authenticated));
 }

@@ -8,10 +8,12 @@ mod common;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use collectors::{
-    Event, JobId, LogEntries, LogEntry, LogLoss, LogLossCause, LogMeaning, LogRead, MeterId, Report,
+    Event, JobId, LogEntries, LogEntry, LogLoss, LogLossCause, LogMeaning, LogRead, MeterId,
+    RegisterValue, Report,
 };
 use common::{Database, at};
-use dlms::{DateTime, Obis};
+use dlms::{DateTime, Obis, Unit};
+use headend::store::Store;
 use models::{CimCodes, Severity};
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -99,6 +101,48 @@ async fn mt_06_a_possible_loss_is_noted_once_and_listed() {
     let listed = database.store.list_event_losses(Some(&[meter]), None, 10).await.unwrap();
     assert_eq!((listed.len(), listed[0].serial.as_str(), listed[0].entries), (1, "1", 64));
     assert!(database.store.list_event_losses(Some(&[meter + 1]), None, 10).await.unwrap().is_empty());
+}
+
+/// Writes a word of bits that was read of a meter so many seconds after noon.
+async fn word(store: &Store, meter: MeterId, second: i64, obis: &str, value: i64) {
+    let read = RegisterValue {
+        obis: obis.parse().unwrap(),
+        attribute: 2,
+        class_id: 1,
+        value,
+        scaler: 0,
+        unit: Unit::NONE,
+        at: jiff::Timestamp::from_second(NOON + second).unwrap(),
+    };
+    let report = Report { job: second, meter, event: Event::Registers(vec![read]) };
+    store.write(Uuid::new_v4(), &[report]).await.unwrap();
+}
+
+#[tokio::test]
+async fn hb_17_a_phase_that_is_lost_and_comes_back_is_two_events() {
+    let database = Database::new().await;
+    let household = models::builtin().unwrap()["huabang-single"].clone();
+    let store = database.store.clone().with_models(&[("generic-dlms".to_owned(), household)].into());
+    let store = store.with_cim(CimCodes::builtin().unwrap());
+    let (meter, other) = (database.meter("1"), database.meter("2"));
+    // Of phase 2: nothing, lost (bit 7), lost and too much current (bit 4), what has no meaning (bit 12), nothing. The same answer twice is one.
+    for (second, value) in [(1, 0), (2, 0x80), (2, 0x80), (3, 0x80), (4, 0x90), (5, 0x1090), (6, 0)] {
+        word(&store, meter, second, "0.0.97.98.5.255", value).await;
+    }
+    // Of another meter it is known from the beginning on that phase 3 is lost; what is no word of bits is no event.
+    word(&store, other, 7, "0.0.97.98.6.255", 0x80).await;
+    word(&store, other, 8, "1.0.1.8.0.255", 0x80).await;
+    let shown = database.sql(
+        "SELECT meter_id, obis_text(log), code, logged, extract(epoch FROM meter_ts)::int8 - 1774872000, key, severity, phase, \
+         clock_status, authenticated, job_id FROM event ORDER BY id",
+    );
+    let expected = [
+        format!("{meter}|0.0.97.98.5.255|128|128|2|phase.fail|critical|2|255|t|2"),
+        format!("{meter}|0.0.97.98.5.255|16|144|4|current.over|warning|2|255|t|4"),
+        format!("{meter}|0.0.97.98.5.255|-128|0|6|phase.restored|info|2|255|t|6"),
+        format!("{other}|0.0.97.98.6.255|128|128|7|phase.fail|critical|3|255|t|7"),
+    ];
+    assert_eq!(shown.lines().collect::<Vec<_>>(), expected);
 }
 
 #[tokio::test]

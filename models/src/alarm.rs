@@ -150,6 +150,8 @@ pub struct AlarmBit {
     pub severity: Severity,
     /// The phase that it is about, 1 to 3. Default: none in particular.
     pub phase: Option<u8>,
+    /// Where the register is one of those that are read: the key of what it means that the bit, which was set, is not any more. Default: that is no event.
+    pub cleared: Option<String>,
 }
 
 /// An object whose push is the alarm.

@@ -12,8 +12,8 @@ use std::time::Duration;
 use dlms::profile::{CaptureObject, Column};
 
 use crate::{
-    Alarms, Billing, Bounds, ClockSync, ColumnSpec, Concentrator, Error, Firmware, KEYS, Language, Log, MBus,
-    Model, Place, Profile, Reach, Register, Severity, TEST_KEY, Tariff, Transformers, Validation,
+    AlarmBit, Alarms, Billing, Bounds, ClockSync, ColumnSpec, Concentrator, Error, Firmware, KEYS, Language,
+    Log, MBus, Model, Place, Profile, Reach, Register, Severity, TEST_KEY, Tariff, Transformers, Validation,
 };
 
 const NAME_LIMIT: usize = 32;
@@ -121,7 +121,7 @@ pub(crate) fn check(file: &str, model: &Model) -> Result<(), Error> {
     model.billing.as_ref().map_or(Ok(()), |billing| check.billing(billing, model))?;
     model.concentrator.as_ref().map_or(Ok(()), |concentrator| check.concentrator(concentrator))?;
     check.validation(&model.validation)?;
-    check.alarms(&model.alarms)
+    check.alarms(&model.alarms, model)
 }
 
 /// Whether a text may be the name of a model: lower-case letters, digits and hyphens, at most 32.
@@ -220,7 +220,7 @@ impl Check<'_> {
         self.that(!register.name.contains('='), &key, || "a name that is set has no `=`".into())?;
         let is_alone = match &register.at {
             None => true,
-            Some(Place::Dlt645(place)) => place.step == 0 && place.offset == 0,
+            Some(Place::Dlt645(place)) => place.step == 0 && place.offset == 0 && !place.bits,
             Some(Place::Iec62056_21(place)) => place.value == 0,
             Some(Place::Modbus(place)) => place.table == ::modbus::Table::HoldingRegisters,
         };
@@ -325,7 +325,7 @@ impl Check<'_> {
         })
     }
 
-    fn alarms(&self, alarms: &Alarms) -> Result<(), Error> {
+    fn alarms(&self, alarms: &Alarms, model: &Model) -> Result<(), Error> {
         for (name, count, limit) in [
             ("events", alarms.events.len(), EVENTS_LIMIT),
             ("bits", alarms.bits.len(), BITS_LIMIT),
@@ -349,6 +349,7 @@ impl Check<'_> {
             })?;
             self.unique(&mut sources, &format!("{}/{}", alarm.register, alarm.bit), &format!("{key}.bit"))?;
             self.meaning(&key, &alarm.key, alarm.severity, alarm.phase)?;
+            self.cleared(&key, alarm, model)?;
         }
         let mut sources = Unique::new();
         for (index, alarm) in alarms.objects.iter().enumerate() {
@@ -357,6 +358,18 @@ impl Check<'_> {
             self.meaning(&key, &alarm.key, alarm.severity, alarm.phase)?;
         }
         Ok(())
+    }
+
+    /// Only where the register is read there is something that goes away.
+    fn cleared(&self, at: &str, alarm: &AlarmBit, model: &Model) -> Result<(), Error> {
+        let Some(cleared) = &alarm.cleared else { return Ok(()) };
+        self.that(is_key(cleared), &format!("{at}.cleared"), || {
+            format!("`{cleared}` is no canonical key; a key of one's own begins with `{VENDOR}`")
+        })?;
+        let is_read = model.registers.iter().any(|register| register.obis == alarm.register);
+        self.that(is_read, &format!("{at}.cleared"), || {
+            format!("needs {} among the registers, which are read", alarm.register)
+        })
     }
 
     fn meaning(&self, at: &str, key: &str, severity: Severity, phase: Option<u8>) -> Result<(), Error> {

@@ -57,7 +57,7 @@ pub struct ItemName {
     subunit: Option<u8>,
 }
 
-/// Where a register is: packed BCD inside of an item.
+/// Where a register is: packed BCD inside of an item, or a word of bits.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dlt645Place {
@@ -74,6 +74,9 @@ pub struct Dlt645Place {
     /// Whether the highest bit is a sign. Default false.
     #[serde(default)]
     pub signed: bool,
+    /// Whether it is a word of bits, such as a status word, the lowest octet first; four octets at most. Default false: it is packed BCD.
+    #[serde(default)]
+    pub bits: bool,
 }
 
 /// How the load switch is moved and looked at. An order is sent to the meter's, or the sub-unit's, own address.

@@ -112,6 +112,33 @@ fn places_that_cannot_be_are_refused_with_their_key() {
 }
 
 #[test]
+fn hb_17_a_word_of_bits_is_read_and_says_what_its_bits_mean() {
+    let word = r#"
+[[registers]]
+name = "phase"
+obis = "0.0.97.98.0.255"
+class_id = 1
+read_every = "1h"
+at.dlt645 = { item = "0400E3NN", octets = 2, bits = true }
+
+[alarms]
+bits = [{ register = "0.0.97.98.0.255", bit = 7, key = "phase.fail", severity = "critical", cleared = "phase.restored" }]
+"#;
+    let text = DLT645.to_owned() + word;
+    let model = parse("small.toml", &text).unwrap();
+    assert_eq!(model.alarms.bits[0].cleared.as_deref(), Some("phase.restored"));
+    let refused = |from, to| refusal(&text, from, to);
+    let key = "registers[1].at.dlt645.bits: ";
+    assert!(refused("octets = 2, bits", "octets = 5, bits").starts_with(key));
+    assert!(refused("octets = 2, bits", "octets = 2, signed = true, bits").starts_with(key));
+    let set = "read_every = \"1h\"\nset = { least = \"0\", most = \"1\" }\nat.dlt645 = { item = \"0400";
+    assert!(refused("read_every = \"1h\"\nat.dlt645 = { item = \"0400", set).starts_with("registers[1].set"));
+    assert!(refused("phase.restored", "phase.found").starts_with("alarms.bits[0].cleared"));
+    let unread = refused("bits = [{ register = \"0.0.97.98.0.255\"", "bits = [{ register = \"0.0.97.98.1.255\"");
+    assert!(unread.contains("needs 0.0.97.98.1.255 among the registers"), "{unread}");
+}
+
+#[test]
 fn joy_13_a_data_set_has_a_name_without_brackets() {
     let joy311 = include_str!("../joy311.toml").replace("\"joy311\"", "\"small\"");
     assert!(matches!(parse("small.toml", &joy311).unwrap().language, Language::Iec62056_21(_)));

@@ -92,6 +92,8 @@ enum Kind {
     Balance,
     Charged,
     Consumed,
+    /// Bits of a status or alarm register: none is set.
+    Bits,
     /// A quantity that this simulator has no picture of: any number, told apart by the stream.
     Other(u64),
 }
@@ -160,7 +162,7 @@ impl Kind {
     /// By value groups C and D of IEC 62056-6-1.
     fn of(column: &ColumnSpec, period_s: i64) -> Self {
         let octets = column.obis.octets();
-        let [_, _, c, d, e, _] = octets;
+        let [a, _, c, d, e, _] = octets;
         let other = Self::Other(u64::from_be_bytes([0, column.attribute.unsigned_abs(), 0, 1, c, d, e, 1]));
         if column.unit.symbol() == CURRENCY {
             return match e {
@@ -171,6 +173,7 @@ impl Kind {
         }
         let phase = i64::from(c / 20);
         match (Flow::of_group_c(c), c, d) {
+            (None, 97, 98) if a == 0 => Self::Bits,
             (Some(flow), _, 8) if e == 0 => Self::Total(flow),
             (Some(flow), _, 8) => Self::Rate(flow, e),
             (None, 5..=10 | 15 | 16, 8) if e == 0 => Self::Made(c),
@@ -268,6 +271,7 @@ impl Kind {
             Self::Balance => 30_000 + charged(noise, zone, at) - consumed(noise, zone, at),
             Self::Charged => charged(noise, zone, at),
             Self::Consumed => consumed(noise, zone, at),
+            Self::Bits => 0,
             Self::Other(stream) => noise.below(stream, at, 10_000),
         }
     }

@@ -379,12 +379,17 @@ fn address(station: &Station) -> Result<Address, Setback> {
     digits.to_string().parse().map_err(unspeakable)
 }
 
-/// The number of a register inside of its item; what is `FF` throughout is no number.
+/// The number of a register inside of its item; digits that are `FF` throughout are no number.
 fn number(place: &Dlt645Place, item: &Item, subunit: Option<u8>, scaler: i8) -> Result<Number, Setback> {
     let start = place.start(subunit);
     let inside = item.octets.get(start..).unwrap_or_default();
-    let number = place.format().read(inside, start).map_err(wrong)?.ok_or_else(no_value)?;
-    Ok(Number { value: number.mantissa, scaler, at: Some(item.at) })
+    let value = if place.bits {
+        let octets = inside.get(..place.octets.into()).ok_or_else(|| wrong("an item that ends too early"))?;
+        octets.iter().rev().fold(0, |word, octet| (word << 8) | i64::from(*octet))
+    } else {
+        place.format().read(inside, start).map_err(wrong)?.ok_or_else(no_value)?.mantissa
+    };
+    Ok(Number { value, scaler, at: Some(item.at) })
 }
 
 /// An instant as the meter's clock shows it.

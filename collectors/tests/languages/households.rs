@@ -58,3 +58,29 @@ async fn hb_04_a_credit_below_nothing_keeps_its_sign() {
     let found = found("huabang-single", &[LEFT, OVERDRAWN], apart).await;
     assert_eq!(found, (1..=39).map(apart).collect::<Vec<_>>());
 }
+
+#[tokio::test]
+async fn hb_17_status_words_are_read_as_they_stand() {
+    for (model, words) in [
+        ("huabang-single", &["0.0.97.98.4.255", "0.0.97.98.5.255", "0.0.97.98.6.255"][..]),
+        ("multi-user-dlt645", &["0.0.97.98.0.255"]),
+        ("multi-user-modbus", &["0.0.97.98.0.255"]),
+    ] {
+        let mut bench = Bench::new(model, |model, _| {
+            model.registers.retain(|register| register.obis.octets()[2..4] == [97, 98]);
+        })
+        .await;
+        // No bit, those of a lost phase, all of them.
+        for value in [0, 0x0180, 0xFFFF] {
+            let last = bench.last();
+            for (place, word) in (0..).zip(words) {
+                bench.fleet.meters()[last].hold(word.parse().unwrap(), value ^ place);
+            }
+            let task = bench.all_registers();
+            let done = bench.ask(last, task).await;
+            let found: Vec<_> = done.registers().iter().map(|found| found.value).collect();
+            let held: Vec<i64> = (0..).zip(words).map(|(place, _)| value ^ place).collect();
+            assert_eq!(found, held, "{model}");
+        }
+    }
+}

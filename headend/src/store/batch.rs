@@ -185,10 +185,7 @@ async fn write_all(
     let commanded: Vec<_> = ends.iter().filter_map(|end| end.command.clone()).collect();
     commands::ends::write(connection, &commanded).await?;
     // The same goes for events.
-    written.events = events::write(connection, &store.cim, &digest.events).await?.0;
-    written.events.losses = events::insert_losses(connection, &digest.losses).await?;
-    let logged: BTreeSet<MeterId> = digest.events.iter().map(|event| event.meter).collect();
-    events::link_alarms(connection, &logged.into_iter().collect::<Vec<_>>()).await?;
+    written.events = happened(connection, store, digest).await?;
     notify(connection, &changes, &ends).await?;
     Ok((written, ends))
 }
@@ -210,6 +207,21 @@ async fn judge(
     flags.extend(ratios::write(connection, &digest.ratios).await?);
     flags.extend(mbus::write(connection, &digest.mbus).await?);
     flags::raise(connection, &flags).await
+}
+
+/// Writes what happened to meters: the entries of their logs, and what the bits of their registers tell.
+async fn happened(
+    connection: &mut PgConnection,
+    store: &Store,
+    digest: &Digest<'_>,
+) -> Result<events::Written, Error> {
+    let told = events::told(connection, store, &digest.registers).await?;
+    let mut written = events::write(connection, &store.cim, &digest.events).await?.0;
+    written.add(events::write(connection, &store.cim, &told).await?.0);
+    written.losses = events::insert_losses(connection, &digest.losses).await?;
+    let logged: BTreeSet<MeterId> = digest.events.iter().chain(&told).map(|event| event.meter).collect();
+    events::link_alarms(connection, &logged.into_iter().collect::<Vec<_>>()).await?;
+    Ok(written)
 }
 
 /// The profile that an ended job read.

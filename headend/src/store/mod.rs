@@ -54,7 +54,8 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use models::{CimCodes, Model, Validation};
+use dlms::Obis;
+use models::{CimCodes, Model};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tracing::warn;
@@ -106,8 +107,10 @@ pub struct Store {
     layouts: Arc<Layouts>,
     tally: Arc<Tally>,
     cim: Arc<CimCodes>,
-    /// What is plausible, by the names of models.
-    validation: Arc<BTreeMap<String, Validation>>,
+    /// What types of meters can do, by their names.
+    models: Arc<BTreeMap<String, Arc<Model>>>,
+    /// Registers of any of them whose bits are events.
+    words: Arc<BTreeSet<Obis>>,
     clock: OurClock,
     /// Months whose partition is known to exist. There are at most as many as the calendar of a meter has.
     months: Arc<Mutex<BTreeSet<i32>>>,
@@ -128,7 +131,8 @@ impl Store {
             layouts: Arc::default(),
             tally: Arc::default(),
             cim: Arc::default(),
-            validation: Arc::default(),
+            models: Arc::default(),
+            words: Arc::default(),
             clock: OurClock::default(),
             months: Arc::default(),
         }
@@ -140,12 +144,12 @@ impl Store {
         Self { cim: Arc::new(cim), ..self }
     }
 
-    /// The same store, that holds readings against what these models say is plausible; of other models only the rules hold that need no number of
-    /// a model.
+    /// The same store, that holds readings against what these models say is plausible, and knows what the bits of their registers mean; of other models only
+    /// the rules hold that need no number of a model.
     #[must_use]
     pub fn with_models(self, models: &BTreeMap<String, Arc<Model>>) -> Self {
-        let each = models.iter().map(|(name, model)| (name.clone(), model.validation.clone()));
-        Self { validation: Arc::new(each.collect()), ..self }
+        let words = models.values().flat_map(|model| events::words(model)).collect();
+        Self { models: Arc::new(models.clone()), words: Arc::new(words), ..self }
     }
 
     /// The same store, that writes beside the clocks of meters how right this one is.

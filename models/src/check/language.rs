@@ -18,6 +18,8 @@ const OPERATOR_MAX: u32 = 99_999_999;
 const ITEM_OCTETS: RangeInclusive<u8> = 1..=8;
 /// Most octets of an item in all its parts.
 const ITEM_MAX: usize = 4096;
+/// Octets of a word of bits.
+const WORD_OCTETS: u8 = 4;
 /// Bits of a status word.
 const BIT_MAX: u8 = 15;
 /// Longest name of a data set, and longest address (IEC 62056-21, 6.3.1 and 6.5).
@@ -158,6 +160,10 @@ impl Check<'_> {
         self.item(&format!("{key}.item"), place.item, edition)?;
         self.that(ITEM_OCTETS.contains(&place.octets), &format!("{key}.octets"), || {
             format!("is {}, must be {} to {}", place.octets, ITEM_OCTETS.start(), ITEM_OCTETS.end())
+        })?;
+        let is_word = !place.signed && place.octets <= WORD_OCTETS;
+        self.that(!place.bits || is_word, &format!("{key}.bits"), || {
+            format!("needs a number without a sign of at most {WORD_OCTETS} octets")
         })?;
         let end = place.start(Some(subunits)) + usize::from(place.octets);
         self.that(end <= ITEM_MAX, &format!("{key}.offset"), || {

@@ -74,6 +74,7 @@ impl Check<'_> {
         self.that(place.step == 0, &format!("{key}.step"), || {
             "is of sub-units, which a profile has not".into()
         })?;
+        self.that(!place.bits, &format!("{key}.bits"), || "is of registers, a profile has numbers".into())?;
         let Dlt645Profile::Records(records) = at else { return Ok(()) };
         let is_asked_for = records.class().is_none_or(|class| class == place.item.class());
         let is_record = place.item.of(None).0 & RECORDS_MASK == RECORDS;

@@ -8,7 +8,7 @@ use dlt645::{
     Address, Control, Edition, Format, Function, Identifier, Moment, Refusal, Splitter, SwitchOrder, WAKE_UP,
     frame,
 };
-use models::{Dlt645, Dlt645Switch, Place, SwitchPlace};
+use models::{Dlt645, Dlt645Place, Dlt645Switch, Place, SwitchPlace};
 
 use super::device::{Device, Order};
 use crate::bus::Station;
@@ -156,10 +156,8 @@ impl Dlt645Station {
                 }
                 let end = place.start(subunit) + usize::from(place.octets);
                 octets.resize(octets.len().max(end), 0);
-                let mut number = Vec::new();
                 let value = self.device.value(subunit, register)?;
-                place.format().write(value % 10_i64.pow(u32::from(place.octets) * 2), &mut number)?;
-                octets[place.start(subunit)..end].copy_from_slice(&number);
+                octets[place.start(subunit)..end].copy_from_slice(&written(place, value)?);
             }
         }
         if octets.is_empty() { self.clock(item) } else { Some(octets) }
@@ -331,6 +329,16 @@ impl Station for Dlt645Station {
     fn speed(&self) -> u32 {
         self.speed
     }
+}
+
+/// The octets of a register: the lowest digits of a number, or a word of bits.
+fn written(place: &Dlt645Place, value: i64) -> Option<Vec<u8>> {
+    if place.bits {
+        return Some(value.to_le_bytes()[..place.octets.into()].to_vec());
+    }
+    let mut number = Vec::new();
+    place.format().write(value % 10_i64.pow(u32::from(place.octets) * 2), &mut number)?;
+    Some(number)
 }
 
 /// The item of a request.

@@ -1,8 +1,10 @@
-//! Events: what meters logged, each once. How they get in is in `write.rs`, which of two ways of hearing of one are the same in `pair.rs`.
+//! Events: what meters logged, each once. How they get in is in `write.rs`, which of two ways of hearing of one are the same in `pair.rs`, and
+//! what registers tell whose bits are events in `bits.rs`.
 //!
 //! Numbers of events ascend in the order in which they were committed (`event_order()` of the schema), so a number is a place in the log: nothing
 //! appears below a number that was seen.
 
+mod bits;
 mod pair;
 mod write;
 
@@ -10,6 +12,7 @@ use jiff_sqlx::{Timestamp, ToSqlx as _};
 
 use super::{AlarmSeverity, Error, EventLossCause, Store, failed};
 
+pub(super) use bits::{told, words};
 pub(super) use write::{Loss, insert_losses, link_alarms, write};
 pub use write::{NewEvent, Way, Written};
 

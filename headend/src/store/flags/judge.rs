@@ -4,11 +4,12 @@
 //! whole batch. Others are rare: [`late`](super::late) looks at what is stored around them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use collectors::{Layout, MeterId, Oddity, Reason};
 use dlms::Obis;
 use jiff::Timestamp;
-use models::Validation;
+use models::{Model, Validation};
 use sqlx::{FromRow, PgConnection};
 
 use super::super::captures::Row;
@@ -42,7 +43,7 @@ pub(super) struct Known<'a> {
     models: BTreeMap<MeterId, String>,
     /// What is remembered of profiles, with the layout that it is about.
     memories: BTreeMap<ProfileKey, (i32, Memory)>,
-    validation: &'a BTreeMap<String, Validation>,
+    library: &'a BTreeMap<String, Arc<Model>>,
     plain: Validation,
 }
 
@@ -205,7 +206,7 @@ impl<'a> Known<'a> {
         let mut known = Self {
             models: BTreeMap::new(),
             memories: BTreeMap::new(),
-            validation: &store.validation,
+            library: &store.models,
             plain: Validation::default(),
         };
         for row in rows {
@@ -219,7 +220,7 @@ impl<'a> Known<'a> {
 
     /// What is plausible of a meter.
     pub(super) fn validation(&self, meter: MeterId) -> &Validation {
-        self.validation.get(self.model(meter)).unwrap_or(&self.plain)
+        self.library.get(self.model(meter)).map_or(&self.plain, |model| &model.validation)
     }
 
     fn model(&self, meter: MeterId) -> &str {
