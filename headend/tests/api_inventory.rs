@@ -374,6 +374,31 @@ async fn a_sub_unit_has_the_ways_of_its_parent_unless_it_has_its_own() {
     assert_eq!(places, [(2, "parent"), (3, "parent"), (4, "parent")]);
 }
 
+#[tokio::test]
+async fn hb_21_what_stands_on_a_plate_is_kept_beside_the_meter() {
+    let served = Served::new().await;
+    let file = "serial,model,address,zone,security,device_address,parent,subunit,pulses_per_kwh,ratio\n\
+        P,multi-user-modbus,serial://10.0.0.1:4001,UTC,none,17,,,1600,600/5\n\
+        H1,multi-user-modbus,,UTC,none,,P,1,5000,\n\
+        H2,multi-user-modbus,,UTC,none,,P,2,,40\n";
+    assert_eq!(import(&served, file, 1 << 20).await.unwrap().imported, 3);
+    let one = CreateMeterRequest { pulses_per_kwh: 600, ratio: "11000/110".into(), ..new_meter("M", None) };
+    served.inventory().create_meter(one).await.unwrap();
+    for (serial, pulses, ratio) in
+        [("P", 1600, "600/5"), ("H1", 5000, ""), ("H2", 0, "40"), ("M", 600, "11000/110")]
+    {
+        let asked = GetMeterRequest { serial: serial.into() };
+        let meter = served.inventory().get_meter(asked).await.unwrap().into_inner().meter.unwrap();
+        assert_eq!((meter.pulses_per_kwh, meter.ratio.as_str()), (pulses, ratio), "{serial}");
+    }
+    let stored = "SELECT pulses_per_kwh, ratio FROM meter ORDER BY serial";
+    assert_eq!(served.database.sql(stored), "5000|\n|40\n600|11000/110\n1600|600/5");
+    let wrong = file.replace("1600", "1000001").replace("600/5", "600/0").replace("40\n", "4.0\n");
+    let bad = import(&served, &wrong.replace('H', "K").replace("P,", "Q,"), 1 << 20).await.unwrap();
+    let places: Vec<_> = bad.problems.iter().map(|problem| (problem.line, problem.column.as_str())).collect();
+    assert_eq!(places, [(2, "pulses_per_kwh"), (2, "ratio"), (4, "ratio")]);
+}
+
 /// The lines of SQL and those of the collector are the same.
 #[tokio::test]
 async fn a_line_has_one_name() {

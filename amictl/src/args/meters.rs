@@ -17,7 +17,7 @@ pub(crate) enum Meters {
     /// Columns: serial, model, address, device_address, server_sap, client_sap, zone, security (none, lls, manufacturer, md5, sha1, gmac,
     /// sha256, ecdsa), password, password_hex, client_title, encryption_key, authentication_key, suite, policy (none, authenticated,
     /// encrypted, authenticated_encrypted), signing_key, meter_public_key, system_title, equipment_id, paths (further ways, parted by spaces),
-    /// parent, subunit, throttle_group. Keys and titles are hexadecimal digits.
+    /// parent, subunit, throttle_group, pulses_per_kwh, ratio. Keys and titles are hexadecimal digits.
     Import {
         /// The file; - is standard input.
         file: PathBuf,
@@ -85,6 +85,12 @@ pub(crate) struct AddArgs {
     /// What carries it together with others and must not be asked for too much: a cell, an APN, a concentrator, a bus.
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     pub(crate) throttle_group: String,
+    /// Pulses for a kilowatt-hour, as on the meter's plate.
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub(crate) pulses_per_kwh: u32,
+    /// Ratio of the transformers in front of it, as on their plates, for example 600/5; readings stay those that the meter shows.
+    #[arg(long, value_name = "N[/N]", default_value = "", hide_default_value = true)]
+    pub(crate) ratio: String,
     /// Time zone of the place, for example Asia/Dhaka.
     #[arg(long, value_name = "IANA")]
     pub(crate) zone: String,

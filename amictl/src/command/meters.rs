@@ -105,6 +105,8 @@ fn creation(args: AddArgs) -> Result<CreateMeterRequest, Error> {
         parent: args.parent.unwrap_or_default(),
         subunit: args.subunit.unwrap_or_default(),
         throttle_group: args.throttle_group,
+        pulses_per_kwh: args.pulses_per_kwh,
+        ratio: args.ratio,
         server_sap: args.server_sap,
         client_sap: args.client_sap,
         zone: args.zone,

@@ -21,6 +21,8 @@ pub(crate) struct MeterRow {
     parent: Option<String>,
     subunit: Option<u32>,
     throttle_group: Option<String>,
+    pulses_per_kwh: Option<u32>,
+    ratio: Option<String>,
     server_sap: u32,
     client_sap: u32,
     zone: String,
@@ -67,6 +69,8 @@ impl MeterRow {
             ("parent", cell(&self.parent)),
             ("subunit", cell(&self.subunit)),
             ("throttle_group", cell(&self.throttle_group)),
+            ("pulses_per_kwh", cell(&self.pulses_per_kwh)),
+            ("ratio", cell(&self.ratio)),
             ("suite", self.suite.to_string()),
             ("policy", self.policy.clone()),
             ("server_sap", self.server_sap.to_string()),
@@ -108,6 +112,8 @@ impl From<Meter> for MeterRow {
             parent: given(meter.parent),
             subunit: Some(meter.subunit).filter(|subunit| *subunit > 0),
             throttle_group: given(meter.throttle_group),
+            pulses_per_kwh: Some(meter.pulses_per_kwh).filter(|pulses| *pulses > 0),
+            ratio: given(meter.ratio),
             server_sap: meter.server_sap,
             client_sap: meter.client_sap,
             zone: meter.zone,
@@ -184,7 +190,7 @@ mod tests {
             ..Default::default()
         };
         let fields = MeterRow::from(meter).fields();
-        assert_eq!(fields.len(), 26);
+        assert_eq!(fields.len(), 28);
         assert!(
             fields.contains(&("security", "gmac".into())) && fields.contains(&("client_sap", "16".into()))
         );

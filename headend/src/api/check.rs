@@ -1,5 +1,6 @@
 //! The rules of what comes in. A problem never quotes what it is about: in a shifted column that could be a key.
 
+mod plate;
 mod secrets;
 mod way;
 
@@ -58,6 +59,10 @@ pub(crate) struct Draft {
     pub(crate) subunit: u32,
     /// Empty = none.
     pub(crate) throttle_group: String,
+    /// 0 = not known.
+    pub(crate) pulses_per_kwh: u32,
+    /// Empty = none.
+    pub(crate) ratio: String,
 }
 
 /// A field that breaks its rule.
@@ -80,14 +85,7 @@ pub(crate) fn meter(draft: Draft, models: &Models) -> Result<NewMeter, Vec<Probl
     rule(is_serial(&draft.serial), "serial", "1 to 64 visible ASCII characters without comma are expected");
     let address = way::address(&draft.address, !draft.parent.is_empty(), &mut rule);
     rule(TimeZone::get(&draft.zone).is_ok(), "zone", "an IANA time zone is expected, for example Asia/Dhaka");
-    let title = &draft.system_title;
-    rule(title.is_empty() || title.len() == TITLE, "system_title", "8 octets are expected, or nothing");
-    let id = &draft.equipment_id;
-    rule(
-        id.is_empty() || is_serial(id),
-        "equipment_id",
-        "1 to 64 visible ASCII characters without comma are expected, or nothing",
-    );
+    pushes(&draft, &mut rule);
     let part_of = way::part_of(&draft.serial, &draft.parent, draft.subunit, &mut rule);
     let group = &draft.throttle_group;
     rule(
@@ -95,6 +93,7 @@ pub(crate) fn meter(draft: Draft, models: &Models) -> Result<NewMeter, Vec<Probl
         "throttle_group",
         "1 to 64 visible ASCII characters without comma are expected, or nothing",
     );
+    plate::check(&draft.ratio, draft.pulses_per_kwh, &mut rule);
     let (server, client) = (u16::try_from(draft.server_sap), u16::try_from(draft.client_sap));
     rule(server.is_ok(), "server_sap", "1 to 65535 is expected, or 0 for the model's");
     rule(client.is_ok(), "client_sap", "1 to 65535 is expected, or 0 for the model's");
@@ -128,6 +127,8 @@ pub(crate) fn meter(draft: Draft, models: &Models) -> Result<NewMeter, Vec<Probl
                 paths,
                 part_of,
                 throttle_group: Some(draft.throttle_group).filter(|group| !group.is_empty()),
+                pulses_per_kwh: i32::try_from(draft.pulses_per_kwh).ok().filter(|pulses| *pulses > 0),
+                ratio: Some(draft.ratio).filter(|ratio| !ratio.is_empty()),
                 server_sap,
                 client_sap,
                 zone: draft.zone,
@@ -138,6 +139,18 @@ pub(crate) fn meter(draft: Draft, models: &Models) -> Result<NewMeter, Vec<Probl
         }
         _ => Err(problems),
     }
+}
+
+/// Who it is when it pushes.
+fn pushes(draft: &Draft, rule: &mut impl FnMut(bool, &'static str, &str)) {
+    let title = &draft.system_title;
+    rule(title.is_empty() || title.len() == TITLE, "system_title", "8 octets are expected, or nothing");
+    let id = &draft.equipment_id;
+    rule(
+        id.is_empty() || is_serial(id),
+        "equipment_id",
+        "1 to 64 visible ASCII characters without comma are expected, or nothing",
+    );
 }
 
 /// A serial number in a question: whatever no meter can have is not looked for.
@@ -281,6 +294,8 @@ mod tests {
             parent: String::new(),
             subunit: 0,
             throttle_group: String::new(),
+            pulses_per_kwh: 0,
+            ratio: String::new(),
         }
     }
 
@@ -342,6 +357,8 @@ mod tests {
             equipment_id: "a b".into(),
             parent: "a,b".into(),
             throttle_group: "a b".into(),
+            pulses_per_kwh: 1_000_001,
+            ratio: "600/0".into(),
             ..draft()
         };
         let expected = [
@@ -353,6 +370,8 @@ mod tests {
             "parent",
             "subunit",
             "throttle_group",
+            "pulses_per_kwh",
+            "ratio",
             "server_sap",
             "client_sap",
             "encryption_key",

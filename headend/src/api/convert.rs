@@ -54,6 +54,8 @@ pub(super) fn meter(meter: Meter) -> v1::Meter {
         parent: meter.parent.unwrap_or_default(),
         subunit: meter.subunit.unwrap_or_default().unsigned_abs().into(),
         throttle_group: meter.throttle_group.unwrap_or_default(),
+        pulses_per_kwh: meter.pulses_per_kwh.unwrap_or_default().unsigned_abs(),
+        ratio: meter.ratio.unwrap_or_default(),
         server_sap: meter.server_sap.unsigned_abs(),
         client_sap: meter.client_sap.unsigned_abs(),
         zone: meter.zone,

@@ -208,6 +208,8 @@ fn draft(request: CreateMeterRequest) -> Draft {
         parent: request.parent,
         subunit: request.subunit,
         throttle_group: request.throttle_group,
+        pulses_per_kwh: request.pulses_per_kwh,
+        ratio: request.ratio,
     }
 }
 

@@ -22,7 +22,7 @@ macro_rules! meters {
     () => {
         "SELECT m.id, m.serial, m.model, m.address, m.device_address, m.line, m.path, m.server_sap, m.client_sap, m.zone, m.security, m.suite,
              m.policy, m.created_at, m.retired_at, m.logical_device_name, m.firmware, m.identified_at, m.system_title, m.equipment_id,
-             (SELECT p.serial FROM meter p WHERE p.id = m.parent_id) AS parent, m.subunit, m.throttle_group,
+             (SELECT p.serial FROM meter p WHERE p.id = m.parent_id) AS parent, m.subunit, m.throttle_group, m.pulses_per_kwh, m.ratio,
              ARRAY (SELECT p.address FROM meter_path p WHERE p.meter_id = m.id ORDER BY p.place) AS paths,
              ARRAY (SELECT p.device_address FROM meter_path p WHERE p.meter_id = m.id ORDER BY p.place) AS path_device_addresses,
              c.since AS called_at, c.dialect AS call_dialect, c.peer AS call_peer, c.beat_at
@@ -83,6 +83,10 @@ pub struct Meter {
     pub subunit: Option<i16>,
     /// What carries it together with others.
     pub throttle_group: Option<String>,
+    /// Pulses for a kilowatt-hour, as on its plate.
+    pub pulses_per_kwh: Option<i32>,
+    /// Ratio of the transformers in front of it.
+    pub ratio: Option<String>,
     /// Addresses of the further ways to it, in the order in which they are tried.
     pub paths: Vec<String>,
     /// The meter on each of them.
@@ -166,6 +170,10 @@ pub struct NewMeter {
     pub part_of: Option<PartOf>,
     /// What carries it together with others.
     pub throttle_group: Option<String>,
+    /// Pulses for a kilowatt-hour, as on its plate.
+    pub pulses_per_kwh: Option<i32>,
+    /// Ratio of the transformers in front of it.
+    pub ratio: Option<String>,
     /// Address of the logical device in the meter.
     pub server_sap: u16,
     /// Address of the client.

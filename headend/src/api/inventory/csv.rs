@@ -13,7 +13,7 @@ use super::import::Problems;
 use crate::store::meters::{NewMeter, Secret};
 
 /// Every column, the required ones first.
-const COLUMNS: [&str; 23] = [
+const COLUMNS: [&str; 25] = [
     "serial",
     "model",
     "address",
@@ -37,6 +37,8 @@ const COLUMNS: [&str; 23] = [
     "parent",
     "subunit",
     "throttle_group",
+    "pulses_per_kwh",
+    "ratio",
 ];
 
 /// How many of the columns have to be there.
@@ -174,6 +176,8 @@ impl Fields<'_> {
             parent: self.text("parent", &mut found),
             subunit: self.number("subunit", &mut found),
             throttle_group: self.text("throttle_group", &mut found),
+            pulses_per_kwh: self.number("pulses_per_kwh", &mut found),
+            ratio: self.text("ratio", &mut found),
         };
         let meter = check::meter(draft, models);
         if let Err(more) = &meter {
