@@ -38,6 +38,17 @@ pub struct SetParameter {
     pub terms: Terms,
 }
 
+/// An order to hand prepaid energy on to the meter that was bought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BuyCredit {
+    /// Number of the purchase, at least 1. The meter takes each once, and none that is not higher than the last.
+    pub number: u32,
+    /// How much, in the unit of the meter's register of amounts.
+    pub amount: Decimal,
+    /// When, and what is known.
+    pub terms: Terms,
+}
+
 /// An order to put the clock right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SyncClock {
@@ -118,11 +129,13 @@ pub enum Outcome {
     DemandReset,
     /// The snapshot is there.
     SnapshotTaken,
+    /// The meter has taken the purchase.
+    CreditBought,
 }
 
 impl Outcome {
     /// Every outcome with its text, the same in SQL (`command_outcome`), in `ami.v1` and on the screen.
-    pub const ALL: [(Self, &'static str); 13] = [
+    pub const ALL: [(Self, &'static str); 14] = [
         (Self::Disconnected, "disconnected"),
         (Self::Connected, "connected"),
         (Self::ReadyForReconnection, "ready_for_reconnection"),
@@ -136,6 +149,7 @@ impl Outcome {
         (Self::BillingPeriodClosed, "billing_period_closed"),
         (Self::DemandReset, "demand_reset"),
         (Self::SnapshotTaken, "snapshot_taken"),
+        (Self::CreditBought, "credit_bought"),
     ];
 
     /// The text of the outcome, such as `disconnected`.
@@ -198,7 +212,7 @@ mod tests {
             assert_eq!(outcome as usize, index, "{text} stands in the wrong row");
             assert_eq!(outcome.to_string(), text);
         }
-        assert_eq!(Outcome::SnapshotTaken as usize, Outcome::ALL.len() - 1);
+        assert_eq!(Outcome::CreditBought as usize, Outcome::ALL.len() - 1);
     }
 
     #[test]

@@ -8,9 +8,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use models::Model;
 
 use crate::{
-    Address, ClockReading, ClockSetup, Credentials, Failure, Finding, Install, Layout, LogEntries, LogRange,
-    LogRead, MBusChannel, Oddity, Outcome, PushTariff, Ratios, Reset, ResetOf, Seed, SetParameter, Switch,
-    SyncClock, TakeSnapshot, TariffObjects, Terms, ZoneFault,
+    Address, BuyCredit, ClockReading, ClockSetup, Credentials, Failure, Finding, Install, Layout, LogEntries, LogRange, LogRead, MBusChannel, Oddity, Outcome, PushTariff, Ratios, Reset, ResetOf, Seed, SetParameter, Switch, SyncClock, TakeSnapshot, TariffObjects, Terms, ZoneFault,
 };
 
 /// Key of a meter in the inventory.
@@ -114,6 +112,8 @@ pub enum Task {
     ReleaseTamperLock(Terms),
     /// Set a parameter.
     SetParameter(SetParameter),
+    /// Hand prepaid energy on.
+    BuyCredit(BuyCredit),
     /// Put the clock right.
     SyncClock(SyncClock),
     /// End the billing period, or reset the maximum demands.
@@ -139,6 +139,7 @@ impl Task {
             Self::InstallFirmware(_) => "install_firmware",
             Self::ReleaseTamperLock(_) => "release_tamper_lock",
             Self::SetParameter(_) => "set_parameter",
+            Self::BuyCredit(_) => "buy_credit",
             Self::SyncClock(_) => "sync_clock",
             Self::Reset(Reset { of: ResetOf::BillingPeriod, .. }) => "close_billing_period",
             Self::Reset(Reset { of: ResetOf::Demand, .. }) => "reset_demand",
@@ -152,6 +153,7 @@ impl Task {
             Self::Switch(Switch { terms, .. })
             | Self::InstallFirmware(Install { terms, .. })
             | Self::SetParameter(SetParameter { terms, .. })
+            | Self::BuyCredit(BuyCredit { terms, .. })
             | Self::SyncClock(SyncClock { terms, .. })
             | Self::Reset(Reset { terms, .. })
             | Self::TakeSnapshot(TakeSnapshot { terms, .. })

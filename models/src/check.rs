@@ -1,5 +1,6 @@
 //! What the types of the file cannot say.
 
+mod credit;
 mod language;
 mod profile;
 
@@ -120,6 +121,7 @@ pub(crate) fn check(file: &str, model: &Model) -> Result<(), Error> {
     model.tariff.as_ref().map_or(Ok(()), |tariff| check.tariff(tariff))?;
     model.billing.as_ref().map_or(Ok(()), |billing| check.billing(billing, model))?;
     model.concentrator.as_ref().map_or(Ok(()), |concentrator| check.concentrator(concentrator))?;
+    check.credit(model)?;
     check.validation(&model.validation)?;
     check.alarms(&model.alarms, model)
 }

@@ -29,6 +29,7 @@ mod check;
 mod cim;
 mod clock_sync;
 mod concentrator;
+mod credit;
 mod decimal;
 mod dlt645;
 mod draft;
@@ -55,6 +56,7 @@ pub use check::is_name;
 pub use cim::CimCodes;
 pub use clock_sync::ClockSync;
 pub use concentrator::{Concentrator, NodeList, Parity, Reach};
+pub use credit::{Credit, CreditRegisters};
 pub use decimal::{Decimal, NoDecimal};
 pub use dlt645::{
     ClockItems, Dlt645, Dlt645Frozen, Dlt645Place, Dlt645Profile, Dlt645Records, Dlt645Settled, Dlt645Switch,

@@ -6,8 +6,7 @@ use dlms::{DateTime, Obis, Unit, cosem::Form, hdlc::AddressSize};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
-    Alarms, Billing, Bounds, ClockSync, Concentrator, Dlt645Profile, Firmware, Language, Log, MBus, Place,
-    ProfilePlace, Switch, Tariff, Transformers, Validation,
+    Alarms, Billing, Bounds, ClockSync, Concentrator, Credit, Dlt645Profile, Firmware, Language, Log, MBus, Place, ProfilePlace, Switch, Tariff, Transformers, Validation,
 };
 
 /// No profile is read more often.
@@ -75,6 +74,9 @@ pub struct Model {
     /// How it ends a billing period and resets its maximum demands from afar. Default: it does not.
     #[serde(default)]
     pub billing: Option<Billing>,
+    /// How it takes prepaid energy that was bought. Default: it does not.
+    #[serde(default)]
+    pub credit: Option<Credit>,
     /// What it does for meters behind it. Default: it stands in front of none.
     #[serde(default)]
     pub concentrator: Option<Concentrator>,

@@ -134,8 +134,31 @@ bits = [{ register = "0.0.97.98.0.255", bit = 7, key = "phase.fail", severity = 
     let set = "read_every = \"1h\"\nset = { least = \"0\", most = \"1\" }\nat.dlt645 = { item = \"0400";
     assert!(refused("read_every = \"1h\"\nat.dlt645 = { item = \"0400", set).starts_with("registers[1].set"));
     assert!(refused("phase.restored", "phase.found").starts_with("alarms.bits[0].cleared"));
-    let unread = refused("bits = [{ register = \"0.0.97.98.0.255\"", "bits = [{ register = \"0.0.97.98.1.255\"");
+    let unread =
+        refused("bits = [{ register = \"0.0.97.98.0.255\"", "bits = [{ register = \"0.0.97.98.1.255\"");
     assert!(unread.contains("needs 0.0.97.98.1.255 among the registers"), "{unread}");
+}
+
+#[test]
+fn hb_07_number_and_amount_of_a_purchase_stand_behind_each_other() {
+    let modbus = include_str!("../multi-user-modbus.toml").replace("\"multi-user-modbus\"", "\"small\"");
+    let credit = parse("small.toml", &modbus).unwrap().credit.unwrap();
+    assert_eq!(credit.purchase.most, "99999900".parse().unwrap());
+    let refused = |from, to| refusal(&modbus, from, to);
+    assert!(refused("register = 274,", "register = 275,").starts_with("credit.amount: must stand behind"));
+    assert!(
+        refused("amount = \"0.0.128.19.13.255\"", "amount = \"0.0.128.19.14.255\"")
+            .starts_with("credit: names")
+    );
+    assert!(refused("least = \"10\"", "least = \"999999999\"").starts_with("credit.purchase: `least` is"));
+    let dlt645 = include_str!("../multi-user-dlt645.toml").replace("\"multi-user-dlt645\"", "\"small\"");
+    let refused = |from, to| refusal(&dlt645, from, to);
+    let behind = "item = \"0402E0NN\", octets = 4, offset = 4";
+    for elsewhere in
+        ["item = \"0402E0NN\", octets = 4, offset = 5", "item = \"0402E1NN\", octets = 4, offset = 4"]
+    {
+        assert!(refused(behind, elsewhere).starts_with("credit.amount"), "{elsewhere}");
+    }
 }
 
 #[test]

@@ -27,6 +27,7 @@ mod caller;
 mod clock;
 mod concentrator;
 mod config;
+mod credit;
 mod energy;
 mod error;
 mod fault;

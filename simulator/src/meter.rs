@@ -71,6 +71,8 @@ pub(crate) struct State {
     pub(crate) set: BTreeMap<Obis, i64>,
     pub(crate) resets: Resets,
     pub(crate) around: Around,
+    /// Whether it cut the supply off by itself, for want of credit.
+    pub(crate) is_spent: bool,
     occasions: Occasions,
 }
 
@@ -127,6 +129,7 @@ impl State {
             set: BTreeMap::new(),
             resets: Resets::default(),
             around: Around::new(config, number),
+            is_spent: false,
             snapshots: Vec::new(),
             time_told: None,
             occasions: Occasions::default(),

@@ -92,8 +92,8 @@ enum Kind {
     Balance,
     Charged,
     Consumed,
-    /// Bits of a status or alarm register: none is set.
-    Bits,
+    /// Nothing, until something happens: bits of a status or alarm register, the number and amount of the last purchase.
+    Still,
     /// A quantity that this simulator has no picture of: any number, told apart by the stream.
     Other(u64),
 }
@@ -173,7 +173,8 @@ impl Kind {
         }
         let phase = i64::from(c / 20);
         match (Flow::of_group_c(c), c, d) {
-            (None, 97, 98) if a == 0 => Self::Bits,
+            (None, 97, 98) if a == 0 => Self::Still,
+            (None, 128, 19) if a == 0 && matches!(e, 12 | 13) => Self::Still,
             (Some(flow), _, 8) if e == 0 => Self::Total(flow),
             (Some(flow), _, 8) => Self::Rate(flow, e),
             (None, 5..=10 | 15 | 16, 8) if e == 0 => Self::Made(c),
@@ -271,7 +272,7 @@ impl Kind {
             Self::Balance => 30_000 + charged(noise, zone, at) - consumed(noise, zone, at),
             Self::Charged => charged(noise, zone, at),
             Self::Consumed => consumed(noise, zone, at),
-            Self::Bits => 0,
+            Self::Still => 0,
             Self::Other(stream) => noise.below(stream, at, 10_000),
         }
     }

@@ -158,21 +158,29 @@ impl<'a> Dlt645Driver<'a> {
         self.ask::<true>(turn, &Asked { request, subject }).await.map(drop)
     }
 
-    /// Writes an item that holds one number and nothing else.
+    /// Writes an item that holds these numbers one behind the other, and nothing else.
     pub(super) async fn write(
         &mut self,
         turn: &mut Turn<'_>,
-        register: &Register,
-        value: Decimal,
+        values: &[(&Register, Decimal)],
     ) -> Result<(), Setback> {
-        let Some(Place::Dlt645(place)) = &register.at else { return Err(unsupported(turn, &register.name)) };
-        let mut data = Vec::new();
-        let mantissa = value.in_units_of(register.scaler).ok_or_else(|| no_room(value))?;
-        place.format().write(mantissa, &mut data).ok_or_else(|| no_room(value))?;
+        let (mut data, mut first) = (Vec::new(), None);
+        for (register, value) in values {
+            let Some(Place::Dlt645(place)) = &register.at else {
+                return Err(unsupported(turn, &register.name));
+            };
+            let mantissa = value.in_units_of(register.scaler).ok_or_else(|| no_room(*value))?;
+            place.format().write(mantissa, &mut data).ok_or_else(|| no_room(*value))?;
+            first = first.or(Some((place.item, write_subject(register))));
+        }
+        let Some((item, subject)) = first else { return Ok(()) };
+        if let Some(device) = turn.station().device_address {
+            turn.memory().changed(device);
+        }
         let authority = self.authority(turn.station())?;
-        let item = place.item.of(turn.station().subunit);
+        let item = item.of(turn.station().subunit);
         let request = Request::Write { item, authority, data: &data };
-        self.ask::<true>(turn, &Asked { request, subject: write_subject(register) }).await.map(drop)
+        self.ask::<true>(turn, &Asked { request, subject }).await.map(drop)
     }
 
     fn switch(&self, turn: &Turn<'_>) -> Result<&'a Dlt645Switch, Setback> {

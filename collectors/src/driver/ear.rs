@@ -101,6 +101,11 @@ impl Memory {
         }
     }
 
+    /// Something of a device was written, and what it held before may not hold any more.
+    pub(super) fn changed(&mut self, device: u64) {
+        self.items.retain(|(of, _), _| *of != device);
+    }
+
     /// Whether the meter showed the serial number that it must have since the channel began.
     pub(super) fn is_verified(&self, meter: crate::MeterId) -> bool {
         self.verified.contains(&meter)

@@ -1,9 +1,10 @@
 //! The languages other than DLMS: what a task means in each of them.
 //!
-//! The tasks are the same for all (`tasks.rs`, `switch.rs`, `parameter.rs`, `reset.rs`); a file for each language says how a serial number, a clock, registers and a switch are asked for in it; an
+//! The tasks are the same for all (`tasks.rs`, `switch.rs`, `parameter.rs`, `credit.rs`, `reset.rs`); a file for each language says how a serial number, a clock, registers and a switch are asked for in it; an
 //! [`Ear`] (`ear.rs`) tells when an answer is whole. What a language does not have, or a type of meter does not do, is refused by its name, and never silently left out.
 
 mod clock;
+mod credit;
 mod digits;
 mod dlt645;
 mod ear;
@@ -65,6 +66,7 @@ pub(crate) async fn run(turn: &mut Turn<'_>, task: &Task) -> Result<Done, Setbac
         },
         Task::Switch(order) => switch::run(turn, &mut driver, order).await.map(Done::from),
         Task::SetParameter(order) => parameter::run(turn, &mut driver, order).await.map(Done::from),
+        Task::BuyCredit(order) => credit::run(turn, &mut driver, order).await.map(Done::from),
         Task::Reset(order) => reset::run(turn, &mut driver, order).await.map(Done::from),
         Task::TakeSnapshot(order) => snapshot::run(turn, &mut driver, order).await.map(Done::from),
         Task::ReadProfile(range) => tasks::read_profile(turn, &mut driver, range).await.map(Done::from),
@@ -218,18 +220,13 @@ impl<'a> Driver<'a> {
         self.registers(turn, &[register]).await?.pop().ok_or_else(no_value)?
     }
 
-    /// Writes a register once.
-    async fn write(
-        &mut self,
-        turn: &mut Turn<'_>,
-        register: &Register,
-        value: Decimal,
-    ) -> Result<(), Setback> {
-        match self {
-            Self::Dlt645(driver) => driver.write(turn, register, value).await,
-            Self::ModeC(driver) => driver.write(turn, register, value).await,
-            Self::Modbus(driver) => driver.write(turn, register, value).await,
-            Self::Terminal(_) => Err(unsupported(turn, "set_parameter")),
+    /// Writes registers that stand behind each other once, in one go.
+    async fn write(&mut self, turn: &mut Turn<'_>, values: &[(&Register, Decimal)]) -> Result<(), Setback> {
+        match (self, values) {
+            (Self::Dlt645(driver), _) => driver.write(turn, values).await,
+            (Self::ModeC(driver), [(register, value)]) => driver.write(turn, register, *value).await,
+            (Self::Modbus(driver), _) => driver.write(turn, values).await,
+            (Self::ModeC(_) | Self::Terminal(_), _) => Err(unsupported(turn, "set_parameter")),
         }
     }
 

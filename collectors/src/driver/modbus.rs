@@ -83,21 +83,26 @@ impl<'a> ModbusDriver<'a> {
         self.ask(turn, &request, switch_subject(self.model, Some(to))).await.map(drop)
     }
 
-    /// Writes the registers of one number.
+    /// Writes the registers of numbers that stand behind each other.
     pub(super) async fn write(
         &mut self,
         turn: &mut Turn<'_>,
-        register: &Register,
-        value: Decimal,
+        values: &[(&Register, Decimal)],
     ) -> Result<(), Setback> {
-        let Some(Place::Modbus(place)) = &register.at else { return Err(unsupported(turn, &register.name)) };
-        let octets = octets(place, register.scaler, value).ok_or_else(|| no_room(value))?;
-        let first = place.first(turn.station().subunit);
+        let (mut octets, mut first) = (Vec::new(), None);
+        for (register, value) in values {
+            let Some(Place::Modbus(place)) = &register.at else {
+                return Err(unsupported(turn, &register.name));
+            };
+            octets.extend(self::octets(place, register.scaler, *value).ok_or_else(|| no_room(*value))?);
+            first = first.or(Some((place.first(turn.station().subunit), write_subject(register))));
+        }
+        let Some((first, subject)) = first else { return Ok(()) };
         let request = match octets[..] {
             [high, low] => Request::WriteRegister { register: first, value: u16::from_be_bytes([high, low]) },
             _ => Request::WriteRegisters { first, octets: &octets },
         };
-        self.ask(turn, &request, write_subject(register)).await.map(drop)
+        self.ask(turn, &request, subject).await.map(drop)
     }
 
     fn switch(&self, turn: &Turn<'_>) -> Result<&'a ModbusSwitch, Setback> {

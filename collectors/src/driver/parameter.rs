@@ -43,6 +43,6 @@ impl Holder for Parameter<'_, '_> {
     }
 
     async fn write(&mut self, turn: &mut Turn<'_>, value: Decimal) -> Result<(), Setback> {
-        self.driver.write(turn, self.register, value).await
+        self.driver.write(turn, &[(self.register, value)]).await
     }
 }

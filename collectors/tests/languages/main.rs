@@ -9,6 +9,7 @@
 )]
 
 mod clocks;
+mod credit;
 mod holes;
 mod households;
 mod parameters;

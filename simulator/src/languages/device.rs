@@ -163,6 +163,16 @@ impl Device {
         Some(!meter.strikes(Trouble::Unanswered))
     }
 
+    /// Takes a purchase. Whether an answer arrives; `None` when nothing can be bought.
+    pub(super) fn buy(&self, subunit: Option<u8>, number: i64, amount: i64) -> Option<bool> {
+        let (credit, meter) = (self.model().credit.as_ref()?, self.part(subunit)?);
+        if meter.strikes(Trouble::Unexecuted) {
+            return Some(false);
+        }
+        meter.buy(credit, number, amount);
+        Some(!meter.strikes(Trouble::Unanswered))
+    }
+
     /// Resets the maximum demands. Whether an answer arrives; `None` when the model cannot do that.
     pub(super) fn clear_demand(&self, subunit: Option<u8>) -> Option<bool> {
         let object = self.model().billing.as_ref().filter(|billing| billing.reset_demand.is_some())?.counter;

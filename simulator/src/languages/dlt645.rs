@@ -202,6 +202,9 @@ impl Dlt645Station {
         if self.write_clock(item, data, asked.subunit).is_some() {
             return Reply::Done(Vec::new(), false);
         }
+        if let Some(reply) = self.purchase(item, data, asked.subunit) {
+            return reply;
+        }
         let shares = self.device.model().names_subunits();
         let parts = self.device.parts().map(|(subunit, _)| subunit);
         let written = parts.filter(|subunit| shares || *subunit == asked.subunit).find_map(|subunit| {
@@ -223,6 +226,32 @@ impl Dlt645Station {
             }
             _ => Reply::Refused(Refusal::OTHER),
         }
+    }
+
+    /// Takes a purchase; `None` when the item is of none.
+    fn purchase(&self, item: Identifier, data: &[u8], asked: Option<u8>) -> Option<Reply> {
+        let model = self.device.model();
+        let registers = model.credit.as_ref()?.registers(model)?;
+        let (Some(Place::Dlt645(number)), Some(Place::Dlt645(amount))) =
+            (&registers.number.at, &registers.amount.at)
+        else {
+            return None;
+        };
+        let shares = model.names_subunits();
+        let mut parts = self.device.parts().map(|(subunit, _)| subunit);
+        let subunit =
+            parts.find(|subunit| (shares || *subunit == asked) && number.item.of(*subunit) == item)?;
+        let digits = data.split_at_checked(number.octets.into()).and_then(|(first, second)| {
+            let is_whole = second.len() == usize::from(amount.octets);
+            let number = number.format().read(first, 0).ok()??.mantissa;
+            is_whole.then_some((number, amount.format().read(second, 0).ok()??.mantissa))
+        });
+        let bought = digits.and_then(|(number, amount)| self.device.buy(subunit, number, amount));
+        Some(match bought {
+            Some(true) => Reply::Done(Vec::new(), false),
+            Some(false) => Reply::Silence,
+            None => Reply::Refused(Refusal::OTHER),
+        })
     }
 
     /// Resets the maximum demands, where the model knows of that.

@@ -127,16 +127,38 @@ impl ModbusStation {
         (first, octets): (u16, &[u8]),
         out: &mut Vec<u8>,
     ) -> Result<(), Exception> {
-        let (subunit, register, place) = self.parameter(first).ok_or(Exception::ADDRESS)?;
-        let number = place.format().read(octets).map_err(|_| Exception::VALUE)?;
-        if octets.len() != usize::from(place.registers) * 2 || number.exponent != 0 {
-            return Err(Exception::VALUE);
-        }
-        match self.device.set(subunit, register, number.mantissa) {
+        let bought = self.purchase(first, octets);
+        let done = if let Some((subunit, number, amount)) = bought {
+            self.device.buy(subunit, number, amount)
+        } else {
+            let (subunit, register, place) = self.parameter(first).ok_or(Exception::ADDRESS)?;
+            let number = place.format().read(octets).map_err(|_| Exception::VALUE)?;
+            if octets.len() != usize::from(place.registers) * 2 || number.exponent != 0 {
+                return Err(Exception::VALUE);
+            }
+            self.device.set(subunit, register, number.mantissa)
+        };
+        match done {
             Some(true) => write_answer(self.address, request, &[], out).map_err(|_| Exception::FAILURE),
             Some(false) => Ok(()),
             None => Err(Exception::ADDRESS),
         }
+    }
+
+    /// The purchase that registers hold: whose it is, its number and its amount.
+    fn purchase(&self, first: u16, octets: &[u8]) -> Option<(Option<u8>, i64, i64)> {
+        let model = self.device.model();
+        let registers = model.credit.as_ref()?.registers(model)?;
+        let (Some(Place::Modbus(number)), Some(Place::Modbus(amount))) =
+            (&registers.number.at, &registers.amount.at)
+        else {
+            return None;
+        };
+        let mut parts = self.device.parts().map(|(subunit, _)| subunit);
+        let subunit = parts.find(|subunit| subunit.is_some() && number.first(*subunit) == first)?;
+        let (first, second) = octets.split_at_checked(number.format().octets())?;
+        let read = |place: &ModbusPlace, octets| place.format().read(octets).ok().map(|number| number.mantissa);
+        Some((subunit, read(number, first)?, read(amount, second)?))
     }
 
     /// The number that may be set and begins with a register.
