@@ -4,7 +4,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 16] = [
+const FILES: [&str; 17] = [
     "ami/v1/alarms.proto",
     "ami/v1/billing.proto",
     "ami/v1/clocks.proto",
@@ -12,6 +12,7 @@ const FILES: [&str; 16] = [
     "ami/v1/commands.proto",
     "ami/v1/common.proto",
     "ami/v1/concentrators.proto",
+    "ami/v1/credit.proto",
     "ami/v1/diagnostics.proto",
     "ami/v1/events.proto",
     "ami/v1/firmware.proto",

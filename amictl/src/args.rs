@@ -48,7 +48,7 @@ pub(crate) use self::{
     readings::{DaysArgs, ReadArgs, ReadingsArgs, WatchArgs},
     schedules::{ScheduleArgs, ScheduleDaysArgs, Schedules, SetScheduleArgs},
     server::Server,
-    switch::{ReleaseArgs, SnapshotArgs, SwitchArgs},
+    switch::{BuyCreditArgs, ReleaseArgs, SnapshotArgs, SwitchArgs},
     tariff::{CheckTariffArgs, DiffTariffArgs, PushTariffArgs, Tariff},
     trace::{TraceArgs, TraceCommand},
     worklist::{ResolveArgs, Worklist, WorklistArgs},
@@ -93,6 +93,8 @@ pub(crate) enum Command {
     Watch(WatchArgs),
     /// Have meters take a snapshot of their registers now; it is read as a profile afterwards.
     Snapshot(SnapshotArgs),
+    /// Hand a purchase of prepaid energy on to a meter, which takes each number once.
+    BuyCredit(BuyCreditArgs),
     /// Open the load switches of meters.
     Disconnect(SwitchArgs),
     /// Close the load switches of meters, or make them ready to be closed at the meter.

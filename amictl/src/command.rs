@@ -8,6 +8,7 @@ mod commands;
 mod completions;
 mod concentrators;
 mod days;
+mod credit;
 mod decode;
 mod discover;
 mod events;
@@ -74,6 +75,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
             watch::run(channel, args, &mut stdout(format)).await
         }
         Command::Snapshot(args) => snapshot::run(channel, args, &mut stdout(plain)).await,
+        Command::BuyCredit(args) => credit::run(channel, args, &mut stdout(plain)).await,
         Command::Disconnect(args) => switch::disconnect(channel, args, &mut stdout(plain)).await,
         Command::Reconnect(args) => switch::reconnect(channel, args, &mut stdout(plain)).await,
         Command::ReleaseTamperLock(args) => {

@@ -76,7 +76,7 @@ impl CommandKind {
     pub fn priority(self) -> i16 {
         match self {
             Self::Disconnect | Self::Reconnect | Self::ReleaseTamperLock => 50,
-            Self::TakeSnapshot => 40,
+            Self::TakeSnapshot | Self::BuyCredit => 40,
             Self::PushTariff | Self::SetParameter | Self::CloseBillingPeriod | Self::ResetDemand => 20,
             Self::SyncClock => 5,
             Self::InstallFirmware => -10,
@@ -92,6 +92,7 @@ impl CommandKind {
             }
             Self::PushTariff
             | Self::SetParameter
+            | Self::BuyCredit
             | Self::SyncClock
             | Self::CloseBillingPeriod
             | Self::ResetDemand => DAY,

@@ -12,14 +12,15 @@ mod program;
 use std::time::{Duration, Instant};
 
 use ami_proto::v1::commands_service_client::CommandsServiceClient;
+use ami_proto::v1::credit_service_client::CreditServiceClient;
 use ami_proto::v1::diagnostics_service_client::DiagnosticsServiceClient;
 use ami_proto::v1::events_service_client::EventsServiceClient;
 use ami_proto::v1::inventory_service_client::InventoryServiceClient;
 use ami_proto::v1::readings_service_client::ReadingsServiceClient;
 use ami_proto::v1::switch_service_client::SwitchServiceClient;
 use ami_proto::v1::{
-    Command, CommandOutcome, DisconnectRequest, ImportMetersRequest, ListEventsRequest, OrderTerms,
-    ProtocolLayers, ReadNowRequest, RegistersTarget, SetProtocolLogRequest, TakeSnapshotRequest,
+    BuyCreditRequest, Command, CommandOutcome, DisconnectRequest, ImportMetersRequest, ListEventsRequest,
+    OrderTerms, ProtocolLayers, ReadNowRequest, RegistersTarget, SetProtocolLogRequest, TakeSnapshotRequest,
     WatchCommandsRequest, read_now_request::Target, set_protocol_log_request::Subject,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -307,6 +308,42 @@ async fn hb_17_a_phase_that_a_household_lost_is_among_the_events_and_so_is_its_r
     let events = client.list_events(ListEventsRequest::default()).await.unwrap().into_inner().events;
     let told: Vec<_> =
         events.iter().map(|event| (event.key.as_str(), event.phase, event.code, event.logged)).collect();
-    assert_eq!(told, [("phase.fail", 2, 0x80, 0x80), ("phase.restored", 2, -0x80, 0)]);
+    assert_eq!(told, [("phase.restored", 2, -0x80, 0), ("phase.fail", 2, 0x80, 0x80)], "the latest first");
     assert!(events.iter().all(|event| event.meter_serial == household.serial() && event.authenticated));
+    program.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hb_07_a_purchase_goes_into_the_household_once_whoever_orders_it_again() {
+    let program = Program::start("[collector]\nlinger = \"100ms\"\n").await;
+    let fleet = fleet("multi-user-dlt645", Security::None).await;
+    import(&program, &fleet).await;
+    let (household, credit) = (&fleet.meters()[3], fleet.meters()[3].model().credit.unwrap());
+    household.hold(credit.remaining, 1);
+    household.use_up(1);
+    assert!(!household.connected());
+    let buy = async |serial: String, number, amount: &str, key: &str| {
+        let terms = OrderTerms { idempotency_key: key.into(), ..OrderTerms::default() };
+        let request =
+            BuyCreditRequest { meter_serial: serial, number, amount: amount.into(), terms: Some(terms) };
+        CreditServiceClient::new(program.channel.clone()).buy_credit(request).await
+    };
+    for (number, amount, field) in [(0, "2500", "number"), (1, "much", "amount"), (1, "2505", "amount")] {
+        let refused = buy(household.serial(), number, amount, "wrong").await.unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::InvalidArgument, "{field}: {refused}");
+    }
+    for (number, key, left) in [(1, "a", 250), (1, "a", 250), (1, "b", 250), (2, "c", 500)] {
+        let command =
+            buy(household.serial(), number, "2500", key).await.unwrap().into_inner().command.unwrap();
+        let command = end(&program, command.id).await;
+        assert_eq!(command.outcome(), CommandOutcome::CreditBought, "{command:?}\n{}", program.log());
+        assert_eq!(household.register(credit.remaining), Some(left), "{number} {key}");
+    }
+    assert!(household.connected());
+    assert_eq!((household.counts().sets, fleet.counts().sets), (2, 2));
+    let late = buy(household.serial(), 1, "2500", "d").await.unwrap().into_inner().command.unwrap();
+    let late = end(&program, late.id).await;
+    assert!(late.outcome() == CommandOutcome::Unspecified && household.counts().sets == 2, "{late:?}");
+    assert_eq!(program.sql("SELECT count(*) FROM command WHERE kind = 'buy_credit'"), "4");
+    program.stop().await;
 }

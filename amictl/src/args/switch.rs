@@ -1,4 +1,4 @@
-//! `disconnect`, `reconnect`, `release-tamper-lock` and `snapshot` on the command line.
+//! `disconnect`, `reconnect`, `release-tamper-lock`, `snapshot` and `buy-credit` on the command line.
 
 use clap::Args;
 
@@ -24,6 +24,22 @@ pub(crate) struct SnapshotArgs {
     /// The meters, and the terms.
     #[command(flatten)]
     pub(crate) meters: SwitchArgs,
+}
+
+/// `buy-credit`.
+#[derive(Debug, Args)]
+pub(crate) struct BuyCreditArgs {
+    /// Serial number of the meter.
+    pub(crate) serial: String,
+    /// Number of the purchase, higher than that of the last one for this meter.
+    #[arg(value_name = "N")]
+    pub(crate) number: u32,
+    /// How much, in Wh.
+    #[arg(value_name = "AMOUNT")]
+    pub(crate) amount: String,
+    /// The terms.
+    #[command(flatten)]
+    pub(crate) order: OrderArgs,
 }
 
 /// `release-tamper-lock`: nobody does that without a reason.

@@ -16,6 +16,7 @@ mod commands;
 mod concentrators;
 mod connection;
 mod convert;
+mod credit;
 mod diagnostics;
 mod events;
 mod firmware;
@@ -45,6 +46,7 @@ use ami_proto::v1::clocks_service_server::{self, ClocksServiceServer};
 use ami_proto::v1::collection_service_server::{self, CollectionServiceServer};
 use ami_proto::v1::commands_service_server::{self, CommandsServiceServer};
 use ami_proto::v1::concentrators_service_server::{self, ConcentratorsServiceServer};
+use ami_proto::v1::credit_service_server::{self, CreditServiceServer};
 use ami_proto::v1::diagnostics_service_server::{self, DiagnosticsServiceServer};
 use ami_proto::v1::events_service_server::{self, EventsServiceServer};
 use ami_proto::v1::firmware_service_server::{self, FirmwareServiceServer};
@@ -75,6 +77,7 @@ use commands::Commands;
 use concentrators::Concentrators;
 pub(crate) use connection::LOOPBACK;
 pub use connection::{Entrance, Tls, TlsError, TlsFiles};
+use credit::Credit;
 use diagnostics::Diagnostics;
 use events::Events;
 use firmware::Firmware;
@@ -100,13 +103,14 @@ const GRACE: Duration = Duration::from_secs(10);
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Names of the services, for the health service.
-const SERVICES: [&str; 15] = [
+const SERVICES: [&str; 16] = [
     alarms_service_server::SERVICE_NAME,
     billing_service_server::SERVICE_NAME,
     clocks_service_server::SERVICE_NAME,
     collection_service_server::SERVICE_NAME,
     commands_service_server::SERVICE_NAME,
     concentrators_service_server::SERVICE_NAME,
+    credit_service_server::SERVICE_NAME,
     switch_service_server::SERVICE_NAME,
     tariff_service_server::SERVICE_NAME,
     firmware_service_server::SERVICE_NAME,
@@ -275,6 +279,7 @@ fn routes(
         .max_decoding_message_size(MAX_REQUEST);
     let parameters =
         ParametersServiceServer::new(Parameters::new(parts)).max_decoding_message_size(MAX_REQUEST);
+    let credit = CreditServiceServer::new(Credit::new(parts)).max_decoding_message_size(MAX_REQUEST);
     let clocks = ClocksServiceServer::new(Clocks::new(parts))
         .max_decoding_message_size(MAX_REQUEST)
         .send_compressed(CompressionEncoding::Gzip);
@@ -290,6 +295,7 @@ fn routes(
         .add_service(switch)
         .add_service(clocks)
         .add_service(parameters)
+        .add_service(credit)
         .add_service(alarms)
         .add_service(events)
         .add_service(diagnostics)

@@ -167,6 +167,8 @@ pub enum CommandKind {
     ResetDemand,
     /// Take a snapshot of the registers.
     TakeSnapshot,
+    /// Hand a purchase of prepaid energy on.
+    BuyCredit,
 }
 
 /// Where a command stands.

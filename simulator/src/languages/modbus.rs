@@ -155,9 +155,13 @@ impl ModbusStation {
             return None;
         };
         let mut parts = self.device.parts().map(|(subunit, _)| subunit);
-        let subunit = parts.find(|subunit| subunit.is_some() && number.first(*subunit) == first)?;
+        let is_own = model.subunits == 0;
+        let subunit =
+            parts.find(|subunit| (subunit.is_some() || is_own) && number.first(*subunit) == first)?;
         let (first, second) = octets.split_at_checked(number.format().octets())?;
-        let read = |place: &ModbusPlace, octets| place.format().read(octets).ok().map(|number| number.mantissa);
+        let read = |place: &ModbusPlace, octets: &[u8]| {
+            place.format().read(octets).ok().map(|number| number.mantissa)
+        };
         Some((subunit, read(number, first)?, read(amount, second)?))
     }
 

@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use Permission::{
-    AcknowledgeAlarms, CancelCommands, Diagnose, InstallFirmware, KeepInventory, PushTariff, ReadNow,
-    ReleaseTamperLock, ResetBilling, Switch, View,
+    AcknowledgeAlarms, BuyCredit, CancelCommands, Diagnose, InstallFirmware, KeepInventory, PushTariff,
+    ReadNow, ReleaseTamperLock, ResetBilling, Switch, View,
 };
 
 /// What a principal is there for.
@@ -30,6 +30,8 @@ pub enum Permission {
     ReadNow,
     /// Disconnect and reconnect.
     Switch,
+    /// Hand purchases of prepaid energy on to meters.
+    BuyCredit,
     /// Withdraw commands that were not sent yet.
     CancelCommands,
     /// Say that an alarm was seen.
@@ -50,11 +52,12 @@ pub enum Permission {
 
 /// What a viewer may; everybody may it.
 const VIEWER: &[Permission] = &[View];
-const OPERATOR: &[Permission] = &[View, ReadNow, Switch, CancelCommands, AcknowledgeAlarms];
+const OPERATOR: &[Permission] = &[View, ReadNow, Switch, BuyCredit, CancelCommands, AcknowledgeAlarms];
 const ENGINEER: &[Permission] = &[
     View,
     ReadNow,
     Switch,
+    BuyCredit,
     CancelCommands,
     AcknowledgeAlarms,
     KeepInventory,

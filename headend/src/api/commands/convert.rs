@@ -62,6 +62,7 @@ fn kind(kind: CommandKind) -> v1::CommandKind {
         CommandKind::CloseBillingPeriod => v1::CommandKind::CloseBillingPeriod,
         CommandKind::ResetDemand => v1::CommandKind::ResetDemand,
         CommandKind::TakeSnapshot => v1::CommandKind::TakeSnapshot,
+        CommandKind::BuyCredit => v1::CommandKind::BuyCredit,
     }
 }
 

@@ -1,9 +1,9 @@
 //! From a command that was armed to the task that carries it out.
 
-use ami_proto::v1::{ClockOrder, FirmwareOrder, ParameterOrder, SnapshotOrder, TariffOrder};
+use ami_proto::v1::{ClockOrder, CreditOrder, FirmwareOrder, ParameterOrder, SnapshotOrder, TariffOrder};
 use collectors::{
-    Failure, Image, ImageActivation, Install, PushTariff, Reason, Reset, ResetOf, SetParameter, Switch,
-    SwitchTo, SyncClock, TakeSnapshot, Task, Terms,
+    BuyCredit, Failure, Image, ImageActivation, Install, PushTariff, Reason, Reset, ResetOf, SetParameter,
+    Switch, SwitchTo, SyncClock, TakeSnapshot, Task, Terms,
 };
 use jiff::{SignedDuration, Timestamp};
 use models::Model;
@@ -29,6 +29,7 @@ pub(super) fn task(command: &LeasedCommand, model: &Model, sources: Sources<'_>)
             push_tariff(command, model, terms).map(|push| Task::PushTariff(Box::new(push)))
         }
         CommandKind::SetParameter => set_parameter(command, model, terms).map(Task::SetParameter),
+        CommandKind::BuyCredit => buy_credit(command, terms).map(Task::BuyCredit),
         CommandKind::SyncClock => sync_clock(command, terms).map(Task::SyncClock),
         CommandKind::InstallFirmware => install(command, terms, sources.images).map(Task::InstallFirmware),
         CommandKind::CloseBillingPeriod => reset(ResetOf::BillingPeriod),
@@ -68,6 +69,14 @@ fn set_parameter(command: &LeasedCommand, model: &Model, terms: Terms) -> Result
         Failure::new(Reason::Unsupported, detail)
     })?;
     Ok(SetParameter { obis: register.obis, value, terms })
+}
+
+/// The purchase that was ordered.
+fn buy_credit(command: &LeasedCommand, terms: Terms) -> Result<BuyCredit, Failure> {
+    let damaged = || Failure::new(Reason::Unsupported, "The order holds no purchase: order it again.");
+    let arguments = command.arguments.as_deref().ok_or_else(damaged)?;
+    let CreditOrder { number, amount } = CreditOrder::decode(arguments).map_err(|_| damaged())?;
+    Ok(BuyCredit { number, amount: amount.parse().map_err(|_| damaged())?, terms })
 }
 
 /// The order to put the clock right.

@@ -30,7 +30,7 @@ struct Before {
 /// The registers of a model that are read and whose bits it has in its tables.
 pub(in crate::store) fn words(model: &Model) -> impl Iterator<Item = Obis> {
     let registers = model.registers.iter().map(|register| register.obis);
-    registers.filter(|obis| model.alarms.bits.iter().any(|alarm| alarm.register == *obis))
+    registers.filter(move |obis| model.alarms.bits.iter().any(|alarm| alarm.register == *obis))
 }
 
 /// What the registers of a batch, which are stored already, tell beside those before them. Of the first word of a meter the bits that are set count.
@@ -83,7 +83,8 @@ fn changes<'a>(
     (meter, job, read): &'a Register<'a>,
     before: i64,
 ) -> impl Iterator<Item = NewEvent> + 'a {
-    let bits = model.alarms.bits.iter().filter(|alarm| alarm.register == read.obis && alarm.bit <= BIT_MAX);
+    let bits = model.alarms.bits.iter();
+    let bits = bits.filter(move |alarm| alarm.register == read.obis && alarm.bit <= BIT_MAX);
     bits.filter_map(move |alarm| {
         let (key, severity, code) = change(alarm, before, read)?;
         Some(NewEvent {

@@ -1,0 +1,21 @@
+-- Orders to hand purchases of prepaid energy on to meters.
+
+ALTER TYPE command_kind ADD VALUE 'buy_credit';
+ALTER TYPE command_outcome ADD VALUE 'credit_bought';
+
+-- Kinds are compared as texts: the new one is no value yet in the transaction that adds it.
+CREATE OR REPLACE FUNCTION command_waits(job int8) RETURNS bool LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM command c JOIN command before ON before.meter_id = c.meter_id AND before.id < c.id
+        WHERE c.job_id = job AND before.finished_at IS NULL
+            AND before.state IN ('accepted', 'sending', 'unknown') AND before.not_before <= now()
+            AND (c.kind IN ('disconnect', 'reconnect', 'release_tamper_lock')
+                    AND before.kind IN ('disconnect', 'reconnect', 'release_tamper_lock')
+                OR c.kind::text = 'set_parameter' AND before.kind::text = 'set_parameter'
+                OR c.kind::text = 'buy_credit' AND before.kind::text = 'buy_credit'
+                OR c.kind::text IN ('close_billing_period', 'reset_demand')
+                    AND before.kind::text IN ('close_billing_period', 'reset_demand')))
+$$;
+
+COMMENT ON FUNCTION command_waits(int8) IS
+    'Whether an order to the switch, to the parameters, to the credit, or to reset something, of the same meter that was accepted earlier has to come to its end before: a disconnect that was delayed must not undo the reconnect after it, and a purchase is lost when the one after it is taken first.';
