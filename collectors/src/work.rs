@@ -8,7 +8,9 @@ use jiff::{Timestamp, tz::TimeZone};
 use models::Model;
 
 use crate::{
-    Address, BuyCredit, ClockReading, ClockSetup, Credentials, Failure, Finding, Install, Layout, LogEntries, LogRange, LogRead, MBusChannel, Oddity, Outcome, PushTariff, Ratios, Reset, ResetOf, Seed, SetParameter, Switch, SyncClock, TakeSnapshot, TariffObjects, Terms, ZoneFault,
+    Address, BuyCredit, ClockReading, ClockSetup, Credentials, Failure, Finding, Install, Layout, LogEntries,
+    LogRange, LogRead, MBusChannel, Oddity, Outcome, PushTariff, Ratios, Reset, ResetOf, Seed, SetParameter,
+    Switch, SyncClock, TakeSnapshot, TariffObjects, Terms, ZoneFault,
 };
 
 /// Key of a meter in the inventory.

@@ -8,8 +8,8 @@ mod common;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use collectors::{
-    Event, JobId, LogEntries, LogEntry, LogLoss, LogLossCause, LogMeaning, LogRead, MeterId,
-    RegisterValue, Report,
+    Event, JobId, LogEntries, LogEntry, LogLoss, LogLossCause, LogMeaning, LogRead, MeterId, RegisterValue,
+    Report,
 };
 use common::{Database, at};
 use dlms::{DateTime, Obis, Unit};
@@ -143,6 +143,22 @@ async fn hb_17_a_phase_that_is_lost_and_comes_back_is_two_events() {
         format!("{other}|0.0.97.98.6.255|128|128|7|phase.fail|critical|3|255|t|7"),
     ];
     assert_eq!(shown.lines().collect::<Vec<_>>(), expected);
+}
+
+#[tokio::test]
+async fn hb_09_a_household_that_is_cut_at_its_level_and_at_nothing_is_two_events() {
+    let database = Database::new().await;
+    let household = models::builtin().unwrap()["multi-user-modbus"].clone();
+    let store = database.store.clone().with_models(&[("generic-dlms".to_owned(), household)].into());
+    let meter = database.meter("1");
+    // Supplied; cut at the level; the customer goes on; nothing left; bought, and so on.
+    for (second, value) in [(1, 0), (2, 1), (3, 0), (4, 2), (5, 0), (6, 1)] {
+        word(&store, meter, second, "0.0.97.98.7.255", value).await;
+    }
+    let shown =
+        "SELECT extract(epoch FROM meter_ts)::int8 - 1774872000, key, severity FROM event ORDER BY id";
+    let expected = "2|credit.alarm_cut|warning\n4|credit.exhausted|warning\n6|credit.alarm_cut|warning";
+    assert_eq!(database.sql(shown), expected);
 }
 
 #[tokio::test]

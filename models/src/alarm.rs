@@ -4,7 +4,7 @@ use dlms::Obis;
 use serde::Deserialize;
 
 /// Every canonical key that a table may name. The same event has the same key whatever meter tells of it.
-pub const KEYS: [&str; 97] = [
+pub const KEYS: [&str; 98] = [
     "alarm.test",
     "alert.external",
     "battery.low",
@@ -20,6 +20,7 @@ pub const KEYS: [&str; 97] = [
     "comm.sim",
     "config.changed",
     "consumption.unexpected",
+    "credit.alarm_cut",
     "credit.exhausted",
     "credit.low",
     "current.over",

@@ -16,6 +16,9 @@ pub struct Credit {
     pub number: Obis,
     /// Register with the amount of that purchase, which stands behind its number: a purchase is written as both together.
     pub amount: Obis,
+    /// Register with the level at which the supply is cut off for a first time; the customer may use the rest then, until nothing is left. Default: there is none.
+    #[serde(default)]
+    pub level: Option<Obis>,
     /// What one purchase may amount to, in the unit of `amount`.
     pub purchase: Bounds,
 }

@@ -6,7 +6,8 @@ use dlms::{DateTime, Obis, Unit, cosem::Form, hdlc::AddressSize};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{
-    Alarms, Billing, Bounds, ClockSync, Concentrator, Credit, Dlt645Profile, Firmware, Language, Log, MBus, Place, ProfilePlace, Switch, Tariff, Transformers, Validation,
+    Alarms, Billing, Bounds, ClockSync, Concentrator, Credit, Dlt645Profile, Firmware, Language, Log, MBus,
+    Place, ProfilePlace, Switch, Tariff, Transformers, Validation,
 };
 
 /// No profile is read more often.

@@ -1,22 +1,52 @@
 //! Prepaid energy: what was bought, and what becomes of it.
 
-use models::Credit;
+use jiff::Timestamp;
+use models::{Credit, Model};
 
 use crate::Meter;
 use crate::ledger::{Access, Event};
+use crate::meter::State;
 
-/// Attribute that holds the value of a register.
+/// Attribute that holds the value of a register, and the class of one with a number.
 const VALUE: i8 = 2;
+const DATA: u16 = 1;
+
+/// Whether the meter cut the supply off by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Cut {
+    /// It did not.
+    #[default]
+    No,
+    /// The level is reached at which it cuts once.
+    AtLevel,
+    /// Its customer uses the rest.
+    Resumed,
+    /// Nothing is left.
+    Exhausted,
+}
 
 impl Meter {
-    /// Uses prepaid energy up, in the last digit of its register. With nothing left the switch opens by itself, until more is bought.
+    /// Uses prepaid energy up, in the last digit of its register. At the level of the model the switch opens by itself, and again with nothing left.
     pub fn use_up(&self, digits: i64) {
         let Some(credit) = self.model().credit else { return };
         let left = self.register(credit.remaining).unwrap_or_default().saturating_sub(digits).max(0);
+        let level = self.level(&credit);
         self.act(|state, now| {
             state.set.insert(credit.remaining, left);
-            if left == 0 && !state.is_spent {
-                state.is_spent = state.switch.remote_disconnect(now).is_ok();
+            let cut = match state.cut {
+                _ if left == 0 => Cut::Exhausted,
+                Cut::No if left <= level => Cut::AtLevel,
+                cut => cut,
+            };
+            enter(state, self.model(), cut, now);
+        });
+    }
+
+    /// Its customer swipes the card, and goes on with what is left when the level was reached.
+    pub fn swipe(&self) {
+        self.act(|state, now| {
+            if state.cut == Cut::AtLevel {
+                enter(state, self.model(), Cut::Resumed, now);
             }
         });
     }
@@ -24,16 +54,41 @@ impl Meter {
     /// Takes a purchase, unless its number was taken or passed. What was cut off for want of credit is supplied again.
     pub(crate) fn buy(&self, credit: &Credit, number: i64, amount: i64) {
         let left = self.register(credit.remaining).unwrap_or_default().saturating_add(amount);
+        let level = self.level(credit);
         self.act(|state, now| {
-            if state.set.get(&credit.number).is_some_and(|last| number <= *last) || number < 1 {
+            if number < 1 || state.set.get(&credit.number).is_some_and(|last| number <= *last) {
                 return;
             }
             state.set.extend([(credit.number, number), (credit.amount, amount), (credit.remaining, left)]);
-            let (class_id, access) = (1, Access::Set(VALUE));
-            state.book.note(now, Event::Executed { class_id, object: credit.number, access, result: 0 });
-            if state.is_spent && left > 0 {
-                state.is_spent = state.switch.remote_reconnect(now).is_err();
-            }
+            let (object, access) = (credit.number, Access::Set(VALUE));
+            state.book.note(now, Event::Executed { class_id: DATA, object, access, result: 0 });
+            let cut = if left > level { Cut::No } else { Cut::Resumed };
+            enter(state, self.model(), cut, now);
         });
+    }
+
+    fn level(&self, credit: &Credit) -> i64 {
+        credit.level.and_then(|level| self.register(level)).unwrap_or_default()
+    }
+}
+
+/// Opens or closes the switch where that is due, and shows why in the bits that the model has for it.
+fn enter(state: &mut State, model: &Model, cut: Cut, now: Timestamp) {
+    let is_off = |cut| matches!(cut, Cut::AtLevel | Cut::Exhausted);
+    // A switch that nobody may move stays where it is.
+    match (is_off(state.cut), is_off(cut)) {
+        (false, true) => _ = state.switch.remote_disconnect(now),
+        (true, false) => _ = state.switch.remote_reconnect(now),
+        _ => {}
+    }
+    state.cut = cut;
+    for alarm in &model.alarms.bits {
+        let is_set = match alarm.key.as_str() {
+            "credit.alarm_cut" => cut == Cut::AtLevel,
+            "credit.exhausted" => cut == Cut::Exhausted,
+            _ => continue,
+        };
+        let word = state.set.entry(alarm.register).or_default();
+        *word = *word & !(1 << alarm.bit) | i64::from(is_set) << alarm.bit;
     }
 }

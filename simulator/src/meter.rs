@@ -15,6 +15,7 @@ use models::{Language, Model};
 use crate::around::Around;
 use crate::calendar::Tariffs;
 use crate::config::{FIRST_DEVICE, FleetConfig, Framing, SecurityLevel};
+use crate::credit::Cut;
 use crate::fault::{Faults, Occasions, Trouble};
 use crate::image::Image;
 use crate::ledger::{Book, Journal, Ledger};
@@ -71,8 +72,7 @@ pub(crate) struct State {
     pub(crate) set: BTreeMap<Obis, i64>,
     pub(crate) resets: Resets,
     pub(crate) around: Around,
-    /// Whether it cut the supply off by itself, for want of credit.
-    pub(crate) is_spent: bool,
+    pub(crate) cut: Cut,
     occasions: Occasions,
 }
 
@@ -129,7 +129,7 @@ impl State {
             set: BTreeMap::new(),
             resets: Resets::default(),
             around: Around::new(config, number),
-            is_spent: false,
+            cut: Cut::default(),
             snapshots: Vec::new(),
             time_told: None,
             occasions: Occasions::default(),
@@ -305,17 +305,6 @@ impl Meter {
     /// What the meter says of its load switch.
     pub fn control_state(&self) -> ControlState {
         self.act(|state, _| state.switch.control())
-    }
-
-    /// Presses the button of the meter, which closes a relay that is ready for reconnection and, in control modes 1, 2 and
-    /// 5, opens a closed one.
-    pub fn press_button(&self) {
-        self.act(|state, now| state.switch.press_button(now));
-    }
-
-    /// Tampers with the meter: the relay opens and is locked until the model's lock object is set to 0.
-    pub fn tamper(&self) {
-        self.act(|state, now| state.switch.tamper(now));
     }
 
     /// The firmware that runs: what the meter was made with, or the identifier of the image that was activated last.

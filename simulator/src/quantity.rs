@@ -92,7 +92,7 @@ enum Kind {
     Balance,
     Charged,
     Consumed,
-    /// Nothing, until something happens: bits of a status or alarm register, the number and amount of the last purchase.
+    /// Nothing, until something happens: bits of a status or alarm register, the last purchase, a level that was not set.
     Still,
     /// A quantity that this simulator has no picture of: any number, told apart by the stream.
     Other(u64),
@@ -174,7 +174,7 @@ impl Kind {
         let phase = i64::from(c / 20);
         match (Flow::of_group_c(c), c, d) {
             (None, 97, 98) if a == 0 => Self::Still,
-            (None, 128, 19) if a == 0 && matches!(e, 12 | 13) => Self::Still,
+            (None, 128, 19) if a == 0 && matches!(e, 12 | 13 | 21) => Self::Still,
             (Some(flow), _, 8) if e == 0 => Self::Total(flow),
             (Some(flow), _, 8) => Self::Rate(flow, e),
             (None, 5..=10 | 15 | 16, 8) if e == 0 => Self::Made(c),
@@ -238,7 +238,7 @@ impl Kind {
             Self::Current(_) => 33,
             Self::Frequency => 44,
             Self::Balance | Self::Charged | Self::Consumed => 10,
-            Self::PowerFactor(_) | Self::Other(_) => 255,
+            Self::PowerFactor(_) | Self::Still | Self::Other(_) => 255,
         })
     }
 

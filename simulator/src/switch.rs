@@ -6,6 +6,8 @@ use std::time::Duration;
 use dlms::ActionResult;
 use jiff::Timestamp;
 
+use crate::Meter;
+
 /// How the load switches of a fleet behave, where the model says that there are any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SwitchConfig {
@@ -41,6 +43,19 @@ pub(crate) struct Switch {
     tamper_locked: bool,
     /// The contacts are welded: the relay never moves.
     welded: bool,
+}
+
+impl Meter {
+    /// Presses the button of the meter, which closes a relay that is ready for reconnection and, in control modes 1, 2 and
+    /// 5, opens a closed one.
+    pub fn press_button(&self) {
+        self.act(|state, now| state.switch.press_button(now));
+    }
+
+    /// Tampers with the meter: the relay opens and is locked until the model's lock object is set to 0.
+    pub fn tamper(&self) {
+        self.act(|state, now| state.switch.tamper(now));
+    }
 }
 
 impl Default for SwitchConfig {

@@ -18,6 +18,10 @@ impl Check<'_> {
         self.that(least <= most, "credit.purchase", || {
             format!("`least` is {least}, more than `most`, {most}")
         })?;
+        let is_there = |obis| model.registers.iter().any(|register| register.obis == obis);
+        self.that(credit.level.is_none_or(is_there), "credit.level", || {
+            "must be a register of the model".into()
+        })?;
         let (number, amount) = (registers.number, registers.amount);
         self.that(number.scaler == 0, "credit.number", || "must be a register with the scaler 0".into())?;
         let is_only_bought = number.set.is_none() && amount.set.is_none();
@@ -41,5 +45,7 @@ fn fill_an_item(number: &Dlt645Place, amount: &Dlt645Place) -> bool {
 
 fn follow_each_other(number: &ModbusPlace, amount: &ModbusPlace) -> bool {
     let is_one = number.table == Table::HoldingRegisters && amount.table == number.table;
-    is_one && number.step == amount.step && number.register.checked_add(number.registers.into()) == Some(amount.register)
+    is_one
+        && number.step == amount.step
+        && number.register.checked_add(number.registers.into()) == Some(amount.register)
 }
