@@ -43,6 +43,7 @@ mod log;
 mod mbus;
 mod modbus;
 mod model;
+mod quirks;
 mod source;
 mod switch;
 mod tariff;
@@ -71,9 +72,9 @@ pub use language::{Language, Place, ProfilePlace, SwitchPlace};
 pub use log::{Log, StatusWord};
 pub use mbus::MBus;
 pub use modbus::{Modbus, ModbusPlace, ModbusState, ModbusSwitch};
-pub use model::{
-    Answers, AssociationSpec, ColumnSpec, DeviationSign, DeviationSummer, Identity, LocalTime, Model,
-    NullRule, Profile, ProofCounter, Quirks, RangeDeviation, Register, Wrapping,
+pub use model::{AssociationSpec, ColumnSpec, Identity, Model, Profile, Register, Wrapping};
+pub use quirks::{
+    Answers, DeviationSign, DeviationSummer, LocalTime, NullRule, ProofCounter, Quirks, RangeDeviation,
 };
 pub use source::{builtin, load_dir, parse, written};
 pub use switch::Switch;
