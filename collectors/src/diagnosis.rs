@@ -254,6 +254,7 @@ fn line(stage: Stage, error: &LineError, station: &Station, limits: &Limits) -> 
                 limits.response_timeout
             ),
         ),
+        LineError::Declined(why) => declined(why),
         LineError::Collision | LineError::NoEcho => unheard(error, &place, station),
         LineError::Interrupted => Failure::new(Reason::Cancelled, "Something more urgent went first."),
         LineError::Cut => Failure::new(Reason::LineCut, format!("{place} closed the connection{hint}.")),
@@ -289,6 +290,13 @@ fn unopened(error: &iec62056_21::Error, place: &str) -> Failure {
         ),
     };
     Failure::new(reason, format!("{place} cannot be opened by mode E ({error}); {help}."))
+}
+
+/// A concentrator does not do what it was asked for itself.
+pub(crate) fn declined(why: &str) -> Failure {
+    let detail =
+        format!("The concentrator refused ({why}); check its model, its state and what was ordered.");
+    Failure::new(Reason::MeterRefused, detail)
 }
 
 /// What came was no frame.

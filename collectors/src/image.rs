@@ -63,6 +63,8 @@ pub struct Image {
     pub signature: Vec<u8>,
     /// What the meter shows as its firmware version once the image runs.
     pub version: String,
+    /// SHA-256 of the octets.
+    pub sha256: Vec<u8>,
     /// The octets.
     pub octets: ImageOctets,
 }

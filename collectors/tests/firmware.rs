@@ -89,6 +89,7 @@ fn install() -> Install {
             size: u32::try_from(octets().len()).unwrap(),
             signature: Vec::new(),
             version: VERSION.into(),
+            sha256: vec![7; 32],
             octets: ImageOctets::new(Held(octets())),
         },
         initiated: false,

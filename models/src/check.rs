@@ -318,6 +318,10 @@ impl Check<'_> {
         self.that(ANSWER_WITHIN.contains(&within), "concentrator.answer_within", || {
             format!("is {within:?}, must be {:?} to {:?}", ANSWER_WITHIN.start(), ANSWER_WITHIN.end())
         })?;
+        let takes_files = matches!(concentrator.reach, Reach::P2lpc {});
+        self.that(takes_files || !concentrator.upgrades, "concentrator.upgrades", || {
+            "is of concentrators that take files, with `reach.by = \"p2lpc\"`".into()
+        })?;
         let Reach::Forward { port, baud, .. } = concentrator.reach else { return Ok(()) };
         self.that(TERMINAL_PORTS.contains(&port), "concentrator.reach.port", || {
             format!("is {port}, must be {} to {}", TERMINAL_PORTS.start(), TERMINAL_PORTS.end())

@@ -17,6 +17,10 @@ pub struct Concentrator {
     /// to 10 minutes.
     #[serde(default = "default_answer_within", with = "humantime_serde")]
     pub answer_within: Duration,
+    /// Whether it is given new firmware as a file, which it installs on itself and on its nodes in its own time, with [`Reach::P2lpc`]. Default: it does not, and
+    /// nodes take theirs by themselves.
+    #[serde(default)]
+    pub upgrades: bool,
 }
 
 /// How what is meant for a node gets there.

@@ -3,6 +3,8 @@ use std::time::Duration;
 use dlms::Obis;
 use serde::{Deserialize, Serialize};
 
+use crate::Model;
+
 /// How the meter takes new firmware (image transfer, class 18). A model without this section cannot be updated.
 /// Which version runs is shown by [`Identity::firmware`](crate::Identity::firmware).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +41,14 @@ pub enum SecondInitiate {
     DiscardsBlocks,
     /// It goes on: the blocks that it has stay.
     KeepsBlocks,
+}
+
+impl Model {
+    /// Whether it can be given new firmware from afar: by image transfer, or, a concentrator, as a file.
+    pub fn takes_firmware(&self) -> bool {
+        self.firmware.is_some()
+            || self.concentrator.as_ref().is_some_and(|concentrator| concentrator.upgrades)
+    }
 }
 
 fn default_max_block_size() -> u32 {

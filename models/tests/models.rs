@@ -342,6 +342,8 @@ fn a_concentrator_measures_nothing_and_says_how_its_nodes_are_reached() {
     assert_eq!(key("reach = { by = \"forward\", port = 32 }"), "concentrator.reach.port");
     assert_eq!(key("reach = { by = \"forward\", port = 1, baud = 9601 }"), "concentrator.reach.baud");
     assert_eq!(key("reach = { by = \"gateway\" }"), "concentrator.reach.by");
+    let upgrades = "reach = { by = \"forward\", port = 1 }\nupgrades = true";
+    assert_eq!(key(upgrades), "concentrator.upgrades");
     let slow = "reach = { by = \"forward\", port = 1 }\nanswer_within = \"11m\"";
     assert_eq!(key(slow), "concentrator.answer_within");
     assert!(with("reach = { by = \"radio\" }").unwrap_err().to_string().contains("unknown variant `radio`"));

@@ -243,6 +243,7 @@ impl ConcentratorArgs {
             results: self.results.clone(),
             keeps_alive: true,
             accelerate: self.accelerate,
+            ..ConcentratorConfig::default()
         })
     }
 }

@@ -92,6 +92,11 @@ impl Image {
         }
     }
 
+    /// The same, of a device that was made with another version.
+    pub(crate) fn made_with(self, version: &[u8]) -> Self {
+        Self { version: version.to_vec(), ..self }
+    }
+
     /// The firmware that runs.
     pub(crate) fn version(&self) -> &[u8] {
         &self.version
@@ -100,14 +105,6 @@ impl Image {
     /// The octets of the image transferred last; zeros where blocks are missing.
     pub(crate) fn octets(&self) -> &[u8] {
         &self.octets
-    }
-
-    pub(crate) fn block_size(&self) -> u32 {
-        self.config.block_size
-    }
-
-    pub(crate) fn enabled(&self) -> bool {
-        self.enabled
     }
 
     pub(crate) fn enable(&mut self, enabled: bool) {
@@ -119,12 +116,21 @@ impl Image {
         self.config.restarts && self.status == ImageStatus::Activating
     }
 
-    pub(crate) fn status(&self) -> ImageStatus {
-        self.status
+    /// Attributes 2 to 7.
+    pub(crate) fn attribute(&self, number: i8) -> Option<Data> {
+        Some(match number {
+            2 => Data::DoubleLongUnsigned(self.config.block_size),
+            3 => self.blocks_status(),
+            4 => Data::DoubleLongUnsigned(self.first_missing()),
+            5 => Data::Boolean(self.enabled),
+            6 => Data::Enum(self.status.code()),
+            7 => self.to_activate(),
+            _ => return None,
+        })
     }
 
     /// Attribute 3: a bit for each block, set when it is there.
-    pub(crate) fn blocks_status(&self) -> Data {
+    fn blocks_status(&self) -> Data {
         let mut octets = vec![0; self.held.len().div_ceil(8)];
         for (number, held) in self.held.iter().enumerate() {
             octets[number / 8] |= u8::from(*held) << (7 - number % 8);
@@ -133,13 +139,13 @@ impl Image {
     }
 
     /// Attribute 4: the first block that is missing, or the number of blocks.
-    pub(crate) fn first_missing(&self) -> u32 {
+    fn first_missing(&self) -> u32 {
         let number = self.held.iter().position(|held| !held).unwrap_or(self.held.len());
         u32::try_from(number).unwrap_or(u32::MAX)
     }
 
     /// Attribute 7: the image, once it is verified and until it runs. There is no signature.
-    pub(crate) fn to_activate(&self) -> Data {
+    fn to_activate(&self) -> Data {
         let mut images = Vec::new();
         if matches!(self.status, ImageStatus::Verified | ImageStatus::Activating) {
             let mut identification = self.identifier.clone();
@@ -217,6 +223,18 @@ impl Image {
             return Err(ActionResult::OtherReason);
         }
         self.start(ImageStatus::Activating, self.config.activate_takes, self.activation_fails, now)
+    }
+
+    /// Runs an image that came as a whole, on another way; nothing happens when that fails.
+    pub(crate) fn install(&mut self, name: &str, octets: &[u8]) -> Option<Event> {
+        if self.activation_fails {
+            return None;
+        }
+        self.octets = octets.to_vec();
+        self.identifier = name.as_bytes().to_vec();
+        self.status = ImageStatus::Activated;
+        self.version = named_version(&self.octets).unwrap_or(&self.identifier).to_vec();
+        Some(Event::ImageActivated { identifier: name.to_owned() })
     }
 
     /// When the schedule activates.
@@ -337,7 +355,7 @@ mod tests {
         assert_eq!(send(&mut image, 2, 5), Ok(true));
         assert_eq!((missing(&image), image.first_missing()), (vec![0, 1], 0));
         assert_eq!(image.verify(NOW), Err(ActionResult::OtherReason));
-        assert_eq!(image.status(), ImageStatus::VerificationFailed);
+        assert_eq!(image.status, ImageStatus::VerificationFailed);
         assert_eq!([send(&mut image, 0, 10), send(&mut image, 0, 10)], [Ok(true), Ok(false)]);
         assert_eq!((missing(&image), image.first_missing()), (vec![1], 1));
         assert_eq!(send(&mut image, 1, 9), Err(ActionResult::TypeUnmatched));
@@ -352,7 +370,7 @@ mod tests {
         assert_eq!((image.octets(), image.version()), (&[7; 25][..], FIRST_VERSION));
         image.activate(NOW).unwrap();
         assert_eq!(image.settle(NOW), Some((NOW, Event::ImageActivated { identifier: "V2".to_owned() })));
-        assert_eq!((image.status(), image.version()), (ImageStatus::Activated, &b"V2"[..]));
+        assert_eq!((image.status, image.version()), (ImageStatus::Activated, &b"V2"[..]));
         assert_eq!(image.activate(NOW), Err(ActionResult::OtherReason), "there is nothing left to activate");
     }
 
@@ -382,10 +400,10 @@ mod tests {
         send(&mut image, 0, 25).unwrap();
         let busy = Err(ActionResult::TemporaryFailure);
         assert_eq!([image.verify(NOW), image.verify(NOW), initiate(&mut image, FIRST)], [busy; 3]);
-        assert_eq!((image.settle(NOW), image.status()), (None, ImageStatus::Verifying));
+        assert_eq!((image.settle(NOW), image.status), (None, ImageStatus::Verifying));
         image.settle(NOW + takes);
-        assert_eq!(image.status(), ImageStatus::Verified);
-        assert_eq!((image.activate(NOW), image.status()), (busy, ImageStatus::Activating));
+        assert_eq!(image.status, ImageStatus::Verified);
+        assert_eq!((image.activate(NOW), image.status), (busy, ImageStatus::Activating));
         assert_eq!(image.version(), FIRST_VERSION);
         assert!(image.settle(NOW + takes).is_some_and(|(at, _)| at == NOW + takes));
         assert_eq!(image.version(), b"V2");
@@ -427,11 +445,11 @@ mod tests {
         let failed = Err(ActionResult::OtherReason);
         let mut image = whole("verify-fails:1");
         assert_eq!((image.verify(NOW), image.settle(NOW)), (failed, None));
-        assert_eq!(image.status(), ImageStatus::VerificationFailed);
+        assert_eq!(image.status, ImageStatus::VerificationFailed);
         let mut image = whole("activation-fails:1");
         assert_eq!((image.verify(NOW), image.settle(NOW)), (Ok(()), None));
         assert_eq!((image.activate(NOW), image.settle(NOW)), (failed, None));
-        assert_eq!((image.status(), image.version()), (ImageStatus::ActivationFailed, FIRST_VERSION));
+        assert_eq!((image.status, image.version()), (ImageStatus::ActivationFailed, FIRST_VERSION));
     }
 
     #[test]

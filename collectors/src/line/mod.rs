@@ -158,6 +158,9 @@ pub(crate) enum LineError {
     /// What was sent did not come back, though the address says that it does.
     #[error("what is sent does not come back")]
     NoEcho,
+    /// A concentrator understood what it was asked for, and does not do it.
+    #[error("the concentrator says: {0}")]
+    Declined(String),
     /// Something more urgent had to be sent before the answer was whole.
     #[error("something more urgent went first")]
     Interrupted,

@@ -61,6 +61,12 @@ impl Station {
         matches!(self.reach(), Some(Reach::P2lpc {}))
     }
 
+    /// Whether a concentrator installs its firmware, or it is one that installs its own, from a file.
+    pub(crate) fn is_upgraded_by_file(&self) -> bool {
+        let model = self.via.as_ref().map_or(&self.model, |via| &via.model);
+        model.concentrator.as_ref().is_some_and(|concentrator| concentrator.upgrades)
+    }
+
     /// Its wrapper port: the logical device in it, or the node.
     pub(super) fn wrapper_port(&self) -> Result<u16, LineError> {
         let Some(Reach::Wrapper { base }) = self.reach() else { return Ok(self.server_sap) };

@@ -146,6 +146,9 @@ impl Proxy {
         }
         match Response::read(&request, &answer.body).map_err(LineError::Message)? {
             Ok(response) => self.known.push((request, response)),
+            Err(fault) if self.is_alone && fault.code == Fault::BAD_REQUEST => {
+                return Err(LineError::Declined(fault.text));
+            }
             Err(fault) => return Err(refusal(&fault)),
         }
         if !self.wanted.is_empty() {

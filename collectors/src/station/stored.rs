@@ -5,7 +5,8 @@ use p2lpc::{Request, Response};
 use super::Session;
 use crate::{
     Work,
-    diagnosis::{Setback, Stage},
+    diagnosis::{Setback, Stage, declined},
+    line::LineError,
 };
 
 impl Session {
@@ -20,6 +21,11 @@ impl Session {
         let answered = line.ask(request).await;
         self.exchanges = self.exchanges.saturating_add(1);
         self.part(line).await;
-        answered.map_err(|error| Setback::Line(Stage::Open, error))
+        answered.map_err(|error| match error {
+            LineError::Declined(why) => {
+                Setback::Refused { failure: declined(&why), is_absence: false, may_pass: false }
+            }
+            error => Setback::Line(Stage::Open, error),
+        })
     }
 }

@@ -1,9 +1,11 @@
 //! Firmware into a meter by image transfer (class 18): initiate, blocks, verify, compare, activate, read the version.
 //!
 //! Nothing of this is remembered here: where it stands is what the meter shows. An attempt after a lost line, a restart of the
-//! head-end or another one's turn goes on from there, with the blocks that the meter says it lacks.
+//! head-end or another one's turn goes on from there, with the blocks that the meter says it lacks. A concentrator that installs firmware itself
+//! is given it as a file (`by_concentrator.rs`).
 
 mod activate;
+mod by_concentrator;
 mod transfer;
 
 use std::time::Duration;
@@ -34,6 +36,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// Brings the image into the meter and has it run, or run at its time. A meter that shows the version already is left alone; an image
 /// that the meter names otherwise than it was ordered is never activated.
 pub(super) async fn run(turn: &mut Turn<'_>, install: &Install) -> Result<Outcome, Setback> {
+    if turn.station().is_upgraded_by_file() {
+        return by_concentrator::run(turn, install).await;
+    }
     let Some(spec) = turn.station().model.firmware.clone() else {
         return Err(refuse(Reason::Unsupported, "The meter's model takes no firmware from afar."));
     };

@@ -106,13 +106,14 @@ impl Firmware {
 
     fn is_capable(&self, order: &FirmwareOrder, meter: &Meter) -> Result<(), String> {
         let model = orders::model(&self.models, meter)?;
-        let Some(firmware) = &model.firmware else {
+        if !model.takes_firmware() {
             return Err(format!("meters of model {} take no firmware from afar", model.name));
-        };
+        }
         if let Some(image) = order.image.as_ref().filter(|image| image.model != model.name) {
             return Err(format!("image {} is for model {}, not {}", image.name, image.model, model.name));
         }
-        if order.activate_at.is_some() && firmware.activation_schedule.is_none() {
+        let schedule = model.firmware.as_ref().and_then(|firmware| firmware.activation_schedule);
+        if order.activate_at.is_some() && schedule.is_none() {
             return Err(format!("meters of model {} activate firmware only at once", model.name));
         }
         Ok(())

@@ -14,7 +14,10 @@ mod calling;
 mod clocks;
 mod devices;
 mod files;
+#[path = "../image/mod.rs"]
+mod image;
 #[path = "../program/mod.rs"]
 mod program;
 mod reading;
 mod site;
+mod upgrade;

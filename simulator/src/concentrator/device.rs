@@ -1,6 +1,7 @@
-//! The concentrator as a device of its own: names, clock, the lists of its nodes, and its log.
+//! The concentrator as a device of its own: names, clock, the lists of its nodes, its log, and its firmware.
 
 use dlms::axdr::Data;
+use dlms::cosem::image_transfer::{Block, Initiation};
 use dlms::profile::{CaptureObject, encode_list};
 use dlms::selection::Selection;
 use dlms::server::Objects;
@@ -22,7 +23,8 @@ const LOG: Obis = Obis::new([0, 0, 99, 98, 0, 255]);
 const EVENT_CODE: Obis = Obis::new([0, 0, 96, 11, 0, 255]);
 /// Name of the node that an event is about.
 const EVENT_NODE: Obis = Obis::new([0, 0, 96, 11, 10, 255]);
-/// What its firmware calls itself.
+const IMAGE_TRANSFER: Obis = Obis::new([0, 0, 44, 0, 0, 255]);
+/// What the firmware calls itself that it is made with.
 pub(super) const VERSION: &[u8] = b"SIM-DC 1.0";
 /// The concentrator itself in the list of logical devices.
 pub(super) const OWN_SAP: u16 = 1;
@@ -45,7 +47,10 @@ impl Objects for Device<'_> {
         let value = match (class_id, instance, attribute) {
             (1, LOGICAL_DEVICE_NAME, 2) => octets(format!("SIM{}", self.0.serial).as_bytes()),
             (1, SERIAL, 2) => octets(self.0.serial.as_bytes()),
-            (1, FIRMWARE, 2) => octets(VERSION),
+            (1, FIRMWARE, 2) => octets(&self.0.firmware()),
+            (18, IMAGE_TRANSFER, number) => {
+                self.0.image(|image, _| image.attribute(number)).ok_or(DataAccessResult::ObjectUndefined)?
+            }
             (8, CLOCK, 2) => time(self.0.shown()),
             (8, CLOCK, 3) => Data::Long(0),
             (8, CLOCK, 4) => Data::Unsigned(0),
@@ -72,8 +77,30 @@ impl Objects for Device<'_> {
         Ok(())
     }
 
-    fn action(&mut self, _: &MethodDescriptor, _: Option<&Data>) -> Result<Option<Data>, ActionResult> {
-        Err(ActionResult::ReadWriteDenied)
+    fn action(
+        &mut self,
+        method: &MethodDescriptor,
+        parameter: Option<&Data>,
+    ) -> Result<Option<Data>, ActionResult> {
+        let MethodDescriptor { class_id, instance, method } = *method;
+        let (18, IMAGE_TRANSFER, Some(parameter)) = (class_id, instance, parameter) else {
+            return Err(ActionResult::ReadWriteDenied);
+        };
+        let untyped = |_| ActionResult::TypeUnmatched;
+        match method {
+            1 => {
+                let initiation = Initiation::from_data(parameter).map_err(untyped)?;
+                self.0.image(|image, _| image.initiate(initiation))?;
+            }
+            2 => {
+                let block = Block::from_data(parameter).map_err(untyped)?;
+                self.0.image(|image, _| image.store(&block, false)).map(drop)?;
+            }
+            3 => self.0.image(|image, now| image.verify(now))?,
+            4 => self.0.image(|image, now| image.activate(now))?,
+            _ => return Err(ActionResult::ObjectUndefined),
+        }
+        Ok(None)
     }
 }
 

@@ -129,6 +129,17 @@ impl Concentrators {
         site.into_iter().flat_map(|site| site.nodes.iter().filter_map(|node| site.state(node))).collect()
     }
 
+    /// The firmware that runs in a concentrator.
+    pub fn firmware(&self, concentrator: usize) -> String {
+        let firmware = self.sites.get(concentrator).map(|site| site.firmware()).unwrap_or_default();
+        String::from_utf8_lossy(&firmware).into_owned()
+    }
+
+    /// How often a concentrator took new firmware itself, and octets of files that it took from others.
+    pub fn upgrades(&self, concentrator: usize) -> (u64, u64) {
+        self.sites.get(concentrator).map(|site| site.upgrades.counts()).unwrap_or_default()
+    }
+
     /// What the clock of a concentrator shows, in seconds since 1970.
     pub fn shown(&self, concentrator: usize) -> Option<i64> {
         self.sites.get(concentrator).map(|site| site.shown())

@@ -2,7 +2,7 @@
 //!
 //! A [`Concentrators`] is a fleet of meters behind one or several of them. What matters to whoever reads through one is here: the power line
 //! carries one transaction at a time, slowly, and over repeaters (`carrier.rs`); nodes are discovered, get lost and come back (`presence.rs`);
-//! the concentrator is a device itself, with a clock and a log (`site.rs`, `device.rs`). [`Backend`] is how it lets others reach its nodes:
+//! the concentrator is a device itself, with a clock, a log and a firmware (`site.rs`, `device.rs`, `upgrades.rs`). [`Backend`] is how it lets others reach its nodes:
 //! `wrapper.rs` by wrapper port or by the gateway protocol, `forward.rs` by Q/GDW 376.1 (which is what `terminal.rs` speaks of itself), `p2lpc/` by a web service and result files.
 //!
 //! Where nodes are and when they are lost is a pure function of seed, serial number and time, as what they measure is.
@@ -15,6 +15,7 @@ mod p2lpc;
 mod presence;
 mod site;
 mod terminal;
+mod upgrades;
 mod wrapper;
 
 use std::path::PathBuf;
@@ -88,6 +89,8 @@ pub struct ConcentratorConfig {
     pub results: Option<PathBuf>,
     /// How much faster than a real one the power line is, for tests that cannot stop the clock. Default 1.
     pub accelerate: u32,
+    /// With [`Backend::P2lpc`], how long the concentrator takes to bring firmware into a node, or into itself, by the fleet's clock. Default 10 seconds.
+    pub upgrade_takes: Duration,
 }
 
 impl Default for ConcentratorConfig {
@@ -106,6 +109,7 @@ impl Default for ConcentratorConfig {
             keeps_alive: true,
             results: None,
             accelerate: 1,
+            upgrade_takes: Duration::from_secs(10),
         }
     }
 }

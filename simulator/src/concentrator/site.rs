@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::carrier::{Carrier, Said};
 use super::presence::{NodeState, Presence};
+use super::upgrades::Upgrades;
 use super::{Backend, ConcentratorConfig, NodeEvent};
 use crate::meter::Shared;
 use crate::noise::Noise;
@@ -16,8 +17,10 @@ use crate::{Clock, Meter};
 
 /// Code of an entry of its log: somebody set its clock.
 const CLOCK_SET: u8 = 5;
-/// Times at which its clock was set that are kept.
-const SETTINGS_KEPT: usize = 64;
+/// The same: new firmware runs.
+const FIRMWARE: u8 = 6;
+/// Entries about itself that are kept.
+const OWN_KEPT: usize = 64;
 /// Result files that are kept in memory.
 const FILES_KEPT: usize = 8;
 /// Entries of the log that are kept.
@@ -40,8 +43,9 @@ pub(super) struct Site {
     clock: Clock,
     /// Milliseconds by which its clock was set.
     moved_ms: AtomicI64,
-    /// When it was set.
-    settings: Mutex<Vec<Timestamp>>,
+    /// What happened to itself, with its code.
+    own: Mutex<Vec<(Timestamp, u8)>>,
+    pub(super) upgrades: Upgrades,
     pub(super) started_ms: i64,
     /// Milliseconds between two rounds in which it reads its nodes by itself.
     pub(super) round_ms: i64,
@@ -79,7 +83,8 @@ impl Site {
             nodes: meters.iter().map(node).collect(),
             clock: fleet.clock.clone(),
             moved_ms: AtomicI64::new(0),
-            settings: Mutex::default(),
+            own: Mutex::default(),
+            upgrades: Upgrades::new(fleet, config),
             started_ms,
             round_ms: i64::try_from(config.pre_read.as_millis()).unwrap_or(i64::MAX).max(1),
             files: Mutex::default(),
@@ -103,11 +108,25 @@ impl Site {
     /// Sets its own clock.
     pub(super) fn set_clock(&self, seconds: i64) {
         self.moved_ms.store(seconds.saturating_mul(1000) - self.now_ms(), Ordering::Relaxed);
-        let mut settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
-        if settings.len() >= SETTINGS_KEPT {
-            settings.remove(0);
+        self.note(CLOCK_SET, self.now());
+    }
+
+    /// Something happened to itself: its firmware is another one.
+    pub(super) fn upgraded(&self, at: Timestamp) {
+        self.note(FIRMWARE, at);
+    }
+
+    fn note(&self, code: u8, at: Timestamp) {
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        if own.len() >= OWN_KEPT {
+            own.remove(0);
         }
-        settings.push(self.clock.now());
+        own.push((at, code));
+    }
+
+    /// The true time.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// The nodes that it has heard of, with their numbers.
@@ -160,8 +179,9 @@ impl Site {
 
     /// Its whole log between two instants, both included, in the order of time: code, and the node that an entry is about.
     pub(super) fn entries(&self, from: Timestamp, to: Timestamp) -> Vec<(Timestamp, u8, Option<u32>)> {
-        let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = settings.iter().filter(|at| (from..=to).contains(*at)).map(|at| (*at, CLOCK_SET, None));
+        let own = self.own.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let own =
+            own.into_iter().filter(|(at, _)| (from..=to).contains(at)).map(|(at, code)| (at, code, None));
         let of_nodes =
             self.log(from, to).into_iter().map(|event| (event.at, event.kind as u8, Some(event.node)));
         let mut entries: Vec<_> = own.chain(of_nodes).collect();

@@ -13,16 +13,11 @@ impl ClientView<'_> {
         if !self.is_image_transfer(attribute.instance) {
             return Err(DataAccessResult::ObjectUndefined);
         }
-        self.meter.act(|state, _| match attribute.attribute {
-            1 => Ok(logical_name(attribute.instance)),
-            2 => Ok(Data::DoubleLongUnsigned(state.image.block_size())),
-            3 => Ok(state.image.blocks_status()),
-            4 => Ok(Data::DoubleLongUnsigned(state.image.first_missing())),
-            5 => Ok(Data::Boolean(state.image.enabled())),
-            6 => Ok(Data::Enum(state.image.status().code())),
-            7 => Ok(state.image.to_activate()),
-            _ => Err(DataAccessResult::ObjectUndefined),
-        })
+        if attribute.attribute == 1 {
+            return Ok(logical_name(attribute.instance));
+        }
+        let shown = self.meter.act(|state, _| state.image.attribute(attribute.attribute));
+        shown.ok_or(DataAccessResult::ObjectUndefined)
     }
 
     pub(super) fn set_image(

@@ -24,4 +24,7 @@ pub use document::{Device, Document, Event, Profile, Register, Row};
 pub use error::Error;
 pub use ident::Ident;
 pub use reading::{DEPTH_LIMIT, OCTETS_LIMIT};
-pub use soap::{Cosem, Fault, FileEntry, MeterState, NAMESPACE, Object, Request, Response, Span, Status};
+pub use soap::{
+    Cosem, Fault, FileEntry, MeterState, NAMESPACE, Object, Request, Response, Span, Status, Upgrade,
+    UpgradeState, Upgraded,
+};

@@ -4,7 +4,7 @@
 
 use p2lpc::{
     Cosem, Device, Document, Error, Event, Fault, FileEntry, MeterState, Object, Request, Response, Span,
-    Status,
+    Status, Upgrade, UpgradeState, Upgraded,
 };
 
 const SPAN: Span = Span { from: 1_772_323_200, to: 1_772_409_600 };
@@ -31,6 +31,14 @@ fn requests() -> Vec<(Request, Response)> {
     let status =
         Status { serial: "C0000001".to_owned(), firmware: "2.10".to_owned(), meters: 1024, time: SPAN.to };
     let chunk = Response::Chunk { octets: vec![0, 0xFF, 0x7E], total: 3 };
+    let states = [
+        UpgradeState::Waiting,
+        UpgradeState::Sending { percent: 34 },
+        UpgradeState::Activated,
+        UpgradeState::Failed,
+    ];
+    let devices = states.map(|state| Upgraded { device: meter(), state }).to_vec();
+    let upgrade = Upgrade { held: 1 << 20, devices };
     vec![
         (
             Request::MetersList,
@@ -56,6 +64,13 @@ fn requests() -> Vec<(Request, Response)> {
         (Request::CosemSet { meter: meter(), object: object(8, -1), data: vec![15, 0] }, cosem(3, &[])),
         (Request::CosemAction { meter: meter(), object: object(70, 1), data: vec![15, 0] }, cosem(0, &[])),
         (Request::DisconnectControl { meter: meter(), connect: false }, Response::Done),
+        (
+            Request::UploadChunk { name: "fw".to_owned(), offset: 1 << 33, data: vec![0, 0xFF] },
+            Response::Done,
+        ),
+        (Request::UpgradeMeters { file: "fw".to_owned(), meters: vec![meter(), meter()] }, Response::Done),
+        (Request::UpgradeConcentrator { file: "fw".to_owned() }, Response::Done),
+        (Request::UpgradeStatus { file: "fw".to_owned() }, Response::Upgrade(upgrade)),
     ]
 }
 

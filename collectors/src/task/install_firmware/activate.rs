@@ -129,7 +129,7 @@ async fn look(turn: &mut Turn<'_>, meter: &Meter, until: Instant) -> Result<(Str
     Ok((version, status))
 }
 
-fn in_doubt(turn: &Turn<'_>, unread: Setback) -> Setback {
+pub(super) fn in_doubt(turn: &Turn<'_>, unread: Setback) -> Setback {
     if matches!(unread, Setback::NobodyListens) {
         return unread;
     }

@@ -126,7 +126,7 @@ fn check(header: &ImageHeader, models: &Models, limits: &Limits) -> Result<(), R
         }
         Some(model) => {
             let problem = format!("meters of model {} take no firmware from afar", model.name);
-            rule(model.firmware.is_some(), "model", problem)
+            rule(model.takes_firmware(), "model", problem)
         }
     }
 }

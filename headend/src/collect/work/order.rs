@@ -107,6 +107,7 @@ fn install(command: &LeasedCommand, terms: Terms, images: Images<'_>) -> Result<
         image: Image {
             octets: images(&header),
             identifier: header.identifier,
+            sha256: header.sha256,
             size: header.size,
             signature: header.signature,
             version: header.version,

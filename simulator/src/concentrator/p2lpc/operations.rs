@@ -10,7 +10,6 @@ use p2lpc::{Cosem, Document, Event, Fault, MeterState, Object, Request, Response
 
 use crate::concentrator::NodeState;
 use crate::concentrator::carrier::Said;
-use crate::concentrator::device::VERSION;
 use crate::concentrator::site::{Node, Site};
 use crate::local::timestamp;
 use crate::objects::{Access, ClientView};
@@ -47,10 +46,14 @@ pub(super) async fn perform(site: &Site, request: &Request) -> Result<Response, 
         }
         Request::MeterResults { marker, limit } => Response::Files(site.files(marker, *limit)),
         Request::FileChunk { name, offset, length } => chunk(site, name, *offset, *length)?,
+        Request::UploadChunk { .. }
+        | Request::UpgradeMeters { .. }
+        | Request::UpgradeConcentrator { .. }
+        | Request::UpgradeStatus { .. } => upgrade(site, request)?,
         Request::ConcentratorEvents(span) => Response::Document(own_events(site, *span)),
         Request::ConcentratorStatus => Response::Status(Status {
             serial: site.serial.clone(),
-            firmware: String::from_utf8_lossy(VERSION).into_owned(),
+            firmware: String::from_utf8_lossy(&site.firmware()).into_owned(),
             meters: u32::try_from(site.known().count()).unwrap_or(u32::MAX),
             time: site.shown(),
         }),
@@ -88,6 +91,21 @@ pub(super) async fn perform(site: &Site, request: &Request) -> Result<Response, 
             }
         }
     })
+}
+
+/// What has to do with new firmware.
+fn upgrade(site: &Site, request: &Request) -> Result<Response, Fault> {
+    match request {
+        Request::UploadChunk { name, offset, data } => site.take_file(name, *offset, data).map_err(bad)?,
+        Request::UpgradeMeters { file, meters } => {
+            let nodes: Result<Vec<u32>, Fault> = meters.iter().map(|meter| numbered(site, meter)).collect();
+            nodes?.into_iter().try_for_each(|node| site.upgrade(file, Some(node))).map_err(bad)?;
+        }
+        Request::UpgradeConcentrator { file } => site.upgrade(file, None).map_err(bad)?,
+        Request::UpgradeStatus { file } => return Ok(Response::Upgrade(site.upgrade_of(file))),
+        _ => return Err(bad(format!("{} is no upgrade", request.operation()))),
+    }
+    Ok(Response::Done)
 }
 
 fn chunk(site: &Site, name: &str, offset: u64, length: u32) -> Result<Response, Fault> {
@@ -183,6 +201,12 @@ fn view(node: &Node) -> ClientView<'_> {
 fn attribute(object: &Object) -> AttributeDescriptor {
     let Object { class_id, instance, member: attribute } = *object;
     AttributeDescriptor { class_id, instance: Obis::new(instance.0), attribute }
+}
+
+/// The number of the node of that name.
+fn numbered(site: &Site, meter: &str) -> Result<u32, Fault> {
+    let named = site.node_named(meter.as_bytes()).map(|(number, _)| number);
+    named.ok_or_else(|| unknown(meter))
 }
 
 /// The node of that name, when the concentrator has heard of it.

@@ -3,6 +3,7 @@
 mod fields;
 mod request;
 mod response;
+mod upgrade;
 
 use crate::xml::{child, children, field, open};
 use crate::{Error, Ident, OCTETS_LIMIT};
@@ -10,6 +11,7 @@ use fields::Fields;
 
 pub use request::Request;
 pub use response::{Cosem, FileEntry, MeterState, Response, Status};
+pub use upgrade::{Upgrade, UpgradeState, Upgraded};
 
 /// Name space of the operations. The reader does not look at it.
 pub const NAMESPACE: &str = "urn:P2LPC";

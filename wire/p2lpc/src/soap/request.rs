@@ -1,6 +1,6 @@
 use super::fields::Fields;
 use super::{Object, Span, body, message};
-use crate::xml::field;
+use crate::xml::{field, text};
 use crate::{Error, Ident, hex, time};
 
 /// What a concentrator can be asked. Meters are named as the concentrator names them.
@@ -46,6 +46,32 @@ pub enum Request {
         offset: u64,
         /// Octets of the piece at most.
         length: u32,
+    },
+    /// Gives it a piece of a file, behind what it holds of it, or from the beginning on anew: [`Response::Done`](super::Response::Done).
+    UploadChunk {
+        /// Name of the file.
+        name: String,
+        /// Where the piece begins, in octets.
+        offset: u64,
+        /// The piece.
+        data: Vec<u8>,
+    },
+    /// Has it bring firmware from a file into meters, when it has time: [`Response::Done`](super::Response::Done).
+    UpgradeMeters {
+        /// Name of the file.
+        file: String,
+        /// Names of the meters.
+        meters: Vec<String>,
+    },
+    /// Has it run firmware from a file itself: [`Response::Done`](super::Response::Done). Assumed: that it is called so.
+    UpgradeConcentrator {
+        /// Name of the file.
+        file: String,
+    },
+    /// What it holds of a file of firmware, and how far the devices have come with it: [`Response::Upgrade`](super::Response::Upgrade). Assumed.
+    UpgradeStatus {
+        /// Name of the file.
+        file: String,
     },
     /// Its own log: [`Response::Document`](super::Response::Document).
     ConcentratorEvents(Span),
@@ -101,6 +127,10 @@ impl Request {
             Self::MeterEvents { .. } => "getMeterEvents",
             Self::MeterResults { .. } => "getMeterResults",
             Self::FileChunk { .. } => "downloadFileChunk",
+            Self::UploadChunk { .. } => "uploadFileChunk",
+            Self::UpgradeMeters { .. } => "upgradeMeters",
+            Self::UpgradeConcentrator { .. } => "upgradeConcentrator",
+            Self::UpgradeStatus { .. } => "getUpgradeStatus",
             Self::ConcentratorEvents(_) => "getConcentratorEvents",
             Self::ConcentratorStatus => "getConcentratorStatus",
             Self::ShownTime => "getConcentratorSystemTime",
@@ -150,6 +180,16 @@ impl Request {
                 offset: fields.number("offset")?,
                 length: fields.number("length")?,
             },
+            "uploadFileChunk" => Self::UploadChunk {
+                name: fields.text("fileName")?,
+                offset: fields.number("offset")?,
+                data: fields.octets("data")?,
+            },
+            "upgradeMeters" => {
+                Self::UpgradeMeters { file: fields.text("fileName")?, meters: meters(&fields)? }
+            }
+            "upgradeConcentrator" => Self::UpgradeConcentrator { file: fields.text("fileName")? },
+            "getUpgradeStatus" => Self::UpgradeStatus { file: fields.text("fileName")? },
             "getConcentratorEvents" => Self::ConcentratorEvents(span(&fields)?),
             "getConcentratorStatus" => Self::ConcentratorStatus,
             "getConcentratorSystemTime" => Self::ShownTime,
@@ -200,6 +240,16 @@ impl Request {
                 say("offset", &offset.to_string());
                 say("length", &length.to_string());
             }
+            Self::UploadChunk { name, offset, data } => {
+                say("fileName", name);
+                say("offset", &offset.to_string());
+                say("data", &hex::encode(data));
+            }
+            Self::UpgradeMeters { file, meters } => {
+                say("fileName", file);
+                meters.iter().for_each(|meter| say("meterID", meter));
+            }
+            Self::UpgradeConcentrator { file } | Self::UpgradeStatus { file } => say("fileName", file),
             Self::ConcentratorEvents(span) => write_span(*span, &mut say),
             Self::TimeSync(at) => say("dateTime", &time::write(*at)),
             Self::CosemGet { meter, object, access } => {
@@ -232,6 +282,12 @@ fn write_object(meter: &str, object: &Object, member: &str, say: &mut impl FnMut
     say("classId", &object.class_id.to_string());
     say("instanceId", &object.instance.to_string());
     say(member, &object.member.to_string());
+}
+
+/// The names of several meters.
+fn meters(fields: &Fields<'_>) -> Result<Vec<String>, Error> {
+    let named = fields.all().iter().filter(|element| element.name == "meterID");
+    named.map(|element| text(element.content, "meterID")).collect()
 }
 
 fn span(fields: &Fields<'_>) -> Result<Span, Error> {

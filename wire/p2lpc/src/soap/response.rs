@@ -1,5 +1,5 @@
 use super::fields::Fields;
-use super::{Fault, Request, body, message};
+use super::{Fault, Request, Upgrade, body, message};
 use crate::xml::field;
 use crate::{Document, Error, hex, time};
 
@@ -25,6 +25,8 @@ pub enum Response {
     Time(i64),
     /// What a meter said.
     Cosem(Cosem),
+    /// Where new firmware stands.
+    Upgrade(Upgrade),
     /// It was done.
     Done,
 }
@@ -122,7 +124,12 @@ impl Response {
             Request::CosemGet { .. } | Request::CosemSet { .. } | Request::CosemAction { .. } => {
                 Self::Cosem(Cosem { result: fields.number("result")?, data: fields.octets("data")? })
             }
-            Request::TimeSync(_) | Request::DisconnectControl { .. } => Self::Done,
+            Request::UpgradeStatus { .. } => Self::Upgrade(Upgrade::read(&fields)?),
+            Request::TimeSync(_)
+            | Request::DisconnectControl { .. }
+            | Request::UploadChunk { .. }
+            | Request::UpgradeMeters { .. }
+            | Request::UpgradeConcentrator { .. } => Self::Done,
         }))
     }
 
@@ -160,6 +167,7 @@ impl Response {
                 field(out, "result", &cosem.result.to_string());
                 field(out, "data", &hex::encode(&cosem.data));
             }
+            Self::Upgrade(upgrade) => upgrade.write(out),
             Self::Done => {}
         }
     }
