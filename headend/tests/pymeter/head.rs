@@ -90,6 +90,14 @@ impl Head {
         Self::run(folder).await
     }
 
+    /// Kills the program and starts it again on the same data, with a planner.
+    pub(crate) async fn planning(self) -> Self {
+        let file = self.folder.join("headend.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replace("planner = false", "planner = true")).unwrap();
+        self.kill_and_restart().await
+    }
+
     /// Kills the program, without a warning, and starts it again on the same data.
     pub(crate) async fn kill_and_restart(mut self) -> Self {
         self.child.kill().unwrap();
