@@ -86,6 +86,10 @@ enum Kind {
     PowerFactor(i64),
     /// Hundredths of a hertz.
     Frequency,
+    /// Tenths of a volt at which a voltage is called too low (value group D = 31) or too high.
+    VoltageLimit(u8),
+    /// Seconds after which it is, or an outage is called long.
+    Patience,
     /// Tenths of a degree; the number tells angles apart.
     Angle(i64),
     /// Hundredths of the currency: balance, charged in the month, consumed in the month.
@@ -172,6 +176,9 @@ impl Kind {
             };
         }
         let phase = i64::from(c / 20);
+        if matches!((c, d, e), (12, 43 | 44, _) | (96, 7, 20)) {
+            return Self::Patience;
+        }
         match (Flow::of_group_c(c), c, d) {
             (None, 97, 98) if a == 0 => Self::Still,
             (None, 128, 19) if a == 0 && matches!(e, 12 | 13 | 21) => Self::Still,
@@ -195,13 +202,14 @@ impl Kind {
             (None, 31 | 51 | 71, _) => Self::Current(phase),
             (None, 13 | 33 | 53 | 73, _) => Self::PowerFactor(phase),
             (None, 14, _) => Self::Frequency,
+            (None, 12, 31 | 35) => Self::VoltageLimit(d),
             _ => other,
         }
     }
 
     fn scaler(self) -> i8 {
         match self {
-            Self::Voltage(_) | Self::Angle(_) => -1,
+            Self::Voltage(_) | Self::VoltageLimit(_) | Self::Angle(_) => -1,
             Self::Current(_) | Self::Frequency | Self::Balance | Self::Charged | Self::Consumed => -2,
             Self::PowerFactor(_) => -3,
             _ => 0,
@@ -234,7 +242,8 @@ impl Kind {
             }
             Self::Angle(_) => 8,
             Self::ApparentPower => 28,
-            Self::Voltage(_) => 35,
+            Self::Voltage(_) | Self::VoltageLimit(_) => 35,
+            Self::Patience => 7,
             Self::Current(_) => 33,
             Self::Frequency => 44,
             Self::Balance | Self::Charged | Self::Consumed => 10,
@@ -261,6 +270,9 @@ impl Kind {
                 let reactive = power(noise, Flow::ReactiveImport, at);
                 (active * active + reactive * reactive).isqrt()
             }
+            Self::VoltageLimit(31) => 1840,
+            Self::VoltageLimit(_) => 2500,
+            Self::Patience => 60,
             Self::Voltage(phase) => 2240 + jitter(stream(0x80, phase), 121),
             Self::Current(phase) => {
                 let share = 75 + jitter(stream(0x90, phase), 51);
