@@ -78,7 +78,8 @@ pub(super) fn write(name: &str, described: &Described) -> String {
 pub(super) fn index(all: &BTreeMap<String, Described>) -> String {
     let mut out = String::from(
         "# Models\n\nWhat each type of meter can do, as the head-end knows it. A page is written by `cargo xtask models` from the model's file; what the \
-         maker's datasheet does not state is marked as **assumed**.\n\n| model | maker | what it is | language | profiles | switch | tariff | firmware |\n\
+         maker's datasheet does not state is marked as **assumed**.\n\nWhat the datasheets ask of a head-end, and where that is: \
+         [requirements](../requirements.md).\n\n| model | maker | what it is | language | profiles | switch | tariff | firmware |\n\
          |---|---|---|---|---|---|---|---|\n",
     );
     for (name, Described { model, .. }) in all {

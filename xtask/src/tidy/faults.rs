@@ -1,4 +1,4 @@
-//! The tests that `docs/faults.md` names for a case exist, and say so themselves.
+//! The tests that `docs/faults.md` names for a case exist, and say so themselves; those that `docs/requirements.md` names exist.
 
 use super::Violation;
 use super::references::{between, names_a_file};
@@ -7,8 +7,28 @@ use super::tree::Tree;
 /// The table of cases: each line has a case, files between backticks, and behind each of them names of tests.
 const TABLE: &str = "docs/faults.md";
 
-/// Names every test of the table that its file does not have, and every file that does not name the case.
+/// The tables of what datasheets ask for: the same in the third column, without cases.
+const REQUIREMENTS: &str = "docs/requirements.md";
+
+/// Names every test of the tables that its file does not have, and every file that does not name the case.
 pub(super) fn check(tree: &Tree) -> Vec<Violation> {
+    let mut found = cases(tree);
+    let lines = tree.files.get(REQUIREMENTS).map_or("", String::as_str).lines();
+    for (at, tests) in lines.enumerate().filter_map(|(at, line)| Some((at, line.split(" | ").nth(2)?))) {
+        let mut text = "";
+        for name in between(tests, "`", "`") {
+            if names_a_file(name) {
+                text = tree.files.get(name).map_or("", String::as_str);
+            } else if !text.contains(&format!("fn {name}(")) {
+                let what = format!("`{name}` is no test in the file before it: mend the table.");
+                found.push(Violation::at(REQUIREMENTS, at + 1, what));
+            }
+        }
+    }
+    found
+}
+
+fn cases(tree: &Tree) -> Vec<Violation> {
     let Some(table) = tree.files.get(TABLE) else { return Vec::new() };
     let mut found = Vec::new();
     for (at, line) in table.lines().enumerate() {
@@ -61,6 +81,15 @@ mod tests {
         assert!(found("| C-07 bombs | `wire/tests/a.rs`: `bombs` |").is_empty());
         assert!(found("| C-08 cuts | `wire/tests/a.rs`: `c_08_cut`, `bombs` |").is_empty());
         assert!(found("Case `gone` of another table.").is_empty());
+    }
+
+    #[test]
+    fn tests_of_requirements_exist() {
+        let found = |line: &str| {
+            check(&Tree::of(&[(REQUIREMENTS, line), ("wire/tests/a.rs", "fn bombs() {}")])).len()
+        };
+        assert_eq!(found("| Energy | `[alarms]` | `wire/tests/a.rs`: `bombs` | Names |"), 0);
+        assert_eq!(found("| Energy | `[alarms]` | `wire/tests/a.rs`: `gone`, `bombs` | Names |"), 1);
     }
 
     #[test]
