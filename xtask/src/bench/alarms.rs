@@ -88,7 +88,7 @@ fn round(root: &Path, number: u32, arguments: &Arguments, runtime: &Runtime) -> 
     );
     let meters = arguments.meters.to_string();
     let simulator = ["--count", &meters, "--days", "1", "--model", "generic-dlms", "--security", "none"];
-    let mut set = Set::start(root, number, &simulator, &listener)?;
+    let mut set = Set::start(root, number, &simulator, (fleet::CONNECTIONS, &listener))?;
     set.amictl(&["meters", "import", "fleet.csv"])?;
     let before = (set.headend.cpu()?, cpu_of_family(set.postgres()?)?);
     let (sent, received) = runtime.block_on(storm(set.server().to_owned(), to, arguments))?;

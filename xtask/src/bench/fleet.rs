@@ -13,6 +13,8 @@ use super::process::Process;
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
+/// Connections of a head-end to its database, as in its defaults.
+pub(super) const CONNECTIONS: u32 = 16;
 /// Port of the first meter: below those that the system hands out, of which the head-end gets some.
 const FIRST_PORT: &str = "10000";
 
@@ -36,12 +38,13 @@ pub(super) struct Set {
 }
 
 impl Set {
-    /// Starts simulator and head-end, whose configuration has these further sections; no meter is registered yet.
+    /// Starts simulator and head-end, which may have so many connections to its database and whose configuration has these further
+    /// sections; no meter is registered yet.
     pub(super) fn start(
         root: &Path,
         number: u32,
         simulator: &[&str],
-        sections: &str,
+        (connections, sections): (u32, &str),
     ) -> anyhow::Result<Self> {
         let binaries = root.join("target/release");
         let folder = root.join("target/bench").join(format!("{}-{number}", std::process::id()));
@@ -50,7 +53,7 @@ impl Set {
         let simulator = Process::start("simulator", &binaries.join("simulator"), &arguments, &folder)?;
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let config = format!(
-            "[database]\ndata_dir = \"data\"\n[api]\nlisten = \"{address}\"\nplaintext_role = \"engineer\"\n[plan]\ninterval = \"1s\"\n[log]\nlevel = \"warn\"\n{sections}"
+            "[database]\ndata_dir = \"data\"\nmax_connections = {connections}\n[api]\nlisten = \"{address}\"\nplaintext_role = \"engineer\"\n[plan]\ninterval = \"1s\"\n[log]\nlevel = \"warn\"\n{sections}"
         );
         fs::write(folder.join("headend.toml"), config)?;
         let arguments = ["serve", "--config", "headend.toml"];

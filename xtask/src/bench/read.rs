@@ -75,7 +75,7 @@ fn round(root: &Path, number: u32, arguments: &Arguments) -> anyhow::Result<Roun
     let (meters, days) = (arguments.meters.to_string(), arguments.days.to_string());
     let simulator =
         ["--count", &meters, "--days", &days, "--model", &arguments.model, "--security", &arguments.security];
-    let mut set = Set::start(root, number, &simulator, "")?;
+    let mut set = Set::start(root, number, &simulator, (fleet::CONNECTIONS, ""))?;
     let before = (set.headend.cpu()?, cpu_of_family(set.postgres()?)?, set.simulator.cpu()?);
     set.amictl(&["meters", "import", "fleet.csv"])?;
     wait(&mut set)?;

@@ -25,6 +25,8 @@ pub(super) use meters::{MetersArguments, play};
 const IMPORT: u32 = 10_000;
 /// Serial number of the first meter.
 const FIRST: u32 = 50_000_000;
+/// Connections to the database of each head-end but the first.
+const CONNECTIONS: u32 = 8;
 const POLL: Duration = Duration::from_secs(1);
 /// Longer than a channel lingers: from then on a connection is parked.
 const PARKED: Duration = Duration::from_secs(5);
@@ -59,7 +61,10 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     let places = (0..processes).map(|_| free_address()).collect::<anyhow::Result<Vec<_>>>()?;
     let roles = "[roles]\nplanner = false\nlistener = true\n";
     let simulator = ["--count", "1", "--days", "1", "--model", "generic-dlms", "--security", "none"];
-    let mut set = Set::start(root, 0, &simulator, &format!("{roles}{}", listener(places[0])))?;
+    // The server of the first has room for its own connections, and so for those of the others.
+    let connections = fleet::CONNECTIONS + CONNECTIONS * (processes - 1);
+    let sections = format!("{roles}{}", listener(places[0]));
+    let mut set = Set::start(root, 0, &simulator, (connections, &sections))?;
     register(&set, sessions)?;
     let others = places.iter().enumerate().skip(1).map(|(number, place)| another(root, &set, number, *place));
     let others = others.collect::<anyhow::Result<Vec<_>>>()?;
@@ -111,7 +116,7 @@ fn another(root: &Path, set: &Set, number: usize, place: SocketAddr) -> anyhow::
     let file = fs::read_to_string(set.folder().join("data/postgres/postmaster.pid"))?;
     let socket = file.lines().nth(4).context("no socket in postmaster.pid")?;
     let config = format!(
-        "[database]\nurl = \"postgres://headend@localhost/headend?host={socket}\"\nmax_connections = 8\n\
+        "[database]\nurl = \"postgres://headend@localhost/headend?host={socket}\"\nmax_connections = {CONNECTIONS}\n\
          [log]\nlevel = \"warn\"\n[roles]\napi = false\nplanner = false\nlistener = true\n{}",
         listener(place)
     );

@@ -88,7 +88,7 @@ pub(super) fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
 fn round(root: &Path, number: u32, arguments: &Arguments, runtime: &Runtime) -> anyhow::Result<()> {
     let (count, days) = ((arguments.callers + arguments.polled).to_string(), arguments.days.to_string());
     let simulator = ["--count", &count, "--days", &days, "--model", "generic-dlms", "--security", "gmac"];
-    let mut set = Set::start(root, number, &simulator, "")?;
+    let mut set = Set::start(root, number, &simulator, (fleet::CONNECTIONS, ""))?;
     set.psql("CREATE TABLE bench_commit (at timestamptz)")?;
     let serials = split_inventory(&set, arguments.callers)?;
     set.amictl(&["meters", "import", "switched.csv"])?;
