@@ -99,7 +99,7 @@ pub enum Word {
     Lend(Lent),
     /// It is to be closed.
     Leave(Leave),
-    /// Whoever came later under the same name is gone.
+    /// It is the one that counts, and that is to be said again: whoever came later under the same name is gone, or it was forgotten.
     CountsAgain,
 }
 
@@ -163,6 +163,13 @@ impl Lobby {
         if let Some(Caller { newest, earlier }) = self.callers().get(id) {
             std::iter::once(newest).chain(earlier).for_each(|seat| seat.tell(Leave::Unknown));
         }
+    }
+
+    /// What was said of who has a connection open was forgotten: the owners of those that count are to say it again. Returns how many these are.
+    pub fn ask_again(&self) -> usize {
+        let callers = self.callers();
+        callers.values().for_each(|caller| caller.newest.count_again());
+        callers.len()
     }
 
     /// How many callers have a connection open.
@@ -264,6 +271,11 @@ impl Seat {
         !state.is_lent && !matches!(state.pending.leave, Some(Leave::Replaced | Leave::Disproved))
     }
 
+    fn count_again(&self) {
+        self.state().pending.counts_again = true;
+        self.word.notify_one();
+    }
+
     fn tell(&self, leave: Leave) {
         self.state().pending.leave = Some(leave);
         self.word.notify_one();
@@ -320,10 +332,8 @@ impl Drop for Call {
         if Arc::ptr_eq(&caller.newest, &self.seat) {
             match caller.earlier.take() {
                 Some(earlier) => {
-                    let mut state = earlier.state();
-                    (state.pending.leave, state.pending.counts_again) = (None, true);
-                    drop(state);
-                    earlier.word.notify_one();
+                    earlier.state().pending.leave = None;
+                    earlier.count_again();
                     caller.newest = earlier;
                 }
                 None => drop(callers.remove(&self.id)),

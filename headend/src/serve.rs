@@ -444,6 +444,9 @@ async fn keep_house(store: &Store, config: &Config) {
     if let Err(error) = store.purge_schedule_days(KEEP_SCHEDULE_DAYS).await {
         warn!(%error, "what came of schedules long ago could not be deleted");
     }
+    if let Err(error) = store.forget_strangers().await {
+        warn!(%error, "those who called and are no meter's could not be forgotten");
+    }
     let before = Timestamp::now().checked_sub(KEEP_LOG).unwrap_or(Timestamp::MIN);
     if let Err(error) = store.trim_batches(before).await {
         warn!(%error, "the log of readings could not be trimmed");

@@ -10,7 +10,7 @@ use std::time::Duration;
 use collectors::{Event, Failure, Level, Reason, Report};
 use common::{Database, at, done, energy, failed, layout};
 use dlms::client::Hls;
-use headend::store::callers::{Came, Left};
+use headend::store::callers::{Came, Left, Sign};
 use headend::store::jobs::{DEATHS, Leased, Wanted};
 use headend::store::{JobKind, Store};
 use jiff::Timestamp;
@@ -345,4 +345,35 @@ async fn work_of_a_meter_that_is_to_call_is_in_the_queue_while_it_is_connected()
     assert_eq!(waits(), "t");
     database.sql(&format!("UPDATE meter SET address = '10.0.0.1:4059' WHERE id = {meter}"));
     assert_eq!(waits(), "f");
+}
+
+#[tokio::test]
+async fn a_process_without_signs_of_life_loses_its_callers_and_learns_so_by_its_next_sign() {
+    let database = Database::new().await;
+    let (store, [silent, other]) = (&database.store, [Uuid::new_v4(), Uuid::new_v4()]);
+    let sign = |is_first, ended| Sign { is_first, ended };
+    assert_eq!(store.keep_listener(silent).await.unwrap(), sign(true, 0));
+    assert_eq!(store.keep_listener(silent).await.unwrap(), sign(false, 0));
+    let since = Timestamp::from_millisecond(Timestamp::now().as_millisecond()).unwrap();
+    let came = |line: &str| Came {
+        line: line.into(),
+        dialect: "login",
+        peer: "tcp:10.0.0.1:5".into(),
+        since,
+        ready_at: since,
+    };
+    store.note_callers(silent, &[came("inbound://1"), came("inbound://2")], &[]).await.unwrap();
+    store.note_callers(other, &[came("inbound://3")], &[]).await.unwrap();
+    assert_eq!(store.keep_listener(other).await.unwrap(), sign(true, 0));
+    database.sql("UPDATE listener SET seen_at = now() - interval '1 minute'");
+    assert_eq!(store.keep_listener(other).await.unwrap(), sign(false, 2));
+    let present = || database.sql("SELECT line FROM caller WHERE left_at IS NULL ORDER BY line");
+    assert_eq!(present(), "inbound://3");
+    assert_eq!(store.keep_listener(silent).await.unwrap(), sign(true, 0));
+    store.note_callers(silent, &[came("inbound://1")], &[]).await.unwrap();
+    assert_eq!(present(), "inbound://1\ninbound://3");
+    // Callers that are no meter's are forgotten some time after they left.
+    database
+        .sql("UPDATE caller SET since = since - interval '1 hour', left_at = left_at - interval '1 hour'");
+    assert_eq!(store.forget_strangers().await.unwrap(), 1);
 }

@@ -41,6 +41,17 @@ fn the_newest_connection_counts_and_the_one_before_stays_for_a_while() {
     assert_eq!(lobby.callers_present(), 0);
 }
 
+#[tokio::test]
+async fn what_was_forgotten_is_said_again_by_the_connection_that_counts() {
+    let lobby = Lobby::default();
+    assert_eq!(lobby.ask_again(), 0);
+    let earlier = lobby.enter(ID, host(1));
+    let newest = lobby.enter(ID, host(1));
+    assert_eq!(lobby.ask_again(), 1);
+    assert!(matches!(newest.word().await, Word::CountsAgain));
+    assert!(matches!(earlier.word().await, Word::Leave(Leave::Superseded)));
+}
+
 #[test]
 fn a_connection_is_lent_to_one_at_a_time_and_given_back() {
     let lobby = Lobby::default();

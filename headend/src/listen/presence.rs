@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 use uuid::Uuid;
 
 use super::pace::Pace;
@@ -99,17 +99,32 @@ impl Presence {
                     while self.flush(&store, owner).await {}
                 }
                 _ = signs.tick() => {
-                    match store.keep_listener(owner).await {
-                        Ok(0) => {}
-                        Ok(callers) => info!(callers, "connections of a process that gave no sign of life are over"),
-                        Err(error) => warn!(%error, "this process could not be shown to be alive"),
-                    }
+                    self.give_sign(&store, owner).await;
                     self.write_beats(&store, owner).await;
                 }
             }
         }
         if let Err(error) = store.end_listener(owner).await {
             warn!(%error, "it could not be written down that all callers are gone");
+        }
+    }
+
+    /// Shows that this process is alive. One that seemed dead has to say again who is connected to it.
+    async fn give_sign(&self, store: &Store, owner: Uuid) {
+        match store.keep_listener(owner).await {
+            Ok(sign) => {
+                if sign.ended > 0 {
+                    info!(
+                        callers = sign.ended,
+                        "connections of a process that gave no sign of life are over"
+                    );
+                }
+                if sign.is_first {
+                    let callers = self.lobby.ask_again();
+                    debug!(callers, "who is connected is said again");
+                }
+            }
+            Err(error) => warn!(%error, "this process could not be shown to be alive"),
         }
     }
 
@@ -173,7 +188,7 @@ impl Present {
         self.presence.state().beats.insert(self.line.clone(), (self.since, Timestamp::now()));
     }
 
-    /// Whoever came later under the same name is gone: this connection is the one again.
+    /// This connection is the one that counts, which has to be said again.
     pub(crate) fn again(&self) {
         let Self { line, peer, dialect, since, .. } = self;
         let (line, peer) = (line.clone(), peer.clone());

@@ -40,6 +40,15 @@ pub struct Beaten {
     pub at: Timestamp,
 }
 
+/// What a sign of life showed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sign {
+    /// It is the first one, or the first one after the process counted as dead: what it says of its callers has to be said again.
+    pub is_first: bool,
+    /// Connections of other processes that were ended because those gave no sign.
+    pub ended: u64,
+}
+
 /// Somebody whose connection is over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Left {
@@ -150,42 +159,56 @@ impl Store {
         Ok(())
     }
 
-    /// Gives a sign of life of a process that meters call, and ends the connections of those that gave none. Returns how many these were.
+    /// Gives a sign of life of a process that meters call, and ends the connections of those that gave none for too long.
     ///
     /// Work that was made in the very moment in which its meter called does not know of that, and is put into the queue here.
     ///
     /// # Errors
     /// Every [`Error`] of the server.
-    pub async fn keep_listener(&self, owner: Uuid) -> Result<u64, Error> {
-        let ended: i64 = sqlx::query_scalar(
+    pub async fn keep_listener(&self, owner: Uuid) -> Result<Sign, Error> {
+        // Whoever ends the connections of a process deletes its row, in one statement: the process finds that out by its next sign, which
+        // makes the row anew.
+        let (is_first, ended): (bool, i64) = sqlx::query_as(
             "/* store::callers::keep_listener */
              WITH alive AS (
                  INSERT INTO listener (owner, seen_at) VALUES ($1, now())
-                 ON CONFLICT (owner) DO UPDATE SET seen_at = now()),
-             dead AS (DELETE FROM listener WHERE owner <> $1 AND seen_at < now() - $2),
-             forgotten AS (
-                 DELETE FROM caller c WHERE c.left_at < now() - $3
-                     AND NOT EXISTS (SELECT FROM meter m WHERE m.line = c.line)
-                     AND NOT EXISTS (SELECT FROM meter_path p WHERE p.line = c.line)
-                     AND NOT EXISTS (
-                         SELECT FROM meter d WHERE address_line(d.address) = c.line AND d.line = 'concentrator://' || d.serial)),
+                 ON CONFLICT (owner) DO UPDATE SET seen_at = now() RETURNING since = now() AS is_first),
+             dead AS (DELETE FROM listener WHERE owner <> $1 AND seen_at < now() - $2 RETURNING owner),
              queued AS (
                  UPDATE job j SET waits = false FROM caller c JOIN meter m ON m.line = c.line
                  WHERE c.owner = $1 AND c.left_at IS NULL AND c.since > now() - interval '1 minute' AND j.meter_id = m.id
                      AND j.state = 'due' AND j.waits),
              ended AS (
-                 UPDATE caller c SET left_at = now() WHERE c.left_at IS NULL AND c.owner <> $1
-                     AND NOT EXISTS (SELECT FROM listener l WHERE l.owner = c.owner AND l.seen_at >= now() - $2)
+                 UPDATE caller c SET left_at = greatest(now(), c.since) FROM dead d WHERE c.owner = d.owner AND c.left_at IS NULL
                  RETURNING 1)
-             SELECT count(*) FROM ended",
+             SELECT is_first, (SELECT count(*) FROM ended) FROM alive",
         )
         .bind(owner)
         .bind(interval(LISTENER_EXPIRES))
-        .bind(interval(STRANGERS_EXPIRE))
         .fetch_one(&self.pool)
         .await
         .map_err(failed("store::callers::keep_listener"))?;
-        Ok(ended.cast_unsigned())
+        Ok(Sign { is_first, ended: ended.cast_unsigned() })
+    }
+
+    /// Deletes callers that left some time ago and are no meter's. Returns how many these were.
+    ///
+    /// # Errors
+    /// Every [`Error`] of the server.
+    pub async fn forget_strangers(&self) -> Result<u64, Error> {
+        let forgotten = sqlx::query(
+            "/* store::callers::forget_strangers */
+             DELETE FROM caller c WHERE c.left_at < now() - $1
+                 AND NOT EXISTS (SELECT FROM meter m WHERE m.line = c.line)
+                 AND NOT EXISTS (SELECT FROM meter_path p WHERE p.line = c.line)
+                 AND NOT EXISTS (
+                     SELECT FROM meter d WHERE address_line(d.address) = c.line AND d.line = 'concentrator://' || d.serial)",
+        )
+        .bind(interval(STRANGERS_EXPIRE))
+        .execute(&self.pool)
+        .await
+        .map_err(failed("store::callers::forget_strangers"))?;
+        Ok(forgotten.rows_affected())
     }
 
     /// A process stops: its callers have left.

@@ -46,6 +46,27 @@ async fn sen_37_who_is_connected_is_told_and_who_should_be_and_is_not() {
     fleet.shutdown().await;
 }
 
+#[tokio::test]
+async fn a_process_that_counted_as_dead_says_again_who_is_connected() {
+    let hall = Hall::new().await;
+    let fleet = fleet(Security::None, Framing::Wrapper).await;
+    let id = caller_id(&fleet.meters()[0].serial(), Some(Dialect::Login));
+    let serial = hall.register(&fleet, 0, &format!("inbound://{id}")).await;
+    let connection = hall.login([127, 0, 0, 2], &id).await;
+    hall.until(CONNECTED, "1").await;
+    let before = call(&hall, &serial).await.expect("it has called");
+    // What another process does about one that gave no sign of life for too long, because the database was slow, say.
+    hall.sql("WITH dead AS (DELETE FROM listener RETURNING owner) UPDATE caller c SET left_at = now() FROM dead d WHERE c.owner = d.owner");
+    assert_eq!(hall.sql(CONNECTED), "0");
+    hall.until(CONNECTED, "1").await;
+    let after = call(&hall, &serial).await.expect("it is there");
+    assert_eq!((after.since, after.peer), (before.since, before.peer));
+    drop(connection);
+    hall.until(CONNECTED, "0").await;
+    hall.program.stop().await;
+    fleet.shutdown().await;
+}
+
 async fn call(hall: &Hall, serial: &str) -> Option<Call> {
     let mut inventory = InventoryServiceClient::new(hall.program.channel.clone());
     let request = GetMeterRequest { serial: serial.into() };
