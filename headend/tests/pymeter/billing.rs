@@ -1,10 +1,16 @@
 //! Billing sets of meters that this project did not write, value by value against what `pymeter.py --expect` prints, on every option that changes time or
 //! makes holes.
 
+use std::collections::BTreeMap;
+
 use ami_proto::v1::billing_service_client::BillingServiceClient;
 use ami_proto::v1::get_billing_sets_request::Cycle;
-use ami_proto::v1::{BillingSet, BillingSource, GetBillingSetsRequest};
+use ami_proto::v1::readings_service_client::ReadingsServiceClient;
+use ami_proto::v1::{
+    BillingSet, BillingSource, Decimal, FlagRule, GetBillingSetsRequest, QueryDaysRequest, ReadingDay,
+};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use crate::head::Head;
 use crate::meter::Meter;
@@ -88,5 +94,48 @@ async fn a_month_with_an_hour_more_is_exactly_what_the_meter_holds() {
             .collect();
         assert_eq!(told, gaps(&present), "{options:?}");
         assert_eq!(told.is_empty(), !holes, "{options:?}");
+        // The meter makes the energy of an interval up, which is flagged.
+        let flagged = "SELECT count(DISTINCT ts) FROM reading_flag WHERE rule = 'sum_mismatch'";
+        assert_eq!(intervals.flagged.to_string(), head.sql(flagged), "{options:?}");
+        let rules: Vec<_> = intervals.flags.iter().map(|flags| (flags.rule(), flags.intervals)).collect();
+        assert_eq!(rules, [(FlagRule::SumMismatch, intervals.flagged)], "{options:?}");
+        if holes {
+            days(&head.planning().await, &serial, &rows).await;
+        }
     }
+}
+
+/// What the days of October add up to: captures that there are of those that there should be, and every digit of the import.
+async fn days(head: &Head, serial: &str, rows: &[(i64, Vec<i64>)]) {
+    let question = QueryDaysRequest {
+        meter_serials: vec![serial.to_owned()],
+        obis: vec!["1.0.1.8.0.255".into()],
+        from: "2025-10-01".into(),
+        to: "2025-10-31".into(),
+        ..QueryDaysRequest::default()
+    };
+    let mut client = ReadingsServiceClient::new(head.channel.clone());
+    let mut found = Vec::new();
+    for _ in 0..600 {
+        found = client.query_days(question.clone()).await.unwrap().into_inner().days;
+        if !found.is_empty() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    let zone = TimeZone::get("Europe/Berlin").unwrap();
+    let mut expected = BTreeMap::<String, (u32, i64, i64)>::new();
+    for (ts, values) in rows {
+        // The interval that ends at midnight belongs to the day before.
+        let day = Timestamp::from_second(ts - 1).unwrap().to_zoned(zone.clone()).date().to_string();
+        let day = expected.entry(day).or_default();
+        *day = (day.0 + 1, values[0], day.2 + values[0]);
+    }
+    expected.remove("2025-09-30");
+    let mantissa = |value: Option<Decimal>| value.unwrap().mantissa;
+    let told =
+        found.iter().map(|day| (day.day.clone(), (day.captures, mantissa(day.last), mantissa(day.total))));
+    assert_eq!(told.collect::<BTreeMap<_, _>>(), expected, "{}", head.log());
+    let whole = |day: &ReadingDay| if day.day == "2025-10-26" { 100 } else { 96 };
+    assert!(found.len() == 31 && found.iter().all(|day| day.expected == whole(day)), "{found:?}");
 }
