@@ -11,7 +11,7 @@ mod results;
 mod retention;
 mod telemetry;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -20,6 +20,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::api::access::Role;
+use crate::store::CommandKind;
 
 pub use clock::Clock;
 pub use faults::Faults;
@@ -130,6 +131,9 @@ pub struct Api {
     /// `operator` or `engineer`), under the name `loopback`. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plaintext_role: Option<Role>,
+    /// Kinds of orders, such as `install_firmware`, that wait until somebody else than who gave them approves them. Default: none; not
+    /// with `plaintext_role`, where everybody is one person.
+    pub two_persons: BTreeSet<CommandKind>,
     /// Who may call with TLS: the role (`viewer`, `operator` or `engineer`) for the name in the client certificate, which is the
     /// first URI among its alternative names, else the first DNS name, else the common name. Default: nobody; at most 10000
     /// names of 1 to 256 octets, and none of them `loopback` or `headend`.
@@ -337,6 +341,7 @@ impl Default for Api {
             tls_key: None,
             client_ca: None,
             plaintext_role: None,
+            two_persons: BTreeSet::new(),
             principals: BTreeMap::new(),
         }
     }

@@ -223,6 +223,7 @@ async fn roles(
     let mut running = Vec::new();
     if let Some(entrance) = entrance {
         let limits = Limits {
+            two_persons: config.api.two_persons.clone(),
             image_octets: config.firmware.max_image_size,
             images: config.firmware.max_images,
             ..Limits::default()

@@ -32,6 +32,7 @@ fn order(key: &str, meters: &[MeterId]) -> NewOrder {
         priority: 50,
         not_before: now,
         deadline: now + SignedDuration::from_mins(15),
+        needs_approval: false,
     }
 }
 

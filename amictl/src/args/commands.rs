@@ -18,6 +18,14 @@ pub(crate) enum Commands {
     },
     /// Follow the lives of commands, until interrupted.
     Watch(WatchCommandsArgs),
+    /// Approve a command that somebody else ordered and that waits for a second person.
+    Approve {
+        /// Number of the command.
+        id: i64,
+        /// Why; it stands in the audit.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
     /// Take back a command that was not begun.
     Cancel {
         /// Number of the command.

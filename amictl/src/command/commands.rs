@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, io::Write};
 
 use ami_proto::v1::{
-    CancelCommandRequest, GetCommandRequest, ListCommandsRequest, WatchCommandsRequest,
-    WatchCommandsResponse, commands_service_client::CommandsServiceClient,
+    ApproveCommandRequest, CancelCommandRequest, GetCommandRequest, ListCommandsRequest,
+    WatchCommandsRequest, WatchCommandsResponse, commands_service_client::CommandsServiceClient,
 };
 use serde::Serialize;
 use tonic::{Request, transport::Channel};
@@ -35,6 +35,7 @@ pub(crate) async fn run(
             let format = format(args.format);
             watch(channel, args, &mut stdout(format)).await
         }
+        Commands::Approve { id, reason } => approve(channel, id, reason, &mut stdout(plain)).await,
         Commands::Cancel { id, reason } => cancel(channel, id, reason, &mut stdout(plain)).await,
     }
 }
@@ -90,6 +91,17 @@ async fn watch<W: Write>(
     let mut client = CommandsServiceClient::new(channel);
     let opening = client.watch_commands(Request::new(question));
     follow::run(opening, args.resume, output, entries).await
+}
+
+async fn approve<W: Write>(
+    channel: Channel,
+    id: i64,
+    reason: String,
+    output: &mut Output<W>,
+) -> Result<(), Error> {
+    let question = request(ApproveCommandRequest { id, reason });
+    let command = CommandsServiceClient::new(channel).approve_command(question).await?.into_inner().command;
+    output.page(command.map(CommandRow::from).as_slice())
 }
 
 async fn cancel<W: Write>(

@@ -19,6 +19,7 @@ pub(crate) struct CommandRow {
     progress_done: i32,
     progress_total: i32,
     ordered_by: String,
+    approved_by: Option<String>,
     reason: Option<String>,
     order_id: String,
     idempotency_key: String,
@@ -35,6 +36,7 @@ impl CommandRow {
     pub(crate) fn fields(&self) -> Vec<(&'static str, String)> {
         let rest = [
             ("ordered_by", self.ordered_by.clone()),
+            ("approved_by", cell(&self.approved_by)),
             ("reason", cell(&self.reason)),
             ("order_id", self.order_id.clone()),
             ("idempotency_key", self.idempotency_key.clone()),
@@ -78,6 +80,7 @@ impl From<Command> for CommandRow {
             progress_done: command.progress_done,
             progress_total: command.progress_total,
             ordered_by: command.ordered_by,
+            approved_by: given(command.approved_by),
             reason: given(command.reason),
             order_id: command.order_id,
             idempotency_key: command.idempotency_key,

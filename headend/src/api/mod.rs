@@ -35,7 +35,7 @@ mod switch;
 mod tariff;
 mod token;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,8 +66,8 @@ use tonic::transport::Server;
 use tonic_health::server::{HealthReporter, health_reporter};
 use tracing::{info, warn};
 
-use crate::store::Store;
-use access::AccessLayer;
+use crate::store::{CommandKind, Store};
+use access::{AccessLayer, TwoPersons};
 use alarms::{Alarms, Tail};
 use billing::Billing;
 use calls::CallsLayer;
@@ -143,6 +143,8 @@ pub struct Limits {
     pub import_octets: usize,
     /// Imports at once; each holds its file in memory. Default 2.
     pub imports: usize,
+    /// Kinds of orders that wait until somebody else approves them. Default: none.
+    pub two_persons: BTreeSet<CommandKind>,
     /// Octets of a firmware image. Default 64 MiB.
     pub image_octets: u32,
     /// Firmware images that are kept. Default 100.
@@ -164,6 +166,7 @@ impl Default for Limits {
         Self {
             import_octets: 64 << 20,
             imports: 2,
+            two_persons: BTreeSet::new(),
             image_octets: 64 << 20,
             images: 100,
             uploads: 2,
@@ -196,7 +199,7 @@ pub async fn serve(listener: TcpListener, parts: Parts, shutdown: CancellationTo
     let (hub, notices) = notices::channel(parts.limits.poll);
     let (health, health_service) = health_reporter();
     let tail = Tail::new();
-    let (access, recorder) = AccessLayer::new();
+    let (access, recorder) = AccessLayer::new(TwoPersons::new(parts.limits.two_persons.clone()));
     let mut routes = routes(&parts, &notices, &tail, &shutdown)?;
     routes = routes.add_service(health_service);
     let address = listener.local_addr().map_err(|error| Error::Serve(error.to_string()))?;

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use tonic::Request;
 use tracing::{info, warn};
 
-use super::access::Principal;
+use super::access::{Principal, TwoPersons};
 use super::commands::convert::command;
 use super::request_id::RequestId;
 use super::status::Refusal;
@@ -39,12 +39,15 @@ pub(super) struct Asker {
     pub(super) request: RequestId,
     /// The name of the call, such as `SwitchService/Disconnect`.
     pub(super) action: &'static str,
+    /// Which orders need somebody else's approval.
+    pub(super) two_persons: TwoPersons,
 }
 
 impl Asker {
     /// Whoever made the request.
     pub(super) fn of<T>(request: &Request<T>, action: &'static str) -> Result<Self, Refusal> {
-        Ok(Self { principal: Principal::of(request)?, request: RequestId::of(request), action })
+        let (principal, two_persons) = (Principal::of(request)?, TwoPersons::of(request)?);
+        Ok(Self { principal, request: RequestId::of(request), action, two_persons })
     }
 
     /// A row of the audit.
@@ -149,6 +152,7 @@ async fn try_place<E: Into<Unfit>>(
         priority: terms.priority,
         not_before: terms.not_before,
         deadline: terms.deadline,
+        needs_approval: asker.two_persons.are_needed(wanted.kind),
     };
     let entry = asker.entry(target.to_owned(), "accepted", Some(order.reason.clone()));
     match store.place_order(&order, &entry).await? {

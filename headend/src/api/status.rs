@@ -40,6 +40,12 @@ pub(crate) enum Refusal {
     /// A command that was begun.
     #[error("command {id} was begun or has ended: it can not be taken back")]
     CommandBegun { id: i64 },
+    /// Somebody approves an order of their own.
+    #[error("command {id} needs a second person: whoever ordered it can not approve it")]
+    SecondPersonNeeded { id: i64 },
+    /// A command that waits for nobody.
+    #[error("command {id} does not wait for approval")]
+    NotAwaitingApproval { id: i64 },
     /// An idempotency key with two orders.
     #[error("terms.idempotency_key: it was used for another order: give every order a key of its own")]
     KeyReused,
@@ -158,6 +164,8 @@ impl Refusal {
             Self::JobNotFound { .. } => (Code::NotFound, ErrorReason::JobNotFound),
             Self::CommandNotFound { .. } => (Code::NotFound, ErrorReason::CommandNotFound),
             Self::CommandBegun { .. } => (Code::FailedPrecondition, ErrorReason::CommandBegun),
+            Self::SecondPersonNeeded { .. } => (Code::FailedPrecondition, ErrorReason::SecondPersonNeeded),
+            Self::NotAwaitingApproval { .. } => (Code::FailedPrecondition, ErrorReason::NotAwaitingApproval),
             Self::KeyReused => (Code::AlreadyExists, ErrorReason::IdempotencyKeyReused),
             Self::NotCapable { .. } => (Code::FailedPrecondition, ErrorReason::NotCapable),
             Self::AlarmNotFound { .. } => (Code::NotFound, ErrorReason::AlarmNotFound),

@@ -57,6 +57,7 @@ pub async fn pass(
         priority: CommandKind::SyncClock.priority(),
         not_before: now,
         deadline: now.checked_add(patience).unwrap_or(Timestamp::MAX),
+        needs_approval: false,
     };
     let serials: Vec<&str> = wrong.iter().map(|clock| clock.serial.as_str()).collect();
     let entry = Entry {

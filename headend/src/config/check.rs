@@ -73,6 +73,10 @@ impl Config {
         if tls && api.plaintext_role.is_some() {
             return Err(out_of_range("api.plaintext_role", "set", "absent where the API is served with TLS"));
         }
+        if api.plaintext_role.is_some() && !api.two_persons.is_empty() {
+            let expected = "absent where api.plaintext_role is set, as everybody is one person there";
+            return Err(out_of_range("api.two_persons", "given", expected));
+        }
         if tls == api.principals.is_empty() {
             let got = if tls { "empty" } else { "given" };
             return Err(out_of_range(
@@ -278,6 +282,7 @@ mod tests {
             ("[database]\nurl = 'mysql://x'", "database.url"),
             ("[api]\nlisten = '0.0.0.0:50051'\nplaintext_role = 'viewer'", "api.listen"),
             ("[api]\ntls_key = 'key.pem'", "api.tls_certificate"),
+            ("[api]\nplaintext_role = 'engineer'\ntwo_persons = ['push_tariff']", "api.two_persons"),
             ("[api]\nprincipals = { anna = 'viewer' }", "api.principals"),
             ("[api]\ntls_certificate = 'c'\ntls_key = 'k'\nclient_ca = 'a'", "api.principals"),
             (

@@ -6,6 +6,8 @@ mod loss;
 mod push;
 mod result;
 
+use serde::{Deserialize, Serialize};
+
 pub use event::EventLossCause;
 pub use flag::FlagRule;
 pub use loss::ProfileLossCause;
@@ -144,7 +146,8 @@ impl JobState {
 }
 
 /// What a command is to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, sqlx::Type)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, sqlx::Type, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "command_kind", rename_all = "snake_case")]
 pub enum CommandKind {
     /// Open the load switch.

@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod approval;
 mod authority;
 mod program;
 
@@ -50,6 +51,10 @@ struct Secured {
 
 impl Secured {
     async fn new() -> Self {
+        Self::with(Limits::default()).await
+    }
+
+    async fn with(limits: Limits) -> Self {
         let (server, clients) = (Authority::new("servers"), Authority::new("clients"));
         let folder = common::folder().with_extension("tls");
         server.serve(&folder, &clients);
@@ -57,6 +62,7 @@ impl Secured {
             ("vera", Role::Viewer),
             ("otto", Role::Operator),
             ("erika", Role::Engineer),
+            ("emil", Role::Engineer),
             ("urn:example:billing", Role::Engineer),
             ("scada.example.com", Role::Engineer),
         ];
@@ -67,7 +73,7 @@ impl Secured {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let models = Arc::new(models::builtin().unwrap());
-        let parts = Parts { store: database.store.clone(), models, limits: Limits::default(), entrance };
+        let parts = Parts { store: database.store.clone(), models, limits, entrance };
         let stop = CancellationToken::new();
         tokio::spawn(api::serve(listener, parts, stop.clone()));
         Self { address, folder, server, clients, stop, database }

@@ -15,6 +15,7 @@ use super::principal::{Caller, Identity, Principal};
 use super::refusals::{self, Recorder, Refusals};
 use super::role::Role;
 use super::rules;
+use super::two_persons::TwoPersons;
 use crate::api::request_id::RequestId;
 use crate::api::status::Refusal;
 use crate::store::audit::Entry;
@@ -23,13 +24,14 @@ use crate::store::audit::Entry;
 #[derive(Debug, Clone)]
 pub(crate) struct AccessLayer {
     refusals: Refusals,
+    two_persons: TwoPersons,
 }
 
 impl AccessLayer {
-    /// The layer, and whoever writes down what it refuses.
-    pub(crate) fn new() -> (Self, Recorder) {
+    /// The layer, and whoever writes down what it refuses. Services learn from it which orders need two persons.
+    pub(crate) fn new(two_persons: TwoPersons) -> (Self, Recorder) {
         let (refusals, recorder) = refusals::channel();
-        (Self { refusals }, recorder)
+        (Self { refusals, two_persons }, recorder)
     }
 }
 
@@ -37,7 +39,7 @@ impl<S> Layer<S> for AccessLayer {
     type Service = AccessService<S>;
 
     fn layer(&self, inner: S) -> AccessService<S> {
-        AccessService { inner, refusals: self.refusals.clone() }
+        AccessService { inner, refusals: self.refusals.clone(), two_persons: self.two_persons.clone() }
     }
 }
 
@@ -46,6 +48,7 @@ impl<S> Layer<S> for AccessLayer {
 pub(crate) struct AccessService<S> {
     inner: S,
     refusals: Refusals,
+    two_persons: TwoPersons,
 }
 
 impl<S, I, O> Service<http::Request<I>> for AccessService<S>
@@ -66,6 +69,7 @@ where
             Ok(principal) => {
                 Span::current().record("principal", &principal.name);
                 request.extensions_mut().insert(principal);
+                request.extensions_mut().insert(self.two_persons.clone());
                 Either::Left(self.inner.call(request))
             }
             Err(refusal) => {

@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use Permission::{
-    AcknowledgeAlarms, BuyCredit, CancelCommands, Diagnose, InstallFirmware, KeepInventory, PushTariff,
-    ReadNow, ReleaseTamperLock, ResetBilling, Switch, View,
+    AcknowledgeAlarms, ApproveCommands, BuyCredit, CancelCommands, Diagnose, InstallFirmware, KeepInventory,
+    PushTariff, ReadNow, ReleaseTamperLock, ResetBilling, Switch, View,
 };
 
 /// What a principal is there for.
@@ -34,6 +34,8 @@ pub enum Permission {
     BuyCredit,
     /// Withdraw commands that were not sent yet.
     CancelCommands,
+    /// Approve what somebody else ordered.
+    ApproveCommands,
     /// Say that an alarm was seen.
     AcknowledgeAlarms,
     /// Add and retire meters, their credentials included.
@@ -59,6 +61,7 @@ const ENGINEER: &[Permission] = &[
     Switch,
     BuyCredit,
     CancelCommands,
+    ApproveCommands,
     AcknowledgeAlarms,
     KeepInventory,
     PushTariff,
@@ -117,7 +120,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_undone_is_for_engineers() {
-        for permission in [KeepInventory, PushTariff, InstallFirmware, ReleaseTamperLock, Diagnose] {
+        for permission in
+            [ApproveCommands, KeepInventory, PushTariff, InstallFirmware, ReleaseTamperLock, Diagnose]
+        {
             assert_eq!(Role::with(permission), "engineer", "{permission:?}");
         }
         assert_eq!(Role::with(Switch), "operator or engineer");

@@ -3,8 +3,8 @@
 use super::role::Permission;
 
 use Permission::{
-    AcknowledgeAlarms, BuyCredit, CancelCommands, Diagnose, InstallFirmware, KeepInventory, PushTariff,
-    ReadNow, ReleaseTamperLock, ResetBilling, Switch, View,
+    AcknowledgeAlarms, ApproveCommands, BuyCredit, CancelCommands, Diagnose, InstallFirmware, KeepInventory,
+    PushTariff, ReadNow, ReleaseTamperLock, ResetBilling, Switch, View,
 };
 
 /// The rpcs of a service, each with the permission that it needs.
@@ -59,6 +59,7 @@ const RULES: &[Service] = &[
             ("ListCommands", View),
             ("WatchCommands", View),
             ("CancelCommand", CancelCommands),
+            ("ApproveCommand", ApproveCommands),
         ],
     ),
     (

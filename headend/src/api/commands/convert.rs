@@ -34,6 +34,8 @@ pub(in crate::api) fn command(command: Command) -> v1::Command {
         finished_at: command.finished_at.map(stored),
         progress_done: command.progress_done,
         progress_total: command.progress_total,
+        approved_by: command.approved_by.unwrap_or_default(),
+        approved_at: command.approved_at.map(stored),
     }
 }
 

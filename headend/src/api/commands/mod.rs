@@ -6,9 +6,9 @@ mod watch;
 use std::sync::Arc;
 
 use ami_proto::v1::{
-    CancelCommandRequest, CancelCommandResponse, CommandKind, CommandState, GetCommandRequest,
-    GetCommandResponse, ListCommandsRequest, ListCommandsResponse, WatchCommandsRequest,
-    WatchCommandsResponse, commands_service_server::CommandsService,
+    ApproveCommandRequest, ApproveCommandResponse, CancelCommandRequest, CancelCommandResponse, CommandKind,
+    CommandState, GetCommandRequest, GetCommandResponse, ListCommandsRequest, ListCommandsResponse,
+    WatchCommandsRequest, WatchCommandsResponse, commands_service_server::CommandsService,
 };
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -19,14 +19,15 @@ use super::notices::Notices;
 use super::orders::Asker;
 use super::status::Refusal;
 use super::{Limits, Parts, check, token};
-use crate::store::commands::{Cancelled, Command, CommandFilter};
+use crate::store::commands::{Approval, Approved, Cancelled, Command, CommandFilter};
 use crate::store::{self, Store};
+use crate::telemetry;
 
 /// States or kinds in a filter at most.
 const MAX_FILTER: usize = 16;
 /// Entries of a life that are shown with a command.
 const MAX_LIFE: i64 = 1_000;
-/// The longest reason of a cancellation.
+/// The longest reason of a cancellation or an approval.
 const MAX_REASON: usize = 1_000;
 
 /// The service.
@@ -96,10 +97,25 @@ impl Commands {
         Ok(CommandFilter { states, kinds, meter, order })
     }
 
-    async fn cancel(&self, asker: &Asker, id: i64, reason: &str) -> Result<Command, Refusal> {
-        if reason.trim().is_empty() || reason.chars().count() > MAX_REASON {
-            return Err(Refusal::field("reason", "1 to 1000 characters are expected"));
+    async fn approve(&self, asker: &Asker, id: i64, reason: &str) -> Result<Command, Refusal> {
+        check_reason(reason)?;
+        let entry = asker.entry(format!("command {id}"), "accepted", Some(reason.to_owned()));
+        let approval = Approval {
+            principal: asker.principal.name.clone(),
+            request_id: asker.request.0,
+            trace_parent: telemetry::trace_parent(),
+        };
+        match self.store.approve_command(id, &approval, &entry).await? {
+            Approved::Yes => self.one(id).await,
+            Approved::SamePerson => Err(Refusal::SecondPersonNeeded { id }),
+            Approved::NotAwaiting => Err(Refusal::NotAwaitingApproval { id }),
+            Approved::Retired(serial) => Err(Refusal::MeterRetired { serial }),
+            Approved::NotFound => Err(Refusal::CommandNotFound { id }),
         }
+    }
+
+    async fn cancel(&self, asker: &Asker, id: i64, reason: &str) -> Result<Command, Refusal> {
+        check_reason(reason)?;
         let entry = asker.entry(format!("command {id}"), "accepted", Some(reason.to_owned()));
         match self.store.cancel_command(id, reason, &entry).await? {
             Cancelled::Yes => self.one(id).await,
@@ -134,6 +150,17 @@ impl CommandsService for Commands {
         Ok(Response::new(self.watch(request.into_inner()).await?))
     }
 
+    async fn approve_command(
+        &self,
+        request: Request<ApproveCommandRequest>,
+    ) -> Result<Response<ApproveCommandResponse>, Status> {
+        let asker = Asker::of(&request, "CommandsService/ApproveCommand")?;
+        let ApproveCommandRequest { id, reason } = request.into_inner();
+        let approved = self.approve(&asker, id, &reason).await;
+        let command = asker.audited(&self.store, format!("command {id}"), approved).await?;
+        Ok(Response::new(ApproveCommandResponse { command: Some(convert::command(command)) }))
+    }
+
     async fn cancel_command(
         &self,
         request: Request<CancelCommandRequest>,
@@ -143,6 +170,13 @@ impl CommandsService for Commands {
         let cancelled = self.cancel(&asker, id, &reason).await;
         let command = asker.audited(&self.store, format!("command {id}"), cancelled).await?;
         Ok(Response::new(CancelCommandResponse { command: Some(convert::command(command)) }))
+    }
+}
+
+fn check_reason(reason: &str) -> Result<(), Refusal> {
+    match reason.trim().is_empty() || reason.chars().count() > MAX_REASON {
+        true => Err(Refusal::field("reason", "1 to 1000 characters are expected")),
+        false => Ok(()),
     }
 }
 

@@ -1,7 +1,8 @@
-//! Commands: [`order`] makes them, [`ends`] lets attempts change them, [`follow`] follows their lives; here they are looked at and taken back.
+//! Commands: [`order`] makes them, [`approve`] lets a second person accept them, [`ends`] lets attempts change them, [`follow`] follows their lives; here they are looked at and taken back.
 //!
 //! The trigger `command_changed` writes every change of state into the life of the command and into the audit, in the same transaction.
 
+mod approve;
 pub(super) mod ends;
 mod follow;
 mod order;
@@ -10,6 +11,7 @@ use jiff_sqlx::Timestamp;
 use sqlx::{Postgres, QueryBuilder};
 use uuid::Uuid;
 
+pub use approve::{Approval, Approved};
 pub use follow::{Change, ChangeFilter};
 pub use order::{NewOrder, Placed};
 
@@ -57,11 +59,16 @@ pub struct Command {
     pub progress_done: i32,
     /// Steps there are.
     pub progress_total: i32,
+    /// Who approved it, where it needs a second person.
+    pub approved_by: Option<String>,
+    /// When that was.
+    pub approved_at: Option<Timestamp>,
 }
 
 /// The columns of [`Command`].
 const COLUMNS: &str = "SELECT c.id, c.order_id, m.serial, c.kind, c.state, c.outcome::text, c.failure::text, c.detail, o.principal, o.reason,
-    o.idempotency_key, c.priority, c.not_before, c.deadline, c.created_at, c.sent_at, c.finished_at, c.progress_done, c.progress_total
+    o.idempotency_key, c.priority, c.not_before, c.deadline, c.created_at, c.sent_at, c.finished_at, c.progress_done, c.progress_total,
+    c.approved_by, c.approved_at
     FROM command c JOIN command_order o ON o.id = c.order_id JOIN meter m ON m.id = c.meter_id ";
 
 /// Which commands to list; what is empty or `None` does not matter.
@@ -158,10 +165,12 @@ impl Store {
                 .fetch_optional(&mut *transaction)
                 .await
                 .map_err(&failed)?;
-        let job = match found {
+        let (waits, job) = match found {
             None => return Ok(Cancelled::NotFound),
             Some((CommandState::Cancelled, _)) => return Ok(Cancelled::Yes),
-            Some((state, job)) if state.may_become(CommandState::Cancelled) => job,
+            Some((state, job)) if state.may_become(CommandState::Cancelled) => {
+                (state == CommandState::AwaitingApproval, job)
+            }
             Some(_) => return Ok(Cancelled::Begun),
         };
         // The job first, as in a lease: whoever has the job decides.
@@ -173,18 +182,24 @@ impl Store {
         .execute(&mut *transaction)
         .await
         .map_err(&failed)?;
-        if called_off.rows_affected() == 0 {
+        // What waits for a second person has no job yet.
+        if called_off.rows_affected() == 0 && !waits {
             return Ok(Cancelled::Begun);
         }
-        sqlx::query(
+        let cancelled = sqlx::query(
             "/* store::cancel_command */ UPDATE command SET state = 'cancelled', finished_at = now(), failure = 'cancelled',
-                 detail = left('Taken back: ' || $2, 4096) WHERE id = $1",
+                 detail = left('Taken back: ' || $2, 4096) WHERE id = $1 AND NOT ($3 AND state <> 'awaiting_approval')",
         )
         .bind(id)
         .bind(reason)
+        .bind(waits)
         .execute(&mut *transaction)
         .await
         .map_err(&failed)?;
+        // Somebody approved it meanwhile.
+        if cancelled.rows_affected() == 0 {
+            return Ok(Cancelled::Begun);
+        }
         audit::insert(&mut transaction, entry).await?;
         transaction.commit().await.map_err(&failed)?;
         Ok(Cancelled::Yes)
@@ -242,6 +257,7 @@ impl Store {
                  failure = coalesce(c.failure, 'deadline_passed'),
                  detail = CASE WHEN l.state IN ('sending', 'unknown')
                      THEN 'Something may have been sent and the meter could not be read for a day; read it, or order again, which begins by reading.'
+                     WHEN l.state = 'awaiting_approval' THEN 'The deadline passed before a second person approved it: nothing was sent.'
                      ELSE 'The deadline passed before the meter could be reached: nothing was sent. ' || coalesce(c.detail, '') END
              FROM late l LEFT JOIN called_off j ON j.id = l.job_id
              WHERE c.id = l.id AND c.finished_at IS NULL AND (j.id IS NOT NULL OR l.job_id IS NULL

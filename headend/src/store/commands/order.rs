@@ -8,7 +8,7 @@ use crate::store::audit::{self, Entry};
 use crate::store::{CommandKind, Error, JOB_CHANNEL, Store, failed};
 
 /// Attempts that the job of a command is listed with: its end comes from the rules of commands, not from this number.
-const LISTED_ATTEMPTS: i16 = 100;
+pub(super) const LISTED_ATTEMPTS: i16 = 100;
 
 /// An order that was checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub struct NewOrder {
     pub not_before: jiff::Timestamp,
     /// Nothing is sent after.
     pub deadline: jiff::Timestamp,
+    /// Whether the commands wait for a second person.
+    pub needs_approval: bool,
 }
 
 /// What came of an order.
@@ -51,7 +53,7 @@ pub enum Placed {
 }
 
 impl Store {
-    /// Makes the commands of an order and their jobs, writes `entry` into the audit, and wakes the collectors: one transaction.
+    /// Makes the commands of an order and their jobs, or commands that wait for a second person, writes `entry` into the audit, and wakes the collectors: one transaction.
     ///
     /// # Errors
     /// Every [`Error`] of the server.
@@ -76,7 +78,10 @@ impl Store {
         if let Some(retired) = order.meters.iter().find(|meter| active.binary_search(meter).is_err()) {
             return Ok(Placed::Retired(*retired));
         }
-        let commands = insert_commands(&mut transaction, id, order).await?;
+        let commands = match order.needs_approval {
+            true => insert_waiting(&mut transaction, id, order).await?,
+            false => insert_commands(&mut transaction, id, order).await?,
+        };
         audit::insert(&mut transaction, entry).await?;
         transaction.commit().await.map_err(&failed)?;
         Ok(Placed::Commands(commands))
@@ -120,6 +125,31 @@ async fn existing(connection: &mut PgConnection, order: &NewOrder) -> Result<Pla
         return Ok(Placed::KeyReused);
     }
     Ok(Placed::Commands(rows.into_iter().map(|(_, id)| id).collect()))
+}
+
+/// Commands without jobs: a second person makes these.
+async fn insert_waiting(
+    connection: &mut PgConnection,
+    id: Uuid,
+    order: &NewOrder,
+) -> Result<Vec<i64>, Error> {
+    sqlx::query_scalar(
+        "/* store::place_order */
+         WITH wanted AS (SELECT meter, place FROM unnest($2::int4[]) WITH ORDINALITY AS w (meter, place)),
+         made AS (
+             INSERT INTO command (order_id, meter_id, kind, state, priority, not_before, deadline)
+             SELECT $1, meter, $3, 'awaiting_approval', $4, $5, $6 FROM wanted ORDER BY place RETURNING id, meter_id)
+         SELECT m.id FROM made m JOIN wanted w ON w.meter = m.meter_id ORDER BY w.place",
+    )
+    .bind(id)
+    .bind(&order.meters)
+    .bind(order.kind)
+    .bind(order.priority)
+    .bind(order.not_before.to_sqlx())
+    .bind(order.deadline.to_sqlx())
+    .fetch_all(connection)
+    .await
+    .map_err(failed("store::place_order"))
 }
 
 async fn insert_commands(
