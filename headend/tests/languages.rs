@@ -11,6 +11,7 @@ mod program;
 
 use std::time::{Duration, Instant};
 
+use ami_proto::v1::clocks_service_client::ClocksServiceClient;
 use ami_proto::v1::commands_service_client::CommandsServiceClient;
 use ami_proto::v1::credit_service_client::CreditServiceClient;
 use ami_proto::v1::diagnostics_service_client::DiagnosticsServiceClient;
@@ -19,15 +20,17 @@ use ami_proto::v1::inventory_service_client::InventoryServiceClient;
 use ami_proto::v1::readings_service_client::ReadingsServiceClient;
 use ami_proto::v1::switch_service_client::SwitchServiceClient;
 use ami_proto::v1::{
-    BuyCreditRequest, Command, CommandOutcome, DisconnectRequest, ImportMetersRequest, ListEventsRequest,
-    OrderTerms, ProtocolLayers, ReadNowRequest, RegistersTarget, SetProtocolLogRequest, TakeSnapshotRequest,
-    WatchCommandsRequest, read_now_request::Target, set_protocol_log_request::Subject,
+    BuyCreditRequest, ClockOrder, Command, CommandOutcome, DisconnectRequest, ImportMetersRequest,
+    ListEventsRequest, OrderTerms, ProtocolLayers, ReadNowRequest, RegistersTarget, SetProtocolLogRequest,
+    SyncClocksRequest, TakeSnapshotRequest, WatchCommandsRequest, read_now_request::Target,
+    set_protocol_log_request::Subject,
 };
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use program::Program;
 use simulator::{
-    Backend, ConcentratorConfig, Concentrators, Fleet, FleetConfig, Framing, Security,
-    inventory_of_concentrators,
+    Affected, Backend, ConcentratorConfig, Concentrators, Fault, FaultRule, Fleet, FleetConfig, Framing,
+    Security, inventory_of_concentrators,
 };
 
 const LIMIT: Duration = Duration::from_secs(90);
@@ -213,15 +216,12 @@ async fn hb_03_load_records_and_snapshots_of_dlt645_are_stored_like_profiles_of_
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_meter_of_dlt645_behind_a_terminal_of_376_1_is_read_through_the_head_end() {
-    let program = Program::start(SECTIONS).await;
-    let fleet =
-        FleetConfig { count: 2, ..FleetConfig::new(models::builtin().unwrap()["generic-dlt645"].clone()) };
+/// A terminal in front of a fleet of so many meters, both in the inventory.
+async fn terminal(program: &Program, fleet: FleetConfig, nodes: u32) -> Concentrators {
     let config = ConcentratorConfig {
         backend: Backend::Forward,
         model: "gdw376-terminal".to_owned(),
-        nodes: 2,
+        nodes,
         accelerate: 5000,
         ..ConcentratorConfig::default()
     };
@@ -230,6 +230,15 @@ async fn a_meter_of_dlt645_behind_a_terminal_of_376_1_is_read_through_the_head_e
     let parts = tokio_stream::iter([ImportMetersRequest { chunk }]);
     let imported = InventoryServiceClient::new(program.channel.clone()).import_meters(parts).await.unwrap();
     assert_eq!(imported.into_inner().problems, []);
+    concentrators
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_meter_of_dlt645_behind_a_terminal_of_376_1_is_read_through_the_head_end() {
+    let program = Program::start(SECTIONS).await;
+    let fleet =
+        FleetConfig { count: 2, ..FleetConfig::new(models::builtin().unwrap()["generic-dlt645"].clone()) };
+    let concentrators = terminal(&program, fleet, 2).await;
     let daily = "SELECT count(*) FROM meter_profile p JOIN meter m ON m.id = p.meter_id
                  WHERE m.model = 'generic-dlt645' AND p.obis = '\\x0100620200ff' AND p.read_at IS NOT NULL AND p.last_ts IS NOT NULL";
     until(&program, daily, "2").await;
@@ -244,6 +253,50 @@ async fn a_meter_of_dlt645_behind_a_terminal_of_376_1_is_read_through_the_head_e
             stored.filter(|(at, _)| (from.as_second()..=begun.as_second()).contains(at)).collect();
         assert_eq!((stored.len(), stored), (20, held), "{}", meter.serial());
     }
+    program.stop().await;
+    concentrators.shutdown().await;
+}
+
+/// A zone in which it is about noon, when clocks may be moved.
+fn noon() -> TimeZone {
+    let ahead = 12 - Timestamp::now().to_zoned(TimeZone::UTC).hour();
+    TimeZone::get(&format!("Etc/GMT{:+}", -ahead)).unwrap()
+}
+
+/// What is ordered of one node, and told to everybody: nobody answers a broadcast, so what shows that it was heard is read of the one that was named.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_time_and_a_snapshot_are_told_to_all_nodes_of_a_terminal_at_once() {
+    let program = Program::start("[collector]\nlinger = \"100ms\"\n").await;
+    let off = |number, seconds| FaultRule {
+        fault: Fault::ClockOff(seconds),
+        meters: Affected::Numbers(vec![number]),
+    };
+    let faults = vec![off(0, 90), off(1, -100), off(2, 200)];
+    let model = models::builtin().unwrap()["generic-dlt645"].clone();
+    let fleet = FleetConfig { count: 3, zone: noon(), faults, ..FleetConfig::new(model) };
+    let concentrators = terminal(&program, fleet, 3).await;
+    let meters = concentrators.meters();
+    let serials = vec![meters[0].serial()];
+    let terms = |key: &str| {
+        Some(OrderTerms { idempotency_key: key.into(), reason: "test".into(), ..OrderTerms::default() })
+    };
+    let order = Some(ClockOrder { across_boundaries: true, ..ClockOrder::default() });
+    let request = SyncClocksRequest { meter_serials: serials.clone(), terms: terms("time"), order };
+    let mut clocks = ClocksServiceClient::new(program.channel.clone());
+    let ordered = clocks.sync_clocks(request).await.unwrap().into_inner().commands.remove(0);
+    let command = end(&program, ordered.id).await;
+    assert_eq!(command.outcome(), CommandOutcome::ClockRight, "{command:?}\n{}", program.log());
+    let ahead: Vec<_> = meters.iter().map(|meter| meter.clock_ahead()).collect();
+    assert!(ahead.iter().all(|seconds| seconds.abs() <= 2), "{ahead:?}");
+
+    let request =
+        TakeSnapshotRequest { meter_serials: serials, everybody_on_the_line: true, terms: terms("snapshot") };
+    let mut readings = ReadingsServiceClient::new(program.channel.clone());
+    let ordered = readings.take_snapshot(request).await.unwrap().into_inner().commands.remove(0);
+    let command = end(&program, ordered.id).await;
+    assert_eq!(command.outcome(), CommandOutcome::SnapshotTaken, "{command:?}\n{}", program.log());
+    let taken: Vec<_> = meters.iter().map(|meter| meter.counts().actions).collect();
+    assert_eq!(taken, [1, 1, 1]);
     program.stop().await;
     concentrators.shutdown().await;
 }
