@@ -30,6 +30,11 @@ impl MBusDevice {
         format!("{:08X}", self.identification)
     }
 
+    /// What the sub-unit with its series is called: maker, number, version and type, which nobody else has all of.
+    pub fn serial(&self) -> String {
+        format!("{}-{}-{:02X}-{:02X}", self.maker(), self.number(), self.version, self.device_type)
+    }
+
     /// The letters of the maker, such as `KAM`.
     pub fn maker(&self) -> String {
         let letter = |shift: u32| char::from((self.manufacturer >> shift & 0x1F) as u8 + b'@');
@@ -47,5 +52,6 @@ mod tests {
         let device =
             MBusDevice { identification: 0x0123_4567, manufacturer: 0x2C2D, version: 1, device_type: 4 };
         assert_eq!((device.number().as_str(), device.maker().as_str()), ("01234567", "KAM"));
+        assert_eq!(device.serial(), "KAM-01234567-01-04");
     }
 }

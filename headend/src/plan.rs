@@ -170,6 +170,9 @@ pub struct Planned {
 
 /// The jobs of a meter that are due at `now`.
 pub fn due(state: &MeterState, model: &Model, now: Timestamp, config: &config::Plan) -> Vec<PlannedJob> {
+    if model.read_with_parent {
+        return Vec::new();
+    }
     let phase = phase(state.meter);
     let job = |kind, wanted_by| PlannedJob {
         meter: state.meter,

@@ -23,7 +23,7 @@ use ami_proto::v1::{
 };
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use models::{Language, Model};
+use models::{Language, MBus, Model};
 use program::Program;
 use simulator::{Clock, Fleet, FleetConfig, Framing, Meter, Security};
 
@@ -99,10 +99,11 @@ fn decimal(value: i64, scaler: i8) -> String {
     }
 }
 
-/// Every value of every profile of a meter within two days, and of its billing profiles within the months before.
+/// Every value of every profile of a meter within two days, and of its billing profiles within the months before. What is on channels of M-Bus is not the
+/// meter's.
 async fn profiles(program: &Program, meter: &Meter, model: &Model) {
     let serial = meter.serial();
-    for profile in &model.profiles {
+    for profile in model.profiles.iter().filter(|profile| MBus::channel(profile.obis).is_none()) {
         let from = if profile.period_s == 0 { "2026-09-15T00:00:00Z" } else { "2026-11-01T22:00:00Z" };
         let (from, to) = (instant(from), instant("2026-11-03T11:00:00Z"));
         let proto = |at: Timestamp| Some(prost_types::Timestamp { seconds: at.as_second(), nanos: 0 });

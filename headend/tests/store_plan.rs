@@ -104,6 +104,30 @@ fn a_concentrator_is_asked_for_its_nodes_every_hour_and_a_meter_never() {
 }
 
 #[test]
+fn what_is_read_with_its_meter_is_never_asked_itself() {
+    let model = Arc::clone(&models::builtin().unwrap()[models::MBUS_DEVICE]);
+    assert_eq!(plan::due(&MeterState::default(), &model, now(), &config::Plan::default()), []);
+}
+
+#[test]
+fn a_channel_that_never_had_a_device_lacks_nothing() {
+    let model = Arc::clone(&models::builtin().unwrap()["mt371"]);
+    let channel = "0.2.24.3.0.255".parse().unwrap();
+    let missing = |profiles| {
+        let since = now() - SignedDuration::from_hours(72);
+        let state = MeterState { since, profiles, ..meter(ProfileState::default()) };
+        let gaps = plan::ledger::missing(&state, &model, now()).into_iter();
+        gaps.filter(|gap| models::MBus::channel(gap.profile).is_some())
+            .map(|gap| gap.profile)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(missing(BTreeMap::new()), []);
+    let last = now() - SignedDuration::from_hours(48);
+    let read = ProfileState { last_ts: Some(last), ..ProfileState::default() };
+    assert_eq!(missing(BTreeMap::from([(channel, read)])), [channel]);
+}
+
+#[test]
 fn a_log_is_read_from_its_beginning_and_then_from_a_day_before_its_latest_entry() {
     let mut model = only_energy();
     model.profiles.clear();

@@ -80,9 +80,11 @@ pub(crate) fn check(file: &str, model: &Model) -> Result<(), Error> {
     }
     check.language(model)?;
     let count = model.profiles.len();
-    let least = usize::from(model.language == Language::Dlms && model.concentrator.is_none());
-    check.that((least..=PROFILES_LIMIT).contains(&count), "profiles", || {
-        format!("has {count} entries, {least} to {PROFILES_LIMIT} are allowed")
+    let is_asked =
+        model.language == Language::Dlms && model.concentrator.is_none() && !model.read_with_parent;
+    let (least, most) = (usize::from(is_asked), if model.read_with_parent { 0 } else { PROFILES_LIMIT });
+    check.that((least..=most).contains(&count), "profiles", || {
+        format!("has {count} entries, {least} to {most} are allowed")
     })?;
     let count = model.registers.len();
     check.that(count <= REGISTERS_LIMIT, "registers", || {
@@ -161,6 +163,11 @@ impl Check<'_> {
         let period = profile.period_s;
         self.that(period == 0 || DAY_S.is_multiple_of(period), &format!("{key}.period_s"), || {
             format!("is {period}, must be 0 or divide a day ({DAY_S})")
+        })?;
+        let channels = model.mbus.map_or(0, |mbus| mbus.channels);
+        let has_channel = MBus::channel(profile.obis).is_none_or(|channel| channel <= channels);
+        self.that(has_channel, &format!("{key}.obis"), || {
+            "is that of an M-Bus channel that `[mbus]` has not".into()
         })?;
         self.depth(key, profile.depth)?;
         self.read_every(key, profile.read_every)?;

@@ -31,6 +31,9 @@ pub struct Model {
     /// Default 0.
     #[serde(default)]
     pub subunits: u8,
+    /// Whether it is never asked itself: what it measures is read with the meter that it is a part of. Default false.
+    #[serde(default)]
+    pub read_with_parent: bool,
     /// How the meter is spoken to. This and what follows up to the profiles is of DLMS; the defaults are the usual ones.
     #[serde(default)]
     pub association: AssociationSpec,

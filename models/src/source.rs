@@ -17,7 +17,7 @@ const MODELS_LIMIT: usize = 256;
 /// Octets in one file at most.
 pub(crate) const FILE_LIMIT: usize = 256 * 1024;
 
-const BUILTIN: [(&str, &str); 21] = [
+const BUILTIN: [(&str, &str); 22] = [
     ("ble-lls.toml", include_str!("../ble-lls.toml")),
     ("dlms-concentrator.toml", include_str!("../dlms-concentrator.toml")),
     ("dlms-gateway.toml", include_str!("../dlms-gateway.toml")),
@@ -30,6 +30,7 @@ const BUILTIN: [(&str, &str); 21] = [
     ("huabang-single.toml", include_str!("../huabang-single.toml")),
     ("huabang-triple.toml", include_str!("../huabang-triple.toml")),
     ("joy311.toml", include_str!("../joy311.toml")),
+    ("mbus-device.toml", include_str!("../mbus-device.toml")),
     ("mt371.toml", include_str!("../mt371.toml")),
     ("multi-user-dlt645.toml", include_str!("../multi-user-dlt645.toml")),
     ("multi-user-modbus.toml", include_str!("../multi-user-modbus.toml")),

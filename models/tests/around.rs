@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests stand outside the test functions")]
 
-use models::{Error, MBus, Transformers, builtin, parse};
+use models::{Error, MBUS_DEVICE, MBus, Transformers, builtin, parse};
 
 /// The key that is refused in a model like the SED302 with this section.
 fn refused(section: &str) -> String {
@@ -36,4 +36,22 @@ fn each_channel_of_mbus_has_its_client() {
     for wrong in [0, 17] {
         assert_eq!(refused(&format!("[mbus]\nchannels = {wrong}")), "mbus.channels");
     }
+    let profiles = models["mt371"].profiles.iter();
+    let channels: Vec<_> = profiles.filter_map(|profile| MBus::channel(profile.obis)).collect();
+    assert_eq!(channels, [1, 2, 3, 4]);
+    let of = |channel| {
+        let columns =
+            r#"{ obis = "0.0.1.0.0.255", class_id = 8 }, { obis = "0.3.24.2.1.255", class_id = 4 }"#;
+        format!(
+            "[mbus]\nchannels = 2\n[[profiles]]\nname = \"x\"\nobis = \"0.{channel}.24.3.0.255\"\nperiod_s = 3600\ndepth = 9\nread_every = \"1h\"\ncolumns = [{columns}]"
+        )
+    };
+    assert_eq!(refused(&of(3)), "profiles[0].obis");
+    parse("own.toml", &format!("base = \"sed302\"\nname = \"own\"\n{}", of(2))).unwrap();
+}
+
+#[test]
+fn what_is_read_with_its_meter_has_nothing_of_its_own() {
+    assert!(builtin().unwrap()[MBUS_DEVICE].read_with_parent);
+    assert_eq!(refused("read_with_parent = true"), "profiles");
 }

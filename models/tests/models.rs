@@ -60,9 +60,9 @@ fn key_of(from: &str, to: &str) -> String {
     }
 }
 
-/// The builtin models of meters that speak DLMS; what stands only in front of meters measures nothing.
+/// The builtin models of meters that speak DLMS; what stands only in front of meters measures nothing, and what is read with its meter says nothing.
 fn of_dlms() -> impl Iterator<Item = Arc<Model>> {
-    let all = builtin().unwrap().into_values();
+    let all = builtin().unwrap().into_values().filter(|model| !model.read_with_parent);
     all.filter(|model| model.language == Language::Dlms && model.concentrator.is_none())
 }
 
@@ -85,6 +85,7 @@ fn every_builtin_model_loads_under_its_own_name() {
             "huabang-single",
             "huabang-triple",
             "joy311",
+            "mbus-device",
             "mt371",
             "multi-user-dlt645",
             "multi-user-modbus",

@@ -12,6 +12,7 @@ use crate::plan::Cell;
 const NULL: u8 = 0;
 const ARRAY: u8 = 1;
 const STRUCTURE: u8 = 2;
+const DOUBLE_LONG_UNSIGNED: u8 = 6;
 const OCTET_STRING: u8 = 9;
 const UNSIGNED: u8 = 17;
 
@@ -68,6 +69,10 @@ fn rows(meter: &Meter, cells: &[Cell], captures: impl ExactSizeIterator<Item = i
                 Cell::Time(quantity) => {
                     out.extend_from_slice(&[OCTET_STRING, 12]);
                     out.extend_from_slice(&date_time(&mut offsets, quantity.since(moment)).octets());
+                }
+                Cell::Device(channel) => {
+                    out.push(DOUBLE_LONG_UNSIGNED);
+                    out.extend_from_slice(&meter.mbus_total(*channel, at).to_be_bytes());
                 }
                 Cell::Nothing => out.push(NULL),
             }

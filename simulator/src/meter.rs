@@ -292,7 +292,7 @@ impl Meter {
         let view = self.view(self.fleet.plan.profile_named(profile)?);
         let columns = view.cells().iter().zip(view.captured());
         Ok(columns
-            .filter(|(cell, _)| matches!(cell, Cell::Value(_) | Cell::Time(_)))
+            .filter(|(cell, _)| matches!(cell, Cell::Value(_) | Cell::Time(_) | Cell::Device(_)))
             .map(|(_, captured)| (captured.instance, captured.attribute))
             .collect())
     }
@@ -441,6 +441,7 @@ impl Meter {
         let value = |cell: &Cell| match cell {
             Cell::Value(quantity) => Some(quantity.value(moment)),
             Cell::Time(quantity) => Some(quantity.since(moment)),
+            Cell::Device(channel) => Some(self.mbus_total(*channel, at).into()),
             Cell::Clock | Cell::Status | Cell::Nothing => None,
         };
         cells.iter().filter_map(value).collect()

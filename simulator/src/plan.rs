@@ -43,6 +43,8 @@ pub(crate) enum Cell {
     Value(Quantity),
     /// When a value came about.
     Time(Quantity),
+    /// What the device on an M-Bus channel has counted.
+    Device(u8),
     /// null-data: an object that this simulator does not have.
     Nothing,
 }
@@ -120,7 +122,10 @@ impl Cell {
         match Column::of(&captured(column)) {
             Column::Clock => Self::Clock,
             Column::Status => Self::Status,
-            Column::Value => Self::Value(Quantity::of(column, period_s)),
+            Column::Value => match column.obis.octets() {
+                [0, channel @ 1..=255, 24, 2, 1, 255] => Self::Device(channel),
+                _ => Self::Value(Quantity::of(column, period_s)),
+            },
             Column::Time => {
                 Self::Time(Quantity::of(&ColumnSpec { attribute: 2, ..column.clone() }, period_s))
             }

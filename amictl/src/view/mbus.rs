@@ -18,13 +18,15 @@ pub(crate) struct MBusRow {
     version: u32,
     device_type: u32,
     job_id: i64,
+    part_serial: Option<String>,
 }
 
 impl MBusRow {
     /// Everything but the job on one line.
     pub(crate) fn text(&self) -> String {
-        let device = match (&self.manufacturer, &self.identification) {
-            (Some(maker), Some(number)) => {
+        let device = match (&self.part_serial, &self.manufacturer, &self.identification) {
+            (Some(serial), ..) => format!("{serial} ({})", medium(self.device_type)),
+            (None, Some(maker), Some(number)) => {
                 format!("{maker} {number} version {} ({})", self.version, medium(self.device_type))
             }
             _ => "no device".to_owned(),
@@ -49,6 +51,7 @@ impl From<MBusDevice> for MBusRow {
             version: device.version,
             device_type: device.device_type,
             job_id: device.job_id,
+            part_serial: given(device.part_serial),
         }
     }
 }
@@ -92,14 +95,20 @@ mod tests {
             version: 1,
             device_type: 7,
             job_id: 3,
+            part_serial: "KAM-01234567-01-07".into(),
         };
         let exchanged =
             "exchanged between 1970-01-01T00:00:00Z and 1970-01-02T00:00:00Z, last seen 1970-01-02T00:00:00Z";
         assert_eq!(
             MBusRow::from(device.clone()).text(),
-            format!("channel 2: KAM 01234567 version 1 (water), {exchanged}")
+            format!("channel 2: KAM-01234567-01-07 (water), {exchanged}")
         );
-        let gone = MBusDevice { identification: String::new(), manufacturer: String::new(), ..device };
+        let gone = MBusDevice {
+            identification: String::new(),
+            manufacturer: String::new(),
+            part_serial: String::new(),
+            ..device
+        };
         assert_eq!(MBusRow::from(gone).text(), format!("channel 2: no device, {exchanged}"));
     }
 }

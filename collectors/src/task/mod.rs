@@ -4,8 +4,11 @@ mod discover;
 mod identify;
 mod install_firmware;
 pub(crate) mod list_nodes;
+mod mbus_client;
+mod numbers;
 pub(crate) mod ordered;
 mod push_tariff;
+mod read_channel;
 mod read_clock;
 pub(crate) mod read_layout;
 pub(crate) mod read_log;
@@ -26,7 +29,7 @@ pub(crate) mod sync_clock;
 use std::{future::Future, pin::Pin};
 
 use jiff::Timestamp;
-use models::Language;
+use models::{Language, MBus};
 
 use crate::{Outcome, Task, diagnosis::Setback, driver, turn::Turn};
 
@@ -71,6 +74,11 @@ pub(crate) fn run<'a>(
 ) -> Pin<Box<dyn Future<Output = Result<Done, Setback>> + Send + 'a>> {
     if turn.station().model.language != Language::Dlms {
         return Box::pin(driver::run(turn, task));
+    }
+    if let Task::ReadProfile(range) = task
+        && let Some(channel) = MBus::channel(range.obis)
+    {
+        return done(read_channel::run(turn, channel, range));
     }
     match task {
         Task::Identify => done(identify::run(turn)),

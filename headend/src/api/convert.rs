@@ -121,6 +121,7 @@ pub(super) fn device(epoch: DeviceEpoch) -> v1::MBusDevice {
         version: number(epoch.version),
         device_type: number(epoch.device_type),
         job_id: epoch.job_id,
+        part_serial: epoch.part.unwrap_or_default(),
     }
 }
 

@@ -47,6 +47,11 @@ pub(super) fn from_lease(
         Ok(model) => model,
         Err(failure) => return refuse_all(&failure),
     };
+    if model.read_with_parent {
+        let detail =
+            "It is a part that is read with its meter and never asked itself: order it of the meter.";
+        return refuse_all(&Failure::new(Reason::Unsupported, detail));
+    }
     let Ok(zone) = TimeZone::get(&leased.zone) else {
         let detail = format!("Time zone {} is not known to this server: correct the meter.", leased.zone);
         return refuse_all(&Failure::new(Reason::Unsupported, detail));

@@ -7,7 +7,7 @@
 
 use dlms::Obis;
 use jiff::{SignedDuration, Timestamp};
-use models::{Model, Profile};
+use models::{MBus, Model, Profile};
 
 use super::grid::{earlier, floor, grid_s, later, signed, step};
 use super::{MeterState, ProfileState};
@@ -38,7 +38,12 @@ pub struct Gap {
 /// What is missing of a meter: in the order of its profiles, the oldest first. What is not due to be read yet is not missing.
 pub fn missing(state: &MeterState, model: &Model, now: Timestamp) -> Vec<Gap> {
     let unread = ProfileState::default();
-    let periodic = model.profiles.iter().filter(|profile| profile.period_s > 0);
+    // A channel of M-Bus on which there never was a device lacks nothing.
+    let is_used = |profile: &&Profile| {
+        let last = state.profiles.get(&profile.obis).and_then(|known| known.last_ts);
+        last.is_some() || MBus::channel(profile.obis).is_none()
+    };
+    let periodic = model.profiles.iter().filter(|profile| profile.period_s > 0).filter(is_used);
     periodic
         .flat_map(|profile| {
             let known = state.profiles.get(&profile.obis).unwrap_or(&unread);

@@ -16,6 +16,9 @@ const LONGEST: SignedDuration = SignedDuration::from_hours(24);
 
 /// When something may be due that is not due, or was made a job, at `now`.
 pub fn next_look(state: &MeterState, model: &Model, now: Timestamp, config: &config::Plan) -> Timestamp {
+    if model.read_with_parent {
+        return later(now, LONGEST);
+    }
     let phase = phase(state.meter);
     let turns = turns(state, model, config).map(|every| grid::next(every, phase, now));
     let holes = model.profiles.iter().filter_map(|profile| ledger::look_again(state, profile, now, config));

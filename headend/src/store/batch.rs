@@ -1,6 +1,6 @@
 //! A batch: what many meters answered, in one transaction over all tables that it touches.
 //!
-//! Order inside of it: which ends are ours, marks, captures, registers, clocks, identities, tariffs, drafts of models, nodes, flags, losses, marks moved on, jobs,
+//! Order inside of it: which ends are ours, devices on channels, marks, captures, registers, clocks, identities, tariffs, drafts of models, nodes, flags, losses, marks moved on, jobs,
 //! counters, leases given back, log, commands, events, notifications. Whoever is told of a capture can read it, because both happen with the commit.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,9 +14,10 @@ use uuid::Uuid;
 use super::captures::{Row, Stored};
 use super::digest::{Digest, interval_start};
 use super::ends::{self, End};
-use super::flags::Judged;
+use super::flags::{Judged, NewFlag};
 use super::ledger::Absence;
 use super::log::Changes;
+use super::mbus::Parts;
 use super::profiles::{Advance, Mark, ProfileKey, Range};
 use super::{Error, JOB_CHANNEL, JobKind, JobState, READING_CHANNEL, Store};
 use super::{
@@ -138,6 +139,10 @@ async fn write_all(
     let ends = ends::decide(connection, owner, &digest.ends).await?;
     let mut keys: BTreeSet<ProfileKey> = digest.advances.keys().copied().collect();
     keys.extend(ends.iter().filter_map(profile));
+    let exchanged = mbus::write(connection, &digest.mbus).await?;
+    let parts = Parts::of(connection, &keys).await?;
+    let digest = &*parts.deal(digest);
+    keys.extend(digest.advances.keys().copied());
     let marks = profiles::lock(connection, &keys.into_iter().collect::<Vec<_>>()).await?;
     let is_new = |row: &Row| {
         let profile = digest.layouts.get(&row.layout).map(|layout| (row.meter, layout.obis));
@@ -160,7 +165,7 @@ async fn write_all(
     let mut advances = digest.advances.clone();
     ledger::restore(connection, &found(&advances, &marks)).await?;
     let (mut absent, now) = (Vec::new(), Timestamp::now());
-    written.flags = judge(connection, store, digest, &mut advances, is_new, &late).await?;
+    written.flags = judge(connection, store, (digest, exchanged), &mut advances, is_new, &late).await?;
     for end in &ends {
         absent.extend(conclude(&mut advances, digest, &marks, end, now));
         match end.state {
@@ -169,7 +174,7 @@ async fn write_all(
             _ => written.again += 1,
         }
     }
-    written.losses = ledger::insert_losses(connection, &absent).await?;
+    written.losses = ledger::insert_losses(connection, &parts.lose(absent)).await?;
     profiles::advance(connection, &advances).await?;
     ends::write(connection, owner, &ends, |job| {
         store.tally.of(job) + digest.counts.get(&job).copied().unwrap_or(0)
@@ -190,11 +195,11 @@ async fn write_all(
     Ok((written, ends))
 }
 
-/// Raises the flags of a batch, and notes what the next captures, ratios and devices are compared with.
+/// Raises the flags of a batch, those of devices that were exchanged among them, and notes what the next captures and ratios are compared with.
 async fn judge(
     connection: &mut PgConnection,
     store: &Store,
-    digest: &Digest<'_>,
+    (digest, exchanged): (&Digest<'_>, Vec<NewFlag>),
     advances: &mut BTreeMap<ProfileKey, Advance>,
     is_new: impl Fn(&Row) -> bool,
     late: &Changes,
@@ -205,7 +210,7 @@ async fn judge(
     }
     flags.extend(flags::unread(digest, Timestamp::now()));
     flags.extend(ratios::write(connection, &digest.ratios).await?);
-    flags.extend(mbus::write(connection, &digest.mbus).await?);
+    flags.extend(exchanged);
     flags::raise(connection, &flags).await
 }
 

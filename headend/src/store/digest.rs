@@ -20,7 +20,7 @@ use super::registers::{Identity, Register};
 use super::tariffs::Tariff;
 
 /// A batch, sorted.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Digest<'a> {
     /// Captures, with the logical name of their profile beside each layout.
     pub(super) rows: Vec<Row>,

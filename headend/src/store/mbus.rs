@@ -1,5 +1,7 @@
 //! The devices on the M-Bus channels of meters. Written by [`super::batch`], inside of its transaction: that one is exchanged is written down, and told by a
-//! flag.
+//! flag. Each device is a part of its meter, which `parts.rs` keeps, and what a channel captures goes to the device that was seen there then.
+
+mod parts;
 
 use std::collections::BTreeMap;
 
@@ -10,6 +12,8 @@ use sqlx::PgConnection;
 use super::flags::NewFlag;
 use super::{Error, FlagRule, Store, failed};
 use crate::validate::Numbers;
+
+pub(super) use parts::Parts;
 
 /// Devices of one meter that are told at most, the latest.
 const DEVICES: i64 = 200;
@@ -39,9 +43,11 @@ pub struct DeviceEpoch {
     pub device_type: Option<i16>,
     /// The job that saw it first.
     pub job_id: i64,
+    /// Serial number of the meter with what was captured while it was there.
+    pub part: Option<String>,
 }
 
-/// A device that was not there before.
+/// A device that was not there before, or that there is none any more.
 #[derive(sqlx::FromRow)]
 struct Begun {
     meter_id: MeterId,
@@ -60,8 +66,9 @@ impl Store {
     pub async fn mbus_devices(&self, meter: MeterId) -> Result<Vec<DeviceEpoch>, Error> {
         sqlx::query_as(
             "/* store::mbus_devices */
-             SELECT channel, since, before, read_at, identification, manufacturer, version, device_type, job_id FROM (
-                 SELECT * FROM mbus_device WHERE meter_id = $1 ORDER BY since DESC LIMIT $2) AS d
+             SELECT channel, since, before, read_at, identification, manufacturer, version, device_type, job_id,
+                 (SELECT p.serial FROM meter p WHERE p.id = d.part_id) AS part
+             FROM (SELECT * FROM mbus_device WHERE meter_id = $1 ORDER BY since DESC LIMIT $2) AS d
              ORDER BY channel, since DESC",
         )
         .bind(meter)
@@ -70,10 +77,23 @@ impl Store {
         .await
         .map_err(failed("store::mbus_devices"))
     }
+
+    /// The part of a meter that is on one of its channels now.
+    ///
+    /// # Errors
+    /// Every [`Error`] of the server.
+    pub async fn mbus_part(&self, meter: MeterId, channel: u8) -> Result<Option<MeterId>, Error> {
+        let part = sqlx::query_scalar::<_, Option<MeterId>>(
+            "/* store::mbus_part */
+             SELECT part_id FROM mbus_device WHERE meter_id = $1 AND channel = $2 ORDER BY since DESC LIMIT 1",
+        );
+        let part = part.bind(meter).bind(i16::from(channel)).fetch_optional(self.pool()).await;
+        Ok(part.map_err(failed("store::mbus_part"))?.flatten())
+    }
 }
 
 /// Notes which devices meters show on their channels, the latest look at each. Where one is another than before, it begins a row of its own, and there is a flag
-/// if a device was there before.
+/// if a device was there before. Parts follow.
 pub(super) async fn write(
     connection: &mut PgConnection,
     channels: &BTreeMap<(MeterId, u8), (JobId, MBusChannel)>,
@@ -117,9 +137,15 @@ pub(super) async fn write(
     .bind(text(MBusDevice::maker))
     .bind(device(|device| device.version.into()))
     .bind(device(|device| device.device_type.into()))
-    .fetch_all(connection)
+    .fetch_all(&mut *connection)
     .await
     .map_err(failed("store::mbus::write"))?;
+    let others = begun.iter().filter_map(|begun| {
+        let channel = u8::try_from(begun.channel).ok()?;
+        let (_, shown) = channels.get(&(begun.meter_id, channel))?;
+        Some((begun.meter_id, begun.channel, shown.device.as_ref().map(MBusDevice::serial)))
+    });
+    parts::replace(connection, others.collect()).await?;
     Ok(begun.iter().filter_map(exchange).collect())
 }
 

@@ -7,6 +7,7 @@ use std::fmt;
 
 use collectors::Address;
 use jiff_sqlx::Timestamp;
+use models::MBUS_DEVICE;
 use zeroize::Zeroizing;
 
 use super::audit::{self, Entry};
@@ -332,7 +333,7 @@ impl Store {
         query.bind(meter).fetch_all(self.pool()).await.map_err(failed("store::profile_states"))
     }
 
-    /// Takes a meter out of service and calls off its work that is due. What runs is left to end. Does nothing when the meter
+    /// Takes a meter out of service, with the devices on its M-Bus channels, and calls off its work that is due. What runs is left to end. Does nothing when the meter
     /// is out of service already; `false` when there is none. `entry` goes into the audit, in the same transaction.
     ///
     /// # Errors
@@ -341,10 +342,15 @@ impl Store {
         let failed = failed("store::retire_meter");
         let mut transaction = self.pool().begin().await.map_err(&failed)?;
         let query = sqlx::query_scalar::<_, i32>(
-            "/* store::retire_meter */ UPDATE meter SET state = 'retired', retired_at = coalesce(retired_at, now())
-             WHERE serial = $1 RETURNING id",
+            "/* store::retire_meter */ WITH gone AS (
+                 UPDATE meter SET state = 'retired', retired_at = coalesce(retired_at, now()) WHERE serial = $1 RETURNING id),
+             parts AS (
+                 UPDATE meter m SET state = 'retired', retired_at = now() FROM gone g
+                 WHERE m.parent_id = g.id AND m.model = $2 AND m.state = 'active')
+             SELECT id FROM gone",
         );
-        let Some(meter) = query.bind(serial).fetch_optional(&mut *transaction).await.map_err(&failed)? else {
+        let query = query.bind(serial).bind(MBUS_DEVICE);
+        let Some(meter) = query.fetch_optional(&mut *transaction).await.map_err(&failed)? else {
             return Ok(false);
         };
         let query = sqlx::query(

@@ -16,28 +16,33 @@ mod program;
 mod mbus;
 mod ratios;
 
+use std::sync::Arc;
+
 use ami_proto::v1::inventory_service_client::InventoryServiceClient;
 use ami_proto::v1::readings_service_client::ReadingsServiceClient;
 use ami_proto::v1::{
     CreateMeterRequest, FlagRule, GetMeterRequest, GetMeterResponse, IdentityTarget, ListFlagsRequest,
     ReadNowRequest, read_now_request::Target,
 };
+use models::Model;
 use program::Program;
 use simulator::{Fleet, FleetConfig, Security};
 
 /// A meter of this model that asks for no password, in the inventory of a running head-end.
 async fn bench(model: &str) -> (Fleet, Program, String) {
-    let config = FleetConfig {
-        security: Security::None,
-        history_days: 1,
-        ..FleetConfig::new(models::builtin().unwrap()[model].clone())
-    };
+    bench_with(models::builtin().unwrap()[model].clone(), "").await
+}
+
+/// The same, with these further sections in the configuration.
+async fn bench_with(model: Arc<Model>, sections: &str) -> (Fleet, Program, String) {
+    let name = model.name.clone();
+    let config = FleetConfig { security: Security::None, history_days: 1, ..FleetConfig::new(model) };
     let fleet = Fleet::start(config).await.unwrap();
-    let program = Program::start("").await;
+    let program = Program::start(sections).await;
     let serial = fleet.meters()[0].serial();
     let request = CreateMeterRequest {
         serial: serial.clone(),
-        model: model.into(),
+        model: name,
         address: fleet.addresses()[0].to_string(),
         zone: "UTC".into(),
         ..CreateMeterRequest::default()

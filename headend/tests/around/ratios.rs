@@ -74,7 +74,7 @@ async fn what_changes_begins_a_new_row_and_is_flagged_number_by_number() {
 }
 
 /// The issues of the set of yesterday and today.
-async fn issues(program: &Program, serial: &str) -> Vec<BillingIssue> {
+pub(super) async fn issues(program: &Program, serial: &str) -> Vec<BillingIssue> {
     let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
     let (from, to) = (today.yesterday().unwrap().to_string(), today.tomorrow().unwrap().to_string());
     let request = GetBillingSetsRequest {
@@ -103,7 +103,6 @@ async fn transformers_that_are_changed_are_seen_and_nothing_is_multiplied() {
     assert!(!issues(&program, &serial).await.contains(&BillingIssue::RatioChanged));
 
     meter.set_ratios(simulator::Ratios { current: (400, 5), ..meter.ratios() });
-    let program = program.kill_and_restart().await;
     let both = identified(&program, &serial).await.ratios;
     assert_eq!(told(&both), [[(400, 5), (11_000, 110)], [(200, 5), (11_000, 110)]]);
     assert_eq!(both[0].before, first[0].read_at);

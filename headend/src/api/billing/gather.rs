@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ami_proto::v1::{BillingFlags, BillingGap, BillingIntervals};
 use jiff::{SignedDuration, Timestamp};
-use models::Model;
+use models::{MBus, Model};
 
 use super::super::readings::flags;
 use super::super::status::Refusal;
@@ -290,7 +290,9 @@ fn told(
     model: Option<&Model>,
 ) -> Result<Vec<BillingIntervals>, Refusal> {
     let mut all = found.iter().map(|found| interval(found, window)).collect::<Result<Vec<_>, _>>()?;
-    for profile in model.iter().flat_map(|model| &model.profiles) {
+    let profiles = model.iter().flat_map(|model| &model.profiles);
+    // What is on channels of M-Bus has sets of its own.
+    for profile in profiles.filter(|profile| MBus::channel(profile.obis).is_none()) {
         let name = profile.obis.to_string();
         if PERIODS.contains(&profile.period_s) && all.iter().all(|one| one.profile != name) {
             let expected = between(window.from, window.to, profile.period_s);

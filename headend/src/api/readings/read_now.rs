@@ -6,6 +6,7 @@ use ami_proto::v1::{
 };
 use dlms::Obis;
 use jiff::{SignedDuration, Timestamp};
+use models::MBus;
 
 use super::super::request_id::RequestId;
 use super::super::status::Refusal;
@@ -100,7 +101,11 @@ impl Readings {
         }
         let outcome = match (order.kind, order.obis, order.range) {
             (JobKind::ReadProfile, Some(obis), Some(range)) => {
-                let (readings, truncated) = self.range(meter.id, obis, range, MAX_READINGS).await?;
+                let whose = match MBus::channel(Obis::new(obis)) {
+                    Some(channel) => self.store.mbus_part(meter.id, channel).await?.unwrap_or(meter.id),
+                    None => meter.id,
+                };
+                let (readings, truncated) = self.range(whose, obis, range, MAX_READINGS).await?;
                 Outcome::Readings(ReadingsOutcome { readings, truncated })
             }
             (JobKind::ReadClock, ..) => Outcome::Clock(self.clock(meter.id, job.id).await?),
