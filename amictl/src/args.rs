@@ -48,7 +48,7 @@ pub(crate) use self::{
     readings::{DaysArgs, ReadArgs, ReadingsArgs, WatchArgs},
     schedules::{ScheduleArgs, ScheduleDaysArgs, Schedules, SetScheduleArgs},
     server::Server,
-    switch::{BuyCreditArgs, ReleaseArgs, SnapshotArgs, SwitchArgs},
+    switch::{BuyCreditArgs, ReconnectArgs, ReleaseArgs, SnapshotArgs, SwitchArgs},
     tariff::{CheckTariffArgs, DiffTariffArgs, PushTariffArgs, Tariff},
     trace::{TraceArgs, TraceCommand},
     worklist::{ResolveArgs, Worklist, WorklistArgs},
@@ -98,7 +98,7 @@ pub(crate) enum Command {
     /// Open the load switches of meters.
     Disconnect(SwitchArgs),
     /// Close the load switches of meters, or make them ready to be closed at the meter.
-    Reconnect(SwitchArgs),
+    Reconnect(ReconnectArgs),
     /// Release load switches that opened for a tamper. Closing onto an open terminal cover is a danger to life.
     ReleaseTamperLock(ReleaseArgs),
     /// Look at the clocks of meters, and put them right.

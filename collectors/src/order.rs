@@ -23,6 +23,8 @@ pub struct Terms {
 pub struct Switch {
     /// How the load is to be.
     pub to: SwitchTo,
+    /// Whether a switch that the meter holds open for its load is closed all the same.
+    pub force: bool,
     /// When, and what is known.
     pub terms: Terms,
 }

@@ -172,7 +172,7 @@ async fn an_association_that_the_meter_has_dropped_meanwhile_is_opened_again_on_
 }
 
 #[tokio::test]
-async fn hb_21_several_meters_behind_one_modem_that_called_are_read_one_after_the_other() {
+async fn several_meters_behind_one_modem_that_called_are_read_one_after_the_other() {
     let framing = Framing::Hdlc { meters_per_line: 2, max_info: 128, window: 1 };
     let fleet = fleet(Security::Gmac, framing).await;
     let lobby = Lobby::default();

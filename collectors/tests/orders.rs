@@ -26,7 +26,7 @@ fn terms() -> Terms {
 }
 
 fn switch(to: SwitchTo) -> Task {
-    Task::Switch(Switch { to, terms: terms() })
+    Task::Switch(Switch { to, force: false, terms: terms() })
 }
 
 fn findings(reports: &[Report]) -> Vec<String> {
@@ -107,7 +107,7 @@ async fn what_can_not_be_read_back_stays_in_doubt_until_it_is_read() {
     // The next attempt knows of the doubt. As long as nothing can be read, it stays.
     let doubtful = || {
         let terms = Terms { in_doubt: true, ..terms() };
-        Task::Switch(Switch { to: SwitchTo::Disconnected, terms })
+        Task::Switch(Switch { to: SwitchTo::Disconnected, force: false, terms })
     };
     let failure = ended(&order(&meter, doubtful()).await, 1).unwrap_err();
     assert_eq!((failure.reason, failure.in_doubt), (Reason::Timeout, true), "{}", failure.detail);
@@ -130,7 +130,7 @@ async fn a_switch_that_does_not_follow_is_no_success() {
 async fn nothing_is_sent_after_the_deadline() {
     let meter = Meter::new(Level::Gmac).share();
     let terms = Terms { deadline: at("2026-06-02T12:00:06Z"), in_doubt: false };
-    let task = Task::Switch(Switch { to: SwitchTo::Disconnected, terms });
+    let task = Task::Switch(Switch { to: SwitchTo::Disconnected, force: false, terms });
     let failure = ended(&order(&meter, task).await, 1).unwrap_err();
     assert_eq!(failure.reason, Reason::DeadlinePassed);
     assert_eq!(carried_out(&meter), 0);

@@ -58,7 +58,7 @@ impl Bench {
 
     async fn switch(&mut self, to: SwitchTo) -> Result<Outcome, Failure> {
         let terms = Terms { deadline: soon(), in_doubt: false };
-        self.attempt(Task::Switch(Switch { to, terms })).await
+        self.attempt(Task::Switch(Switch { to, force: false, terms })).await
     }
 
     /// One attempt on a channel of its own, as after a restart.
@@ -198,7 +198,7 @@ async fn a_lock_is_released_by_its_own_order_alone() {
 async fn nothing_is_sent_after_the_deadline() {
     let mut bench = Bench::new(mode(4), &[]).await;
     let terms = Terms { deadline: Timestamp::now() - SignedDuration::from_secs(1), in_doubt: false };
-    let late = bench.attempt(Task::Switch(Switch { to: Disconnected, terms })).await;
+    let late = bench.attempt(Task::Switch(Switch { to: Disconnected, force: false, terms })).await;
     assert_eq!(reason(late), Reason::DeadlinePassed);
     assert_eq!(bench.meter().counts().actions, 0);
 }
@@ -218,7 +218,7 @@ async fn lost_answers_never_lead_to_a_wrong_outcome() {
         let mut in_doubt = false;
         let outcome = loop {
             let terms = Terms { deadline: soon(), in_doubt };
-            match bench.attempt(Task::Switch(Switch { to, terms })).await {
+            match bench.attempt(Task::Switch(Switch { to, force: false, terms })).await {
                 Ok(outcome) => break outcome,
                 Err(failure) => in_doubt = failure.in_doubt,
             }

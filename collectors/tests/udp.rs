@@ -201,7 +201,7 @@ async fn c_40_an_order_over_a_network_that_loses_and_doubles_moves_the_relay_onc
         let fleet = fleet(Security::None).await;
         let faults = Faults { seed, loss_ppm: 100_000, duplication_ppm: 100_000, ..Faults::default() };
         let terms = Terms { deadline: Timestamp::MAX, in_doubt: false };
-        let task = Task::Switch(Switch { to: SwitchTo::Disconnected, terms });
+        let task = Task::Switch(Switch { to: SwitchTo::Disconnected, force: false, terms });
         let (reports, _) =
             collect(Dialer::System(Lobby::default()).failing(faults), &station(&fleet), task, 1000).await;
         let (end, moves) = (ended(&reports, 1), fleet.counts().relay_moves);

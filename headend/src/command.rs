@@ -75,7 +75,7 @@ impl CommandKind {
     /// The priority of its jobs when the order names none. Planned reads have 0, on-demand reads 10.
     pub fn priority(self) -> i16 {
         match self {
-            Self::Disconnect | Self::Reconnect | Self::ReleaseTamperLock => 50,
+            Self::Disconnect | Self::Reconnect | Self::ForceReconnect | Self::ReleaseTamperLock => 50,
             Self::TakeSnapshot | Self::BuyCredit => 40,
             Self::PushTariff | Self::SetParameter | Self::CloseBillingPeriod | Self::ResetDemand => 20,
             Self::SyncClock => 5,
@@ -87,9 +87,11 @@ impl CommandKind {
     pub fn patience(self) -> Duration {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
         match self {
-            Self::Disconnect | Self::Reconnect | Self::ReleaseTamperLock | Self::TakeSnapshot => {
-                Duration::from_secs(15 * 60)
-            }
+            Self::Disconnect
+            | Self::Reconnect
+            | Self::ForceReconnect
+            | Self::ReleaseTamperLock
+            | Self::TakeSnapshot => Duration::from_secs(15 * 60),
             Self::PushTariff
             | Self::SetParameter
             | Self::BuyCredit

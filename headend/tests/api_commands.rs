@@ -278,7 +278,8 @@ async fn lives_are_followed_and_taken_up_again_after_a_break() {
 async fn a_reconnect_that_only_arms_the_meter_is_called_so() {
     let served = Served::new().await;
     served.database.meter("S1");
-    let request = ReconnectRequest { meter_serials: vec!["S1".into()], terms: Some(terms("k")) };
+    let request =
+        ReconnectRequest { meter_serials: vec!["S1".into()], terms: Some(terms("k")), force: false };
     let id = switches(&served).reconnect(request).await.unwrap().into_inner().commands[0].id;
     carry_out(&served, Outcome::ReadyForReconnection).await;
     let shown = commands(&served).get_command(GetCommandRequest { id }).await.unwrap().into_inner();

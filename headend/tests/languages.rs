@@ -9,6 +9,7 @@
 
 mod program;
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use ami_proto::v1::clocks_service_client::ClocksServiceClient;
@@ -20,10 +21,7 @@ use ami_proto::v1::inventory_service_client::InventoryServiceClient;
 use ami_proto::v1::readings_service_client::ReadingsServiceClient;
 use ami_proto::v1::switch_service_client::SwitchServiceClient;
 use ami_proto::v1::{
-    BuyCreditRequest, ClockOrder, Command, CommandOutcome, DisconnectRequest, ImportMetersRequest,
-    ListEventsRequest, OrderTerms, ProtocolLayers, ReadNowRequest, RegistersTarget, SetProtocolLogRequest,
-    SyncClocksRequest, TakeSnapshotRequest, WatchCommandsRequest, read_now_request::Target,
-    set_protocol_log_request::Subject,
+    BuyCreditRequest, ClockOrder, Command, CommandKind, CommandOutcome, CommandState, DisconnectRequest, FailureReason, ImportMetersRequest, ListEventsRequest, OrderTerms, ProtocolLayers, ReadNowRequest, ReconnectRequest, RegistersTarget, SetProtocolLogRequest, SyncClocksRequest, TakeSnapshotRequest, WatchCommandsRequest, read_now_request::Target, set_protocol_log_request::Subject,
 };
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -342,6 +340,22 @@ async fn a_snapshot_that_is_ordered_is_taken_by_everybody_on_the_line_and_read_a
     program.stop().await;
 }
 
+/// Reads the registers of a meter now.
+async fn read_registers(program: &Program, meter_serial: String) {
+    let request = ReadNowRequest {
+        meter_serial,
+        target: Some(Target::Registers(RegistersTarget::default())),
+        wait: Some(prost_types::Duration { seconds: 60, nanos: 0 }),
+    };
+    ReadingsServiceClient::new(program.channel.clone()).read_now(request).await.unwrap();
+}
+
+/// All events, the latest first.
+async fn events(program: &Program) -> Vec<ami_proto::v1::Event> {
+    let mut client = EventsServiceClient::new(program.channel.clone());
+    client.list_events(ListEventsRequest::default()).await.unwrap().into_inner().events
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hb_17_a_phase_that_a_household_lost_is_among_the_events_and_so_is_its_return() {
     let program = Program::start("").await;
@@ -350,15 +364,9 @@ async fn hb_17_a_phase_that_a_household_lost_is_among_the_events_and_so_is_its_r
     let household = &fleet.meters()[5];
     for word in [0x80, 0x80, 0] {
         household.hold("0.0.97.98.5.255".parse().unwrap(), word);
-        let request = ReadNowRequest {
-            meter_serial: household.serial(),
-            target: Some(Target::Registers(RegistersTarget::default())),
-            wait: Some(prost_types::Duration { seconds: 60, nanos: 0 }),
-        };
-        ReadingsServiceClient::new(program.channel.clone()).read_now(request).await.unwrap();
+        read_registers(&program, household.serial()).await;
     }
-    let mut client = EventsServiceClient::new(program.channel.clone());
-    let events = client.list_events(ListEventsRequest::default()).await.unwrap().into_inner().events;
+    let events = events(&program).await;
     let told: Vec<_> =
         events.iter().map(|event| (event.key.as_str(), event.phase, event.code, event.logged)).collect();
     assert_eq!(told, [("phase.restored", 2, -0x80, 0), ("phase.fail", 2, 0x80, 0x80)], "the latest first");
@@ -398,5 +406,67 @@ async fn hb_07_a_purchase_goes_into_the_household_once_whoever_orders_it_again()
     let late = end(&program, late.id).await;
     assert!(late.outcome() == CommandOutcome::Unspecified && household.counts().sets == 2, "{late:?}");
     assert_eq!(program.sql("SELECT count(*) FROM command WHERE kind = 'buy_credit'"), "4");
+    program.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hb_10_hb_11_what_a_meter_does_about_a_load_is_told_and_a_locked_household_is_closed_by_force_alone()
+{
+    let program = Program::start("[collector]\nlinger = \"100ms\"\n").await;
+    let (households, others) =
+        (fleet("multi-user-modbus", Security::None).await, fleet("generic-dlt645", Security::None).await);
+    import(&program, &households).await;
+    import(&program, &others).await;
+    let (household, load) = (&households.meters()[3], households.meters()[3].model().load.unwrap());
+    household.hold(load.malignant_step, 800);
+    household.hold(load.limit, 3000);
+    household.heat(2000);
+    assert!(!household.connected());
+    read_registers(&program, household.serial()).await;
+    household.draw(3001);
+    household.close_again();
+    for _ in 1..6 {
+        household.close_again();
+    }
+    household.draw(100);
+    read_registers(&program, household.serial()).await;
+    let told: BTreeSet<_> = events(&program).await.into_iter().map(|event| event.key).collect();
+    assert_eq!(
+        told.iter().map(String::as_str).collect::<Vec<_>>(),
+        ["limiter.exceeded", "load.lockout", "load.malignant", "load.malignant_off"]
+    );
+
+    let close = async |serial: String, force, reason: &str, key: &str| {
+        let terms =
+            OrderTerms { idempotency_key: key.into(), reason: reason.into(), ..OrderTerms::default() };
+        let request = ReconnectRequest { meter_serials: vec![serial], terms: Some(terms), force };
+        SwitchServiceClient::new(program.channel.clone()).reconnect(request).await
+    };
+    let refused = close(household.serial(), true, "", "a").await.unwrap_err();
+    assert!(
+        refused.code() == tonic::Code::InvalidArgument && refused.message().contains("reason"),
+        "{refused}"
+    );
+    let refused = close(others.meters()[0].serial(), true, "why not", "b").await.unwrap_err();
+    assert!(refused.message().contains("never locks its switch for its load"), "{refused}");
+    let plain = close(household.serial(), false, "", "c").await.unwrap().into_inner().commands.remove(0);
+    let plain = end(&program, plain.id).await;
+    assert_eq!(
+        (plain.state(), plain.failure()),
+        (CommandState::Refused, FailureReason::NotEffective),
+        "{plain:?}"
+    );
+    assert!(!household.connected() && household.counts().actions == 0);
+    let forced = close(household.serial(), true, "the stove is gone", "d").await.unwrap();
+    let forced = end(&program, forced.into_inner().commands.remove(0).id).await;
+    assert_eq!(
+        (forced.kind(), forced.outcome()),
+        (CommandKind::ForceReconnect, CommandOutcome::Connected),
+        "{forced:?}\n{}",
+        program.log()
+    );
+    assert!(household.connected() && household.register(load.trips) == Some(0));
+    read_registers(&program, household.serial()).await;
+    assert!(events(&program).await.iter().any(|event| event.key == "limiter.ok"));
     program.stop().await;
 }

@@ -4,7 +4,7 @@ use dlms::Obis;
 use serde::Deserialize;
 
 /// Every canonical key that a table may name. The same event has the same key whatever meter tells of it.
-pub const KEYS: [&str; 98] = [
+pub const KEYS: [&str; 99] = [
     "alarm.test",
     "alert.external",
     "battery.low",
@@ -34,6 +34,7 @@ pub const KEYS: [&str; 98] = [
     "limiter.ok",
     "load.lockout",
     "load.malignant",
+    "load.malignant_off",
     "log.cleared",
     "mbus.battery",
     "mbus.clock",

@@ -2,6 +2,7 @@
 
 mod credit;
 mod language;
+mod load;
 mod profile;
 
 use std::collections::BTreeSet;
@@ -124,6 +125,7 @@ pub(crate) fn check(file: &str, model: &Model) -> Result<(), Error> {
     model.billing.as_ref().map_or(Ok(()), |billing| check.billing(billing, model))?;
     model.concentrator.as_ref().map_or(Ok(()), |concentrator| check.concentrator(concentrator))?;
     check.credit(model)?;
+    check.load(model)?;
     check.validation(&model.validation)?;
     check.alarms(&model.alarms, model)
 }
@@ -227,13 +229,7 @@ impl Check<'_> {
         let key = format!("{key}.set");
         self.that(least <= most, &key, || format!("`least` is {least}, more than `most`, {most}"))?;
         self.that(!register.name.contains('='), &key, || "a name that is set has no `=`".into())?;
-        let is_alone = match &register.at {
-            None => true,
-            Some(Place::Dlt645(place)) => place.step == 0 && place.offset == 0 && !place.bits,
-            Some(Place::Iec62056_21(place)) => place.value == 0,
-            Some(Place::Modbus(place)) => place.table == ::modbus::Table::HoldingRegisters,
-        };
-        self.that(is_alone, &key, || {
+        self.that(is_alone(register), &key, || {
             "must not be a part of an item or data set, nor of registers that are only read".into()
         })
     }
@@ -447,6 +443,16 @@ impl Check<'_> {
             return Ok(());
         }
         Err(Error::Invalid { file: self.file.to_owned(), key: key.to_owned(), message: message() })
+    }
+}
+
+/// Whether who writes a register writes nothing else.
+fn is_alone(register: &Register) -> bool {
+    match &register.at {
+        None => true,
+        Some(Place::Dlt645(place)) => place.step == 0 && place.offset == 0 && !place.bits,
+        Some(Place::Iec62056_21(place)) => place.value == 0,
+        Some(Place::Modbus(place)) => place.table == ::modbus::Table::HoldingRegisters,
     }
 }
 

@@ -6,8 +6,8 @@ use dlms::{Obis, Unit};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::{
-    Alarms, Billing, Bounds, ClockSync, Concentrator, Credit, Dlt645Profile, Firmware, Language, Log, MBus,
-    Place, ProfilePlace, Quirks, Switch, Tariff, Transformers, Validation,
+    Alarms, Billing, Bounds, ClockSync, Concentrator, Credit, Dlt645Profile, Firmware, Language, Load, Log,
+    MBus, Place, ProfilePlace, Quirks, Switch, Tariff, Transformers, Validation,
 };
 
 /// No profile is read more often.
@@ -81,6 +81,9 @@ pub struct Model {
     /// How it takes prepaid energy that was bought. Default: it does not.
     #[serde(default)]
     pub credit: Option<Credit>,
+    /// How it watches what its household draws. Default: it does not.
+    #[serde(default)]
+    pub load: Option<Load>,
     /// What it does for meters behind it. Default: it stands in front of none.
     #[serde(default)]
     pub concentrator: Option<Concentrator>,

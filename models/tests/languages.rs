@@ -162,6 +162,20 @@ fn hb_07_number_and_amount_of_a_purchase_stand_behind_each_other() {
 }
 
 #[test]
+fn hb_10_hb_11_thresholds_of_loads_are_parameters_and_the_counter_of_trips_is_none() {
+    let modbus = include_str!("../multi-user-modbus.toml").replace("\"multi-user-modbus\"", "\"small\"");
+    assert_eq!(parse("small.toml", &modbus).unwrap().load.unwrap().locked_after, 6);
+    let refused = |from, to| refusal(&modbus, from, to);
+    let step = "malignant_step = \"0.0.128.19.22.255\"";
+    assert!(refused(step, "malignant_step = \"1.0.1.7.0.255\"").starts_with("load.malignant_step"));
+    assert!(refused("limit = \"1.0.1.35.0.255\"", "limit = \"1.0.1.7.0.255\"").starts_with("load.limit"));
+    assert!(refused("trips = \"1.0.1.36.0.255\"", "trips = \"1.0.1.35.0.255\"").starts_with("load.trips"));
+    let counter = "table = \"holding\", register = 278";
+    assert!(refused(counter, "table = \"input\", register = 278").starts_with("load.trips"));
+    assert!(refused("locked_after = 6", "locked_after = 0").starts_with("load.locked_after"));
+}
+
+#[test]
 fn joy_13_a_data_set_has_a_name_without_brackets() {
     let joy311 = include_str!("../joy311.toml").replace("\"joy311\"", "\"small\"");
     assert!(matches!(parse("small.toml", &joy311).unwrap().language, Language::Iec62056_21(_)));

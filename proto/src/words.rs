@@ -49,7 +49,7 @@ words! {
         PushTariff = "push_tariff", InstallFirmware = "install_firmware", SetParameter = "set_parameter",
         SyncClock = "sync_clock",
         CloseBillingPeriod = "close_billing_period", ResetDemand = "reset_demand",
-        TakeSnapshot = "take_snapshot", BuyCredit = "buy_credit",
+        TakeSnapshot = "take_snapshot", BuyCredit = "buy_credit", ForceReconnect = "force_reconnect",
     }
     CommandState {
         Accepted = "accepted", AwaitingApproval = "awaiting_approval", Quarantined = "quarantined", Sending = "sending",

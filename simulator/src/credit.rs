@@ -72,23 +72,22 @@ impl Meter {
     }
 }
 
+impl Cut {
+    /// Whether nothing is supplied.
+    pub(crate) fn is_off(self) -> bool {
+        matches!(self, Self::AtLevel | Self::Exhausted)
+    }
+}
+
 /// Opens or closes the switch where that is due, and shows why in the bits that the model has for it.
 fn enter(state: &mut State, model: &Model, cut: Cut, now: Timestamp) {
-    let is_off = |cut| matches!(cut, Cut::AtLevel | Cut::Exhausted);
     // A switch that nobody may move stays where it is.
-    match (is_off(state.cut), is_off(cut)) {
+    match (state.cut.is_off(), cut.is_off()) {
         (false, true) => _ = state.switch.remote_disconnect(now),
-        (true, false) => _ = state.switch.remote_reconnect(now),
+        (true, false) if !state.household.is_off() => _ = state.switch.remote_reconnect(now),
         _ => {}
     }
     state.cut = cut;
-    for alarm in &model.alarms.bits {
-        let is_set = match alarm.key.as_str() {
-            "credit.alarm_cut" => cut == Cut::AtLevel,
-            "credit.exhausted" => cut == Cut::Exhausted,
-            _ => continue,
-        };
-        let word = state.set.entry(alarm.register).or_default();
-        *word = *word & !(1 << alarm.bit) | i64::from(is_set) << alarm.bit;
-    }
+    state.show(model, "credit.alarm_cut", cut == Cut::AtLevel);
+    state.show(model, "credit.exhausted", cut == Cut::Exhausted);
 }

@@ -38,6 +38,7 @@ mod image;
 mod inventory;
 mod languages;
 mod ledger;
+mod load;
 mod local;
 mod mbus;
 mod meter;

@@ -19,6 +19,7 @@ use crate::credit::Cut;
 use crate::fault::{Faults, Occasions, Trouble};
 use crate::image::Image;
 use crate::ledger::{Book, Journal, Ledger};
+use crate::load::Household;
 use crate::local::{Offsets, timestamp};
 use crate::noise::Noise;
 use crate::plan::{Cell, Plan, ProfilePlan};
@@ -73,6 +74,7 @@ pub(crate) struct State {
     pub(crate) resets: Resets,
     pub(crate) around: Around,
     pub(crate) cut: Cut,
+    pub(crate) household: Household,
     occasions: Occasions,
 }
 
@@ -115,7 +117,7 @@ impl State {
         let mut switch = Switch::new(config.switch, faults.welded);
         if faults.tampered {
             // Before the fleet started: what came of it is no news.
-            switch.tamper(Timestamp::MIN);
+            switch.lock(Timestamp::MIN);
             switch.settle(Timestamp::MAX);
         }
         let second_initiate = config.model.firmware.as_ref().map(|firmware| firmware.second_initiate);
@@ -130,6 +132,7 @@ impl State {
             resets: Resets::default(),
             around: Around::new(config, number),
             cut: Cut::default(),
+            household: Household::default(),
             snapshots: Vec::new(),
             time_told: None,
             occasions: Occasions::default(),

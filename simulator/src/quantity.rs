@@ -181,7 +181,8 @@ impl Kind {
         }
         match (Flow::of_group_c(c), c, d) {
             (None, 97, 98) if a == 0 => Self::Still,
-            (None, 128, 19) if a == 0 && matches!(e, 12 | 13 | 21) => Self::Still,
+            (None, 128, 19) if a == 0 && matches!(e, 12 | 13 | 21 | 22) => Self::Still,
+            (Some(_), _, 35 | 36) => Self::Still,
             (Some(flow), _, 8) if e == 0 => Self::Total(flow),
             (Some(flow), _, 8) => Self::Rate(flow, e),
             (None, 5..=10 | 15 | 16, 8) if e == 0 => Self::Made(c),

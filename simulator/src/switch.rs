@@ -40,7 +40,7 @@ pub(crate) struct Switch {
     closed: bool,
     /// Where the relay will be, and when it gets there.
     moving: Option<(bool, Timestamp)>,
-    tamper_locked: bool,
+    locked: bool,
     /// The contacts are welded: the relay never moves.
     welded: bool,
 }
@@ -54,7 +54,7 @@ impl Meter {
 
     /// Tampers with the meter: the relay opens and is locked until the model's lock object is set to 0.
     pub fn tamper(&self) {
-        self.act(|state, now| state.switch.tamper(now));
+        self.act(|state, now| state.switch.lock(now));
     }
 }
 
@@ -79,7 +79,7 @@ impl Switch {
     /// A switch that is closed.
     pub(crate) fn new(config: SwitchConfig, welded: bool) -> Self {
         let control = ControlState::Connected;
-        Self { config, control, closed: true, moving: None, tamper_locked: false, welded }
+        Self { config, control, closed: true, moving: None, locked: false, welded }
     }
 
     pub(crate) fn closed(&self) -> bool {
@@ -94,8 +94,8 @@ impl Switch {
         self.config.control_mode
     }
 
-    pub(crate) fn tamper_locked(&self) -> bool {
-        self.tamper_locked
+    pub(crate) fn locked(&self) -> bool {
+        self.locked
     }
 
     /// Method 1, transitions b and c.
@@ -109,10 +109,10 @@ impl Switch {
     /// button, stays what it is.
     pub(crate) fn remote_reconnect(&mut self, now: Timestamp) -> Result<(), ActionResult> {
         self.controllable()?;
-        if self.tamper_locked && !self.config.reconnect_releases_tamper_lock {
+        if self.locked && !self.config.reconnect_releases_tamper_lock {
             return Err(ActionResult::ReadWriteDenied);
         }
-        self.tamper_locked = false;
+        self.locked = false;
         if self.control == ControlState::Disconnected {
             let closes = matches!(self.config.control_mode, 2 | 4);
             let next = if closes { ControlState::Connected } else { ControlState::ReadyForReconnection };
@@ -123,7 +123,7 @@ impl Switch {
 
     /// Somebody at the meter may close an open relay, whatever the control mode.
     pub(crate) fn permit(&mut self, now: Timestamp) -> Result<(), ActionResult> {
-        if self.tamper_locked {
+        if self.locked {
             return Err(ActionResult::ReadWriteDenied);
         }
         if self.control == ControlState::Disconnected {
@@ -147,14 +147,14 @@ impl Switch {
     }
 
     /// Somebody tampers with the meter: the relay opens, whatever the control mode, and is held.
-    pub(crate) fn tamper(&mut self, now: Timestamp) {
-        self.tamper_locked = true;
+    pub(crate) fn lock(&mut self, now: Timestamp) {
+        self.locked = true;
         self.enter(ControlState::Disconnected, now);
     }
 
     /// The lock is released and the relay closes; nothing happens when there is none.
-    pub(crate) fn release_tamper_lock(&mut self, now: Timestamp) {
-        if std::mem::take(&mut self.tamper_locked) {
+    pub(crate) fn unlock(&mut self, now: Timestamp) {
+        if std::mem::take(&mut self.locked) {
             self.enter(ControlState::Connected, now);
         }
     }
@@ -258,18 +258,18 @@ mod tests {
     #[test]
     fn a_tamper_lock_holds_against_everything_but_its_release() {
         let mut switch = switch(4);
-        switch.tamper(NOW);
+        switch.lock(NOW);
         assert_eq!(settled(&mut switch), (Disconnected, false));
         assert_eq!(switch.remote_reconnect(NOW), Err(ActionResult::ReadWriteDenied));
         switch.press_button(NOW);
         assert_eq!(settled(&mut switch), (Disconnected, false));
-        switch.release_tamper_lock(NOW);
-        assert_eq!((settled(&mut switch), switch.tamper_locked()), ((Connected, true), false));
+        switch.unlock(NOW);
+        assert_eq!((settled(&mut switch), switch.locked()), ((Connected, true), false));
         let config = SwitchConfig { reconnect_releases_tamper_lock: true, ..SwitchConfig::default() };
         let mut lenient = Switch::new(config, false);
-        lenient.tamper(NOW);
+        lenient.lock(NOW);
         lenient.remote_reconnect(NOW).unwrap();
-        assert_eq!((settled(&mut lenient), lenient.tamper_locked()), ((Connected, true), false));
+        assert_eq!((settled(&mut lenient), lenient.locked()), ((Connected, true), false));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::order::OrderArgs;
 
-/// `disconnect` and `reconnect`.
+/// `disconnect`.
 #[derive(Debug, Args)]
 pub(crate) struct SwitchArgs {
     /// Serial numbers of the meters, at most 100.
@@ -21,6 +21,17 @@ pub(crate) struct SnapshotArgs {
     /// Everybody on the line of each meter takes one at the same instant; whether it was taken is looked at in the meter.
     #[arg(long)]
     pub(crate) everybody: bool,
+    /// The meters, and the terms.
+    #[command(flatten)]
+    pub(crate) meters: SwitchArgs,
+}
+
+/// `reconnect`.
+#[derive(Debug, Args)]
+pub(crate) struct ReconnectArgs {
+    /// Also where the meter locked the switch because its load was too high too often; needs a reason.
+    #[arg(long, requires = "reason")]
+    pub(crate) force: bool,
     /// The meters, and the terms.
     #[command(flatten)]
     pub(crate) meters: SwitchArgs,

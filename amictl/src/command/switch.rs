@@ -7,7 +7,12 @@ use ami_proto::v1::{
 };
 use tonic::transport::Channel;
 
-use crate::{args::SwitchArgs, connection::request, error::Error, output::Output};
+use crate::{
+    args::{ReconnectArgs, SwitchArgs},
+    connection::request,
+    error::Error,
+    output::Output,
+};
 
 /// Opens load switches.
 pub(crate) async fn disconnect<W: Write>(
@@ -24,13 +29,15 @@ pub(crate) async fn disconnect<W: Write>(
 /// Closes load switches.
 pub(crate) async fn reconnect<W: Write>(
     channel: Channel,
-    args: SwitchArgs,
+    args: ReconnectArgs,
     output: &mut Output<W>,
 ) -> Result<(), Error> {
-    let terms = Some(args.order.confirmed("reconnect", &args.serials)?);
-    let question = ReconnectRequest { meter_serials: args.serials, terms };
+    let ReconnectArgs { force, meters: SwitchArgs { serials, order } } = args;
+    let what = if force { "reconnect by force" } else { "reconnect" };
+    let terms = Some(order.confirmed(what, &serials)?);
+    let question = ReconnectRequest { meter_serials: serials, terms, force };
     let answer = SwitchServiceClient::new(channel.clone()).reconnect(request(question)).await?;
-    args.order.finish(channel, answer.into_inner().commands, output).await
+    order.finish(channel, answer.into_inner().commands, output).await
 }
 
 /// Releases load switches that opened for a tamper.

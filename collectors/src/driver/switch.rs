@@ -2,6 +2,7 @@
 
 use std::{fmt, time::Duration};
 
+use models::{Decimal, Register};
 use tokio::time::{Instant, sleep};
 
 use super::{Driver, tasks::verify, unsupported};
@@ -48,6 +49,7 @@ pub(super) async fn run(
     if let Some(outcome) = before.fulfils(switch.to) {
         return Ok(outcome);
     }
+    let lock = lock(turn, driver, switch).await?;
     if switch.terms.in_doubt && before.is_on_its_way(switch.to) {
         return settled(turn, driver, switch, (&Answer::Yes, spec.settle))
             .await?
@@ -55,7 +57,7 @@ pub(super) async fn run(
     }
     for sends in 1..=SENDS_MAX {
         switch.terms.in_time(turn.now()).map_err(Setback::Final)?;
-        let answer = order(turn, driver, switch.to).await?;
+        let answer = order(turn, driver, (switch.to, lock.as_ref())).await?;
         let patience = if answer.is_refusal() { Duration::ZERO } else { spec.settle };
         if let Some(outcome) = settled(turn, driver, switch, (&answer, patience)).await? {
             return Ok(outcome);
@@ -72,10 +74,46 @@ pub(super) async fn run(
     Err(sent_in_vain())
 }
 
-/// Sends an order once; as long as it is certain that nothing was sent it is tried again like a read.
-async fn order(turn: &mut Turn<'_>, driver: &mut Driver<'_>, to: SwitchTo) -> Result<Answer, Setback> {
+/// The counter of trips, where it holds the switch open against every order to close it but one by force.
+async fn lock(
+    turn: &mut Turn<'_>,
+    driver: &mut Driver<'_>,
+    switch: &Switch,
+) -> Result<Option<Register>, Setback> {
+    let model = turn.station().model.clone();
+    let counter = model.load.and_then(|load| Some((load, load.counter(&model)?)));
+    let (load, counter) = match (switch.to, counter) {
+        (SwitchTo::Disconnected, _) => return Ok(None),
+        (SwitchTo::Connected, Some(known)) => known,
+        (SwitchTo::Connected, None) if switch.force => return Err(unsupported(turn, "force_reconnect")),
+        (SwitchTo::Connected, None) => return Ok(None),
+    };
+    let shown = driver.parameter(turn, counter).await;
+    let trips = shown.map_err(|unread| still_in_doubt(turn, &switch.terms, unread))?.value;
+    turn.found("trips before", trips.to_string()).await?;
+    match (trips >= load.locked_after.into(), switch.force) {
+        (false, _) => Ok(None),
+        (true, true) => Ok(Some(counter.clone())),
+        (true, false) => Err(Setback::Final(Failure::new(
+            Reason::NotEffective,
+            format!(
+                "Nothing was sent: the household was cut off {trips} times for more than its limit, and its switch is locked; find out what load it is, then order it by force."
+            ),
+        ))),
+    }
+}
+
+/// Sends an order once; as long as it is certain that nothing was sent it is tried again like a read. A lock is released by setting its counter back.
+async fn order(
+    turn: &mut Turn<'_>,
+    driver: &mut Driver<'_>,
+    (to, lock): (SwitchTo, Option<&Register>),
+) -> Result<Answer, Setback> {
     loop {
-        let sent = driver.order(turn, to).await;
+        let sent = match lock {
+            Some(counter) => driver.write(turn, &[(counter, Decimal::new(0, 0))]).await,
+            None => driver.order(turn, to).await,
+        };
         if let Some(answer) = judged(turn, sent).await? {
             return Ok(answer);
         }

@@ -20,6 +20,12 @@ pub(super) async fn run(turn: &mut Turn<'_>, switch: &Switch) -> Result<Outcome,
     let Some(spec) = turn.station().model.switch.clone() else {
         return Err(refuse(Reason::Unsupported, "The meter's model has no load switch.".into()));
     };
+    if switch.force {
+        return Err(refuse(
+            Reason::Unsupported,
+            "The meter's model never locks its load switch for its load.".into(),
+        ));
+    }
     let control = DisconnectControl(spec.obis);
     let shown = look(turn, control).await;
     let (before, mode) = shown.map_err(|unread| still_in_doubt(turn, &switch.terms, unread))?;

@@ -6,9 +6,6 @@ use super::*;
 
 const MODELS: [&str; 3] = ["huabang-single", "multi-user-dlt645", "multi-user-modbus"];
 
-/// What happens to a household.
-type Happens = fn(&Meter);
-
 fn buy(number: u32, amount: &str, in_doubt: bool) -> Task {
     let terms = Terms { deadline: soon(), in_doubt };
     Task::BuyCredit(BuyCredit { number, amount: amount.parse().unwrap(), terms })

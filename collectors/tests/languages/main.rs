@@ -12,6 +12,7 @@ mod clocks;
 mod credit;
 mod holes;
 mod households;
+mod load;
 mod parameters;
 mod profiles;
 mod resets;
@@ -172,8 +173,11 @@ fn soon() -> Timestamp {
 }
 
 fn order(to: SwitchTo) -> Task {
-    Task::Switch(Switch { to, terms: Terms { deadline: soon(), in_doubt: false } })
+    Task::Switch(Switch { to, force: false, terms: Terms { deadline: soon(), in_doubt: false } })
 }
+
+/// What happens to a household.
+type Happens = fn(&Meter);
 
 /// Value times ten to the power of the scaler, in the smallest unit that either side counts in.
 fn scaled(value: i64, scaler: i8) -> i64 {
@@ -327,7 +331,7 @@ async fn hb_06_a_switch_that_takes_its_time_is_pending_and_not_failed() {
     assert!(failure.in_doubt && failure.reason.is_transient(), "{failure}");
     assert!(failure.detail.contains("up to 16 min"), "{failure}");
     let terms = Terms { deadline: soon(), in_doubt: true };
-    let again = bench.ask(last, Task::Switch(Switch { to: Disconnected, terms })).await;
+    let again = bench.ask(last, Task::Switch(Switch { to: Disconnected, force: false, terms })).await;
     assert_eq!(again.outcome(), Outcome::Disconnected);
     assert_eq!(bench.fleet.meters()[last].counts().actions, 1, "it was ordered once");
 }

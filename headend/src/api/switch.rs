@@ -33,7 +33,7 @@ impl Switch {
         kind: CommandKind,
         (meter_serials, terms): (&[String], Option<&OrderTerms>),
     ) -> Result<Vec<Command>, Refusal> {
-        let reason_needed = kind == CommandKind::ReleaseTamperLock;
+        let reason_needed = matches!(kind, CommandKind::ReleaseTamperLock | CommandKind::ForceReconnect);
         let wanted = Wanted { kind, meter_serials, terms, arguments: None, reason_needed };
         orders::place(&self.store, &asker, wanted, |meter| self.is_capable(kind, meter)).await
     }
@@ -45,6 +45,10 @@ impl Switch {
             (Some(switch), CommandKind::ReleaseTamperLock) if switch.tamper_lock.is_none() => {
                 Err(format!("model {} has no tamper lock that can be released from afar", model.name))
             }
+            (Some(_), CommandKind::ForceReconnect) if model.load.is_none() => Err(format!(
+                "model {} never locks its switch for its load: order it without `force`",
+                model.name
+            )),
             _ => Ok(()),
         }
     }
@@ -70,7 +74,8 @@ impl SwitchService for Switch {
         let asker = Asker::of(&request, "SwitchService/Reconnect")?;
         let request = request.into_inner();
         let what = (request.meter_serials.as_slice(), request.terms.as_ref());
-        let commands = self.order(asker, CommandKind::Reconnect, what).await?;
+        let kind = if request.force { CommandKind::ForceReconnect } else { CommandKind::Reconnect };
+        let commands = self.order(asker, kind, what).await?;
         Ok(Response::new(ReconnectResponse { commands }))
     }
 

@@ -172,6 +172,8 @@ pub enum CommandKind {
     TakeSnapshot,
     /// Hand a purchase of prepaid energy on.
     BuyCredit,
+    /// Close a load switch that the meter locked for its load.
+    ForceReconnect,
 }
 
 /// Where a command stands.

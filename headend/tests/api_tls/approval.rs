@@ -95,7 +95,7 @@ async fn hb_14_an_order_that_needs_two_persons_waits_for_another_than_its_own() 
     store.expire_commands().await.unwrap();
     let end = database.sql(&format!("SELECT state, detail FROM command WHERE id = {}", late.id));
     assert_eq!(end, "expired|The deadline passed before a second person approved it: nothing was sent.");
-    let request = ReconnectRequest { meter_serials: vec![METER.into()], terms: terms("n") };
+    let request = ReconnectRequest { meter_serials: vec![METER.into()], terms: terms("n"), force: false };
     let on =
         SwitchServiceClient::new(erika).reconnect(request).await.unwrap().into_inner().commands.remove(0);
     assert_eq!(on.state(), CommandState::Accepted);

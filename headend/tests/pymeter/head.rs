@@ -146,7 +146,7 @@ impl Head {
                 client.disconnect(request).await.map(|answer| answer.into_inner().commands)
             }
             SwitchTo::Connected => {
-                let request = ReconnectRequest { meter_serials, terms };
+                let request = ReconnectRequest { meter_serials, terms, force: false };
                 client.reconnect(request).await.map(|answer| answer.into_inner().commands)
             }
         };

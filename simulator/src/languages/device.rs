@@ -8,7 +8,7 @@ use models::{Dlt645Profile, Language, Model, ProfilePlace, Register};
 
 use crate::fault::Trouble;
 use crate::ledger::{Access, Event};
-use crate::{Meter, SecurityLevel};
+use crate::{Meter, SecurityLevel, load};
 
 /// Interface class and methods under which the ledger notes what was ordered of a load switch (Blue Book, 4.5.8).
 const SWITCH_CLASS: u16 = 70;
@@ -141,6 +141,9 @@ impl Device {
                 Order::Close => (RECONNECT, state.switch.remote_reconnect(now)),
                 Order::Permit => (RECONNECT, state.switch.permit(now)),
             };
+            if method == RECONNECT && moved.is_ok() {
+                load::closed(state, self.model(), now);
+            }
             let result = moved.err().map_or(0, dlms::ActionResult::code);
             let event =
                 Event::Executed { class_id: SWITCH_CLASS, object, access: Access::Action(method), result };
@@ -149,14 +152,27 @@ impl Device {
         Some(!meter.strikes(Trouble::Unanswered))
     }
 
-    /// Sets a register that the model allows to be set. Whether an answer arrives; `None` when there is no such meter.
+    /// What may be written: parameters, and the counter of trips.
+    pub(super) fn writable(&self) -> impl Iterator<Item = &Register> {
+        let counter = self.model().load.and_then(|load| load.counter(self.model()));
+        self.model().parameters().map(|(register, _)| register).chain(counter)
+    }
+
+    /// Writes a register. Whether an answer arrives; `None` when there is no such meter, or it does not take that.
     pub(super) fn set(&self, subunit: Option<u8>, register: &Register, value: i64) -> Option<bool> {
         let meter = self.part(subunit)?;
+        let load = self.model().load.filter(|load| load.trips == register.obis);
+        if load.is_some() && value != 0 {
+            return None;
+        }
         if meter.strikes(Trouble::Unexecuted) {
             return Some(false);
         }
         meter.act(|state, now| {
-            state.set.insert(register.obis, value);
+            match load {
+                Some(load) => load::force(state, self.model(), load, now),
+                None => _ = state.set.insert(register.obis, value),
+            }
             let (class_id, object) = (register.class_id, register.obis);
             state.book.note(now, Event::Executed { class_id, object, access: Access::Set(VALUE), result: 0 });
         });

@@ -208,7 +208,7 @@ impl Dlt645Station {
         let shares = self.device.model().names_subunits();
         let parts = self.device.parts().map(|(subunit, _)| subunit);
         let written = parts.filter(|subunit| shares || *subunit == asked.subunit).find_map(|subunit| {
-            self.device.model().parameters().find_map(|(register, _)| {
+            self.device.writable().find_map(|register| {
                 let Some(Place::Dlt645(place)) = &register.at else { return None };
                 (place.item.of(subunit) == item).then_some((subunit, register, place))
             })

@@ -165,11 +165,11 @@ impl ModbusStation {
         Some((subunit, read(number, first)?, read(amount, second)?))
     }
 
-    /// The number that may be set and begins with a register.
+    /// The number that may be written and begins with a register.
     fn parameter(&self, first: u16) -> Option<(Option<u8>, &Register, &ModbusPlace)> {
         let has_subunits = self.device.model().subunits > 0;
         self.device.parts().find_map(|(subunit, _)| {
-            self.device.model().parameters().find_map(|(register, _)| {
+            self.device.writable().find_map(|register| {
                 let Some(Place::Modbus(place)) = &register.at else { return None };
                 let is_own = subunit.is_none() && place.step > 0 && has_subunits;
                 (!is_own && place.first(subunit) == first).then_some((subunit, register, place))

@@ -40,7 +40,7 @@ impl ClientView<'_> {
         }
         match value {
             Data::LongUnsigned(0) => {
-                self.meter.act(|state, now| state.switch.release_tamper_lock(now));
+                self.meter.act(|state, now| state.switch.unlock(now));
                 Ok(())
             }
             Data::LongUnsigned(_) => Err(DataAccessResult::OtherReason),
@@ -51,7 +51,7 @@ impl ClientView<'_> {
     /// What the public client does not see.
     fn guarded(&self, name: Obis) -> Result<Data, DataAccessResult> {
         if self.is_tamper_lock(name) {
-            let locked = self.meter.act(|state, _| state.switch.tamper_locked());
+            let locked = self.meter.act(|state, _| state.switch.locked());
             return Ok(Data::LongUnsigned(u16::from(locked)));
         }
         let transformers = self.meter.fleet().plan.model.transformers;

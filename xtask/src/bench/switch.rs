@@ -171,7 +171,11 @@ async fn switch_one(channel: Channel, serial: String, each: u32) -> anyhow::Resu
         let commands = if number.is_multiple_of(2) {
             client.disconnect(DisconnectRequest { meter_serials, terms }).await?.into_inner().commands
         } else {
-            client.reconnect(ReconnectRequest { meter_serials, terms }).await?.into_inner().commands
+            client
+                .reconnect(ReconnectRequest { meter_serials, terms, force: false })
+                .await?
+                .into_inner()
+                .commands
         };
         let accepted = begun.elapsed();
         let id = commands.first().context("no command")?.id;

@@ -12,11 +12,13 @@ use models::Model;
 /// Keys that stand in the head of a page.
 const HEAD: [&str; 5] = ["name", "manufacturer", "description", "base", "without"];
 /// Sections in the order of a page; others follow.
-const ORDER: [&str; 13] = [
+const ORDER: [&str; 15] = [
     "profiles",
     "registers",
     "logs",
     "switch",
+    "credit",
+    "load",
     "tariff",
     "firmware",
     "concentrator",

@@ -65,6 +65,7 @@ fn kind(kind: CommandKind) -> v1::CommandKind {
         CommandKind::ResetDemand => v1::CommandKind::ResetDemand,
         CommandKind::TakeSnapshot => v1::CommandKind::TakeSnapshot,
         CommandKind::BuyCredit => v1::CommandKind::BuyCredit,
+        CommandKind::ForceReconnect => v1::CommandKind::ForceReconnect,
     }
 }
 

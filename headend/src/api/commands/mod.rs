@@ -210,6 +210,7 @@ fn stored_kind(kind: i32) -> Result<store::CommandKind, Refusal> {
         Ok(CommandKind::ResetDemand) => Ok(store::CommandKind::ResetDemand),
         Ok(CommandKind::TakeSnapshot) => Ok(store::CommandKind::TakeSnapshot),
         Ok(CommandKind::BuyCredit) => Ok(store::CommandKind::BuyCredit),
+        Ok(CommandKind::ForceReconnect) => Ok(store::CommandKind::ForceReconnect),
         Ok(CommandKind::Unspecified) | Err(_) => {
             Err(Refusal::field("kinds", "a kind of ami.v1.CommandKind is expected"))
         }

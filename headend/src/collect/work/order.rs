@@ -22,8 +22,13 @@ pub(super) fn task(command: &LeasedCommand, model: &Model, sources: Sources<'_>)
     let terms = Terms { deadline: command.deadline, in_doubt: command.in_doubt };
     let reset = |of| Ok(Task::Reset(Reset { of, baseline: (sources.baselines)(command.id), terms }));
     match command.kind {
-        CommandKind::Disconnect => Ok(Task::Switch(Switch { to: SwitchTo::Disconnected, terms })),
-        CommandKind::Reconnect => Ok(Task::Switch(Switch { to: SwitchTo::Connected, terms })),
+        CommandKind::Disconnect => {
+            Ok(Task::Switch(Switch { to: SwitchTo::Disconnected, force: false, terms }))
+        }
+        CommandKind::Reconnect => Ok(Task::Switch(Switch { to: SwitchTo::Connected, force: false, terms })),
+        CommandKind::ForceReconnect => {
+            Ok(Task::Switch(Switch { to: SwitchTo::Connected, force: true, terms }))
+        }
         CommandKind::ReleaseTamperLock => Ok(Task::ReleaseTamperLock(terms)),
         CommandKind::PushTariff => {
             push_tariff(command, model, terms).map(|push| Task::PushTariff(Box::new(push)))
