@@ -5,10 +5,13 @@
 mod common;
 mod served;
 
+use ami_proto::v1::credit_service_client::CreditServiceClient;
+use ami_proto::v1::parameters_service_client::ParametersServiceClient;
+use ami_proto::v1::switch_service_client::SwitchServiceClient;
 use ami_proto::v1::{
-    CreateMeterRequest, Credentials, ErrorReason, GetJobRequest, GetMeterRequest, ImportMetersRequest,
-    ImportMetersResponse, JobState, ListJobsRequest, ListMetersRequest, MeterState, RetireMeterRequest,
-    SecurityLevel,
+    BuyCreditRequest, CreateMeterRequest, Credentials, DisconnectRequest, ErrorReason, GetJobRequest,
+    GetMeterRequest, ImportMetersRequest, ImportMetersResponse, JobState, ListJobsRequest, ListMetersRequest,
+    MeterState, OrderTerms, RetireMeterRequest, SecurityLevel, SetParameterRequest,
 };
 use headend::api::Limits;
 use prost::Message;
@@ -372,6 +375,64 @@ async fn a_sub_unit_has_the_ways_of_its_parent_unless_it_has_its_own() {
     let bad = import(&served, &(file.replace("H1,", "H5,").replace(",P,", ",Q,")), 1 << 20).await.unwrap();
     let places: Vec<_> = bad.problems.iter().map(|problem| (problem.line, problem.column.as_str())).collect();
     assert_eq!(places, [(2, "parent"), (3, "parent"), (4, "parent")]);
+}
+
+#[tokio::test]
+async fn hb_15_a_circuit_of_a_household_that_can_only_be_switched_takes_no_other_order() {
+    let served = Served::new().await;
+    let file = "serial,model,address,zone,security,device_address,parent,subunit,circuit\n\
+        P,huabang-triple,serial://10.0.0.1:4001,UTC,none,1,,,\n\
+        H1,huabang-triple,,UTC,none,11,P,1,\n\
+        H1-2,huabang-triple-switched,,UTC,none,12,P,1,2\n\
+        H1-3,huabang-triple-switched,,UTC,none,13,P,1,3\n";
+    let wrong = file.replace("none,13,P,1,3", "none,13,P,1,4").replace("none,11,P,1,", "none,11,P,1,2");
+    let bad = import(&served, &wrong, 1 << 20).await.unwrap();
+    let places: Vec<_> = bad.problems.iter().map(|problem| (problem.line, problem.column.as_str())).collect();
+    assert_eq!(places, [(3, "circuit"), (5, "circuit")], "a circuit has a model of its kind");
+    assert_eq!(import(&served, file, 1 << 20).await.unwrap().imported, 4);
+    let stored = "SELECT serial, subunit, circuit FROM meter ORDER BY serial";
+    assert_eq!(served.database.sql(stored), "H1|1|1\nH1-2|1|2\nH1-3|1|3\nP||1");
+    let again = file.lines().next().unwrap().to_owned() + "\nX,huabang-triple-switched,,UTC,none,14,P,1,3\n";
+    assert!(
+        !import(&served, &again, 1 << 20).await.unwrap().problems.is_empty(),
+        "the third circuit is there"
+    );
+
+    let terms = |key: &str| Some(OrderTerms { idempotency_key: key.into(), ..OrderTerms::default() });
+    let malignant = async |serial: &str| {
+        let request = SetParameterRequest {
+            meter_serials: vec![serial.into()],
+            name: "malignant-load step".into(),
+            value: "800".into(),
+            terms: terms(serial),
+        };
+        ParametersServiceClient::new(served.channel.clone()).set_parameter(request).await
+    };
+    assert_eq!(malignant("H1").await.unwrap().into_inner().commands.len(), 1);
+    for serial in ["H1-2", "H1-3"] {
+        let refused = malignant(serial).await.unwrap_err();
+        assert_eq!(reason(&refused).0, ErrorReason::NotCapable);
+        let said =
+            format!("circuit {} of a household can only be switched: `malignant-load step`", &serial[3..]);
+        assert!(refused.message().contains(&said), "{refused}");
+    }
+    let buy = BuyCreditRequest {
+        meter_serial: "H1-2".into(),
+        number: 1,
+        amount: "1000".into(),
+        terms: terms("buy"),
+    };
+    let refused = CreditServiceClient::new(served.channel.clone()).buy_credit(buy).await.unwrap_err();
+    assert_eq!(reason(&refused).0, ErrorReason::NotCapable);
+    let off = DisconnectRequest { meter_serials: vec!["H1-2".into()], terms: terms("off") };
+    SwitchServiceClient::new(served.channel.clone()).disconnect(off).await.unwrap();
+    assert_eq!(
+        served
+            .database
+            .sql("SELECT m.serial, c.kind FROM command c JOIN meter m ON m.id = c.meter_id ORDER BY c.id"),
+        "H1|set_parameter\nH1-2|disconnect",
+        "nothing else is on its way"
+    );
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! What the types of the file cannot say.
 
+mod circuit;
 mod credit;
 mod language;
 mod load;
@@ -124,6 +125,7 @@ pub(crate) fn check(file: &str, model: &Model) -> Result<(), Error> {
     model.tariff.as_ref().map_or(Ok(()), |tariff| check.tariff(tariff))?;
     model.billing.as_ref().map_or(Ok(()), |billing| check.billing(billing, model))?;
     model.concentrator.as_ref().map_or(Ok(()), |concentrator| check.concentrator(concentrator))?;
+    check.circuit(model)?;
     check.credit(model)?;
     check.load(model)?;
     check.validation(&model.validation)?;

@@ -34,6 +34,10 @@ pub struct Model {
     /// Whether it is never asked itself: what it measures is read with the meter that it is a part of. Default false.
     #[serde(default)]
     pub read_with_parent: bool,
+    /// Which circuits of a household it is about. Default 1: the first, whose load, credit and times the meter controls. Higher: the second up to this one,
+    /// which can only be switched.
+    #[serde(default = "default_last_circuit")]
+    pub last_circuit: u8,
     /// How the meter is spoken to. This and what follows up to the profiles is of DLMS; the defaults are the usual ones.
     #[serde(default)]
     pub association: AssociationSpec,
@@ -277,6 +281,11 @@ impl Default for Identity {
 }
 
 impl Model {
+    /// Whether it is about circuits of a household that can only be switched.
+    pub fn is_only_switched(&self) -> bool {
+        self.last_circuit > 1
+    }
+
     /// Whether sub-units are named inside of requests, and share the device address of their meter.
     pub fn names_subunits(&self) -> bool {
         self.registers.iter().any(|register| match &register.at {
@@ -323,6 +332,10 @@ fn default_client_sap_lls() -> u16 {
 }
 
 fn default_client_sap_hls() -> u16 {
+    1
+}
+
+fn default_last_circuit() -> u8 {
     1
 }
 

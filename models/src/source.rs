@@ -17,7 +17,7 @@ const MODELS_LIMIT: usize = 256;
 /// Octets in one file at most.
 pub(crate) const FILE_LIMIT: usize = 256 * 1024;
 
-const BUILTIN: [(&str, &str); 22] = [
+const BUILTIN: [(&str, &str); 24] = [
     ("ble-lls.toml", include_str!("../ble-lls.toml")),
     ("dlms-concentrator.toml", include_str!("../dlms-concentrator.toml")),
     ("dlms-gateway.toml", include_str!("../dlms-gateway.toml")),
@@ -26,9 +26,11 @@ const BUILTIN: [(&str, &str); 22] = [
     ("generic-dlt645.toml", include_str!("../generic-dlt645.toml")),
     ("generic-dlt645-1997.toml", include_str!("../generic-dlt645-1997.toml")),
     ("huabang-dual.toml", include_str!("../huabang-dual.toml")),
+    ("huabang-dual-switched.toml", include_str!("../huabang-dual-switched.toml")),
     ("huabang-modbus.toml", include_str!("../huabang-modbus.toml")),
     ("huabang-single.toml", include_str!("../huabang-single.toml")),
     ("huabang-triple.toml", include_str!("../huabang-triple.toml")),
+    ("huabang-triple-switched.toml", include_str!("../huabang-triple-switched.toml")),
     ("joy311.toml", include_str!("../joy311.toml")),
     ("mbus-device.toml", include_str!("../mbus-device.toml")),
     ("mt371.toml", include_str!("../mt371.toml")),

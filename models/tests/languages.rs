@@ -41,6 +41,26 @@ fn hb_01_the_circuits_of_a_meter_say_how_many_households_it_has() {
 }
 
 #[test]
+fn hb_15_circuits_that_can_only_be_switched_have_nothing_that_is_set() {
+    for (name, last) in [("huabang-dual", 2), ("huabang-triple", 3)] {
+        let models = builtin().unwrap();
+        let (first, others) = (&models[name], &models[&format!("{name}-switched")]);
+        assert_eq!((first.last_circuit, others.last_circuit, others.subunits), (1, last, first.subunits));
+        assert!(first.parameter("malignant-load step").is_some() && others.parameters().next().is_none());
+        assert!(first.load.is_some() && others.load.is_none() && others.switch.is_some());
+    }
+    let circuit =
+        |more: &str| DLT645.replace("subunits = 12", &format!("subunits = 12\nlast_circuit = 2{more}"));
+    let own = circuit("").replace("000100NN", "00010000");
+    assert!(parse("small.toml", &own).unwrap().is_only_switched());
+    let refused = |text: &str| parse("small.toml", text).unwrap_err().to_string();
+    assert!(refused(&circuit("")).contains("last_circuit: needs sub-units with an address of their own"));
+    let set = own.replace("unit = \"Wh\"", "unit = \"Wh\"\nset = { least = \"0\", most = \"10\" }");
+    assert!(refused(&set).contains("can only be switched"));
+    assert!(refused(&own.replace("last_circuit = 2", "last_circuit = 10")).contains("must be 1 to 9"));
+}
+
+#[test]
 fn a_register_is_found_by_its_place_in_the_language() {
     let model = parse("small.toml", DLT645).unwrap();
     assert_eq!(model.language.as_str(), "dlt645");

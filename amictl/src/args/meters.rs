@@ -17,7 +17,7 @@ pub(crate) enum Meters {
     /// Columns: serial, model, address, device_address, server_sap, client_sap, zone, security (none, lls, manufacturer, md5, sha1, gmac,
     /// sha256, ecdsa), password, password_hex, client_title, encryption_key, authentication_key, suite, policy (none, authenticated,
     /// encrypted, authenticated_encrypted), signing_key, meter_public_key, system_title, equipment_id, paths (further ways, parted by spaces),
-    /// parent, subunit, throttle_group, pulses_per_kwh, ratio. Keys and titles are hexadecimal digits.
+    /// parent, subunit, throttle_group, pulses_per_kwh, ratio, circuit. Keys and titles are hexadecimal digits.
     Import {
         /// The file; - is standard input.
         file: PathBuf,
@@ -82,6 +82,9 @@ pub(crate) struct AddArgs {
     /// Which sub-unit of its parent it is, 1 to 255: household or M-Bus channel.
     #[arg(long, value_name = "N", requires = "parent")]
     pub(crate) subunit: Option<u32>,
+    /// Which circuit of its sub-unit it is; those from the second on can only be switched. Default: the first.
+    #[arg(long, value_name = "N", requires = "subunit")]
+    pub(crate) circuit: Option<u32>,
     /// What carries it together with others and must not be asked for too much: a cell, an APN, a concentrator, a bus.
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     pub(crate) throttle_group: String,

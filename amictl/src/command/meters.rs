@@ -104,6 +104,7 @@ fn creation(args: AddArgs) -> Result<CreateMeterRequest, Error> {
         paths: args.paths,
         parent: args.parent.unwrap_or_default(),
         subunit: args.subunit.unwrap_or_default(),
+        circuit: args.circuit.unwrap_or_default(),
         throttle_group: args.throttle_group,
         pulses_per_kwh: args.pulses_per_kwh,
         ratio: args.ratio,

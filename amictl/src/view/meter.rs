@@ -20,6 +20,7 @@ pub(crate) struct MeterRow {
     paths: Vec<String>,
     parent: Option<String>,
     subunit: Option<u32>,
+    circuit: Option<u32>,
     throttle_group: Option<String>,
     pulses_per_kwh: Option<u32>,
     ratio: Option<String>,
@@ -68,6 +69,7 @@ impl MeterRow {
             ("paths", self.paths.join(" ")),
             ("parent", cell(&self.parent)),
             ("subunit", cell(&self.subunit)),
+            ("circuit", cell(&self.circuit)),
             ("throttle_group", cell(&self.throttle_group)),
             ("pulses_per_kwh", cell(&self.pulses_per_kwh)),
             ("ratio", cell(&self.ratio)),
@@ -111,6 +113,7 @@ impl From<Meter> for MeterRow {
             paths: meter.paths.iter().map(path).collect(),
             parent: given(meter.parent),
             subunit: Some(meter.subunit).filter(|subunit| *subunit > 0),
+            circuit: Some(meter.circuit).filter(|circuit| *circuit > 0),
             throttle_group: given(meter.throttle_group),
             pulses_per_kwh: Some(meter.pulses_per_kwh).filter(|pulses| *pulses > 0),
             ratio: given(meter.ratio),
@@ -190,7 +193,7 @@ mod tests {
             ..Default::default()
         };
         let fields = MeterRow::from(meter).fields();
-        assert_eq!(fields.len(), 28);
+        assert_eq!(fields.len(), 29);
         assert!(
             fields.contains(&("security", "gmac".into())) && fields.contains(&("client_sap", "16".into()))
         );

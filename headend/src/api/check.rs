@@ -57,6 +57,8 @@ pub(crate) struct Draft {
     pub(crate) parent: String,
     /// 0 = none.
     pub(crate) subunit: u32,
+    /// 0 = the first.
+    pub(crate) circuit: u32,
     /// Empty = none.
     pub(crate) throttle_group: String,
     /// 0 = not known.
@@ -86,7 +88,7 @@ pub(crate) fn meter(draft: Draft, models: &Models) -> Result<NewMeter, Vec<Probl
     let address = way::address(&draft.address, !draft.parent.is_empty(), &mut rule);
     rule(TimeZone::get(&draft.zone).is_ok(), "zone", "an IANA time zone is expected, for example Asia/Dhaka");
     pushes(&draft, &mut rule);
-    let part_of = way::part_of(&draft.serial, &draft.parent, draft.subunit, &mut rule);
+    let part_of = way::part_of(&draft.serial, &draft.parent, (draft.subunit, draft.circuit), &mut rule);
     let group = &draft.throttle_group;
     rule(
         group.is_empty() || is_serial(group),
@@ -293,6 +295,7 @@ mod tests {
             paths: Vec::new(),
             parent: String::new(),
             subunit: 0,
+            circuit: 0,
             throttle_group: String::new(),
             pulses_per_kwh: 0,
             ratio: String::new(),
@@ -396,7 +399,7 @@ mod tests {
         };
         let made = meter(part(), &models::builtin().unwrap()).unwrap();
         assert_eq!((made.address, made.device_address), (None, Some(999_999_999_999)));
-        assert_eq!(made.part_of, Some(PartOf { parent: "SN-1".into(), subunit: 39 }));
+        assert_eq!(made.part_of, Some(PartOf { parent: "SN-1".into(), subunit: 39, circuit: 1 }));
         let path = || vec![DraftPath::parse("h:1")];
         for (wrong, field) in [
             (Draft { parent: String::new(), ..part() }, "address"),

@@ -53,6 +53,7 @@ pub(super) fn meter(meter: Meter) -> v1::Meter {
         paths: meter.paths.into_iter().zip(meter.path_device_addresses).map(path).collect(),
         parent: meter.parent.unwrap_or_default(),
         subunit: meter.subunit.unwrap_or_default().unsigned_abs().into(),
+        circuit: if meter.subunit.is_some() { meter.circuit.unsigned_abs().into() } else { 0 },
         throttle_group: meter.throttle_group.unwrap_or_default(),
         pulses_per_kwh: meter.pulses_per_kwh.unwrap_or_default().unsigned_abs(),
         ratio: meter.ratio.unwrap_or_default(),

@@ -207,6 +207,7 @@ fn draft(request: CreateMeterRequest) -> Draft {
         paths: request.paths.into_iter().map(path_draft).collect(),
         parent: request.parent,
         subunit: request.subunit,
+        circuit: request.circuit,
         throttle_group: request.throttle_group,
         pulses_per_kwh: request.pulses_per_kwh,
         ratio: request.ratio,

@@ -33,9 +33,12 @@ impl Parameters {
     /// What speaks against a value for a meter.
     fn fits(&self, meter: &Meter, name: &str, value: Decimal) -> Result<(), Unfit> {
         let model = orders::model(&self.models, meter)?;
-        let (register, bounds) = model
-            .parameter(name)
-            .ok_or_else(|| format!("model {} has no `{name}` that can be set", model.name))?;
+        let (register, bounds) = model.parameter(name).ok_or_else(|| match meter.circuit {
+            1 => format!("model {} has no `{name}` that can be set", model.name),
+            circuit => {
+                format!("circuit {circuit} of a household can only be switched: `{name}` is set in the first")
+            }
+        })?;
         bounds.admit(model, register, value).map_err(|problem| {
             let problem = format!("for meter {}: {problem}", meter.serial);
             Unfit::Fields(vec![FieldViolation { field: "value".into(), problem }])

@@ -23,7 +23,7 @@ macro_rules! meters {
     () => {
         "SELECT m.id, m.serial, m.model, m.address, m.device_address, m.line, m.path, m.server_sap, m.client_sap, m.zone, m.security, m.suite,
              m.policy, m.created_at, m.retired_at, m.logical_device_name, m.firmware, m.identified_at, m.system_title, m.equipment_id,
-             (SELECT p.serial FROM meter p WHERE p.id = m.parent_id) AS parent, m.subunit, m.throttle_group, m.pulses_per_kwh, m.ratio,
+             (SELECT p.serial FROM meter p WHERE p.id = m.parent_id) AS parent, m.subunit, m.circuit, m.throttle_group, m.pulses_per_kwh, m.ratio,
              ARRAY (SELECT p.address FROM meter_path p WHERE p.meter_id = m.id ORDER BY p.place) AS paths,
              ARRAY (SELECT p.device_address FROM meter_path p WHERE p.meter_id = m.id ORDER BY p.place) AS path_device_addresses,
              c.since AS called_at, c.dialect AS call_dialect, c.peer AS call_peer, c.beat_at
@@ -82,6 +82,8 @@ pub struct Meter {
     pub parent: Option<String>,
     /// Which sub-unit it is.
     pub subunit: Option<i16>,
+    /// Which circuit of it, from 1.
+    pub circuit: i16,
     /// What carries it together with others.
     pub throttle_group: Option<String>,
     /// Pulses for a kilowatt-hour, as on its plate.
@@ -205,6 +207,8 @@ pub struct PartOf {
     pub parent: String,
     /// Which sub-unit: household or M-Bus channel, from 1.
     pub subunit: u8,
+    /// Which circuit of it, from 1.
+    pub circuit: u8,
 }
 
 /// What came of adding meters.

@@ -41,17 +41,20 @@ impl DraftPath {
 pub(super) fn part_of(
     serial: &str,
     parent: &str,
-    subunit: u32,
+    (subunit, circuit): (u32, u32),
     rule: &mut impl FnMut(bool, &'static str, &str),
 ) -> Option<PartOf> {
     let number = u8::try_from(subunit).ok().filter(|number| *number > 0);
     if parent.is_empty() {
         rule(subunit == 0, "subunit", "it has to be left out where no parent is named");
+        rule(circuit == 0, "circuit", "it has to be left out where no parent is named");
         return None;
     }
     rule(is_serial(parent) && parent != serial, "parent", "the serial number of another meter is expected");
     rule(number.is_some(), "subunit", "1 to 255 is expected with a parent");
-    number.map(|subunit| PartOf { parent: parent.to_owned(), subunit })
+    let circuit = u8::try_from(circuit.max(1));
+    rule(circuit.is_ok(), "circuit", "1 to 255 is expected, or 0 for the first");
+    number.zip(circuit.ok()).map(|(subunit, circuit)| PartOf { parent: parent.to_owned(), subunit, circuit })
 }
 
 /// The address of a meter; `None` where it is that of its parent.
@@ -99,15 +102,22 @@ pub(super) fn paths(
     if problems.is_empty() { Ok(paths) } else { Err(problems) }
 }
 
-/// The number of a sub-unit has to be one that the type of meter has.
+/// Sub-unit and circuit have to be some that the type of meter has.
 pub(super) fn subunit(part_of: Option<&PartOf>, model: &Model) -> Result<(), Vec<Problem>> {
+    let problem = |field, problem| Err(vec![Problem { field, problem }]);
+    let circuits = if model.is_only_switched() { 2..=model.last_circuit } else { 1..=1 };
     match part_of {
-        Some(part) if part.subunit > model.subunits => {
-            let problem = match model.subunits {
-                0 => format!("a meter of model {} has no sub-units", model.name),
-                most => format!("1 to {most} is expected of model {}", model.name),
-            };
-            Err(vec![Problem { field: "subunit", problem }])
+        Some(part) if part.subunit > model.subunits => match model.subunits {
+            0 => problem("subunit", format!("a meter of model {} has no sub-units", model.name)),
+            most => problem("subunit", format!("1 to {most} is expected of model {}", model.name)),
+        },
+        Some(part) if !circuits.contains(&part.circuit) => {
+            let (least, most) = circuits.into_inner();
+            let detail = format!(
+                "{least} to {most} is expected of model {}; circuits that can only be switched have models of their own",
+                model.name
+            );
+            problem("circuit", detail)
         }
         _ => Ok(()),
     }

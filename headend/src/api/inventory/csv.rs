@@ -13,7 +13,7 @@ use super::import::Problems;
 use crate::store::meters::{NewMeter, Secret};
 
 /// Every column, the required ones first.
-const COLUMNS: [&str; 25] = [
+const COLUMNS: [&str; 26] = [
     "serial",
     "model",
     "address",
@@ -39,6 +39,7 @@ const COLUMNS: [&str; 25] = [
     "throttle_group",
     "pulses_per_kwh",
     "ratio",
+    "circuit",
 ];
 
 /// How many of the columns have to be there.
@@ -178,6 +179,7 @@ impl Fields<'_> {
             throttle_group: self.text("throttle_group", &mut found),
             pulses_per_kwh: self.number("pulses_per_kwh", &mut found),
             ratio: self.text("ratio", &mut found),
+            circuit: self.number("circuit", &mut found),
         };
         let meter = check::meter(draft, models);
         if let Err(more) = &meter {
@@ -416,7 +418,7 @@ mod tests {
         assert_eq!(ways, ["hdlc://h:2", "udp://h:3"]);
         assert_eq!(device.meter.throttle_group.as_deref(), Some("cell-7"));
         assert_eq!(household.meter.device_address, Some(12_345_678));
-        assert_eq!(household.meter.part_of, Some(PartOf { parent: "A".into(), subunit: 3 }));
+        assert_eq!(household.meter.part_of, Some(PartOf { parent: "A".into(), subunit: 3, circuit: 1 }));
         let places: Vec<_> = problems.iter().map(|(line, column, _)| (*line, column.as_str())).collect();
         assert_eq!(places, [(4, "paths"), (5, "address")]);
     }

@@ -78,22 +78,23 @@ async fn insert_meters(
 ) -> Result<BTreeMap<String, MeterId>, Error> {
     let connection: &mut PgConnection = transaction;
     let part = |meter: &NewMeter| meter.part_of.as_ref().map(|PartOf { subunit, .. }| i16::from(*subunit));
+    let circuit = |meter: &NewMeter| meter.part_of.as_ref().map_or(1, |part| i16::from(part.circuit));
     let query = sqlx::query_as::<_, (String, MeterId)>(
         "/* store::meters::insert_meters */ INSERT INTO meter
              (serial, model, address, device_address, server_sap, client_sap, zone, security, client_title, system_title,
               equipment_id, suite, policy, meter_public_key, parent_id, subunit, throttle_group, line,
-              pulses_per_kwh, ratio)
+              pulses_per_kwh, ratio, circuit)
          SELECT new.serial, new.model, coalesce(new.address, p.address),
              coalesce(new.device_address, CASE WHEN new.address IS NULL THEN p.device_address END), new.server_sap, new.client_sap,
              new.zone, new.security::security_level, new.client_title, new.system_title, new.equipment_id, new.suite,
              new.policy::security_policy, new.meter_public_key, p.id, new.subunit,
              coalesce(new.throttle_group, CASE WHEN new.address IS NULL THEN p.throttle_group END), new.line,
-             new.pulses_per_kwh, new.ratio
+             new.pulses_per_kwh, new.ratio, new.circuit
          FROM unnest($1::text[], $2::text[], $3::text[], $4::int4[], $5::int4[], $6::text[], $7::text[], $8::bytea[],
              $9::bytea[], $10::text[], $11::int8[], $12::int2[], $13::text[], $14::bytea[], $15::text[], $16::int2[], $17::text[], $18::text[],
-             $19::int4[], $20::text[])
+             $19::int4[], $20::text[], $21::int2[])
              AS new (serial, model, address, server_sap, client_sap, zone, security, client_title, system_title, equipment_id,
-             device_address, suite, policy, meter_public_key, parent, subunit, throttle_group, line, pulses_per_kwh, ratio)
+             device_address, suite, policy, meter_public_key, parent, subunit, throttle_group, line, pulses_per_kwh, ratio, circuit)
          LEFT JOIN meter p ON p.serial = new.parent
          ON CONFLICT DO NOTHING RETURNING serial, id",
     );
@@ -118,6 +119,7 @@ async fn insert_meters(
         .bind(column(meters, |meter| meter.line.as_deref()))
         .bind(column(meters, |meter| meter.pulses_per_kwh))
         .bind(column(meters, |meter| meter.ratio.as_deref()))
+        .bind(column(meters, circuit))
         .fetch_all(connection);
     Ok(rows.await.map_err(failed("store::meters::insert_meters"))?.into_iter().collect())
 }
