@@ -48,7 +48,7 @@ pub(crate) use self::{
     readings::{DaysArgs, ReadArgs, ReadingsArgs, WatchArgs},
     schedules::{ScheduleArgs, ScheduleDaysArgs, Schedules, SetScheduleArgs},
     server::Server,
-    switch::{BuyCreditArgs, ReconnectArgs, ReleaseArgs, SnapshotArgs, SwitchArgs},
+    switch::{BuyCreditArgs, ReconnectArgs, ReleaseArgs, SetTimesArgs, SnapshotArgs, SwitchArgs},
     tariff::{CheckTariffArgs, DiffTariffArgs, PushTariffArgs, Tariff},
     trace::{TraceArgs, TraceCommand},
     worklist::{ResolveArgs, Worklist, WorklistArgs},
@@ -99,6 +99,8 @@ pub(crate) enum Command {
     Disconnect(SwitchArgs),
     /// Close the load switches of meters, or make them ready to be closed at the meter.
     Reconnect(ReconnectArgs),
+    /// Set the times of the day at which meters switch their households on and off by themselves.
+    SetTimes(SetTimesArgs),
     /// Release load switches that opened for a tamper. Closing onto an open terminal cover is a danger to life.
     ReleaseTamperLock(ReleaseArgs),
     /// Look at the clocks of meters, and put them right.

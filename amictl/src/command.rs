@@ -78,6 +78,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
         Command::BuyCredit(args) => credit::run(channel, args, &mut stdout(plain)).await,
         Command::Disconnect(args) => switch::disconnect(channel, args, &mut stdout(plain)).await,
         Command::Reconnect(args) => switch::reconnect(channel, args, &mut stdout(plain)).await,
+        Command::SetTimes(args) => switch::set_times(channel, args, &mut stdout(plain)).await,
         Command::ReleaseTamperLock(args) => {
             switch::release_tamper_lock(channel, args.switch, &mut stdout(plain)).await
         }

@@ -79,8 +79,8 @@ pub use log::{LogEntries, LogEntry, LogLoss, LogLossCause, LogMeaning, LogRange,
 pub use mbus::{MBusChannel, MBusDevice};
 pub use oddity::Oddity;
 pub use order::{
-    BuyCredit, Finding, Outcome, Reset, ResetOf, SetParameter, Switch, SwitchTo, SyncClock, TakeSnapshot,
-    Terms,
+    BuyCredit, Finding, Outcome, Reset, ResetOf, SetParameter, SetTimes, Switch, SwitchTo, SyncClock,
+    TakeSnapshot, Terms,
 };
 pub use protocol_log::{CaptureId, Knobs, Layers, ProtocolLog};
 pub use ratios::{Ratio, Ratios};

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use dlms::Obis;
 use jiff::{SignedDuration, Timestamp};
-use models::Decimal;
+use models::{DayTimes, Decimal};
 
 use crate::{Baseline, Failure, Reason};
 
@@ -47,6 +47,15 @@ pub struct BuyCredit {
     pub number: u32,
     /// How much, in the unit of the meter's register of amounts.
     pub amount: Decimal,
+    /// When, and what is known.
+    pub terms: Terms,
+}
+
+/// An order to set when the meter switches its household on and off by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetTimes {
+    /// The times of every day.
+    pub times: DayTimes,
     /// When, and what is known.
     pub terms: Terms,
 }
@@ -133,11 +142,13 @@ pub enum Outcome {
     SnapshotTaken,
     /// The meter has taken the purchase.
     CreditBought,
+    /// The meter holds the times.
+    TimesSet,
 }
 
 impl Outcome {
     /// Every outcome with its text, the same in SQL (`command_outcome`), in `ami.v1` and on the screen.
-    pub const ALL: [(Self, &'static str); 14] = [
+    pub const ALL: [(Self, &'static str); 15] = [
         (Self::Disconnected, "disconnected"),
         (Self::Connected, "connected"),
         (Self::ReadyForReconnection, "ready_for_reconnection"),
@@ -152,6 +163,7 @@ impl Outcome {
         (Self::DemandReset, "demand_reset"),
         (Self::SnapshotTaken, "snapshot_taken"),
         (Self::CreditBought, "credit_bought"),
+        (Self::TimesSet, "times_set"),
     ];
 
     /// The text of the outcome, such as `disconnected`.
@@ -214,7 +226,7 @@ mod tests {
             assert_eq!(outcome as usize, index, "{text} stands in the wrong row");
             assert_eq!(outcome.to_string(), text);
         }
-        assert_eq!(Outcome::CreditBought as usize, Outcome::ALL.len() - 1);
+        assert_eq!(Outcome::TimesSet as usize, Outcome::ALL.len() - 1);
     }
 
     #[test]

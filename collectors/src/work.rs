@@ -10,7 +10,7 @@ use models::Model;
 use crate::{
     Address, BuyCredit, ClockReading, ClockSetup, Credentials, Failure, Finding, Install, Layout, LogEntries,
     LogRange, LogRead, MBusChannel, Oddity, Outcome, PushTariff, Ratios, Reset, ResetOf, Seed, SetParameter,
-    Switch, SyncClock, TakeSnapshot, TariffObjects, Terms, ZoneFault,
+    SetTimes, Switch, SyncClock, TakeSnapshot, TariffObjects, Terms, ZoneFault,
 };
 
 /// Key of a meter in the inventory.
@@ -116,6 +116,8 @@ pub enum Task {
     SetParameter(SetParameter),
     /// Hand prepaid energy on.
     BuyCredit(BuyCredit),
+    /// Set when it switches by itself.
+    SetTimes(SetTimes),
     /// Put the clock right.
     SyncClock(SyncClock),
     /// End the billing period, or reset the maximum demands.
@@ -142,6 +144,7 @@ impl Task {
             Self::ReleaseTamperLock(_) => "release_tamper_lock",
             Self::SetParameter(_) => "set_parameter",
             Self::BuyCredit(_) => "buy_credit",
+            Self::SetTimes(_) => "set_times",
             Self::SyncClock(_) => "sync_clock",
             Self::Reset(Reset { of: ResetOf::BillingPeriod, .. }) => "close_billing_period",
             Self::Reset(Reset { of: ResetOf::Demand, .. }) => "reset_demand",
@@ -156,6 +159,7 @@ impl Task {
             | Self::InstallFirmware(Install { terms, .. })
             | Self::SetParameter(SetParameter { terms, .. })
             | Self::BuyCredit(BuyCredit { terms, .. })
+            | Self::SetTimes(SetTimes { terms, .. })
             | Self::SyncClock(SyncClock { terms, .. })
             | Self::Reset(Reset { terms, .. })
             | Self::TakeSnapshot(TakeSnapshot { terms, .. })

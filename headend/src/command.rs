@@ -77,7 +77,11 @@ impl CommandKind {
         match self {
             Self::Disconnect | Self::Reconnect | Self::ForceReconnect | Self::ReleaseTamperLock => 50,
             Self::TakeSnapshot | Self::BuyCredit => 40,
-            Self::PushTariff | Self::SetParameter | Self::CloseBillingPeriod | Self::ResetDemand => 20,
+            Self::PushTariff
+            | Self::SetParameter
+            | Self::SetTimes
+            | Self::CloseBillingPeriod
+            | Self::ResetDemand => 20,
             Self::SyncClock => 5,
             Self::InstallFirmware => -10,
         }
@@ -94,6 +98,7 @@ impl CommandKind {
             | Self::TakeSnapshot => Duration::from_secs(15 * 60),
             Self::PushTariff
             | Self::SetParameter
+            | Self::SetTimes
             | Self::BuyCredit
             | Self::SyncClock
             | Self::CloseBillingPeriod

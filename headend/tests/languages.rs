@@ -21,7 +21,10 @@ use ami_proto::v1::inventory_service_client::InventoryServiceClient;
 use ami_proto::v1::readings_service_client::ReadingsServiceClient;
 use ami_proto::v1::switch_service_client::SwitchServiceClient;
 use ami_proto::v1::{
-    BuyCreditRequest, ClockOrder, Command, CommandKind, CommandOutcome, CommandState, DisconnectRequest, FailureReason, ImportMetersRequest, ListEventsRequest, OrderTerms, ProtocolLayers, ReadNowRequest, ReconnectRequest, RegistersTarget, SetProtocolLogRequest, SyncClocksRequest, TakeSnapshotRequest, WatchCommandsRequest, read_now_request::Target, set_protocol_log_request::Subject,
+    BuyCreditRequest, ClockOrder, Command, CommandKind, CommandOutcome, CommandState, DisconnectRequest,
+    FailureReason, ImportMetersRequest, ListEventsRequest, OrderTerms, ProtocolLayers, ReadNowRequest,
+    ReconnectRequest, RegistersTarget, SetProtocolLogRequest, SetTimesRequest, SwitchTime, SyncClocksRequest,
+    TakeSnapshotRequest, WatchCommandsRequest, read_now_request::Target, set_protocol_log_request::Subject,
 };
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -468,5 +471,48 @@ async fn hb_10_hb_11_what_a_meter_does_about_a_load_is_told_and_a_locked_househo
     assert!(household.connected() && household.register(load.trips) == Some(0));
     read_registers(&program, household.serial()).await;
     assert!(events(&program).await.iter().any(|event| event.key == "limiter.ok"));
+    program.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hb_12_times_of_the_day_are_set_in_a_household_and_what_it_cannot_hold_is_refused() {
+    let program = Program::start("").await;
+    let (timed, others) =
+        (fleet("huabang-dual", Security::None).await, fleet("multi-user-modbus", Security::None).await);
+    import(&program, &timed).await;
+    import(&program, &others).await;
+    let household = &timed.meters()[7];
+    let set = async |meter_serial: String, minutes: &[u32], key: &str| {
+        let time = |(place, minute): (usize, &u32)| SwitchTime { minute: *minute, on: place % 2 == 0 };
+        let request = SetTimesRequest {
+            meter_serials: vec![meter_serial],
+            times: minutes.iter().enumerate().map(time).collect(),
+            terms: Some(OrderTerms { idempotency_key: key.into(), ..OrderTerms::default() }),
+        };
+        SwitchServiceClient::new(program.channel.clone()).set_times(request).await
+    };
+    let thirteen: Vec<u32> = (0..13).map(|hour| hour * 60).collect();
+    for (minutes, said) in
+        [(&thirteen[..], "too many"), (&[390, 390], "overlaps"), (&[70_000], "none of a day")]
+    {
+        let refused = set(household.serial(), minutes, "wrong").await.unwrap_err();
+        assert!(
+            refused.code() == tonic::Code::InvalidArgument && refused.message().contains(said),
+            "{refused}"
+        );
+    }
+    let refused = set(others.meters()[3].serial(), &[390], "other").await.unwrap_err();
+    assert!(refused.message().contains("does not switch at times of the day"), "{refused}");
+    let ordered = set(household.serial(), &[390, 1320], "a").await.unwrap().into_inner().commands.remove(0);
+    let command = end(&program, ordered.id).await;
+    assert_eq!(
+        (command.kind(), command.outcome()),
+        (CommandKind::SetTimes, CommandOutcome::TimesSet),
+        "{command:?}\n{}",
+        program.log()
+    );
+    let life = "SELECT value FROM command_change WHERE what LIKE 'value %' ORDER BY id";
+    assert_eq!(program.sql(life), "no times\n06:30 on, 22:00 off");
+    assert_eq!((household.times().len(), timed.counts().sets), (36, 1), "nobody else was written to");
     program.stop().await;
 }

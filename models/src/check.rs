@@ -5,6 +5,7 @@ mod credit;
 mod language;
 mod load;
 mod profile;
+mod times;
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -128,6 +129,7 @@ pub(crate) fn check(file: &str, model: &Model) -> Result<(), Error> {
     check.circuit(model)?;
     check.credit(model)?;
     check.load(model)?;
+    check.times(model)?;
     check.validation(&model.validation)?;
     check.alarms(&model.alarms, model)
 }

@@ -48,6 +48,7 @@ mod quirks;
 mod source;
 mod switch;
 mod tariff;
+mod times;
 mod transformers;
 mod validation;
 
@@ -81,5 +82,6 @@ pub use quirks::{
 pub use source::{builtin, load_dir, parse, written};
 pub use switch::Switch;
 pub use tariff::Tariff;
+pub use times::{BadTimes, DayTime, DayTimes, Dlt645Times, Times, TimesPlace};
 pub use transformers::{RatioObjects, Transformers};
 pub use validation::Validation;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::{
     Alarms, Billing, Bounds, ClockSync, Concentrator, Credit, Dlt645Profile, Firmware, Language, Load, Log,
-    MBus, Place, ProfilePlace, Quirks, Switch, Tariff, Transformers, Validation,
+    MBus, Place, ProfilePlace, Quirks, Switch, Tariff, Times, Transformers, Validation,
 };
 
 /// No profile is read more often.
@@ -88,6 +88,9 @@ pub struct Model {
     /// How it watches what its household draws. Default: it does not.
     #[serde(default)]
     pub load: Option<Load>,
+    /// How it switches its household on and off at times of the day. Default: it does not.
+    #[serde(default)]
+    pub times: Option<Times>,
     /// What it does for meters behind it. Default: it stands in front of none.
     #[serde(default)]
     pub concentrator: Option<Concentrator>,

@@ -48,6 +48,7 @@ fn hb_15_circuits_that_can_only_be_switched_have_nothing_that_is_set() {
         assert_eq!((first.last_circuit, others.last_circuit, others.subunits), (1, last, first.subunits));
         assert!(first.parameter("malignant-load step").is_some() && others.parameters().next().is_none());
         assert!(first.load.is_some() && others.load.is_none() && others.switch.is_some());
+        assert!(first.times.as_ref().is_some_and(|times| times.most == 12) && others.times.is_none());
     }
     let circuit =
         |more: &str| DLT645.replace("subunits = 12", &format!("subunits = 12\nlast_circuit = 2{more}"));

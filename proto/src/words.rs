@@ -49,7 +49,7 @@ words! {
         PushTariff = "push_tariff", InstallFirmware = "install_firmware", SetParameter = "set_parameter",
         SyncClock = "sync_clock",
         CloseBillingPeriod = "close_billing_period", ResetDemand = "reset_demand",
-        TakeSnapshot = "take_snapshot", BuyCredit = "buy_credit", ForceReconnect = "force_reconnect",
+        TakeSnapshot = "take_snapshot", BuyCredit = "buy_credit", ForceReconnect = "force_reconnect", SetTimes = "set_times",
     }
     CommandState {
         Accepted = "accepted", AwaitingApproval = "awaiting_approval", Quarantined = "quarantined", Sending = "sending",
@@ -61,7 +61,7 @@ words! {
         FirmwareActive = "firmware_active", FirmwareScheduled = "firmware_scheduled", ParameterSet = "parameter_set",
         ClockRight = "clock_right",
         BillingPeriodClosed = "billing_period_closed", DemandReset = "demand_reset",
-        SnapshotTaken = "snapshot_taken", CreditBought = "credit_bought",
+        SnapshotTaken = "snapshot_taken", CreditBought = "credit_bought", TimesSet = "times_set",
     }
     FailureReason {
         NoRoute = "no_route", Refused = "refused", Timeout = "timeout", LineCut = "line_cut",

@@ -13,6 +13,8 @@ pub(crate) struct Household {
     /// What came on last only heats, and is no less than the step.
     is_malignant: bool,
     trip: Trip,
+    /// The table of the times at which it is switched, as it was written; empty when there was none.
+    pub(crate) times: Vec<u8>,
 }
 
 /// Why it is cut off for its load.
@@ -34,6 +36,11 @@ impl Meter {
     /// Lets its household draw so many watts from now on, and what comes on only heats.
     pub fn heat(&self, watts: i64) {
         self.change(watts, true);
+    }
+
+    /// The table of the times at which its household is switched, as it was written last; empty while there was none.
+    pub fn times(&self) -> Vec<u8> {
+        self.act(|state, _| state.household.times.clone())
     }
 
     /// The time is over after which the meter closes again by itself, if it is not locked.

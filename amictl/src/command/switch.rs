@@ -1,14 +1,15 @@
-//! `disconnect`, `reconnect` and `release-tamper-lock`: orders to the load switch.
+//! `disconnect`, `reconnect`, `set-times` and `release-tamper-lock`: orders to the load switch.
 
 use std::io::Write;
 
 use ami_proto::v1::{
-    DisconnectRequest, ReconnectRequest, ReleaseTamperLockRequest, switch_service_client::SwitchServiceClient,
+    DisconnectRequest, ReconnectRequest, ReleaseTamperLockRequest, SetTimesRequest,
+    switch_service_client::SwitchServiceClient,
 };
 use tonic::transport::Channel;
 
 use crate::{
-    args::{ReconnectArgs, SwitchArgs},
+    args::{ReconnectArgs, SetTimesArgs, SwitchArgs},
     connection::request,
     error::Error,
     output::Output,
@@ -37,6 +38,20 @@ pub(crate) async fn reconnect<W: Write>(
     let terms = Some(order.confirmed(what, &serials)?);
     let question = ReconnectRequest { meter_serials: serials, terms, force };
     let answer = SwitchServiceClient::new(channel.clone()).reconnect(request(question)).await?;
+    order.finish(channel, answer.into_inner().commands, output).await
+}
+
+/// Sets the times at which meters switch by themselves.
+pub(crate) async fn set_times<W: Write>(
+    channel: Channel,
+    args: SetTimesArgs,
+    output: &mut Output<W>,
+) -> Result<(), Error> {
+    let SetTimesArgs { times, none: _, meters: SwitchArgs { serials, order } } = args;
+    let what = format!("set {} times in", times.len());
+    let terms = Some(order.confirmed(&what, &serials)?);
+    let question = SetTimesRequest { meter_serials: serials, times, terms };
+    let answer = SwitchServiceClient::new(channel.clone()).set_times(request(question)).await?;
     order.finish(channel, answer.into_inner().commands, output).await
 }
 

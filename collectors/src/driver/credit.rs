@@ -4,7 +4,7 @@ use models::{CreditRegisters, Decimal, Register};
 
 use super::{Driver, no_value, tasks::verify, unsupported};
 use crate::{
-    BuyCredit, Failure, Outcome, Reason, SetParameter,
+    BuyCredit, Failure, Outcome, Reason,
     diagnosis::Setback,
     task::{
         ordered::still_in_doubt,
@@ -26,13 +26,8 @@ pub(super) async fn run(
     admitted.map_err(|problem| refuse(Reason::Unsupported, format!("Nothing was sent: {problem}.")))?;
     let verified = verify(turn, driver).await;
     verified.map_err(|unread| still_in_doubt(turn, &order.terms, unread))?;
-    let number = SetParameter {
-        obis: registers.number.obis,
-        value: Decimal::new(order.number.into(), 0),
-        terms: order.terms,
-    };
     let mut purchases = Purchases { driver, registers, order };
-    set(turn, &mut purchases, &number).await?;
+    set(turn, &mut purchases, (&Decimal::new(order.number.into(), 0), &order.terms)).await?;
     // The number is the outcome; what remains is good to know.
     if let Ok(remaining) = purchases.read(turn, registers.remaining).await {
         turn.found("remaining after", remaining.to_string()).await?;
@@ -55,6 +50,8 @@ impl Purchases<'_, '_> {
 }
 
 impl Holder for Purchases<'_, '_> {
+    type Value = Decimal;
+
     /// A number that was passed, or taken with another amount, can not become that of this purchase any more.
     async fn shown(&mut self, turn: &mut Turn<'_>) -> Result<Decimal, Setback> {
         let CreditRegisters { number, amount, .. } = self.registers;
@@ -83,8 +80,8 @@ impl Holder for Purchases<'_, '_> {
         Ok(())
     }
 
-    async fn write(&mut self, turn: &mut Turn<'_>, number: Decimal) -> Result<(), Setback> {
-        let values = [(self.registers.number, number), (self.registers.amount, self.order.amount)];
+    async fn write(&mut self, turn: &mut Turn<'_>, number: &Decimal) -> Result<(), Setback> {
+        let values = [(self.registers.number, *number), (self.registers.amount, self.order.amount)];
         self.driver.write(turn, &values).await
     }
 }

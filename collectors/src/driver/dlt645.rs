@@ -4,6 +4,7 @@ mod clock;
 mod profile;
 mod records;
 mod snapshots;
+mod times;
 
 use std::collections::{BTreeMap, btree_map::Entry};
 

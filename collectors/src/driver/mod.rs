@@ -1,6 +1,6 @@
 //! The languages other than DLMS: what a task means in each of them.
 //!
-//! The tasks are the same for all (`tasks.rs`, `switch.rs`, `parameter.rs`, `credit.rs`, `reset.rs`); a file for each language says how a serial number, a clock, registers and a switch are asked for in it; an
+//! The tasks are the same for all (`tasks.rs`, `switch.rs`, `parameter.rs`, `credit.rs`, `times.rs`, `reset.rs`); a file for each language says how a serial number, a clock, registers and a switch are asked for in it; an
 //! [`Ear`] (`ear.rs`) tells when an answer is whole. What a language does not have, or a type of meter does not do, is refused by its name, and never silently left out.
 
 mod clock;
@@ -16,6 +16,7 @@ mod reset;
 mod snapshot;
 mod switch;
 mod tasks;
+mod times;
 
 use dlms::{AttributeDescriptor, MethodDescriptor, Obis};
 use jiff::{Timestamp, civil::DateTime};
@@ -42,6 +43,10 @@ const SWITCH: u16 = 70;
 /// Interface class data, under whose name the counter of resets is spoken of.
 const DATA: u16 = 1;
 
+/// Interface class schedule, and its logical name, under which the times of a household are spoken of.
+const SCHEDULE: u16 = 10;
+const TIMES: Obis = Obis::new([0, 0, 12, 0, 0, 255]);
+
 /// Does a task in the language of the meter, which is not DLMS.
 pub(crate) async fn run(turn: &mut Turn<'_>, task: &Task) -> Result<Done, Setback> {
     let model = turn.station().model.clone();
@@ -67,6 +72,7 @@ pub(crate) async fn run(turn: &mut Turn<'_>, task: &Task) -> Result<Done, Setbac
         Task::Switch(order) => switch::run(turn, &mut driver, order).await.map(Done::from),
         Task::SetParameter(order) => parameter::run(turn, &mut driver, order).await.map(Done::from),
         Task::BuyCredit(order) => credit::run(turn, &mut driver, order).await.map(Done::from),
+        Task::SetTimes(order) => times::run(turn, &mut driver, order).await.map(Done::from),
         Task::Reset(order) => reset::run(turn, &mut driver, order).await.map(Done::from),
         Task::TakeSnapshot(order) => snapshot::run(turn, &mut driver, order).await.map(Done::from),
         Task::ReadProfile(range) => tasks::read_profile(turn, &mut driver, range).await.map(Done::from),
@@ -318,6 +324,12 @@ fn switch_subject(model: &Model, to: Option<SwitchTo>) -> Subject {
         Some(SwitchTo::Connected) => 2,
     };
     Subject::action(&MethodDescriptor { class_id: SWITCH, instance, method })
+}
+
+/// What reading or writing the times of a household is about.
+fn times_subject(is_written: bool) -> Subject {
+    let attribute = AttributeDescriptor { class_id: SCHEDULE, instance: TIMES, attribute: 2 };
+    if is_written { Subject::set(&attribute) } else { Subject::get(&attribute) }
 }
 
 /// The meter has nothing to show in a place that it knows.

@@ -22,7 +22,8 @@ pub(super) async fn run(
     let register = admitted(turn, order)?;
     let verified = verify(turn, driver).await;
     verified.map_err(|unread| still_in_doubt(turn, &order.terms, unread))?;
-    set(turn, &mut Parameter { driver, register: &register }, order).await
+    set(turn, &mut Parameter { driver, register: &register }, (&order.value, &order.terms)).await?;
+    Ok(Outcome::ParameterSet)
 }
 
 /// A register of a meter.
@@ -32,6 +33,8 @@ struct Parameter<'a, 'b> {
 }
 
 impl Holder for Parameter<'_, '_> {
+    type Value = Decimal;
+
     async fn shown(&mut self, turn: &mut Turn<'_>) -> Result<Decimal, Setback> {
         let number = self.driver.parameter(turn, self.register).await?;
         Ok(Decimal::new(number.value, number.scaler))
@@ -42,7 +45,7 @@ impl Holder for Parameter<'_, '_> {
         Ok(())
     }
 
-    async fn write(&mut self, turn: &mut Turn<'_>, value: Decimal) -> Result<(), Setback> {
-        self.driver.write(turn, &[(self.register, value)]).await
+    async fn write(&mut self, turn: &mut Turn<'_>, value: &Decimal) -> Result<(), Setback> {
+        self.driver.write(turn, &[(self.register, *value)]).await
     }
 }

@@ -101,7 +101,7 @@ pub(crate) fn run<'a>(
         Task::SyncClock(order) => done(sync_clock::run(turn, order)),
         Task::Reset(order) => done(reset::run(turn, order)),
         // No profile of DLMS has an order for it that is the same in two types of meters.
-        Task::BuyCredit(_) => done(async { Err::<Outcome, _>(reset::unsupported()) }),
+        Task::BuyCredit(_) | Task::SetTimes(_) => done(async { Err::<Outcome, _>(reset::unsupported()) }),
         // Meters that speak DLMS take theirs by scripts that end a billing period, or by themselves.
         Task::TakeSnapshot(_) => done(async { Err::<Outcome, _>(reset::unsupported()) }),
     }

@@ -1,3 +1,5 @@
+use std::fmt::Display;
+
 use dlms::{AttributeDescriptor, axdr::Data};
 use models::{Decimal, Register};
 
@@ -5,30 +7,37 @@ use super::{
     ordered::{Answer, judged, still_in_doubt},
     scaler_unit,
 };
-use crate::{Failure, Outcome, Reason, RegisterRequest, SetParameter, diagnosis::Setback, turn::Turn, value};
+use crate::{
+    Failure, Outcome, Reason, RegisterRequest, SetParameter, Terms, diagnosis::Setback, turn::Turn, value,
+};
 
 /// How often the order is sent at most, see the order to switch.
 const SENDS_MAX: u32 = 3;
 /// Attribute that holds the value of a register (Blue Book, 4.3.2).
 const VALUE: i8 = 2;
 
-/// How one parameter of a meter is read and written, in whatever language.
+/// How something that a meter holds is read and written, in whatever language.
 pub(crate) trait Holder {
+    /// What it is.
+    type Value: PartialEq + Display;
+
     /// What it holds.
-    async fn shown(&mut self, turn: &mut Turn<'_>) -> Result<Decimal, Setback>;
+    async fn shown(&mut self, turn: &mut Turn<'_>) -> Result<Self::Value, Setback>;
 
     /// Makes what was sent and not answered worthless, where the language can.
     async fn renew(&mut self, turn: &mut Turn<'_>) -> Result<(), Setback>;
 
     /// Writes it once. What cannot be written as the meter holds it is refused before anything is sent.
-    async fn write(&mut self, turn: &mut Turn<'_>, value: Decimal) -> Result<(), Setback>;
+    async fn write(&mut self, turn: &mut Turn<'_>, value: &Self::Value) -> Result<(), Setback>;
 }
 
 /// Sets a register of a meter that speaks DLMS.
 pub(super) async fn run(turn: &mut Turn<'_>, order: &SetParameter) -> Result<Outcome, Setback> {
     let register = admitted(turn, order)?;
     let request = RegisterRequest { obis: register.obis, class_id: register.class_id, attribute: VALUE };
-    set(turn, &mut Attribute { descriptor: request.descriptor(), held: None }, order).await
+    let mut attribute = Attribute { descriptor: request.descriptor(), held: None };
+    set(turn, &mut attribute, (&order.value, &order.terms)).await?;
+    Ok(Outcome::ParameterSet)
 }
 
 /// The register that an order is about. The order was checked when it was accepted; the model may be another one since.
@@ -45,18 +54,18 @@ pub(crate) fn admitted(turn: &Turn<'_>, order: &SetParameter) -> Result<Register
     Ok(register.clone())
 }
 
-/// Sets a parameter. The outcome is what the meter shows afterwards, whatever it answered; an order whose answer is lost is resolved by reading. A
-/// parameter that has its value already is left alone.
+/// Sets what a meter holds. It is set when the meter shows it afterwards, whatever it answered; an order whose answer is lost is resolved by reading. What
+/// is as ordered already is left alone.
 pub(crate) async fn set<H: Holder>(
     turn: &mut Turn<'_>,
     holder: &mut H,
-    order: &SetParameter,
-) -> Result<Outcome, Setback> {
+    (ordered, terms): (&H::Value, &Terms),
+) -> Result<(), Setback> {
     let shown = holder.shown(turn).await;
-    let mut now = shown.map_err(|unread| still_in_doubt(turn, &order.terms, unread))?;
+    let mut now = shown.map_err(|unread| still_in_doubt(turn, terms, unread))?;
     turn.found("value before", now.to_string()).await?;
     let mut sends = 0;
-    while now != order.value {
+    while now != *ordered {
         if sends == SENDS_MAX {
             let detail = format!(
                 "The value was sent {SENDS_MAX} times, no answer came, and the meter still shows {now}; order again when the line is better."
@@ -66,32 +75,30 @@ pub(crate) async fn set<H: Holder>(
         if sends > 0 {
             holder.renew(turn).await?;
         }
-        order.terms.in_time(turn.now()).map_err(Setback::Final)?;
-        let answer = write(turn, holder, order.value).await?;
+        terms.in_time(turn.now()).map_err(Setback::Final)?;
+        let answer = write(turn, holder, ordered).await?;
         sends += 1;
         now = match holder.shown(turn).await {
             Ok(now) => now,
             Err(unread) => return Err(answer.unverified(turn, unread)),
         };
         match answer {
-            _ if now == order.value => {}
+            _ if now == *ordered => {}
             Answer::Lost(_) => {}
             Answer::No(refusal) => return Err(Setback::Final(turn.explain(&refusal))),
             Answer::Yes => {
                 let detail = format!(
-                    "The meter accepted {} and shows {now}; check the meter's model, and whether it is locked against changes.",
-                    order.value
+                    "The meter accepted {ordered} and shows {now}; check the meter's model, and whether it is locked against changes."
                 );
                 return Err(Setback::Final(Failure::new(Reason::NotEffective, detail)));
             }
         }
     }
-    turn.found("value after", now.to_string()).await?;
-    Ok(Outcome::ParameterSet)
+    turn.found("value after", now.to_string()).await
 }
 
 /// Writes once; as long as it is certain that nothing was sent it is tried again like a read.
-async fn write<H: Holder>(turn: &mut Turn<'_>, holder: &mut H, value: Decimal) -> Result<Answer, Setback> {
+async fn write<H: Holder>(turn: &mut Turn<'_>, holder: &mut H, value: &H::Value) -> Result<Answer, Setback> {
     loop {
         let sent = holder.write(turn, value).await;
         if let Some(answer) = judged(turn, sent).await? {
@@ -108,6 +115,8 @@ struct Attribute {
 }
 
 impl Holder for Attribute {
+    type Value = Decimal;
+
     async fn shown(&mut self, turn: &mut Turn<'_>) -> Result<Decimal, Setback> {
         let found = turn.read(&self.descriptor).await?;
         let scaler = scaler_unit::read_all(turn, &[self.descriptor]).await?.pop();
@@ -121,10 +130,10 @@ impl Holder for Attribute {
         turn.renew().await
     }
 
-    async fn write(&mut self, turn: &mut Turn<'_>, value: Decimal) -> Result<(), Setback> {
+    async fn write(&mut self, turn: &mut Turn<'_>, value: &Decimal) -> Result<(), Setback> {
         let held = self.held.as_ref();
         let data = held.and_then(|(held, scaler)| value::like(held, value.in_units_of(*scaler)?));
-        let data = data.ok_or_else(|| no_room(value))?;
+        let data = data.ok_or_else(|| no_room(*value))?;
         turn.set(&self.descriptor, &data).await
     }
 }

@@ -17,6 +17,7 @@ mod parameters;
 mod profiles;
 mod resets;
 mod snapshots;
+mod times;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 

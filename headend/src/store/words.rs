@@ -174,6 +174,8 @@ pub enum CommandKind {
     BuyCredit,
     /// Close a load switch that the meter locked for its load.
     ForceReconnect,
+    /// Set when the meter switches its household by itself.
+    SetTimes,
 }
 
 /// Where a command stands.

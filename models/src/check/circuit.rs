@@ -20,7 +20,7 @@ impl Check<'_> {
         let is_controlled =
             model.credit.is_some() || model.load.is_some() || model.parameters().next().is_some();
         self.that(!model.is_only_switched() || !is_controlled, "last_circuit", || {
-            "is of circuits that can only be switched: leave out `credit`, `load` and `set`".into()
+            "is of circuits that can only be switched: leave out `credit`, `load`, `times` and `set`".into()
         })
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use dlms::Obis;
 use jiff::{SignedDuration, Timestamp};
 use models::{Dlt645Profile, Language, Model, ProfilePlace, Register};
 
@@ -20,6 +21,9 @@ const RESET: i8 = 1;
 /// Interface class and method under which it notes that a snapshot was ordered (Blue Book, 4.3.6).
 const PROFILE_CLASS: u16 = 7;
 const CAPTURE: i8 = 2;
+/// Interface class and name under which it notes that times were set at which a household is switched.
+const SCHEDULE_CLASS: u16 = 10;
+const TIMES: Obis = Obis::new([0, 0, 12, 0, 0, 255]);
 const MINUTE_S: i64 = 60;
 /// Attribute that holds the value of a register.
 const VALUE: i8 = 2;
@@ -175,6 +179,23 @@ impl Device {
             }
             let (class_id, object) = (register.class_id, register.obis);
             state.book.note(now, Event::Executed { class_id, object, access: Access::Set(VALUE), result: 0 });
+        });
+        Some(!meter.strikes(Trouble::Unanswered))
+    }
+
+    /// Takes a table of times at which it is switched. Whether an answer arrives; `None` when it takes none.
+    pub(super) fn set_times(&self, subunit: Option<u8>, table: &[u8]) -> Option<bool> {
+        let meter = self.part(subunit)?;
+        self.model().times.as_ref()?;
+        if meter.strikes(Trouble::Unexecuted) {
+            return Some(false);
+        }
+        meter.act(|state, now| {
+            state.household.times = table.to_vec();
+            let access = Access::Set(VALUE);
+            state
+                .book
+                .note(now, Event::Executed { class_id: SCHEDULE_CLASS, object: TIMES, access, result: 0 });
         });
         Some(!meter.strikes(Trouble::Unanswered))
     }

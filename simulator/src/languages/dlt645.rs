@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use dlt645::{
     Address, Control, Edition, Format, Function, Identifier, Moment, Refusal, Splitter, SwitchOrder, WAKE_UP,
-    frame,
+    frame, read_day_slots,
 };
-use models::{Dlt645, Dlt645Place, Dlt645Switch, Place, SwitchPlace};
+use models::{Dlt645, Dlt645Place, Dlt645Switch, Place, SwitchPlace, TimesPlace};
 
 use super::device::{Device, Order};
 use crate::bus::Station;
@@ -147,6 +147,10 @@ impl Dlt645Station {
             if let Some(word) = self.status(item, subunit) {
                 return Some(word.to_vec());
             }
+            if let Some(places) = self.times_of(item, subunit) {
+                let table = self.device.part(subunit)?.times();
+                return Some(if table.is_empty() { vec![0; places] } else { table });
+            }
             for register in &model.registers {
                 let Some(Place::Dlt645(place)) = &register.at else { continue };
                 // What holds the numbers of all sub-units has none of the meter's own.
@@ -205,6 +209,9 @@ impl Dlt645Station {
         if let Some(reply) = self.purchase(item, data, asked.subunit) {
             return reply;
         }
+        if let Some(reply) = self.write_times(item, data, asked.subunit) {
+            return reply;
+        }
         let shares = self.device.model().names_subunits();
         let parts = self.device.parts().map(|(subunit, _)| subunit);
         let written = parts.filter(|subunit| shares || *subunit == asked.subunit).find_map(|subunit| {
@@ -226,6 +233,27 @@ impl Dlt645Station {
             }
             _ => Reply::Refused(Refusal::OTHER),
         }
+    }
+
+    /// Octets of the table of times, where an item is that of a part.
+    fn times_of(&self, item: Identifier, subunit: Option<u8>) -> Option<usize> {
+        let times = self.device.model().times.as_ref()?;
+        let TimesPlace::Dlt645(place) = &times.at;
+        (place.item.of(subunit) == item).then(|| usize::from(times.most) * 3)
+    }
+
+    /// Takes a table of times; `None` when the item is none.
+    fn write_times(&self, item: Identifier, data: &[u8], asked: Option<u8>) -> Option<Reply> {
+        let shares = self.device.model().names_subunits();
+        let mut parts = self.device.parts().map(|(subunit, _)| subunit);
+        let subunit =
+            parts.find(|subunit| (shares || *subunit == asked) && self.times_of(item, *subunit).is_some())?;
+        let is_table = self.times_of(item, subunit) == Some(data.len()) && read_day_slots(data).is_ok();
+        Some(match is_table.then(|| self.device.set_times(subunit, data)).flatten() {
+            Some(true) => Reply::Done(Vec::new(), false),
+            Some(false) => Reply::Silence,
+            None => Reply::Refused(Refusal::OTHER),
+        })
     }
 
     /// Takes a purchase; `None` when the item is of none.

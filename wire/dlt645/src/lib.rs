@@ -2,11 +2,12 @@
 //!
 //! No socket, no clock, no randomness: times are arguments. From the wire upwards: [`frame`] puts octets around data and [`Splitter`] cuts
 //! them out of a noisy line; [`Request`] is what a master asks, [`Answer`] what comes back; [`Format`] turns the octets of
-//! an item into exact numbers, [`records`] those of an item into load records. What an item means (which identifier is which register of a household) is data of the meter's model, not of this crate.
+//! an item into exact numbers, [`records`] those of an item into load records, [`read_day_slots`] those of a day table into times. What an item means (which identifier is which register of a household) is data of the meter's model, not of this crate.
 
 mod address;
 mod answer;
 mod control;
+mod day_table;
 mod error;
 mod format;
 mod frame;
@@ -18,6 +19,7 @@ mod splitter;
 pub use address::{Address, AddressError};
 pub use answer::Answer;
 pub use control::{Control, Edition, Function};
+pub use day_table::{DAY_SLOTS, DaySlot, read_day_slots, write_day_slots};
 pub use error::{Error, Fault, Refusal};
 pub use format::{Format, Number};
 pub use frame::{DATA_MAX, Frame, REQUEST_MAX, WAKE_UP, frame};

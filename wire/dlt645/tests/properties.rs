@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests stand outside the test functions")]
 
 use dlt645::{
-    Address, Answer, CLASS_OCTETS, CLASSES, Control, Edition, Format, Identifier, Moment, Record, Request,
-    Splitter, frame, records,
+    Address, Answer, CLASS_OCTETS, CLASSES, Control, DaySlot, Edition, Format, Identifier, Moment, Record,
+    Request, Splitter, frame, read_day_slots, records, write_day_slots,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -32,7 +32,37 @@ fn split(chunks: impl Iterator<Item = Vec<u8>>) -> Vec<Parts> {
     found
 }
 
+fn slot() -> impl Strategy<Value = DaySlot> {
+    (0..24_u8, 0..60_u8, 1..100_u8).prop_map(|(hour, minute, number)| DaySlot { hour, minute, number })
+}
+
+#[test]
+fn hb_12_a_day_table_of_twelve_places_holds_twelve_slots_and_not_thirteen() {
+    let slots: Vec<_> = (0..13).map(|hour| DaySlot { hour, minute: 30, number: 1 + hour % 2 }).collect();
+    let mut octets = Vec::new();
+    write_day_slots(&slots[..12], 12, &mut octets).unwrap();
+    assert_eq!((octets.len(), &octets[..6]), (36, &[0x01, 0x30, 0x00, 0x02, 0x30, 0x01][..]));
+    assert_eq!(read_day_slots(&octets).unwrap(), slots[..12]);
+    assert_eq!(write_day_slots(&slots, 12, &mut Vec::new()), None);
+    let none = DaySlot { hour: 24, minute: 0, number: 1 };
+    assert_eq!(write_day_slots(&[none], 12, &mut Vec::new()), None);
+    assert!(read_day_slots(&[0x01, 0x60, 0x00]).is_err() && read_day_slots(&octets[..35]).is_err());
+}
+
 proptest! {
+    #[test]
+    fn a_day_table_comes_out_as_it_went_in(mut slots in vec(slot(), 0..=14), more in 0..3_usize) {
+        slots.dedup();
+        let (places, mut octets) = ((slots.len() + more).min(14), Vec::new());
+        write_day_slots(&slots, places, &mut octets).unwrap();
+        prop_assert_eq!(read_day_slots(&octets).unwrap(), slots);
+    }
+
+    #[test]
+    fn no_octets_are_too_much_for_a_day_table(octets in vec(any::<u8>(), 0..60)) {
+        let _ = read_day_slots(&octets);
+    }
+
     #[test]
     fn frames_come_out_as_they_went_in_wherever_the_stream_is_cut(
         frames in vec(parts(), 1..5), wake in 0..5_usize, size in 1..60_usize,

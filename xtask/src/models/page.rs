@@ -12,13 +12,14 @@ use models::Model;
 /// Keys that stand in the head of a page.
 const HEAD: [&str; 5] = ["name", "manufacturer", "description", "base", "without"];
 /// Sections in the order of a page; others follow.
-const ORDER: [&str; 15] = [
+const ORDER: [&str; 16] = [
     "profiles",
     "registers",
     "logs",
     "switch",
     "credit",
     "load",
+    "times",
     "tariff",
     "firmware",
     "concentrator",

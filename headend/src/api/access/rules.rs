@@ -64,7 +64,12 @@ const RULES: &[Service] = &[
     ),
     (
         "ami.v1.SwitchService",
-        &[("Disconnect", Switch), ("Reconnect", Switch), ("ReleaseTamperLock", ReleaseTamperLock)],
+        &[
+            ("Disconnect", Switch),
+            ("Reconnect", Switch),
+            ("SetTimes", PushTariff),
+            ("ReleaseTamperLock", ReleaseTamperLock),
+        ],
     ),
     (
         "ami.v1.ClocksService",

@@ -66,6 +66,7 @@ fn kind(kind: CommandKind) -> v1::CommandKind {
         CommandKind::TakeSnapshot => v1::CommandKind::TakeSnapshot,
         CommandKind::BuyCredit => v1::CommandKind::BuyCredit,
         CommandKind::ForceReconnect => v1::CommandKind::ForceReconnect,
+        CommandKind::SetTimes => v1::CommandKind::SetTimes,
     }
 }
 

@@ -1,12 +1,15 @@
 //! From a command that was armed to the task that carries it out.
 
-use ami_proto::v1::{ClockOrder, CreditOrder, FirmwareOrder, ParameterOrder, SnapshotOrder, TariffOrder};
+use ami_proto::v1::{
+    ClockOrder, CreditOrder, FirmwareOrder, ParameterOrder, SnapshotOrder, SwitchTime, TariffOrder,
+    TimesOrder,
+};
 use collectors::{
     BuyCredit, Failure, Image, ImageActivation, Install, PushTariff, Reason, Reset, ResetOf, SetParameter,
-    Switch, SwitchTo, SyncClock, TakeSnapshot, Task, Terms,
+    SetTimes, Switch, SwitchTo, SyncClock, TakeSnapshot, Task, Terms,
 };
 use jiff::{SignedDuration, Timestamp};
-use models::Model;
+use models::{DayTime, DayTimes, Model};
 use prost::Message as _;
 
 use super::{Images, Sources};
@@ -35,6 +38,7 @@ pub(super) fn task(command: &LeasedCommand, model: &Model, sources: Sources<'_>)
         }
         CommandKind::SetParameter => set_parameter(command, model, terms).map(Task::SetParameter),
         CommandKind::BuyCredit => buy_credit(command, terms).map(Task::BuyCredit),
+        CommandKind::SetTimes => set_times(command, terms).map(Task::SetTimes),
         CommandKind::SyncClock => sync_clock(command, terms).map(Task::SyncClock),
         CommandKind::InstallFirmware => install(command, terms, sources.images).map(Task::InstallFirmware),
         CommandKind::CloseBillingPeriod => reset(ResetOf::BillingPeriod),
@@ -82,6 +86,16 @@ fn buy_credit(command: &LeasedCommand, terms: Terms) -> Result<BuyCredit, Failur
     let arguments = command.arguments.as_deref().ok_or_else(damaged)?;
     let CreditOrder { number, amount } = CreditOrder::decode(arguments).map_err(|_| damaged())?;
     Ok(BuyCredit { number, amount: amount.parse().map_err(|_| damaged())?, terms })
+}
+
+/// The times that were ordered.
+fn set_times(command: &LeasedCommand, terms: Terms) -> Result<SetTimes, Failure> {
+    let damaged = || Failure::new(Reason::Unsupported, "The order holds no times: order it again.");
+    let arguments = command.arguments.as_deref().ok_or_else(damaged)?;
+    let TimesOrder { times } = TimesOrder::decode(arguments).map_err(|_| damaged())?;
+    let time = |time: SwitchTime| Some(DayTime { minute: u16::try_from(time.minute).ok()?, on: time.on });
+    let times = times.into_iter().map(time).collect::<Option<_>>().ok_or_else(damaged)?;
+    Ok(SetTimes { times: DayTimes(times), terms })
 }
 
 /// The order to put the clock right.
