@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use common::{config, model};
 use dlms::axdr::Data;
+use dlms::selection::{EntrySelection, Selection};
 use jiff::Timestamp;
 use models::Model;
 use p2lpc::{Document, Fault, Object, Profile, Request, Response, Span};
@@ -265,4 +266,15 @@ async fn mt_01_requests_are_passed_through_to_meters_that_are_there() {
     }
     let unknown = ask(&concentrators, get("4711")).await.unwrap_err();
     assert_eq!(unknown.code, Fault::UNKNOWN_METER);
+    let linked = &meters.iter().find(|meter| meter.linked).expect("not all are lost").id;
+    let captures = |entries: EntrySelection| {
+        let mut access = Vec::new();
+        Selection::Entries(entries).encode(&mut access);
+        let object = Object { class_id: 7, instance: "1.0.99.1.0".parse().unwrap(), member: 2 };
+        Request::CosemGet { meter: linked.clone(), object, access }
+    };
+    let third = EntrySelection { from: 3, to: 3, first_column: 1, last_column: 0 };
+    let Ok(Response::Cosem(cosem)) = ask(&concentrators, captures(third)).await else { panic!("captures") };
+    let Ok(Data::Array(rows)) = Data::decode(&cosem.data) else { panic!("{cosem:?}") };
+    assert_eq!((cosem.result, rows.len()), (0, 1));
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use dlms::axdr::Data;
+use dlms::axdr::{Data, Reader};
+use dlms::selection::Selection;
 use dlms::server::Objects as _;
 use dlms::{ActionResult, AttributeDescriptor, DataAccessResult, MethodDescriptor, Obis};
 use jiff::Timestamp;
@@ -64,11 +65,7 @@ pub(super) async fn perform(site: &Site, request: &Request) -> Result<Response, 
         }
         Request::CosemGet { meter, object, access } => {
             let node = node(site, meter)?;
-            let answer = || match access.is_empty() {
-                true => get(node, object),
-                false => (DataAccessResult::ScopeOfAccessViolated.code(), Vec::new()),
-            };
-            pass(site, node, access.len(), answer).await?
+            pass(site, node, access.len(), || get(node, object, access)).await?
         }
         Request::CosemSet { meter, object, data } => {
             let node = node(site, meter)?;
@@ -161,9 +158,16 @@ async fn pass(
     Ok(Response::Cosem(Cosem { result: *result, data }))
 }
 
-fn get(node: &Node, object: &Object) -> (u8, Vec<u8>) {
+fn get(node: &Node, object: &Object, access: &[u8]) -> (u8, Vec<u8>) {
     let mut data = Vec::new();
-    match view(node).get(&attribute(object), None, &mut data) {
+    let selected = match access {
+        [] => Ok(None),
+        access => Selection::read(object.class_id, &mut Reader::new(access)).map(Some),
+    };
+    let read = selected
+        .map_err(|_| DataAccessResult::TypeUnmatched)
+        .and_then(|selection| view(node).get(&attribute(object), selection.as_ref(), &mut data));
+    match read {
         Ok(()) => (0, data),
         Err(result) => (result.code(), Vec::new()),
     }
