@@ -36,12 +36,14 @@ pub enum Function {
     Freeze,
     /// Clear the maximum demand.
     ClearDemand,
+    /// Clear the meter: energies, maximum demands, what was frozen and recorded.
+    ClearMeter,
     /// Move the load switch, sound the alarm, keep the supply.
     Switch,
 }
 
 /// Every function: its words, its code in 1997 (0: none) and in 2007.
-const FUNCTIONS: [(Function, &str, u8, u8); 8] = [
+const FUNCTIONS: [(Function, &str, u8, u8); 9] = [
     (Function::SetTime, "set the time", 0x08, 0x08),
     (Function::Read, "read", 0x01, 0x11),
     (Function::ReadNext, "read on", 0x02, 0x12),
@@ -49,6 +51,7 @@ const FUNCTIONS: [(Function, &str, u8, u8); 8] = [
     (Function::Write, "write", 0x04, 0x14),
     (Function::Freeze, "freeze", 0, 0x16),
     (Function::ClearDemand, "clear the maximum demand", 0x10, 0x19),
+    (Function::ClearMeter, "clear the meter", 0, 0x1A),
     (Function::Switch, "switch", 0, 0x1C),
 ];
 
@@ -145,8 +148,10 @@ mod tests {
     }
 
     #[test]
-    fn the_older_edition_has_no_switch() {
-        let refused = Error::NotInEdition { edition: 1997, what: "switch" };
-        assert_eq!(Function::Switch.code(Edition::Of1997), Err(refused));
+    fn the_older_edition_has_no_switch_and_clears_no_meter() {
+        for (function, what) in [(Function::Switch, "switch"), (Function::ClearMeter, "clear the meter")] {
+            let refused = Error::NotInEdition { edition: 1997, what };
+            assert_eq!(function.code(Edition::Of1997), Err(refused));
+        }
     }
 }

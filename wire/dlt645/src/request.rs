@@ -134,6 +134,8 @@ pub enum Request<'a> {
     FreezeNow,
     /// The maximum demand begins anew.
     ClearDemand(Authority),
+    /// The meter begins anew at nothing: energies, maximum demands, what was frozen and recorded; in 2007 only.
+    ClearMeter(Authority),
     /// Load switch, alarm, supply.
     Switch {
         /// What to do.
@@ -158,6 +160,7 @@ impl Request<'_> {
             Self::SetTime(_) => Function::SetTime,
             Self::FreezeNow => Function::Freeze,
             Self::ClearDemand(_) => Function::ClearDemand,
+            Self::ClearMeter(_) => Function::ClearMeter,
             Self::Switch { .. } => Function::Switch,
         }
     }
@@ -205,6 +208,7 @@ impl Request<'_> {
                     authority.write(&mut data);
                 }
             }
+            Self::ClearMeter(authority) => authority.write(&mut data),
             Self::Switch { order, circuit, authority, until } => {
                 authority.write(&mut data);
                 data.extend_from_slice(&[order.octet(), *circuit]);

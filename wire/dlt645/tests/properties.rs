@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests stand outside the test functions")]
 
 use dlt645::{
-    Address, Answer, CLASS_OCTETS, CLASSES, Control, DaySlot, Edition, Format, Identifier, Moment, Record,
-    Request, Splitter, frame, read_day_slots, records, write_day_slots,
+    Address, Answer, Authority, CLASS_OCTETS, CLASSES, Control, DaySlot, Edition, Format, Function,
+    Identifier, Moment, Record, Request, Splitter, frame, read_day_slots, records, write_day_slots,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -108,6 +108,17 @@ proptest! {
         for width in 1..=8 {
             let _ = Format { octets: width, decimals: 2, signed: part % 2 == 0 }.read(&octets, 0);
         }
+    }
+
+    #[test]
+    fn an_order_to_clear_says_who_orders_it_and_whom_and_nothing_else(
+        digits in 0..1_000_000_000_000_u64, level in 0..10_u8, password in any::<[u8; 3]>(), operator in any::<[u8; 4]>(),
+    ) {
+        let (address, mut out): (Address, _) = (digits.to_string().parse().unwrap(), Vec::new());
+        Request::ClearMeter(Authority { level, password, operator }).encode(Edition::Of2007, address, &mut out).unwrap();
+        let code = Function::ClearMeter.code(Edition::Of2007).unwrap();
+        let data = [&[level][..], &password, &operator].concat();
+        prop_assert_eq!(split(out.chunks(7).map(<[u8]>::to_vec)), vec![(address.wire(), code, data)]);
     }
 
     #[test]

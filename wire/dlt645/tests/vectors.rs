@@ -50,6 +50,8 @@ fn requests_of_2007() {
             switch(SwitchOrder::Trip),
             "68 01 00 00 00 00 00 68 1C 10 35 33 33 33 33 33 33 33 4D 33 33 33 33 35 34 59 72 16",
         ),
+        // Level, password, operator: nothing else.
+        (one(), Request::ClearMeter(PLAIN), "68 01 00 00 00 00 00 68 1A 08 35 33 33 33 33 33 33 33 8D 16"),
         (one(), write, "68 01 00 00 00 00 00 68 14 10 34 34 33 37 35 33 33 33 33 33 33 33 38 35 34 59 5B 16"),
     ];
     let records = Request::ReadRecords { item: Identifier(0x0604_0001), count: 8, from: Some(time) };
@@ -100,6 +102,29 @@ fn answers_of_2007() {
         let other = Answer::read(Edition::Of2007, &request, frame);
         assert_eq!(other, Err(Error::OtherItem { asked: 0x0001_0000, got: 0x0201_0100 }));
     });
+}
+
+#[test]
+fn a_meter_says_that_it_was_cleared_or_why_not() {
+    let operator = [0x78, 0x56, 0x34, 0x12];
+    let request = Request::ClearMeter(Authority { level: 4, password: [0x56, 0x34, 0x12], operator });
+    assert_eq!(
+        sent(Edition::Of2007, one(), &request),
+        octets("68 01 00 00 00 00 00 68 1A 08 37 89 67 45 AB 89 67 45 3F 16")
+    );
+    with_frame("68 01 00 00 00 00 00 68 9A 00 6B 16", |frame| {
+        assert_eq!(Answer::read(Edition::Of2007, &request, frame), Ok(Answer::Done));
+        // That the maximum demands were cleared is not said by it.
+        let other = Answer::read(Edition::Of2007, &Request::ClearDemand(PLAIN), frame);
+        assert_eq!(other, Err(Error::OtherFunction { asked: 0x19, got: 0x9A }));
+    });
+    with_frame("68 01 00 00 00 00 00 68 DA 01 37 E3 16", |frame| {
+        assert_eq!(Answer::read(Edition::Of2007, &request, frame), Err(Error::Refused(Refusal(4))));
+    });
+    let mut out = Vec::new();
+    let refused = request.encode(Edition::Of1997, one(), &mut out);
+    assert_eq!(refused, Err(Error::NotInEdition { edition: 1997, what: "clear the meter" }));
+    assert!(out.is_empty());
 }
 
 #[test]
