@@ -1,6 +1,7 @@
 //! What the types of the file cannot say.
 
 mod circuit;
+mod clearing;
 mod credit;
 mod language;
 mod load;
@@ -130,6 +131,7 @@ pub(crate) fn check(file: &str, model: &Model) -> Result<(), Error> {
     check.credit(model)?;
     check.load(model)?;
     check.times(model)?;
+    check.clearing(model)?;
     check.validation(&model.validation)?;
     check.alarms(&model.alarms, model)
 }

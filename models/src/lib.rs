@@ -10,7 +10,7 @@
 //! - [`Alarms`] (`alarm.rs`) turns the codes and bits of the meter into the keys that all meters share; [`CimCodes`] (`cim.rs`) has the codes that
 //!   other systems give to these keys;
 //! - [`Language`] says what is spoken with it (`language.rs`; of each but DLMS `dlt645.rs`, `iec62056_21.rs`, `modbus.rs`, `gdw376.rs`), and where registers are in it;
-//! - a capability that not every meter has is a section with a file of its own (`clock_sync.rs`, `firmware.rs`, `tariff.rs`, `billing.rs`, `log.rs`, `concentrator.rs`, `transformers.rs`, `mbus.rs`);
+//! - a capability that not every meter has is a section with a file of its own (`clock_sync.rs`, `firmware.rs`, `tariff.rs`, `billing.rs`, `clearing.rs`, `log.rs`, `concentrator.rs`, `transformers.rs`, `mbus.rs`);
 //! - [`Bounds`] (`bounds.rs`) say what a register may be set to, in exact numbers ([`Decimal`], `decimal.rs`);
 //! - what values can be is in `validation.rs`;
 //! - `base.rs` lets a model be like another one but for some things;
@@ -27,6 +27,7 @@ mod billing;
 mod bounds;
 mod check;
 mod cim;
+mod clearing;
 mod clock_sync;
 mod concentrator;
 mod credit;
@@ -57,6 +58,7 @@ pub use billing::{Billing, Script};
 pub use bounds::{Bounds, OutOfBounds};
 pub use check::is_name;
 pub use cim::CimCodes;
+pub use clearing::Clearing;
 pub use clock_sync::ClockSync;
 pub use concentrator::{Concentrator, NodeList, Parity, Reach};
 pub use credit::{Credit, CreditRegisters};

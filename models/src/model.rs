@@ -6,8 +6,8 @@ use dlms::{Obis, Unit};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::{
-    Alarms, Billing, Bounds, ClockSync, Concentrator, Credit, Dlt645Profile, Firmware, Language, Load, Log,
-    MBus, Place, ProfilePlace, Quirks, Switch, Tariff, Times, Transformers, Validation,
+    Alarms, Billing, Bounds, Clearing, ClockSync, Concentrator, Credit, Dlt645Profile, Firmware, Language,
+    Load, Log, MBus, Place, ProfilePlace, Quirks, Switch, Tariff, Times, Transformers, Validation,
 };
 
 /// No profile is read more often.
@@ -91,6 +91,9 @@ pub struct Model {
     /// How it switches its household on and off at times of the day. Default: it does not.
     #[serde(default)]
     pub times: Option<Times>,
+    /// How it is cleared from afar. Default: it is not.
+    #[serde(default)]
+    pub clearing: Option<Clearing>,
     /// What it does for meters behind it. Default: it stands in front of none.
     #[serde(default)]
     pub concentrator: Option<Concentrator>,

@@ -197,6 +197,28 @@ fn hb_10_hb_11_thresholds_of_loads_are_parameters_and_the_counter_of_trips_is_no
 }
 
 #[test]
+fn hb_14_what_is_cleared_is_seen_by_registers_and_reached_by_an_address() {
+    let dlt645 = include_str!("../multi-user-dlt645.toml").replace("\"multi-user-dlt645\"", "\"small\"");
+    let clearing = parse("small.toml", &dlt645).unwrap().clearing.unwrap();
+    assert!(clearing.admits(None) && !clearing.admits(Some(7)));
+    let refused = |from, to| refusal(&dlt645, from, to);
+    let subunit = refused("whole = true", "whole = true\nsubunit = true");
+    assert!(subunit.starts_with("clearing.subunit: needs sub-units"), "{subunit}");
+    assert!(refused("whole = true", "whole = false").starts_with("clearing: needs `whole` or"));
+    let unknown = refused("counters = [\"1.0.1.8.0.255\",", "counters = [\"1.0.1.8.9.255\",");
+    assert!(unknown.contains("names 1.0.1.8.9.255"), "{unknown}");
+    let twice = refused("accounts = [\"0.0.128.19.10.255\"]", "accounts = [\"1.0.1.8.0.255\"]");
+    assert!(twice.starts_with("clearing.accounts: `1.0.1.8.0.255` stands"), "{twice}");
+    assert!(refused("whole = true", "whole = true\nsettle = \"6m\"").starts_with("clearing.settle"));
+    // The older edition has no such order, nor has another language.
+    let older = include_str!("../generic-dlt645-1997.toml").replace("\"generic-dlt645-1997\"", "\"small\"");
+    let section = "[clearing]\nwhole = true\ncounters = [\"1.0.1.8.0.255\"]\n\n[[registers]]";
+    assert!(refusal(&older, "[[registers]]", section).starts_with("clearing: is nothing"));
+    let modbus = include_str!("../multi-user-modbus.toml").replace("\"multi-user-modbus\"", "\"small\"");
+    assert!(refusal(&modbus, "[[registers]]", section).starts_with("clearing: is nothing"));
+}
+
+#[test]
 fn joy_13_a_data_set_has_a_name_without_brackets() {
     let joy311 = include_str!("../joy311.toml").replace("\"joy311\"", "\"small\"");
     assert!(matches!(parse("small.toml", &joy311).unwrap().language, Language::Iec62056_21(_)));

@@ -17,10 +17,12 @@ impl Check<'_> {
         self.that(!model.is_only_switched() || is_reached, "last_circuit", || {
             "needs sub-units with an address of their own, and a switch".into()
         })?;
-        let is_controlled =
-            model.credit.is_some() || model.load.is_some() || model.parameters().next().is_some();
+        let is_controlled = model.clearing.is_some()
+            || model.credit.is_some()
+            || model.load.is_some()
+            || model.parameters().next().is_some();
         self.that(!model.is_only_switched() || !is_controlled, "last_circuit", || {
-            "is of circuits that can only be switched: leave out `credit`, `load`, `times` and `set`".into()
+            "is of circuits that can only be switched: leave out `clearing`, `credit`, `load`, `times` and `set`".into()
         })
     }
 }
