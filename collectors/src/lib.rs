@@ -37,6 +37,7 @@ mod driver;
 mod exchange;
 mod failure;
 pub mod held;
+mod holdings;
 mod image;
 mod inbox;
 mod instruments;
@@ -69,6 +70,7 @@ pub use clock::{Clock, ClockReading, SystemClock};
 pub use clock_setup::{ClockSetup, ZoneFault};
 pub use credentials::{Credentials, Level, Protection};
 pub use failure::{Failure, Reason, UnknownReason};
+pub use holdings::{Held, Holdings, HoldingsKeeper, Kept, Part};
 pub use image::{Image, ImageActivation, ImageError, ImageOctets, ImageSource, Install, Octets};
 pub use instruments::Instruments;
 pub use layout::{Layout, LayoutColumn, MAX_VALUES};
@@ -79,7 +81,7 @@ pub use log::{LogEntries, LogEntry, LogLoss, LogLossCause, LogMeaning, LogRange,
 pub use mbus::{MBusChannel, MBusDevice};
 pub use oddity::Oddity;
 pub use order::{
-    BuyCredit, Finding, Outcome, Reset, ResetOf, SetParameter, SetTimes, Switch, SwitchTo, SyncClock,
+    BuyCredit, Clear, Finding, Outcome, Reset, ResetOf, SetParameter, SetTimes, Switch, SwitchTo, SyncClock,
     TakeSnapshot, Terms,
 };
 pub use protocol_log::{CaptureId, Knobs, Layers, ProtocolLog};

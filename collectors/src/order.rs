@@ -6,7 +6,7 @@ use dlms::Obis;
 use jiff::{SignedDuration, Timestamp};
 use models::{DayTimes, Decimal};
 
-use crate::{Baseline, Failure, Reason};
+use crate::{Baseline, Failure, Holdings, Reason};
 
 /// What holds for every order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +93,15 @@ pub struct TakeSnapshot {
     pub terms: Terms,
 }
 
+/// An order to clear a meter with all its sub-units, or the sub-unit that it is given to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Clear {
+    /// Keeps what is cleared before anything is sent.
+    pub holdings: Holdings,
+    /// When, and what is known.
+    pub terms: Terms,
+}
+
 /// What is reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResetOf {
@@ -144,11 +153,13 @@ pub enum Outcome {
     CreditBought,
     /// The meter holds the times.
     TimesSet,
+    /// The registers show that they began anew at nothing.
+    Cleared,
 }
 
 impl Outcome {
     /// Every outcome with its text, the same in SQL (`command_outcome`), in `ami.v1` and on the screen.
-    pub const ALL: [(Self, &'static str); 15] = [
+    pub const ALL: [(Self, &'static str); 16] = [
         (Self::Disconnected, "disconnected"),
         (Self::Connected, "connected"),
         (Self::ReadyForReconnection, "ready_for_reconnection"),
@@ -164,6 +175,7 @@ impl Outcome {
         (Self::SnapshotTaken, "snapshot_taken"),
         (Self::CreditBought, "credit_bought"),
         (Self::TimesSet, "times_set"),
+        (Self::Cleared, "cleared"),
     ];
 
     /// The text of the outcome, such as `disconnected`.
@@ -226,7 +238,7 @@ mod tests {
             assert_eq!(outcome as usize, index, "{text} stands in the wrong row");
             assert_eq!(outcome.to_string(), text);
         }
-        assert_eq!(Outcome::TimesSet as usize, Outcome::ALL.len() - 1);
+        assert_eq!(Outcome::Cleared as usize, Outcome::ALL.len() - 1);
     }
 
     #[test]

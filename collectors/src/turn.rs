@@ -1,4 +1,4 @@
-use std::{future::Future, pin::pin, time::Duration};
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
 use dlms::{
     AttributeDescriptor, DateTime, Error, MethodDescriptor, axdr::Data, client::SystemTitle,
@@ -298,6 +298,36 @@ impl<'a> Turn<'a> {
         let answer = self.session.say(self.work, say, ear).await;
         self.was_open |= answer.is_ok();
         answer
+    }
+
+    /// The same work, about a part of the meter.
+    pub(crate) fn work_of(&self, part: Arc<Station>) -> Work {
+        let Work { job, seed, ref task, priority, ref span, .. } = *self.work;
+        Work { job, station: part, counters: None, seed, task: task.clone(), priority, span: span.clone() }
+    }
+
+    /// A turn within this one for [`work_of`](Self::work_of) a part; this one [goes on](Self::rejoin) with what it cost.
+    pub(crate) fn aside<'b>(&'b mut self, work: &'b Work) -> Turn<'b> {
+        Turn {
+            session: self.session,
+            inbox: self.inbox,
+            work,
+            outlets: self.outlets,
+            setbacks: 0,
+            interruptions: 0,
+            was_open: self.was_open,
+            traffic_before: self.traffic_before,
+        }
+    }
+
+    /// Ends what was done aside: what of the traffic is to be left out so far, because it was that of others.
+    pub(crate) const fn left_out(self) -> (u64, u32) {
+        self.traffic_before
+    }
+
+    /// Goes on after something was done aside.
+    pub(crate) const fn rejoin(&mut self, left_out: (u64, u32)) {
+        self.traffic_before = left_out;
     }
 
     /// Says something that nobody answers.

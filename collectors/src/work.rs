@@ -8,9 +8,9 @@ use jiff::{Timestamp, tz::TimeZone};
 use models::Model;
 
 use crate::{
-    Address, BuyCredit, ClockReading, ClockSetup, Credentials, Failure, Finding, Install, Layout, LogEntries,
-    LogRange, LogRead, MBusChannel, Oddity, Outcome, PushTariff, Ratios, Reset, ResetOf, Seed, SetParameter,
-    SetTimes, Switch, SyncClock, TakeSnapshot, TariffObjects, Terms, ZoneFault,
+    Address, BuyCredit, Clear, ClockReading, ClockSetup, Credentials, Failure, Finding, Install, Layout,
+    LogEntries, LogRange, LogRead, MBusChannel, Oddity, Outcome, PushTariff, Ratios, Reset, ResetOf, Seed,
+    SetParameter, SetTimes, Switch, SyncClock, TakeSnapshot, TariffObjects, Terms, ZoneFault,
 };
 
 /// Key of a meter in the inventory.
@@ -124,6 +124,8 @@ pub enum Task {
     Reset(Reset),
     /// Take a snapshot of the registers.
     TakeSnapshot(TakeSnapshot),
+    /// Clear the meter, or the sub-unit of it.
+    Clear(Clear),
 }
 
 impl Task {
@@ -149,6 +151,7 @@ impl Task {
             Self::Reset(Reset { of: ResetOf::BillingPeriod, .. }) => "close_billing_period",
             Self::Reset(Reset { of: ResetOf::Demand, .. }) => "reset_demand",
             Self::TakeSnapshot(_) => "take_snapshot",
+            Self::Clear(_) => "clear",
         }
     }
 
@@ -163,6 +166,7 @@ impl Task {
             | Self::SyncClock(SyncClock { terms, .. })
             | Self::Reset(Reset { terms, .. })
             | Self::TakeSnapshot(TakeSnapshot { terms, .. })
+            | Self::Clear(Clear { terms, .. })
             | Self::ReleaseTamperLock(terms) => Some(terms),
             Self::PushTariff(push) => Some(&push.terms),
             Self::Identify

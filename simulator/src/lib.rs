@@ -24,6 +24,7 @@ mod buffer;
 mod bus;
 mod calendar;
 mod caller;
+mod clearing;
 mod clock;
 mod concentrator;
 mod config;

@@ -71,6 +71,8 @@ pub(crate) struct State {
     pub(crate) time_told: Option<jiff::civil::Date>,
     /// Registers that were set, in place of what they would hold.
     pub(crate) set: BTreeMap<Obis, i64>,
+    /// What counters had counted when they were cleared, and do not show any more.
+    pub(crate) cleared: BTreeMap<Obis, i64>,
     pub(crate) resets: Resets,
     pub(crate) around: Around,
     pub(crate) cut: Cut,
@@ -129,6 +131,7 @@ impl State {
             tariffs: Tariffs::new(Arc::clone(&fleet.plan.calendar), faults.tariff_not_kept),
             book: Book::new(number, fleet.journal.clone()),
             set: BTreeMap::new(),
+            cleared: BTreeMap::new(),
             resets: Resets::default(),
             around: Around::new(config, number),
             cut: Cut::default(),
@@ -236,10 +239,10 @@ impl Meter {
         }
         let mut registers = self.fleet.plan.registers.iter();
         let (_, plan) = registers.find(|((_, name), _)| *name == obis)?;
-        if let Some(value) = self.act(|state, _| state.set.get(&obis).copied()) {
-            return Some(value);
-        }
-        Some(plan.value.value(self.moment(self.now())))
+        let (set, cleared) = self.act(|state, _| {
+            (state.set.get(&obis).copied(), state.cleared.get(&obis).copied().unwrap_or_default())
+        });
+        Some(set.unwrap_or_else(|| plan.value.value(self.moment(self.now())) - cleared))
     }
 
     /// How often a billing period was ended, or maximum demands were reset, by an order.

@@ -16,8 +16,8 @@ use jiff::{Timestamp, civil::DateTime};
 use models::{Decimal, Dlt645, Dlt645Place, Dlt645Switch, Model, Place, Reconnect, Register, SwitchPlace};
 
 use super::{
-    Ear, Number, Numbers, Pitch, Rejected, Say, SwitchState, clock_subject, demand_subject, ear::Item,
-    no_value, register_subject, switch_subject, unspeakable, unsupported, write_subject, wrong,
+    Ear, Number, Numbers, Pitch, Rejected, Say, SwitchState, clear_subject, clock_subject, demand_subject,
+    ear::Item, no_value, register_subject, switch_subject, unspeakable, unsupported, write_subject, wrong,
 };
 use crate::{
     Failure, Level, Reason, Station, SwitchTo, diagnosis::Setback, exchange::Subject,
@@ -159,6 +159,13 @@ impl<'a> Dlt645Driver<'a> {
         self.ask::<true>(turn, &Asked { request, subject }).await.map(drop)
     }
 
+    /// Clears the meter, or the sub-unit with an address of its own.
+    pub(super) async fn clear(&mut self, turn: &mut Turn<'_>) -> Result<(), Setback> {
+        let request = Request::ClearMeter(self.authority(turn.station())?);
+        let subject = clear_subject(self.model);
+        self.ask::<true>(turn, &Asked { request, subject }).await.map(drop)
+    }
+
     /// Writes an item that holds these numbers one behind the other, and nothing else.
     pub(super) async fn write(
         &mut self,
@@ -262,7 +269,11 @@ impl<'a> Dlt645Driver<'a> {
         let octets = self.spoken(&asked.request, address)?;
         let is_order = matches!(
             asked.request,
-            Request::FreezeNow | Request::Switch { .. } | Request::Write { .. } | Request::ClearDemand(_)
+            Request::FreezeNow
+                | Request::Switch { .. }
+                | Request::Write { .. }
+                | Request::ClearDemand(_)
+                | Request::ClearMeter(_)
         );
         let say = Say {
             subject: asked.subject,

@@ -1,8 +1,9 @@
 //! The languages other than DLMS: what a task means in each of them.
 //!
-//! The tasks are the same for all (`tasks.rs`, `switch.rs`, `parameter.rs`, `credit.rs`, `times.rs`, `reset.rs`); a file for each language says how a serial number, a clock, registers and a switch are asked for in it; an
+//! The tasks are the same for all (`tasks.rs`, `switch.rs`, `parameter.rs`, `credit.rs`, `times.rs`, `reset.rs`, `clearing.rs`); a file for each language says how a serial number, a clock, registers and a switch are asked for in it; an
 //! [`Ear`] (`ear.rs`) tells when an answer is whole. What a language does not have, or a type of meter does not do, is refused by its name, and never silently left out.
 
+mod clearing;
 mod clock;
 mod credit;
 mod digits;
@@ -42,6 +43,8 @@ use crate::{
 const SWITCH: u16 = 70;
 /// Interface class data, under whose name the counter of resets is spoken of.
 const DATA: u16 = 1;
+/// Interface class register, under whose name clearing is spoken of.
+const REGISTER: u16 = 3;
 
 /// Interface class schedule, and its logical name, under which the times of a household are spoken of.
 const SCHEDULE: u16 = 10;
@@ -74,6 +77,7 @@ pub(crate) async fn run(turn: &mut Turn<'_>, task: &Task) -> Result<Done, Setbac
         Task::BuyCredit(order) => credit::run(turn, &mut driver, order).await.map(Done::from),
         Task::SetTimes(order) => times::run(turn, &mut driver, order).await.map(Done::from),
         Task::Reset(order) => reset::run(turn, &mut driver, order).await.map(Done::from),
+        Task::Clear(order) => clearing::run(turn, &mut driver, order).await.map(Done::from),
         Task::TakeSnapshot(order) => snapshot::run(turn, &mut driver, order).await.map(Done::from),
         Task::ReadProfile(range) => tasks::read_profile(turn, &mut driver, range).await.map(Done::from),
         Task::ListNodes => match &mut driver {
@@ -244,6 +248,14 @@ impl<'a> Driver<'a> {
         }
     }
 
+    /// Orders once that the meter is cleared.
+    async fn clear(&mut self, turn: &mut Turn<'_>) -> Result<(), Setback> {
+        match self {
+            Self::Dlt645(driver) => driver.clear(turn).await,
+            Self::ModeC(_) | Self::Modbus(_) | Self::Terminal(_) => Err(unsupported(turn, "clear")),
+        }
+    }
+
     /// Orders the switch once.
     async fn order(&mut self, turn: &mut Turn<'_>, to: SwitchTo) -> Result<(), Setback> {
         match self {
@@ -303,6 +315,13 @@ fn write_subject(register: &Register) -> Subject {
 fn demand_subject(model: &Model) -> Subject {
     let instance = model.billing.as_ref().map_or(model.clock, |billing| billing.counter);
     Subject::action(&MethodDescriptor { class_id: DATA, instance, method: 1 })
+}
+
+/// What clearing a meter is about: the first of what it counts.
+fn clear_subject(model: &Model) -> Subject {
+    let first = model.clearing.as_ref().and_then(|clearing| clearing.counters.first());
+    let instance = first.copied().unwrap_or(model.clock);
+    Subject::action(&MethodDescriptor { class_id: REGISTER, instance, method: 1 })
 }
 
 /// What reading the clock is about.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use models::Register;
 
-use super::{Driver, unsupported, wrong};
+use super::{Driver, Number, unsupported, wrong};
 use crate::{
     ClockReading, Event, Failure, ProfileRange, Reason, RegisterValue, diagnosis::Setback,
     task::read_registers, time, turn::Turn,
@@ -87,20 +87,25 @@ pub(super) async fn read_registers(
     let (mut values, mut refused) = (Vec::with_capacity(registers.len()), None);
     for (register, found) in registers.iter().zip(found) {
         match found {
-            Ok(number) => values.push(RegisterValue {
-                obis: register.obis,
-                attribute: VALUE,
-                class_id: register.class_id,
-                value: number.value,
-                scaler: number.scaler,
-                unit: register.unit,
-                at: number.at.unwrap_or(at),
-            }),
+            Ok(number) => values.push(register_value(register, number, at)),
             Err(setback) => refused = refused.or(Some((register.obis, setback))),
         }
     }
     let missed = refused.map(|(obis, setback)| (obis, setback, "not given"));
     read_registers::report(turn, values, registers.len(), missed).await
+}
+
+/// What a register held, at the latest `at`.
+pub(super) fn register_value(register: &Register, number: Number, at: Timestamp) -> RegisterValue {
+    RegisterValue {
+        obis: register.obis,
+        attribute: VALUE,
+        class_id: register.class_id,
+        value: number.value,
+        scaler: number.scaler,
+        unit: register.unit,
+        at: number.at.unwrap_or(at),
+    }
 }
 
 /// Reads the captures of a range and returns the range covered.

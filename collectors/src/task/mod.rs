@@ -104,6 +104,8 @@ pub(crate) fn run<'a>(
         Task::BuyCredit(_) | Task::SetTimes(_) => done(async { Err::<Outcome, _>(reset::unsupported()) }),
         // Meters that speak DLMS take theirs by scripts that end a billing period, or by themselves.
         Task::TakeSnapshot(_) => done(async { Err::<Outcome, _>(reset::unsupported()) }),
+        // Clearing is of the language that has an order for it.
+        Task::Clear(_) => done(async { Err::<Outcome, _>(reset::unsupported()) }),
     }
 }
 

@@ -170,7 +170,8 @@ pub(crate) fn unsupported() -> Setback {
     refuse(Reason::Unsupported, "The meter's model does not say how that is ordered from afar.".into())
 }
 
-fn not_kept(error: &BaselineError) -> Setback {
+/// What the meter shows could not be kept: nothing is sent.
+pub(crate) fn not_kept(error: &BaselineError) -> Setback {
     let reason = match error {
         BaselineError::Unavailable(_) => Reason::Cancelled,
         BaselineError::Over => Reason::Unsupported,

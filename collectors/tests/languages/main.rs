@@ -8,6 +8,7 @@
     reason = "helpers of tests stand outside the test functions"
 )]
 
+mod clearing;
 mod clocks;
 mod credit;
 mod holes;

@@ -225,6 +225,18 @@ impl Device {
         Some(!meter.strikes(Trouble::Unanswered))
     }
 
+    /// Clears a part, or all parts where it is the meter itself. Whether an answer arrives; `None` when the model cannot do that.
+    pub(super) fn clear(&self, subunit: Option<u8>) -> Option<bool> {
+        let clearing = self.model().clearing.as_ref().filter(|clearing| clearing.admits(subunit))?;
+        let asked = self.part(subunit)?;
+        if asked.strikes(Trouble::Unexecuted) {
+            return Some(false);
+        }
+        let cleared = self.parts().filter(|(part, _)| subunit.is_none() || *part == subunit);
+        cleared.for_each(|(_, meter)| meter.clear(clearing));
+        Some(!asked.strikes(Trouble::Unanswered))
+    }
+
     /// Takes a snapshot of a part's registers, in whole minutes. Whether an answer arrives; `None` when it takes none.
     pub(super) fn freeze(&self, subunit: Option<u8>) -> Option<bool> {
         let taken = |profile: &&models::Profile| match &profile.at {

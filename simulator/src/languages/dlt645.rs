@@ -100,7 +100,8 @@ impl Dlt645Station {
             },
             Function::SetTime => Reply::Silence,
             Function::Write => self.write(asked, length),
-            Function::ClearDemand => self.clear_demand(asked),
+            Function::ClearDemand => self.cleared(asked, |subunit| self.device.clear_demand(subunit)),
+            Function::ClearMeter => self.cleared(asked, |subunit| self.device.clear(subunit)),
         }
     }
 
@@ -282,8 +283,8 @@ impl Dlt645Station {
         })
     }
 
-    /// Resets the maximum demands, where the model knows of that.
-    fn clear_demand(&self, asked: &Asked) -> Reply {
+    /// Clears maximum demands, or everything, where the model knows of that.
+    fn cleared(&self, asked: &Asked, clear: impl Fn(Option<u8>) -> Option<bool>) -> Reply {
         let octets = match self.spec.edition {
             Edition::Of1997 => AUTHORITY - OPERATOR,
             Edition::Of2007 => AUTHORITY,
@@ -291,7 +292,7 @@ impl Dlt645Station {
         if asked.data.len() != octets || !self.is_admitted(asked, &asked.data) {
             return Reply::Refused(Refusal::NOT_AUTHORISED);
         }
-        match self.device.clear_demand(asked.subunit) {
+        match clear(asked.subunit) {
             Some(true) => Reply::Done(Vec::new(), false),
             Some(false) => Reply::Silence,
             None => Reply::Refused(Refusal::OTHER),
