@@ -4,9 +4,10 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message as _;
 
-const FILES: [&str; 17] = [
+const FILES: [&str; 18] = [
     "ami/v1/alarms.proto",
     "ami/v1/billing.proto",
+    "ami/v1/clearing.proto",
     "ami/v1/clocks.proto",
     "ami/v1/collection.proto",
     "ami/v1/commands.proto",

@@ -48,7 +48,7 @@ pub(crate) use self::{
     readings::{DaysArgs, ReadArgs, ReadingsArgs, WatchArgs},
     schedules::{ScheduleArgs, ScheduleDaysArgs, Schedules, SetScheduleArgs},
     server::Server,
-    switch::{BuyCreditArgs, ReconnectArgs, ReleaseArgs, SetTimesArgs, SnapshotArgs, SwitchArgs},
+    switch::{BuyCreditArgs, ClearArgs, ReconnectArgs, ReleaseArgs, SetTimesArgs, SnapshotArgs, SwitchArgs},
     tariff::{CheckTariffArgs, DiffTariffArgs, PushTariffArgs, Tariff},
     trace::{TraceArgs, TraceCommand},
     worklist::{ResolveArgs, Worklist, WorklistArgs},
@@ -95,6 +95,8 @@ pub(crate) enum Command {
     Snapshot(SnapshotArgs),
     /// Hand a purchase of prepaid energy on to a meter, which takes each number once.
     BuyCredit(BuyCreditArgs),
+    /// Clear a meter with all its households, or one household: what it counted and what remains of its credit begins anew at nothing, once a second person has approved it.
+    Clear(ClearArgs),
     /// Open the load switches of meters.
     Disconnect(SwitchArgs),
     /// Close the load switches of meters, or make them ready to be closed at the meter.

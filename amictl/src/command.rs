@@ -3,6 +3,7 @@
 mod alarms;
 mod billing;
 mod capture;
+mod clearing;
 mod clocks;
 mod commands;
 mod completions;
@@ -75,6 +76,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Error> {
             watch::run(channel, args, &mut stdout(format)).await
         }
         Command::Snapshot(args) => snapshot::run(channel, args, &mut stdout(plain)).await,
+        Command::Clear(args) => clearing::run(channel, args, &mut stdout(plain)).await,
         Command::BuyCredit(args) => credit::run(channel, args, &mut stdout(plain)).await,
         Command::Disconnect(args) => switch::disconnect(channel, args, &mut stdout(plain)).await,
         Command::Reconnect(args) => switch::reconnect(channel, args, &mut stdout(plain)).await,

@@ -7,6 +7,7 @@
 mod baseline;
 pub mod captures;
 pub mod classes;
+mod holdings;
 mod image;
 pub mod knobs;
 mod throttle;
@@ -18,7 +19,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ami_proto::v1::ImageHeader;
-use collectors::{Baseline, Channel, Dialer, ImageOctets, Instruments, Limits, Lobby, Reach, Report, Work};
+use collectors::{
+    Baseline, Channel, Dialer, Holdings, ImageOctets, Instruments, Limits, Lobby, Reach, Report, Work,
+};
 use dlms::security::Wear;
 use models::Model;
 use sqlx::postgres::PgListener;
@@ -36,6 +39,7 @@ use crate::store::jobs::{Leased, URGENT, Wanted};
 use crate::store::{JOB_CHANNEL, Store};
 use crate::telemetry::metrics;
 use baseline::StoredBaseline;
+use holdings::StoredHoldings;
 use image::StoredImage;
 use throttle::Throttles;
 use work::Sources;
@@ -311,7 +315,8 @@ impl Collector {
             ImageOctets::new(StoredImage::new(self.store.clone(), name, sha256))
         };
         let baseline = |command| Baseline::new(StoredBaseline::new(self.store.clone(), command));
-        let sources = Sources { images: &octets, baselines: &baseline };
+        let holdings = |command| Holdings::new(StoredHoldings::new(self.store.clone(), command));
+        let sources = Sources { images: &octets, baselines: &baseline, holdings: &holdings };
         let (works, refused) = work::from_lease(&leased, &self.models, sources);
         for report in refused {
             // The receiver outlives the collector; without it nothing could be stored anyway.

@@ -72,6 +72,11 @@ fn wait(reason: Reason, attempts: i16) -> Duration {
 }
 
 impl CommandKind {
+    /// Whether one person alone can never order it, whatever is configured: what it takes away does not come back.
+    pub fn is_for_two_persons(self) -> bool {
+        self == Self::Clear
+    }
+
     /// The priority of its jobs when the order names none. Planned reads have 0, on-demand reads 10.
     pub fn priority(self) -> i16 {
         match self {
@@ -81,7 +86,8 @@ impl CommandKind {
             | Self::SetParameter
             | Self::SetTimes
             | Self::CloseBillingPeriod
-            | Self::ResetDemand => 20,
+            | Self::ResetDemand
+            | Self::Clear => 20,
             Self::SyncClock => 5,
             Self::InstallFirmware => -10,
         }
@@ -102,7 +108,8 @@ impl CommandKind {
             | Self::BuyCredit
             | Self::SyncClock
             | Self::CloseBillingPeriod
-            | Self::ResetDemand => DAY,
+            | Self::ResetDemand
+            | Self::Clear => DAY,
             Self::InstallFirmware => DAY * 7,
         }
     }

@@ -50,6 +50,7 @@ words! {
         SyncClock = "sync_clock",
         CloseBillingPeriod = "close_billing_period", ResetDemand = "reset_demand",
         TakeSnapshot = "take_snapshot", BuyCredit = "buy_credit", ForceReconnect = "force_reconnect", SetTimes = "set_times",
+        Clear = "clear",
     }
     CommandState {
         Accepted = "accepted", AwaitingApproval = "awaiting_approval", Quarantined = "quarantined", Sending = "sending",
@@ -61,7 +62,7 @@ words! {
         FirmwareActive = "firmware_active", FirmwareScheduled = "firmware_scheduled", ParameterSet = "parameter_set",
         ClockRight = "clock_right",
         BillingPeriodClosed = "billing_period_closed", DemandReset = "demand_reset",
-        SnapshotTaken = "snapshot_taken", CreditBought = "credit_bought", TimesSet = "times_set",
+        SnapshotTaken = "snapshot_taken", CreditBought = "credit_bought", TimesSet = "times_set", Cleared = "cleared",
     }
     FailureReason {
         NoRoute = "no_route", Refused = "refused", Timeout = "timeout", LineCut = "line_cut",

@@ -43,7 +43,7 @@ pub(crate) struct CommandsArgs {
     /// repeated.
     #[arg(long, value_name = "STATE", value_parser = word::<CommandState>)]
     pub(crate) state: Vec<CommandState>,
-    /// Only of this kind (disconnect, reconnect, release_tamper_lock, push_tariff, install_firmware, set_parameter, sync_clock, close_billing_period, reset_demand, take_snapshot, buy_credit, force_reconnect, set_times); may be repeated.
+    /// Only of this kind (disconnect, reconnect, release_tamper_lock, push_tariff, install_firmware, set_parameter, sync_clock, close_billing_period, reset_demand, take_snapshot, buy_credit, force_reconnect, set_times, clear); may be repeated.
     #[arg(long, value_name = "KIND", value_parser = word::<CommandKind>)]
     pub(crate) kind: Vec<CommandKind>,
     /// Only of this meter.

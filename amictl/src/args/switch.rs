@@ -1,4 +1,4 @@
-//! `disconnect`, `reconnect`, `release-tamper-lock`, `set-times`, `snapshot` and `buy-credit` on the command line.
+//! `disconnect`, `reconnect`, `release-tamper-lock`, `set-times`, `snapshot`, `buy-credit` and `clear` on the command line.
 
 use ami_proto::v1::SwitchTime;
 use clap::Args;
@@ -63,6 +63,17 @@ pub(crate) struct BuyCreditArgs {
     /// How much, in Wh.
     #[arg(value_name = "AMOUNT")]
     pub(crate) amount: String,
+    /// The terms.
+    #[command(flatten)]
+    pub(crate) order: OrderArgs,
+}
+
+/// `clear`: nobody does that without a reason.
+#[derive(Debug, Args)]
+#[command(mut_arg("reason", |reason| reason.required(true)))]
+pub(crate) struct ClearArgs {
+    /// Serial number of the meter, which is cleared with all its households, or of the household.
+    pub(crate) serial: String,
     /// The terms.
     #[command(flatten)]
     pub(crate) order: OrderArgs,

@@ -17,7 +17,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::either::Either;
 use tonic::transport::server::Connected;
 
-use super::access::{Caller, Role};
+use super::access::{Caller, Permission, Role};
 pub use tls::{Tls, TlsError, TlsFiles};
 
 /// The name of whoever calls without encryption.
@@ -33,6 +33,18 @@ pub enum Entrance {
     Plaintext(Role),
     /// Whoever has a certificate that names a principal, encrypted.
     Tls(Tls),
+}
+
+impl Entrance {
+    /// Whether somebody else can approve what one orders: at least two principals may.
+    pub(super) fn has_second_person(&self) -> bool {
+        match self {
+            Self::Plaintext(_) => false,
+            Self::Tls(tls) => {
+                tls.principals.values().filter(|role| role.may(Permission::ApproveCommands)).nth(1).is_some()
+            }
+        }
+    }
 }
 
 /// A connection and whoever is behind it; every request on it carries the [`Caller`].

@@ -1,6 +1,6 @@
 //! The public interface: gRPC services over the store.
 //!
-//! `inventory`, `readings`, `billing`, `collection`, `jobs`, `commands`, `switch`, `clocks`, `tariff`, `firmware`, `alarms`, `events` and `diagnostics` are the services of `ami.v1`; `orders` is how every one of them orders. Around
+//! `inventory`, `readings`, `billing`, `collection`, `jobs`, `commands`, `switch`, `clearing`, `clocks`, `tariff`, `firmware`, `alarms`, `events` and `diagnostics` are the services of `ami.v1`; `orders` is how every one of them orders. Around
 //! them: `connection` lets callers in, [`access`] says who may call what, `request_id` names every request, `calls` counts them, `status` is the one
 //! place where a refusal becomes a gRPC status, `check` holds the rules of what comes in, `convert` the shapes of what goes out, `token`
 //! the opaque tokens, `follow` the calls that go on, `known` the meters of a filter, `notices` one connection that hears what the database tells.
@@ -10,6 +10,7 @@ mod alarms;
 mod billing;
 mod calls;
 mod check;
+mod clearing;
 mod clocks;
 mod collection;
 mod commands;
@@ -42,6 +43,7 @@ use std::time::Duration;
 use ami_proto::FILE_DESCRIPTOR_SET;
 use ami_proto::v1::alarms_service_server::{self, AlarmsServiceServer};
 use ami_proto::v1::billing_service_server::{self, BillingServiceServer};
+use ami_proto::v1::clearing_service_server::{self, ClearingServiceServer};
 use ami_proto::v1::clocks_service_server::{self, ClocksServiceServer};
 use ami_proto::v1::collection_service_server::{self, CollectionServiceServer};
 use ami_proto::v1::commands_service_server::{self, CommandsServiceServer};
@@ -71,6 +73,7 @@ use access::{AccessLayer, TwoPersons};
 use alarms::{Alarms, Tail};
 use billing::Billing;
 use calls::CallsLayer;
+use clearing::Clearing;
 use clocks::Clocks;
 use collection::Collection;
 use commands::Commands;
@@ -103,9 +106,10 @@ const GRACE: Duration = Duration::from_secs(10);
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Names of the services, for the health service.
-const SERVICES: [&str; 16] = [
+const SERVICES: [&str; 17] = [
     alarms_service_server::SERVICE_NAME,
     billing_service_server::SERVICE_NAME,
+    clearing_service_server::SERVICE_NAME,
     clocks_service_server::SERVICE_NAME,
     collection_service_server::SERVICE_NAME,
     commands_service_server::SERVICE_NAME,
@@ -199,7 +203,8 @@ pub async fn serve(listener: TcpListener, parts: Parts, shutdown: CancellationTo
     let (hub, notices) = notices::channel(parts.limits.poll);
     let (health, health_service) = health_reporter();
     let tail = Tail::new();
-    let (access, recorder) = AccessLayer::new(TwoPersons::new(parts.limits.two_persons.clone()));
+    let two_persons = TwoPersons::new(parts.limits.two_persons.clone(), parts.entrance.has_second_person());
+    let (access, recorder) = AccessLayer::new(two_persons);
     let mut routes = routes(&parts, &notices, &tail, &shutdown)?;
     routes = routes.add_service(health_service);
     let address = listener.local_addr().map_err(|error| Error::Serve(error.to_string()))?;
@@ -283,6 +288,7 @@ fn routes(
     let parameters =
         ParametersServiceServer::new(Parameters::new(parts)).max_decoding_message_size(MAX_REQUEST);
     let credit = CreditServiceServer::new(Credit::new(parts)).max_decoding_message_size(MAX_REQUEST);
+    let clearing = ClearingServiceServer::new(Clearing::new(parts)).max_decoding_message_size(MAX_REQUEST);
     let clocks = ClocksServiceServer::new(Clocks::new(parts))
         .max_decoding_message_size(MAX_REQUEST)
         .send_compressed(CompressionEncoding::Gzip);
@@ -299,6 +305,7 @@ fn routes(
         .add_service(clocks)
         .add_service(parameters)
         .add_service(credit)
+        .add_service(clearing)
         .add_service(alarms)
         .add_service(events)
         .add_service(diagnostics)

@@ -127,6 +127,7 @@ async fn try_place<E: Into<Unfit>>(
     target: &str,
     fits: impl Fn(&Meter) -> Result<(), E>,
 ) -> Result<Vec<i64>, Refusal> {
+    let needs_approval = asker.two_persons.are_needed(wanted.kind)?;
     let terms = check_terms(wanted, Timestamp::now())?;
     let meters = meters(store, wanted.meter_serials).await?;
     for (place, meter) in meters.iter().enumerate() {
@@ -152,7 +153,7 @@ async fn try_place<E: Into<Unfit>>(
         priority: terms.priority,
         not_before: terms.not_before,
         deadline: terms.deadline,
-        needs_approval: asker.two_persons.are_needed(wanted.kind),
+        needs_approval,
     };
     let entry = asker.entry(target.to_owned(), "accepted", Some(order.reason.clone()));
     match store.place_order(&order, &entry).await? {

@@ -46,6 +46,11 @@ pub(crate) enum Refusal {
     /// A command that waits for nobody.
     #[error("command {id} does not wait for approval")]
     NotAwaitingApproval { id: i64 },
+    /// An order that always needs two persons, and nobody else could approve it.
+    #[error(
+        "this order needs a second person, and there is none: serve the API with TLS and name at least two engineers in [api.principals]"
+    )]
+    NoSecondPerson,
     /// An idempotency key with two orders.
     #[error("terms.idempotency_key: it was used for another order: give every order a key of its own")]
     KeyReused,
@@ -166,6 +171,7 @@ impl Refusal {
             Self::CommandBegun { .. } => (Code::FailedPrecondition, ErrorReason::CommandBegun),
             Self::SecondPersonNeeded { .. } => (Code::FailedPrecondition, ErrorReason::SecondPersonNeeded),
             Self::NotAwaitingApproval { .. } => (Code::FailedPrecondition, ErrorReason::NotAwaitingApproval),
+            Self::NoSecondPerson => (Code::FailedPrecondition, ErrorReason::NoSecondPerson),
             Self::KeyReused => (Code::AlreadyExists, ErrorReason::IdempotencyKeyReused),
             Self::NotCapable { .. } => (Code::FailedPrecondition, ErrorReason::NotCapable),
             Self::AlarmNotFound { .. } => (Code::NotFound, ErrorReason::AlarmNotFound),

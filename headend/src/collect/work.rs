@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use ami_proto::v1::ImageHeader;
 use collectors::{
-    Address, Baseline, Event, Failure, ImageOctets, LogRange, ProfileRange, Reason, RegisterRequest, Report,
-    Seed, Station, Task, Via, Work,
+    Address, Baseline, Event, Failure, Holdings, ImageOctets, LogRange, ProfileRange, Reason,
+    RegisterRequest, Report, Seed, Station, Task, Via, Work,
 };
 use dlms::client::Counters;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
@@ -32,6 +32,8 @@ pub(super) struct Sources<'a> {
     pub(super) images: Images<'a>,
     /// Where is kept what a meter showed before the command with this number.
     pub(super) baselines: &'a dyn Fn(i64) -> Baseline,
+    /// Where is kept what the command with this number clears.
+    pub(super) holdings: &'a dyn Fn(i64) -> Holdings,
 }
 
 /// The works of a leased meter, and the ends of the jobs that cannot even be tried.
@@ -227,7 +229,11 @@ mod tests {
 
     /// Orders that need something of the store are not among these.
     fn nothing() -> Sources<'static> {
-        Sources { images: &no_image, baselines: &|_| unreachable!("no reset is leased") }
+        Sources {
+            images: &no_image,
+            baselines: &|_| unreachable!("no reset is leased"),
+            holdings: &|_| unreachable!("no meter is cleared"),
+        }
     }
 
     fn no_image(image: &ImageHeader) -> ImageOctets {

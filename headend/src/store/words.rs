@@ -176,6 +176,8 @@ pub enum CommandKind {
     ForceReconnect,
     /// Set when the meter switches its household by itself.
     SetTimes,
+    /// Clear a meter with its sub-units, or one of them.
+    Clear,
 }
 
 /// Where a command stands.

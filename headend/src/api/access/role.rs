@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use Permission::{
-    AcknowledgeAlarms, ApproveCommands, BuyCredit, CancelCommands, Diagnose, InstallFirmware, KeepInventory,
-    PushTariff, ReadNow, ReleaseTamperLock, ResetBilling, Switch, View,
+    AcknowledgeAlarms, ApproveCommands, BuyCredit, CancelCommands, ClearMeters, Diagnose, InstallFirmware,
+    KeepInventory, PushTariff, ReadNow, ReleaseTamperLock, ResetBilling, Switch, View,
 };
 
 /// What a principal is there for.
@@ -44,6 +44,8 @@ pub enum Permission {
     PushTariff,
     /// End billing periods and reset maximum demands.
     ResetBilling,
+    /// Clear meters and households, with somebody else's approval.
+    ClearMeters,
     /// Upload firmware and install it.
     InstallFirmware,
     /// Let a meter work again that locked itself because it was tampered with.
@@ -66,6 +68,7 @@ const ENGINEER: &[Permission] = &[
     KeepInventory,
     PushTariff,
     ResetBilling,
+    ClearMeters,
     InstallFirmware,
     ReleaseTamperLock,
     Diagnose,
@@ -120,9 +123,15 @@ mod tests {
 
     #[test]
     fn what_cannot_be_undone_is_for_engineers() {
-        for permission in
-            [ApproveCommands, KeepInventory, PushTariff, InstallFirmware, ReleaseTamperLock, Diagnose]
-        {
+        for permission in [
+            ApproveCommands,
+            ClearMeters,
+            KeepInventory,
+            PushTariff,
+            InstallFirmware,
+            ReleaseTamperLock,
+            Diagnose,
+        ] {
             assert_eq!(Role::with(permission), "engineer", "{permission:?}");
         }
         assert_eq!(Role::with(Switch), "operator or engineer");

@@ -3,8 +3,8 @@
 use super::role::Permission;
 
 use Permission::{
-    AcknowledgeAlarms, ApproveCommands, BuyCredit, CancelCommands, Diagnose, InstallFirmware, KeepInventory,
-    PushTariff, ReadNow, ReleaseTamperLock, ResetBilling, Switch, View,
+    AcknowledgeAlarms, ApproveCommands, BuyCredit, CancelCommands, ClearMeters, Diagnose, InstallFirmware,
+    KeepInventory, PushTariff, ReadNow, ReleaseTamperLock, ResetBilling, Switch, View,
 };
 
 /// The rpcs of a service, each with the permission that it needs.
@@ -75,6 +75,7 @@ const RULES: &[Service] = &[
         "ami.v1.ClocksService",
         &[("ListClocks", View), ("ListClockReadings", View), ("SyncClocks", PushTariff)],
     ),
+    ("ami.v1.ClearingService", &[("ClearMeter", ClearMeters)]),
     ("ami.v1.CreditService", &[("BuyCredit", BuyCredit)]),
     ("ami.v1.ParametersService", &[("ListParameters", View), ("SetParameter", PushTariff)]),
     (

@@ -67,6 +67,7 @@ fn kind(kind: CommandKind) -> v1::CommandKind {
         CommandKind::BuyCredit => v1::CommandKind::BuyCredit,
         CommandKind::ForceReconnect => v1::CommandKind::ForceReconnect,
         CommandKind::SetTimes => v1::CommandKind::SetTimes,
+        CommandKind::Clear => v1::CommandKind::Clear,
     }
 }
 

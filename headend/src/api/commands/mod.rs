@@ -212,6 +212,7 @@ fn stored_kind(kind: i32) -> Result<store::CommandKind, Refusal> {
         Ok(CommandKind::BuyCredit) => Ok(store::CommandKind::BuyCredit),
         Ok(CommandKind::ForceReconnect) => Ok(store::CommandKind::ForceReconnect),
         Ok(CommandKind::SetTimes) => Ok(store::CommandKind::SetTimes),
+        Ok(CommandKind::Clear) => Ok(store::CommandKind::Clear),
         Ok(CommandKind::Unspecified) | Err(_) => {
             Err(Refusal::field("kinds", "a kind of ami.v1.CommandKind is expected"))
         }

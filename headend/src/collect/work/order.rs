@@ -5,8 +5,8 @@ use ami_proto::v1::{
     TimesOrder,
 };
 use collectors::{
-    BuyCredit, Failure, Image, ImageActivation, Install, PushTariff, Reason, Reset, ResetOf, SetParameter,
-    SetTimes, Switch, SwitchTo, SyncClock, TakeSnapshot, Task, Terms,
+    BuyCredit, Clear, Failure, Image, ImageActivation, Install, PushTariff, Reason, Reset, ResetOf,
+    SetParameter, SetTimes, Switch, SwitchTo, SyncClock, TakeSnapshot, Task, Terms,
 };
 use jiff::{SignedDuration, Timestamp};
 use models::{DayTime, DayTimes, Model};
@@ -43,6 +43,10 @@ pub(super) fn task(command: &LeasedCommand, model: &Model, sources: Sources<'_>)
         CommandKind::InstallFirmware => install(command, terms, sources.images).map(Task::InstallFirmware),
         CommandKind::CloseBillingPeriod => reset(ResetOf::BillingPeriod),
         CommandKind::ResetDemand => reset(ResetOf::Demand),
+        CommandKind::Clear => {
+            let holdings = (sources.holdings)(command.id);
+            Ok(Task::Clear(Clear { holdings, terms }))
+        }
         CommandKind::TakeSnapshot => {
             let order = command.arguments.as_deref().and_then(|order| SnapshotOrder::decode(order).ok());
             let SnapshotOrder { everybody_on_the_line: everybody } = order.unwrap_or_default();

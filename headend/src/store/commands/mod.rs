@@ -1,10 +1,11 @@
-//! Commands: [`order`] makes them, [`approve`] lets a second person accept them, [`ends`] lets attempts change them, [`follow`] follows their lives; here they are looked at and taken back.
+//! Commands: [`order`] makes them, [`approve`] lets a second person accept them, [`ends`] lets attempts change them, [`holdings`] keeps what they clear, [`follow`] follows their lives; here they are looked at and taken back.
 //!
 //! The trigger `command_changed` writes every change of state into the life of the command and into the audit, in the same transaction.
 
 mod approve;
 pub(super) mod ends;
 mod follow;
+mod holdings;
 mod order;
 
 use jiff_sqlx::Timestamp;
