@@ -4,7 +4,7 @@ use std::{fmt, future::Future, ops::Deref, pin::Pin, sync::Arc};
 
 use crate::{BaselineError, MeterId, RegisterValue};
 
-/// A sub-unit of a meter, which is cleared with it.
+/// A sub-unit of a meter, or a circuit of it, which is cleared with the meter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
     /// Key of the sub-unit in the inventory.

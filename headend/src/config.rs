@@ -132,7 +132,7 @@ pub struct Api {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plaintext_role: Option<Role>,
     /// Kinds of orders, such as `install_firmware`, that wait until somebody else than who gave them approves them. Default: none; not
-    /// with `plaintext_role`, where everybody is one person.
+    /// with `plaintext_role`, where everybody is one person. To clear a meter always needs somebody else.
     pub two_persons: BTreeSet<CommandKind>,
     /// Who may call with TLS: the role (`viewer`, `operator` or `engineer`) for the name in the client certificate, which is the
     /// first URI among its alternative names, else the first DNS name, else the common name. Default: nobody; at most 10000

@@ -46,14 +46,6 @@ async fn fleet(model: &str, security: Security) -> Fleet {
     Fleet::start(FleetConfig { count, security, serial_base, ..FleetConfig::new(model) }).await.unwrap()
 }
 
-async fn import(program: &Program, fleet: &Fleet) {
-    let chunk = simulator::inventory(fleet).into_bytes();
-    let mut client = InventoryServiceClient::new(program.channel.clone());
-    let answer =
-        client.import_meters(tokio_stream::iter([ImportMetersRequest { chunk }])).await.unwrap().into_inner();
-    assert_eq!((answer.imported as usize, answer.problems), (fleet.meters().len(), Vec::new()));
-}
-
 /// Waits for what becomes of a command.
 async fn end(program: &Program, id: i64) -> Command {
     let request = WatchCommandsRequest { ids: vec![id], ..WatchCommandsRequest::default() };
@@ -102,7 +94,7 @@ async fn hb_03_hb_06_joy_13_each_language_is_read_and_switched_through_the_head_
         fleet("joy311", Security::None).await,
     ];
     for fleet in &fleets {
-        import(&program, fleet).await;
+        program.import(fleet).await;
     }
     let layers = ProtocolLayers { application: true, frame: true, bytes: true };
     let household = fleets[0].meters()[5].serial();
@@ -190,7 +182,7 @@ async fn hb_03_load_records_and_snapshots_of_dlt645_are_stored_like_profiles_of_
     let begun = Timestamp::now();
     for name in ["generic-dlt645", "generic-dlt645-1997"] {
         let fleet = fleet(name, Security::None).await;
-        import(&program, &fleet).await;
+        program.import(&fleet).await;
         let (meter, model) = (&fleet.meters()[0], fleet.meters()[0].model().clone());
         until(
             &program,
@@ -308,9 +300,9 @@ async fn a_snapshot_that_is_ordered_is_taken_by_everybody_on_the_line_and_read_a
     let model = models::builtin().unwrap()["generic-dlt645"].clone();
     let framing = Framing::Plain { devices_per_line: 3 };
     let fleet = Fleet::start(FleetConfig { count: 3, framing, ..FleetConfig::new(model) }).await.unwrap();
-    import(&program, &fleet).await;
+    program.import(&fleet).await;
     let dlms = self::fleet("sed302", Security::None).await;
-    import(&program, &dlms).await;
+    program.import(&dlms).await;
     let order = |serial: String| TakeSnapshotRequest {
         meter_serials: vec![serial.clone()],
         everybody_on_the_line: true,
@@ -363,7 +355,7 @@ async fn events(program: &Program) -> Vec<ami_proto::v1::Event> {
 async fn hb_17_a_phase_that_a_household_lost_is_among_the_events_and_so_is_its_return() {
     let program = Program::start("").await;
     let fleet = fleet("huabang-triple", Security::None).await;
-    import(&program, &fleet).await;
+    program.import(&fleet).await;
     let household = &fleet.meters()[5];
     for word in [0x80, 0x80, 0] {
         household.hold("0.0.97.98.5.255".parse().unwrap(), word);
@@ -381,7 +373,7 @@ async fn hb_17_a_phase_that_a_household_lost_is_among_the_events_and_so_is_its_r
 async fn hb_07_a_purchase_goes_into_the_household_once_whoever_orders_it_again() {
     let program = Program::start("[collector]\nlinger = \"100ms\"\n").await;
     let fleet = fleet("multi-user-dlt645", Security::None).await;
-    import(&program, &fleet).await;
+    program.import(&fleet).await;
     let (household, credit) = (&fleet.meters()[3], fleet.meters()[3].model().credit.unwrap());
     household.hold(credit.remaining, 1);
     household.use_up(1);
@@ -418,8 +410,8 @@ async fn hb_10_hb_11_what_a_meter_does_about_a_load_is_told_and_a_locked_househo
     let program = Program::start("[collector]\nlinger = \"100ms\"\n").await;
     let (households, others) =
         (fleet("multi-user-modbus", Security::None).await, fleet("generic-dlt645", Security::None).await);
-    import(&program, &households).await;
-    import(&program, &others).await;
+    program.import(&households).await;
+    program.import(&others).await;
     let (household, load) = (&households.meters()[3], households.meters()[3].model().load.unwrap());
     household.hold(load.malignant_step, 800);
     household.hold(load.limit, 3000);
@@ -479,8 +471,8 @@ async fn hb_12_times_of_the_day_are_set_in_a_household_and_what_it_cannot_hold_i
     let program = Program::start("").await;
     let (timed, others) =
         (fleet("huabang-dual", Security::None).await, fleet("multi-user-modbus", Security::None).await);
-    import(&program, &timed).await;
-    import(&program, &others).await;
+    program.import(&timed).await;
+    program.import(&others).await;
     let household = &timed.meters()[7];
     let set = async |meter_serial: String, minutes: &[u32], key: &str| {
         let time = |(place, minute): (usize, &u32)| SwitchTime { minute: *minute, on: place % 2 == 0 };

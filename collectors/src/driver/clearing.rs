@@ -92,6 +92,10 @@ async fn carry_out(
             }
         }
     }
+    if sends == 0 {
+        // Whoever ordered it may not have come to telling it.
+        account.tell(turn, "held before", &before).await?;
+    }
     account.tell(turn, "held after", &now).await?;
     if state == State::Partly {
         let detail = "A part of the registers shows that it was cleared and a part does not; compare what was held before and after in the life of the command, and look at the meter.";
@@ -156,7 +160,10 @@ impl Account<'_, '_> {
         for station in &self.stations {
             let work = turn.work_of(Arc::clone(station));
             let mut aside = turn.aside(&work);
-            let found = self.driver.registers(&mut aside, &self.registers).await;
+            let found = match verify(&mut aside, self.driver).await {
+                Ok(()) => self.driver.registers(&mut aside, &self.registers).await,
+                Err(setback) => Err(setback),
+            };
             let at = aside.now();
             let left_out = aside.left_out();
             turn.rejoin(left_out);

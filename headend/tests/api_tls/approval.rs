@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use ami_proto::v1::clearing_service_client::ClearingServiceClient;
 use ami_proto::v1::commands_service_client::CommandsServiceClient;
 use ami_proto::v1::switch_service_client::SwitchServiceClient;
 use ami_proto::v1::{
-    ApproveCommandRequest, CancelCommandRequest, Command, CommandState, DisconnectRequest, OrderTerms,
-    ReconnectRequest,
+    ApproveCommandRequest, CancelCommandRequest, ClearMeterRequest, Command, CommandState, DisconnectRequest,
+    OrderTerms, ReconnectRequest,
 };
 use headend::api::Limits;
 use headend::store::CommandKind;
@@ -99,4 +100,47 @@ async fn hb_14_an_order_that_needs_two_persons_waits_for_another_than_its_own() 
     let on =
         SwitchServiceClient::new(erika).reconnect(request).await.unwrap().into_inner().commands.remove(0);
     assert_eq!(on.state(), CommandState::Accepted);
+}
+
+/// What counts as failure: one person alone clears a meter, by the API or past it, though nothing is configured to need two.
+#[tokio::test]
+async fn hb_14_clearing_needs_two_persons_whatever_is_configured() {
+    let served = Secured::new().await;
+    let (database, store) = (&served.database, &served.database.store);
+    let meter = database.meter(METER);
+    let person = async |name: &str| served.connect(Some(served.clients.client(name))).await.unwrap();
+    let (erika, emil, otto) = (person("erika").await, person("emil").await, person("otto").await);
+    let clear = async |channel: &Channel, terms: Option<OrderTerms>| {
+        let request = ClearMeterRequest { meter_serial: METER.into(), terms };
+        let answer = ClearingServiceClient::new(channel.clone()).clear_meter(request).await?;
+        Ok::<_, Status>(answer.into_inner().command.unwrap())
+    };
+    assert_eq!(
+        told(&clear(&erika, terms("k")).await.unwrap_err()),
+        "NOT_CAPABLE",
+        "its model is not cleared"
+    );
+    database.sql("UPDATE meter SET model = 'huabang-single'");
+    assert_eq!(told(&clear(&otto, terms("k")).await.unwrap_err()), "PERMISSION_DENIED");
+    let without_reason = terms("k").map(|terms| OrderTerms { reason: String::new(), ..terms });
+    assert_eq!(told(&clear(&erika, without_reason).await.unwrap_err()), "INVALID_FIELD");
+
+    let ordered = clear(&erika, terms("k")).await.unwrap();
+    assert_eq!(ordered.state(), CommandState::AwaitingApproval);
+    assert_eq!(clear(&erika, terms("k")).await.unwrap(), ordered, "the same again");
+    assert_eq!(told(&approve(&erika, ordered.id).await.unwrap_err()), "SECOND_PERSON_NEEDED");
+    assert_eq!(told(&approve(&otto, ordered.id).await.unwrap_err()), "PERMISSION_DENIED");
+    let nothing = store.lease(Uuid::new_v4(), Wanted::any(1), Duration::from_secs(60), 10).await.unwrap();
+    assert!(nothing.is_empty(), "nobody may begin");
+    // Nor does the database take one that waits for nobody.
+    let past = database.refused(&format!(
+        "INSERT INTO command (order_id, meter_id, kind, priority, not_before, deadline)
+         SELECT order_id, {meter}, 'clear', 20, now(), now() + interval '1 day' FROM command"
+    ));
+    assert!(past.contains("waits for a second person"), "{past}");
+
+    let approved = approve(&emil, ordered.id).await.unwrap();
+    assert_eq!((approved.state(), approved.approved_by.as_str()), (CommandState::Accepted, "emil"));
+    let leased = store.lease(Uuid::new_v4(), Wanted::any(1), Duration::from_secs(60), 10).await.unwrap();
+    assert_eq!(leased[0].jobs[0].command.as_ref().map(|command| command.kind), Some(CommandKind::Clear));
 }

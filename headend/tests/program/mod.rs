@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use ami_proto::v1;
 use ami_proto::v1::commands_service_client::CommandsServiceClient;
 use ami_proto::v1::inventory_service_client::InventoryServiceClient;
-use ami_proto::v1::{CreateMeterRequest, Credentials, WatchCommandsRequest};
+use ami_proto::v1::{CreateMeterRequest, Credentials, ImportMetersRequest, WatchCommandsRequest};
 use simulator::{Fleet, SecurityLevel};
 use tonic::transport::{Channel, Endpoint};
 
@@ -120,6 +120,15 @@ impl Program {
         };
         InventoryServiceClient::new(self.channel.clone()).create_meter(request).await.unwrap();
         meter.serial()
+    }
+
+    /// Registers all meters of a fleet from its file of the inventory.
+    pub(crate) async fn import(&self, fleet: &Fleet) {
+        let chunk = simulator::inventory(fleet).into_bytes();
+        let mut client = InventoryServiceClient::new(self.channel.clone());
+        let file = tokio_stream::iter([ImportMetersRequest { chunk }]);
+        let answer = client.import_meters(file).await.unwrap().into_inner();
+        assert_eq!((answer.imported as usize, answer.problems), (fleet.meters().len(), Vec::new()));
     }
 
     /// Waits for the end of a command.

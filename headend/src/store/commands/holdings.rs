@@ -16,7 +16,7 @@ type PartRow = (i32, String, i16, Option<i64>);
 type Row = (i32, Vec<u8>, i16, i32, Timestamp, i64, i16, i16);
 
 impl Store {
-    /// The sub-units in service of the meter of a command, by their numbers, with their addresses on the way to the meter that is taken.
+    /// The sub-units in service of the meter of a command, by their numbers, each circuit of one that has several, with their addresses on the way to the meter that is taken.
     ///
     /// # Errors
     /// Every [`Error`] of the server.
@@ -26,7 +26,7 @@ impl Store {
              SELECT p.id, p.serial, p.subunit, CASE WHEN w.place IS NULL THEN p.device_address ELSE w.device_address END
              FROM command c JOIN meter m ON m.id = c.meter_id JOIN meter p ON p.parent_id = m.id
              LEFT JOIN meter_path w ON w.meter_id = p.id AND w.place = m.path
-             WHERE c.id = $1 AND p.state = 'active' ORDER BY p.subunit",
+             WHERE c.id = $1 AND p.state = 'active' ORDER BY p.subunit, p.circuit",
         )
         .bind(command)
         .fetch_all(self.pool())
