@@ -4,7 +4,7 @@ use dlms::Obis;
 use serde::Deserialize;
 
 /// Every canonical key that a table may name. The same event has the same key whatever meter tells of it.
-pub const KEYS: [&str; 99] = [
+pub const KEYS: [&str; 100] = [
     "alarm.test",
     "alert.external",
     "battery.low",
@@ -23,6 +23,7 @@ pub const KEYS: [&str; 99] = [
     "credit.alarm_cut",
     "credit.exhausted",
     "credit.low",
+    "credit.restored",
     "current.over",
     "current.reverse",
     "energy.reverse",

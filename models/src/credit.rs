@@ -19,6 +19,9 @@ pub struct Credit {
     /// Register with the level at which the supply is cut off for a first time; the customer may use the rest then, until nothing is left. Default: there is none.
     #[serde(default)]
     pub level: Option<Obis>,
+    /// Register with the level below which the meter itself prompts its customer to buy. Default: there is none.
+    #[serde(default)]
+    pub low: Option<Obis>,
     /// What one purchase may amount to, in the unit of `amount`.
     pub purchase: Bounds,
 }

@@ -1,6 +1,6 @@
 use std::{cmp::Ordering, fmt, str::FromStr};
 
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Digits of a text at most; with them nothing below overflows.
 const DIGITS_MAX: usize = 18;
@@ -46,6 +46,13 @@ impl Decimal {
             Some(factor) => self.mantissa.checked_mul(factor),
             None => None,
         }
+    }
+
+    /// The sum; `None` when it has more digits than are counted exactly.
+    pub fn plus(self, other: Self) -> Option<Self> {
+        let exponent = self.exponent.min(other.exponent);
+        let sum = self.in_units_of(exponent)?.checked_add(other.in_units_of(exponent)?)?;
+        Some(Self::new(sum, exponent))
     }
 }
 
@@ -113,6 +120,12 @@ impl<'de> Deserialize<'de> for Decimal {
     }
 }
 
+impl Serialize for Decimal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,5 +166,16 @@ mod tests {
         assert_eq!(decimal("1200").in_units_of(2), Some(12));
         assert_eq!(decimal("10").in_units_of(-18), None);
         assert_eq!(decimal("0").in_units_of(-128), Some(0));
+    }
+
+    #[test]
+    fn numbers_are_added_exactly_or_not_at_all() {
+        for (one, other, sum) in
+            [("12.5", "0.05", "12.55"), ("20000", "5000", "25000"), ("-1", "0.9", "-0.1")]
+        {
+            assert_eq!(decimal(one).plus(decimal(other)), Some(decimal(sum)));
+        }
+        assert_eq!(decimal("100000000000000000").plus(decimal("0.00000000000000001")), None);
+        assert_eq!(Decimal::new(i64::MAX, 0).plus(Decimal::new(1, 0)), None);
     }
 }

@@ -172,6 +172,8 @@ fn hb_07_number_and_amount_of_a_purchase_stand_behind_each_other() {
             .starts_with("credit: names")
     );
     assert!(refused("least = \"10\"", "least = \"999999999\"").starts_with("credit.purchase: `least` is"));
+    let low = "low = \"0.0.128.19.20.255\"";
+    assert!(refused(low, "low = \"0.0.128.19.29.255\"").starts_with("credit.low: must be a register"));
     let dlt645 = include_str!("../multi-user-dlt645.toml").replace("\"multi-user-dlt645\"", "\"small\"");
     let refused = |from, to| refusal(&dlt645, from, to);
     let behind = "item = \"0402E0NN\", octets = 4, offset = 4";

@@ -22,6 +22,9 @@ impl Check<'_> {
         self.that(credit.level.is_none_or(is_there), "credit.level", || {
             "must be a register of the model".into()
         })?;
+        self.that(credit.low.is_none_or(is_there), "credit.low", || {
+            "must be a register of the model".into()
+        })?;
         let (number, amount) = (registers.number, registers.amount);
         self.that(number.scaler == 0, "credit.number", || "must be a register with the scaler 0".into())?;
         let is_only_bought = number.set.is_none() && amount.set.is_none();
