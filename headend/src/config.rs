@@ -5,6 +5,7 @@
 
 mod check;
 mod clock;
+mod credit;
 mod faults;
 mod listener;
 mod results;
@@ -23,6 +24,7 @@ use crate::api::access::Role;
 use crate::store::CommandKind;
 
 pub use clock::Clock;
+pub use credit::CreditLevel;
 pub use faults::Faults;
 pub use listener::Listener;
 pub use results::Results;
@@ -80,6 +82,10 @@ pub struct Config {
     pub plan: Plan,
     /// Clocks of meters, and ours.
     pub clock: Clock,
+    /// `[credit]`: where prepaid energy is low, so that an event reminds of it, by the symbol of the unit in which meters count what remains, such as `Wh` or
+    /// `currency`. Default: none, nothing reminds.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub credit: BTreeMap<String, CreditLevel>,
     /// How long what meters said is kept.
     pub retention: Retention,
     /// Firmware images for meters.

@@ -5,6 +5,7 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use collectors::{
@@ -13,7 +14,9 @@ use collectors::{
 };
 use common::{Database, at};
 use dlms::{DateTime, Obis, Unit};
+use headend::config::CreditLevel;
 use headend::store::Store;
+use headend::store::events::EventFilter;
 use models::{CimCodes, Severity};
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -159,6 +162,133 @@ async fn hb_09_a_household_that_is_cut_at_its_level_and_at_nothing_is_two_events
         "SELECT extract(epoch FROM meter_ts)::int8 - 1774872000, key, severity FROM event ORDER BY id";
     let expected = "2|credit.alarm_cut|warning\n4|credit.exhausted|warning\n6|credit.alarm_cut|warning";
     assert_eq!(database.sql(shown), expected);
+}
+
+const REMAINING: &str = "0.0.128.19.10.255";
+const OWN_LEVEL: &str = "0.0.128.19.20.255";
+const CREDIT: &str = "SELECT extract(epoch FROM meter_ts)::int8 - 1774872000, obis_text(log), key, severity, code, logged FROM event ORDER BY id";
+
+/// A store that reminds below 2 kWh, and again after 2.5 kWh; its meters are households that count in tens of watt-hours.
+fn reminding(database: &Database) -> Store {
+    let household = models::builtin().unwrap()["multi-user-modbus"].clone();
+    let level = CreditLevel { low: "2000".parse().unwrap(), margin: "500".parse().unwrap() };
+    let levels = BTreeMap::from([("Wh".to_owned(), level)]);
+    database.store.clone().with_models(&[("generic-dlms".to_owned(), household)].into()).with_credit(&levels)
+}
+
+/// Writes in one batch what a register showed at so many seconds after noon, in tens of watt-hours.
+async fn showed(store: &Store, meter: MeterId, obis: &str, values: &[(i64, i64)]) {
+    let value = |(second, value): &(i64, i64)| RegisterValue {
+        obis: obis.parse().unwrap(),
+        attribute: 2,
+        class_id: 3,
+        value: *value,
+        scaler: 1,
+        unit: Unit(30),
+        at: jiff::Timestamp::from_second(NOON + second).unwrap(),
+    };
+    let report = Report { job: 1, meter, event: Event::Registers(values.iter().map(value).collect()) };
+    store.write(Uuid::new_v4(), &[report]).await.unwrap();
+}
+
+#[tokio::test]
+async fn hb_16_credit_around_its_level_is_one_event_for_each_crossing() {
+    let database = Database::new().await;
+    let store = reminding(&database);
+    let (meter, other) = (database.meter("1"), database.meter("2"));
+    let remains =
+        [(1, 300), (2, 200), (3, 199), (4, 210), (5, 180), (6, 249), (7, 250), (8, 200), (9, -5), (10, 0)];
+    for value in remains {
+        // The second time it is known.
+        showed(&store, meter, REMAINING, &[value]).await;
+        showed(&store, meter, REMAINING, &[value]).await;
+    }
+    // Of another meter it is known from the beginning on that credit is low; its energy is no credit.
+    showed(&store, other, REMAINING, &[(11, 100)]).await;
+    showed(&store, other, "1.0.1.8.0.255", &[(12, 100)]).await;
+    let expected = [
+        "3|0.0.128.19.10.255|credit.low|warning|1|199",
+        "7|0.0.128.19.10.255|credit.restored|info|-1|250",
+        "9|0.0.128.19.10.255|credit.low|warning|1|-5",
+        "11|0.0.128.19.10.255|credit.low|warning|1|100",
+    ];
+    assert_eq!(database.sql(CREDIT).lines().collect::<Vec<_>>(), expected);
+}
+
+#[tokio::test]
+async fn hb_16_batches_of_several_values_late_ones_and_repeated_ones_tell_each_follower_once() {
+    let database = Database::new().await;
+    let store = reminding(&database);
+    let meter = database.meter("1");
+    let several = [(10, 300), (20, 100), (30, 260), (40, 120)];
+    let batches: [&[(i64, i64)]; 6] = [
+        &several,
+        // Its answer was lost, and it is written again.
+        &several,
+        // What came late says nothing of now.
+        &[(35, 400)],
+        &[(50, 130)],
+        &[(45, 100), (60, 300)],
+        &[(80, 90), (70, 110)],
+    ];
+    // Who follows goes on from the number of the last event that it dealt with.
+    let (mut place, mut told) = (0, Vec::new());
+    let keys = Some(vec!["credit.low".to_owned(), "credit.restored".to_owned()]);
+    let filter = EventFilter { keys, ..EventFilter::default() };
+    for batch in batches {
+        showed(&store, meter, REMAINING, batch).await;
+        let end = store.events_end().await.unwrap();
+        while let Some(event) = store.events_after(place, end, &filter, 1).await.unwrap().pop() {
+            place = event.id;
+            told.push((event.meter_ts.unwrap().to_jiff().as_second() - NOON, event.key, event.logged));
+        }
+    }
+    let told: Vec<_> = told.iter().map(|(second, key, value)| (*second, key.as_str(), *value)).collect();
+    let expected = [
+        (20, "credit.low", 100),
+        (30, "credit.restored", 260),
+        (40, "credit.low", 120),
+        (60, "credit.restored", 300),
+        (70, "credit.low", 110),
+    ];
+    assert_eq!(told, expected);
+    let state = "SELECT is_low, extract(epoch FROM judged_ts)::int8 - 1774872000 FROM credit_state";
+    assert_eq!(database.sql(state), "t|80");
+}
+
+#[tokio::test]
+async fn hb_16_a_level_of_the_meters_own_goes_first_and_without_a_level_nothing_reminds() {
+    let database = Database::new().await;
+    let store = reminding(&database);
+    let (meter, told_none) = (database.meter("1"), database.meter("2"));
+    // 5 kWh, which customers were told to set; and a meter that was told nothing.
+    showed(&store, meter, OWN_LEVEL, &[(1, 500)]).await;
+    showed(&store, told_none, OWN_LEVEL, &[(1, 0)]).await;
+    for value in [(2, 550), (3, 499), (4, 549), (5, 550)] {
+        showed(&store, meter, REMAINING, &[value]).await;
+        showed(&store, told_none, REMAINING, &[value]).await;
+    }
+    let silent = store.with_credit(&BTreeMap::new());
+    showed(&silent, told_none, REMAINING, &[(6, 1)]).await;
+    let in_money = CreditLevel { low: "2000".parse().unwrap(), margin: "500".parse().unwrap() };
+    let other_unit = silent.with_credit(&BTreeMap::from([("currency".to_owned(), in_money)]));
+    showed(&other_unit, told_none, REMAINING, &[(7, 1)]).await;
+    let shown = database.sql("SELECT meter_id, key, logged FROM event ORDER BY id");
+    assert_eq!(shown, format!("{meter}|credit.low|499\n{meter}|credit.restored|550"));
+}
+
+#[tokio::test]
+async fn hb_16_writers_beside_each_other_remind_once() {
+    let database = Database::new().await;
+    let store = reminding(&database);
+    for number in 0..20 {
+        let meter = database.meter(&number.to_string());
+        let one = [(number * 100 + 1, 150)];
+        let other = [(number * 100 + 2, 140)];
+        tokio::join!(showed(&store, meter, REMAINING, &one), showed(&store, meter, REMAINING, &other));
+    }
+    let once = "SELECT count(*), count(DISTINCT meter_id) FROM event WHERE key = 'credit.low'";
+    assert_eq!(database.sql(once), "20|20");
 }
 
 #[tokio::test]

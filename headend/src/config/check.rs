@@ -4,7 +4,10 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::{Config, Error, Faults};
+use dlms::Unit;
+use models::Decimal;
+
+use super::{Config, CreditLevel, Error, Faults};
 use crate::api::LOOPBACK;
 
 const MINUTE: u64 = 60;
@@ -40,6 +43,7 @@ impl Config {
         lasts("clock.tolerance", self.clock.tolerance, 2_000, HOUR * 1_000)?;
         lasts("clock.trust", self.clock.trust, 100, MINUTE * 1_000)?;
         lasts("clock.keep", self.clock.keep, DAY * 1_000, 3650 * DAY * 1_000)?;
+        self.check_credit()?;
         self.check_retention()?;
         within("firmware.max_image_size", self.firmware.max_image_size, 1 << 10..=256 << 20)?;
         within("firmware.max_images", self.firmware.max_images, 1..=10_000)?;
@@ -138,6 +142,19 @@ impl Config {
         within("listener.alarms_per_meter", listener.alarms_per_meter, 1..=100_000)?;
         within("listener.quarantine_entries", listener.quarantine_entries, 1..=1_000_000)?;
         within("listener.quarantine_octets", listener.quarantine_octets, 1 << 16..=1 << 30)
+    }
+
+    fn check_credit(&self) -> Result<(), Error> {
+        for (unit, CreditLevel { low, margin }) in &self.credit {
+            if unit.is_empty() || !(0..=u8::MAX).any(|number| Unit(number).symbol() == unit) {
+                return Err(out_of_range("credit", unit, "a unit of the standard, such as Wh or currency"));
+            }
+            if *margin < Decimal::new(0, 0) || low.plus(*margin).is_none() {
+                let expected = "0 or more, and so that the sum with `low` has 18 digits at most";
+                return Err(out_of_range("credit.margin", margin, expected));
+            }
+        }
+        Ok(())
     }
 
     fn check_retention(&self) -> Result<(), Error> {
@@ -256,6 +273,7 @@ mod tests {
             "# otlp_endpoint = ",
             "# prometheus_listen = ",
             "# [collector.faults]",
+            "# [credit]",
         ] {
             assert!(SAMPLE.contains(optional), "{optional} is missing in the sample");
         }
@@ -266,6 +284,18 @@ mod tests {
         let config = Config::parse("").unwrap();
         assert_eq!(config, Config::default());
         assert_eq!(Config::parse(&config.render().unwrap()), Ok(config));
+    }
+
+    #[test]
+    fn a_level_of_credit_is_an_exact_number_that_reads_back() {
+        let config = Config::parse("[credit]\ncurrency = { low = '20', margin = '0.50' }").unwrap();
+        let level = config.credit["currency"];
+        assert_eq!(level.low.plus(level.margin), "20.5".parse().ok());
+        assert_eq!(Config::parse(&config.render().unwrap()), Ok(config));
+        assert!(
+            Config::parse("[credit]\ncurrency = { low = 20, margin = 0.5 }").is_err(),
+            "no float comes near"
+        );
     }
 
     #[test]
@@ -304,6 +334,9 @@ mod tests {
             ("[ingest]\nmax_wait = '11s'", "ingest.max_wait"),
             ("[plan]\nhorizon = '1m'", "plan.horizon"),
             ("[plan]\nmax_attempts = 0", "plan.max_attempts"),
+            ("[credit]\nkilowatts = { low = '1', margin = '0' }", "credit"),
+            ("[credit]\nWh = { low = '1', margin = '-0.1' }", "credit.margin"),
+            ("[credit]\nWh = { low = '100000000000000000', margin = '0.01' }", "credit.margin"),
             ("[log]\nlevel = ' '", "log.level"),
             ("[roles]\ningest = false", "roles.ingest"),
             ("[telemetry]\notlp_endpoint = 'https://x:4317'", "telemetry.otlp_endpoint"),

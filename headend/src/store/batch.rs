@@ -1,7 +1,7 @@
 //! A batch: what many meters answered, in one transaction over all tables that it touches.
 //!
 //! Order inside of it: which ends are ours, devices on channels, marks, captures, registers, clocks, identities, tariffs, drafts of models, nodes, flags, losses, marks moved on, jobs,
-//! counters, leases given back, log, commands, events, notifications. Whoever is told of a capture can read it, because both happen with the commit.
+//! counters, leases given back, log, commands, credit, events, notifications. Whoever is told of a capture can read it, because both happen with the commit.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -214,13 +214,14 @@ async fn judge(
     flags::raise(connection, &flags).await
 }
 
-/// Writes what happened to meters: the entries of their logs, and what the bits of their registers tell.
+/// Writes what happened to meters: the entries of their logs, what the bits of their registers tell, and whose credit became low or is not any more.
 async fn happened(
     connection: &mut PgConnection,
     store: &Store,
     digest: &Digest<'_>,
 ) -> Result<events::Written, Error> {
-    let told = events::told(connection, store, &digest.registers).await?;
+    let mut told = events::told(connection, store, &digest.registers).await?;
+    told.extend(events::reminders(connection, store, &digest.registers).await?);
     let mut written = events::write(connection, &store.cim, &digest.events).await?.0;
     written.add(events::write(connection, &store.cim, &told).await?.0);
     written.losses = events::insert_losses(connection, &digest.losses).await?;

@@ -61,6 +61,7 @@ use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tracing::warn;
 
 use crate::clock::OurClock;
+use crate::config::CreditLevel;
 use crate::telemetry::metrics;
 use layouts::Layouts;
 use tally::Tally;
@@ -111,6 +112,10 @@ pub struct Store {
     models: Arc<BTreeMap<String, Arc<Model>>>,
     /// Registers of any of them whose bits are events.
     words: Arc<BTreeSet<Obis>>,
+    /// Registers of any of them with what remains of prepaid energy.
+    remaining: Arc<BTreeSet<Obis>>,
+    /// Where that is low, by the symbol of its unit.
+    credit: Arc<BTreeMap<String, CreditLevel>>,
     clock: OurClock,
     /// Months whose partition is known to exist. There are at most as many as the calendar of a meter has.
     months: Arc<Mutex<BTreeSet<i32>>>,
@@ -133,6 +138,8 @@ impl Store {
             cim: Arc::default(),
             models: Arc::default(),
             words: Arc::default(),
+            remaining: Arc::default(),
+            credit: Arc::default(),
             clock: OurClock::default(),
             months: Arc::default(),
         }
@@ -149,7 +156,15 @@ impl Store {
     #[must_use]
     pub fn with_models(self, models: &BTreeMap<String, Arc<Model>>) -> Self {
         let words = models.values().flat_map(|model| events::words(model)).collect();
-        Self { models: Arc::new(models.clone()), words: Arc::new(words), ..self }
+        let credits = models.values().filter_map(|model| model.credit);
+        let remaining = Arc::new(credits.map(|credit| credit.remaining).collect());
+        Self { models: Arc::new(models.clone()), words: Arc::new(words), remaining, ..self }
+    }
+
+    /// The same store, that tells when prepaid energy falls below these levels, by the symbol of the unit in which it is counted; without them it tells nothing.
+    #[must_use]
+    pub fn with_credit(self, levels: &BTreeMap<String, CreditLevel>) -> Self {
+        Self { credit: Arc::new(levels.clone()), ..self }
     }
 
     /// The same store, that writes beside the clocks of meters how right this one is.

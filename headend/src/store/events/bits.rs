@@ -12,9 +12,9 @@ use super::super::{Error, Store, failed};
 use super::{NewEvent, Way};
 
 /// Attribute that holds the value of a register.
-const VALUE: i8 = 2;
+pub(super) const VALUE: i8 = 2;
 /// A time that the meter did not give.
-const NO_TIME: [u8; 12] = [0xFF; 12];
+pub(super) const NO_TIME: [u8; 12] = [0xFF; 12];
 /// The highest bit of a word whose value has a sign to spare.
 const BIT_MAX: u8 = 62;
 

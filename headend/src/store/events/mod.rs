@@ -1,10 +1,11 @@
-//! Events: what meters logged, each once. How they get in is in `write.rs`, which of two ways of hearing of one are the same in `pair.rs`, and
-//! what registers tell whose bits are events in `bits.rs`.
+//! Events: what meters logged, each once. How they get in is in `write.rs`, which of two ways of hearing of one are the same in `pair.rs`, what registers
+//! tell whose bits are events in `bits.rs`, and when prepaid energy is low in `credit.rs`.
 //!
 //! Numbers of events ascend in the order in which they were committed (`event_order()` of the schema), so a number is a place in the log: nothing
 //! appears below a number that was seen.
 
 mod bits;
+mod credit;
 mod pair;
 mod write;
 
@@ -13,6 +14,7 @@ use jiff_sqlx::{Timestamp, ToSqlx as _};
 use super::{AlarmSeverity, Error, EventLossCause, Store, failed};
 
 pub(super) use bits::{told, words};
+pub(super) use credit::reminders;
 pub(super) use write::{Loss, insert_losses, link_alarms, write};
 pub use write::{NewEvent, Way, Written};
 
@@ -26,11 +28,11 @@ pub struct Event {
     pub id: i64,
     /// Serial number of the meter.
     pub serial: String,
-    /// Logical name of the meter's log, 6 octets.
+    /// Logical name of the meter's log, or of the register that tells of it, 6 octets.
     pub log: Vec<u8>,
-    /// Code in the log, or the value of one bit of a status word.
+    /// Code in the log, or the value of one bit of a status word; of credit 1 when it became low and -1 when it is not any more.
     pub code: i64,
-    /// The code, or the whole status word.
+    /// The code, the whole status word, or what the register of the credit showed.
     pub logged: i64,
     /// When it happened, by the meter's clock.
     pub meter_ts: Option<Timestamp>,

@@ -19,11 +19,11 @@ use super::pair::{Candidate, pair};
 pub struct NewEvent {
     /// The meter.
     pub meter: MeterId,
-    /// Its log.
+    /// Its log, or the register that tells of it.
     pub log: Obis,
-    /// Code in the log, or the value of one bit of a status word.
+    /// Code in the log, or the value of one bit of a status word; of credit 1 when it became low and -1 when it is not any more.
     pub code: i64,
-    /// The code, or the whole status word.
+    /// The code, the whole status word, or what the register of the credit showed.
     pub logged: i64,
     /// When it happened, by the meter's clock.
     pub at: Option<Timestamp>,
