@@ -128,8 +128,8 @@ async fn mt_01_what_is_not_held_is_passed_through_to_the_node() {
     let [Event::Clock(clock)] = events[..] else { panic!("{events:?}") };
     assert!(clock.drift().abs() < SignedDuration::from_secs(30));
     let (events, _) = reports(&site, node, Task::Identify).await;
-    let [Event::Identity { serial, .. }] = &events[..] else { panic!("{events:?}") };
-    assert_eq!(*serial, states[node].serial);
+    let [Event::Identity { serial, .. }, Event::MBus(channels)] = &events[..] else { panic!("{events:?}") };
+    assert_eq!((serial, channels.len()), (&states[node].serial, 4));
 
     let lost = states.iter().position(|state| !state.linked).unwrap();
     let (_, reason) = reports(&site, lost, Task::ReadRegisters(vec![total])).await;
