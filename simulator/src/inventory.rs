@@ -61,8 +61,9 @@ pub fn inventory_of_buses(buses: &Buses) -> String {
 pub fn inventory_of_concentrators(concentrators: &Concentrators) -> String {
     let model = &concentrators.config().model;
     // The concentrator itself: server 1, client 16, no security.
+    let zone = concentrators.meters().first().map_or("UTC", |meter| zone(meter));
     let own = |(serial, address): (String, &SocketAddr)| {
-        format!("{serial},{model},{address},1,16,UTC,none,,,,,,,,")
+        format!("{serial},{model},{address},1,16,{zone},none,,,,,,,,")
     };
     let own = concentrators.serials().into_iter().zip(concentrators.addresses()).map(own);
     let node = |meter: &Arc<Meter>| {
@@ -117,7 +118,7 @@ fn line(meter: &Meter, address: &str, device_address: Option<u64>) -> String {
         address,
         association.server_sap.to_string().as_str(),
         client_sap.to_string().as_str(),
-        config.zone.iana_name().unwrap_or("UTC"),
+        zone(meter),
         meter.security().as_str(),
         password.as_str(),
         title.as_str(),
@@ -137,4 +138,9 @@ fn hex(octets: &[u8]) -> String {
         let _ = write!(text, "{octet:02X}");
         text
     })
+}
+
+/// The zone of a meter by its name.
+fn zone(meter: &Meter) -> &str {
+    meter.fleet().config.zone.iana_name().unwrap_or("UTC")
 }

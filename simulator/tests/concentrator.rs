@@ -99,7 +99,7 @@ async fn mt_02_the_inventory_names_concentrators_and_nodes() {
     let inventory = inventory_of_concentrators(&concentrators);
     let lines: Vec<_> = inventory.lines().collect();
     assert_eq!(lines.len(), 1 + 2 + 20);
-    let own = format!("C0000010,dlms-concentrator,{},1,16,UTC,none,", concentrators.addresses()[1]);
+    let own = format!("C0000010,dlms-concentrator,{},1,16,Europe/Berlin,none,", concentrators.addresses()[1]);
     assert!(lines[2].starts_with(&own), "{}", lines[2]);
     assert!(lines[14].contains(",concentrator://C0000010/30000011,"), "{}", lines[14]);
     assert!(lines[14].ends_with(",18"), "{}", lines[14]);

@@ -6,24 +6,20 @@ use ami_proto::v1::clocks_service_client::ClocksServiceClient;
 use ami_proto::v1::commands_service_client::CommandsServiceClient;
 use ami_proto::v1::{CommandState, GetCommandRequest, OrderTerms, SyncClocksRequest};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use simulator::Backend;
 use tokio::time::sleep;
 
 use crate::program::Program;
-use crate::site::{config, start};
+use crate::site::{config, start_in};
 
 /// Seconds by which it is ahead.
 const AHEAD: i64 = 90;
-/// Seconds of a day, and how close to its end no clock is moved.
-const DAY: i64 = 86_400;
-const MIDNIGHT: i64 = 900;
 
-/// No clock is moved around midnight.
-async fn good_moment() {
-    let second = || Timestamp::now().as_second().rem_euclid(DAY);
-    while !(MIDNIGHT..DAY - MIDNIGHT).contains(&second()) {
-        sleep(Duration::from_secs(10)).await;
-    }
+/// A zone in which it is neither night nor nearly so, because no clock is moved around midnight.
+fn daytime() -> TimeZone {
+    let hour = Timestamp::now().as_second().rem_euclid(86_400) / 3600;
+    TimeZone::get(if (6..18).contains(&hour) { "UTC" } else { "Etc/GMT+12" }).unwrap()
 }
 
 /// Orders it, and waits for the end of the command.
@@ -49,13 +45,12 @@ async fn put_right(program: &Program, serial: &str) -> CommandState {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mt_24_the_clock_of_a_concentrator_is_put_right_by_order() {
-    good_moment().await;
     for (backend, model) in [
         (Backend::Wrapper { base: 16 }, "late-wrapper"),
         (Backend::P2lpc, "late-p2lpc"),
         (Backend::Forward, "late-terminal"),
     ] {
-        let (concentrators, program) = start(2, config(backend, model, 2), "").await;
+        let (concentrators, program) = start_in(daytime(), 2, config(backend, model, 2), "").await;
         let serial = concentrators.serials().remove(0);
         concentrators.set_clock(0, Timestamp::now().as_second() + AHEAD);
         assert_eq!(put_right(&program, &serial).await, CommandState::Confirmed, "{model}\n{}", program.log());

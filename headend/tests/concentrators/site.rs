@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use ami_proto::v1::ImportMetersRequest;
 use ami_proto::v1::inventory_service_client::InventoryServiceClient;
+use jiff::tz::TimeZone;
 use simulator::{
     Backend, ConcentratorConfig, Concentrators, FleetConfig, Security, inventory_of_concentrators,
 };
@@ -21,11 +22,22 @@ pub(crate) async fn start(
     config: ConcentratorConfig,
     sections: &str,
 ) -> (Concentrators, Program) {
+    start_in(TimeZone::UTC, count, config, sections).await
+}
+
+/// The same in another zone.
+pub(crate) async fn start_in(
+    zone: TimeZone,
+    count: u32,
+    config: ConcentratorConfig,
+    sections: &str,
+) -> (Concentrators, Program) {
     let models = models::builtin().unwrap();
     let fleet = FleetConfig {
         count,
         security: Security::None,
         history_days: 6,
+        zone,
         ..FleetConfig::new(models[METERS].clone())
     };
     let folder = put_model(&config);

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::carrier::{Carrier, Said};
 use super::presence::{NodeState, Presence};
@@ -41,6 +42,8 @@ pub(super) struct Site {
     pub(super) carrier: Carrier,
     pub(super) nodes: Vec<Node>,
     clock: Clock,
+    /// Zone of its local time.
+    pub(super) zone: TimeZone,
     /// Milliseconds by which its clock was set.
     moved_ms: AtomicI64,
     /// What happened to itself, with its code.
@@ -82,6 +85,7 @@ impl Site {
             carrier: Carrier::new(config),
             nodes: meters.iter().map(node).collect(),
             clock: fleet.clock.clone(),
+            zone: fleet.zone.clone(),
             moved_ms: AtomicI64::new(0),
             own: Mutex::default(),
             upgrades: Upgrades::new(fleet, config),

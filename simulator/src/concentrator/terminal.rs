@@ -25,7 +25,7 @@ const CENTURY: i16 = 2000;
 pub(super) fn answer(site: &Site, frame: &Frame<'_>, out: &mut Vec<u8>) -> Result<(), gdw376::Error> {
     let to = (frame.address, frame.sequence.number());
     if let Ok(order) = SetClock::read(frame) {
-        let set = seconds(order.to).map(|seconds| site.set_clock(seconds));
+        let set = seconds(order.to, &site.zone).map(|seconds| site.set_clock(seconds));
         let answer = if set.is_some() { Answer::Done } else { Answer::Denied };
         return answer.encode(Question::Clock, to, out);
     }
@@ -36,7 +36,7 @@ pub(super) fn answer(site: &Site, frame: &Frame<'_>, out: &mut Vec<u8>) -> Resul
             let (maker, device) = ("SIM".to_owned(), site.serial.clone());
             Answer::Version { maker, device, software: SOFTWARE.to_owned() }
         }
-        Question::Clock => Answer::Clock(moment(timestamp(site.shown()))),
+        Question::Clock => Answer::Clock(moment(timestamp(site.shown()), &site.zone)),
         Question::Counts => Answer::Counts { important: place(made.len()), general: 0 },
         Question::Records { kind: Kind::Important, from, until } => {
             let asked = (0..until.wrapping_sub(from)).map(|step| from.wrapping_add(step));
@@ -71,7 +71,7 @@ fn records(site: &Site) -> Vec<Record> {
         };
         // The measuring points count from 1.
         let rest = node.filter(|_| code == UNREAD).map(|node| (node + 1).to_le_bytes()[..2].to_vec());
-        let at = Some(Moment { second: 0, weekday: 0, ..moment(at) });
+        let at = Some(Moment { second: 0, weekday: 0, ..moment(at, &site.zone) });
         Some(Record { code, at, rest: rest.unwrap_or_default() })
     };
     site.entries(Timestamp::MIN, Timestamp::MAX).into_iter().filter_map(record).collect()
@@ -87,8 +87,9 @@ fn place(number: usize) -> u8 {
     (number % KEPT) as u8
 }
 
-fn moment(at: Timestamp) -> Moment {
-    let at = Zoned::new(at, TimeZone::UTC);
+/// What its clock shows at an instant: the time of its zone.
+fn moment(at: Timestamp, zone: &TimeZone) -> Moment {
+    let at = Zoned::new(at, zone.clone());
     let two = |number: i8| number.unsigned_abs();
     Moment {
         year: u8::try_from(at.year() - CENTURY).unwrap_or_default(),
@@ -101,10 +102,10 @@ fn moment(at: Timestamp) -> Moment {
     }
 }
 
-fn seconds(to: Moment) -> Option<i64> {
+fn seconds(to: Moment, zone: &TimeZone) -> Option<i64> {
     let two = |number: u8| i8::try_from(number).unwrap_or_default();
     let Moment { month, day, hour, minute, second, .. } = to;
     let year = CENTURY + i16::from(to.year);
     let local = DateTime::new(year, two(month), two(day), two(hour), two(minute), two(second), 0).ok()?;
-    Some(TimeZone::UTC.to_timestamp(local).ok()?.as_second())
+    Some(zone.to_timestamp(local).ok()?.as_second())
 }
