@@ -153,14 +153,11 @@ fn millis(field: &'static str, duration: SignedDuration) -> Result<i64, Refusal>
 
 /// Drift and meter of the last clock of the page before.
 fn place(fingerprint: u64, text: &str) -> Result<Option<(i64, i32)>, Refusal> {
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let place = token::decode(fingerprint, text).ok_or(Refusal::PageToken)?;
-    let (drift, meter) = place.split_first_chunk().ok_or(Refusal::PageToken)?;
-    let meter: [u8; 8] = meter.try_into().map_err(|_| Refusal::PageToken)?;
-    let meter = i32::try_from(i64::from_be_bytes(meter)).map_err(|_| Refusal::PageToken)?;
-    Ok(Some((i64::from_be_bytes(*drift), meter)))
+    token::begin(fingerprint, text, |octets| {
+        let (drift, meter) = octets.split_first_chunk()?;
+        let meter = i32::try_from(i64::from_be_bytes(meter.try_into().ok()?)).ok()?;
+        Some((i64::from_be_bytes(*drift), meter))
+    })
 }
 
 fn shown(clock: MeterClock) -> ClockReading {

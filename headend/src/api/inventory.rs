@@ -68,13 +68,8 @@ impl Inventory {
             page_token: String::new(),
             ..question.clone()
         });
-        let after = match question.page_token.as_str() {
-            "" => None,
-            text => {
-                let place = token::decode(fingerprint, text).ok_or(Refusal::PageToken)?;
-                Some(String::from_utf8(place).map_err(|_| Refusal::PageToken)?)
-            }
-        };
+        let serial = |octets: &[u8]| String::from_utf8(octets.to_vec()).ok();
+        let after = token::begin(fingerprint, &question.page_token, serial)?;
         if !question.serial_prefix.is_empty() {
             check::serial("serial_prefix", &question.serial_prefix)?;
         }

@@ -57,13 +57,22 @@ pub(crate) fn place(text: &str, end: i64) -> Result<i64, Refusal> {
     }
 }
 
-/// The number in the page token of a question; `None` for the first page.
-pub(crate) fn number(fingerprint: u64, text: &str) -> Result<Option<i64>, Refusal> {
+/// Where the page token of a question says that the page begins, as `read` has it of its octets; `None` for the first page.
+pub(crate) fn begin<T>(
+    fingerprint: u64,
+    text: &str,
+    read: impl FnOnce(&[u8]) -> Option<T>,
+) -> Result<Option<T>, Refusal> {
     if text.is_empty() {
         return Ok(None);
     }
-    let place = decode(fingerprint, text).ok_or(Refusal::PageToken)?;
-    Ok(Some(i64::from_be_bytes(place.try_into().map_err(|_| Refusal::PageToken)?)))
+    let place = decode(fingerprint, text).and_then(|octets| read(&octets));
+    place.map(Some).ok_or(Refusal::PageToken)
+}
+
+/// The number in the page token of a question; `None` for the first page.
+pub(crate) fn number(fingerprint: u64, text: &str) -> Result<Option<i64>, Refusal> {
+    begin(fingerprint, text, |octets| Some(i64::from_be_bytes(octets.try_into().ok()?)))
 }
 
 /// Cuts a page, of which one row too many was read, and returns the token of the next one; empty on the last.

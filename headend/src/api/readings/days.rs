@@ -29,14 +29,7 @@ impl Readings {
             page_token: String::new(),
             ..request.clone()
         });
-        let begin = match request.page_token.as_str() {
-            "" => None,
-            text => Some(
-                token::decode(fingerprint, text)
-                    .and_then(|place| Cursor::decode(&place))
-                    .ok_or(Refusal::PageToken)?,
-            ),
-        };
+        let begin = token::begin(fingerprint, &request.page_token, Cursor::decode)?;
         if request.meter_serials.is_empty() {
             return Err(Refusal::field("meter_serials", "one serial number at least is expected"));
         }

@@ -74,14 +74,7 @@ impl Readings {
     ) -> Result<QueryReadingsResponse, Refusal> {
         let size = check::page_size_or(request.page_size, DEFAULT_PAGE)? as usize;
         let fingerprint = fingerprint(&request);
-        let begin = match request.page_token.as_str() {
-            "" => None,
-            text => Some(
-                token::decode(fingerprint, text)
-                    .and_then(|place| Cursor::decode(&place))
-                    .ok_or(Refusal::PageToken)?,
-            ),
-        };
+        let begin = token::begin(fingerprint, &request.page_token, Cursor::decode)?;
         if request.meter_serials.is_empty() {
             return Err(Refusal::field("meter_serials", "one serial number at least is expected"));
         }

@@ -8,13 +8,13 @@ use models::{AlarmBit, Model, Severity};
 use sqlx::{FromRow, PgConnection};
 
 use super::super::registers::Register;
-use super::super::{Error, Store, failed};
+use super::super::{AlarmSeverity, Error, Store, failed};
 use super::{NewEvent, Way};
 
 /// Attribute that holds the value of a register.
 pub(super) const VALUE: i8 = 2;
 /// A time that the meter did not give.
-pub(super) const NO_TIME: [u8; 12] = [0xFF; 12];
+const NO_TIME: [u8; 12] = [0xFF; 12];
 /// The highest bit of a word whose value has a sign to spare.
 const BIT_MAX: u8 = 62;
 
@@ -80,27 +80,36 @@ async fn before(connection: &mut PgConnection, read: &[&Register<'_>]) -> Result
 /// The events between two values of a register. The code is the value of the bit, negative where it went away.
 fn changes<'a>(
     model: &'a Model,
-    (meter, job, read): &'a Register<'a>,
+    register: &'a Register<'a>,
     before: i64,
 ) -> impl Iterator<Item = NewEvent> + 'a {
+    let (.., read) = register;
     let bits = model.alarms.bits.iter();
     let bits = bits.filter(move |alarm| alarm.register == read.obis && alarm.bit <= BIT_MAX);
     bits.filter_map(move |alarm| {
         let (key, severity, code) = change(alarm, before, read)?;
-        Some(NewEvent {
-            meter: *meter,
-            log: read.obis,
-            code,
-            logged: read.value,
-            at: Some(read.at),
-            time: NO_TIME,
-            key: key.to_owned(),
-            severity: severity.into(),
-            phase: alarm.phase,
-            node: None,
-            way: Way::Polled { job: *job },
-        })
+        Some(NewEvent { phase: alarm.phase, ..seen(register, (key, severity.into(), code)) })
     })
+}
+
+/// An event that a register told when it was read: key, severity and code.
+pub(super) fn seen(
+    (meter, job, read): &Register<'_>,
+    (key, severity, code): (&str, AlarmSeverity, i64),
+) -> NewEvent {
+    NewEvent {
+        meter: *meter,
+        log: read.obis,
+        code,
+        logged: read.value,
+        at: Some(read.at),
+        time: NO_TIME,
+        key: key.to_owned(),
+        severity,
+        phase: None,
+        node: None,
+        way: Way::Polled { job: *job },
+    }
 }
 
 /// What became of a bit, if that is an event: key, severity and code.

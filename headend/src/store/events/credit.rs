@@ -12,8 +12,8 @@ use sqlx::{FromRow, PgConnection};
 
 use super::super::registers::Register;
 use super::super::{AlarmSeverity, Error, Store, failed};
-use super::bits::{NO_TIME, VALUE};
-use super::{NewEvent, Way};
+use super::NewEvent;
+use super::bits::{VALUE, seen};
 use crate::config::CreditLevel;
 
 /// Code of the event that credit became low; of the one that it is not any more, its negative.
@@ -193,22 +193,9 @@ impl Level {
 }
 
 /// The event of a value with which credit became low, or is not any more.
-fn event((meter, job, read): &Register<'_>, is_low: bool) -> NewEvent {
+fn event(register: &Register<'_>, is_low: bool) -> NewEvent {
     let low = ("credit.low", AlarmSeverity::Warning, LOW);
-    let (key, severity, code) = if is_low { low } else { ("credit.restored", AlarmSeverity::Info, -LOW) };
-    NewEvent {
-        meter: *meter,
-        log: read.obis,
-        code,
-        logged: read.value,
-        at: Some(read.at),
-        time: NO_TIME,
-        key: key.to_owned(),
-        severity,
-        phase: None,
-        node: None,
-        way: Way::Polled { job: *job },
-    }
+    seen(register, if is_low { low } else { ("credit.restored", AlarmSeverity::Info, -LOW) })
 }
 
 #[cfg(test)]
