@@ -5,6 +5,7 @@
 
 mod common;
 mod served;
+mod template;
 
 use std::time::Duration;
 

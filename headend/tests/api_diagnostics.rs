@@ -4,6 +4,7 @@
 
 mod common;
 mod served;
+mod template;
 
 use ami_proto::v1::diagnostics_service_client::DiagnosticsServiceClient;
 use ami_proto::v1::{

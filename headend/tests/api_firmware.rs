@@ -4,6 +4,7 @@
 
 mod common;
 mod served;
+mod template;
 
 use ami_proto::v1::commands_service_client::CommandsServiceClient;
 use ami_proto::v1::upload_image_request::Part;

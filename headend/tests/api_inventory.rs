@@ -4,6 +4,7 @@
 
 mod common;
 mod served;
+mod template;
 
 use ami_proto::v1::credit_service_client::CreditServiceClient;
 use ami_proto::v1::parameters_service_client::ParametersServiceClient;

@@ -4,6 +4,7 @@
 
 mod common;
 mod served;
+mod template;
 
 use std::time::Duration;
 

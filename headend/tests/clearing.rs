@@ -9,6 +9,7 @@
 )]
 
 mod program;
+mod template;
 
 use std::time::Duration;
 

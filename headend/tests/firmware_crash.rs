@@ -13,6 +13,7 @@
 
 mod image;
 mod program;
+mod template;
 
 use std::time::Duration;
 

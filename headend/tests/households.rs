@@ -8,6 +8,7 @@
 )]
 
 mod program;
+mod template;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};

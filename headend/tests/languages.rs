@@ -8,6 +8,7 @@
 )]
 
 mod program;
+mod template;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests stand outside the test functions")]
 
 mod program;
+mod template;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

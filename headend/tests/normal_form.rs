@@ -9,6 +9,7 @@
 )]
 
 mod program;
+mod template;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -8,6 +8,7 @@
 )]
 
 mod program;
+mod template;
 
 use std::time::Duration;
 

@@ -4,6 +4,7 @@
 
 mod common;
 mod program;
+mod template;
 
 use std::path::Path;
 use std::sync::Arc;

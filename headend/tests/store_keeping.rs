@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests stand outside the test functions")]
 
 mod common;
+mod template;
 
 use common::{Database, at, captures, layout, quarters};
 use jiff::Timestamp;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests stand outside the test functions")]
 
 mod program;
+mod template;
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -13,6 +13,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::template;
+
 static COUNT: AtomicU32 = AtomicU32::new(0);
 const LIMIT: Duration = Duration::from_secs(60);
 const STEP: Duration = Duration::from_millis(50);
@@ -49,6 +51,7 @@ impl Bench {
         let folder =
             Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("terminal-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
+        template::copy_to(&folder.join("data"), &program("headend"));
         let listener = free();
         let text = format!(
             "[database]\ndata_dir = {:?}\n[api]\nlisten = \"127.0.0.1:0\"\nplaintext_role = \"engineer\"\n\

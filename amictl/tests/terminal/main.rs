@@ -18,3 +18,5 @@ mod discover;
 mod firmware;
 mod orders;
 mod tariff;
+#[path = "../../../headend/tests/template/mod.rs"]
+mod template;

@@ -21,3 +21,5 @@ mod program;
 mod refused;
 #[path = "../served/mod.rs"]
 mod served;
+#[path = "../template/mod.rs"]
+mod template;

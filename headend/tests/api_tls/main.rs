@@ -4,6 +4,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../template/mod.rs"]
+mod template;
 
 mod approval;
 mod authority;

@@ -15,7 +15,7 @@ use tonic_reflection::pb::v1::{
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
 };
 
-use crate::common;
+use crate::{common, template};
 
 const ROLES: [&str; 3] = ["viewer", "operator", "engineer"];
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -69,6 +69,7 @@ fn key_lines(folder: &Path) -> Vec<String> {
 async fn demonstration_certificates_open_the_program_to_each_role_and_no_key_is_told() {
     let folder = common::folder().with_extension("program");
     std::fs::create_dir_all(&folder).unwrap();
+    template::copy_to(&folder.join("data"), Path::new(env!("CARGO_BIN_EXE_headend")));
     assert!(headend(&["demo-certificates", "certificates"], &folder).status.success());
     let again = headend(&["demo-certificates", "certificates"], &folder);
     assert!(

@@ -12,6 +12,8 @@
 mod common;
 #[path = "../program/mod.rs"]
 mod program;
+#[path = "../template/mod.rs"]
+mod template;
 
 mod mbus;
 mod ratios;

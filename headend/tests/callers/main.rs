@@ -17,4 +17,6 @@ mod presence;
 mod program;
 mod reading;
 mod silent;
+#[path = "../template/mod.rs"]
+mod template;
 mod words;

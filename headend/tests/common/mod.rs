@@ -1,4 +1,4 @@
-//! A private database server for one test binary, and a database of its own for each test.
+//! A private database server, and a database on it, for each test that needs one.
 
 #![allow(dead_code, reason = "every test binary uses a part of it")]
 #![allow(
@@ -9,22 +9,22 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Weak};
 
 use collectors::{Captures, Covered, Event, Failure, JobId, Layout, LayoutColumn, MeterId, Reason, Report};
 use dlms::profile::{CaptureObject, Column};
 use dlms::{Obis, Unit};
-use headend::cluster::{Cluster, Settings};
+use headend::cluster::{Cluster, NAME, Settings};
 use headend::store::Store;
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::Mutex;
 
-static SERVER: Mutex<Weak<Server>> = Mutex::const_new(Weak::new());
+use crate::template;
+
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
-/// A server in a folder of its own. Dropping the last handle stops it and removes the folder, also when a test panics; should the
-/// whole process die, the kernel stops it.
+/// A server in a folder of its own. Dropping it stops it and removes the folder, also when a test panics; should the whole process die,
+/// the kernel stops it.
 pub(crate) struct Server {
     cluster: Option<Cluster>,
     folder: PathBuf,
@@ -53,38 +53,30 @@ pub(crate) fn settings(folder: &Path) -> Settings {
     Settings { data_dir: folder.to_path_buf(), bin_dir: None, max_connections: 60 }
 }
 
-async fn server() -> Arc<Server> {
-    let mut shared = SERVER.lock().await;
-    if let Some(server) = shared.upgrade() {
-        return server;
-    }
-    let folder = folder();
-    let cluster = Cluster::start(&settings(&folder)).await.expect("a private cluster");
-    let server = Arc::new(Server { cluster: Some(cluster), folder });
-    *shared = Arc::downgrade(&server);
-    server
-}
-
-/// A database with the current schema.
+/// A database on a server of its own.
 pub(crate) struct Database {
     pub(crate) store: Store,
     pub(crate) name: String,
-    pub(crate) server: Arc<Server>,
+    pub(crate) server: Server,
 }
 
 impl Database {
+    /// With the current schema.
     pub(crate) async fn new() -> Self {
-        let database = Self::empty().await;
-        database.store.migrate().await.expect("the schema");
-        database
+        let folder = folder();
+        template::copy_to(&folder, Path::new(env!("CARGO_BIN_EXE_headend")));
+        Self::open(folder).await
     }
 
+    /// Without anything.
     pub(crate) async fn empty() -> Self {
-        let server = server().await;
-        let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        run_sql(server.cluster().socket_dir(), "postgres", &format!("CREATE DATABASE {name}"));
-        let store = Store::open(server.cluster().options(&name), 8);
-        Self { store, name, server }
+        Self::open(folder()).await
+    }
+
+    async fn open(folder: PathBuf) -> Self {
+        let cluster = Cluster::start(&settings(&folder)).await.expect("a private cluster");
+        let store = Store::open(cluster.options(NAME), 8);
+        Self { store, name: NAME.into(), server: Server { cluster: Some(cluster), folder } }
     }
 
     /// Runs SQL by `psql`, which knows nothing of this program; rows as lines, columns parted by `|`.

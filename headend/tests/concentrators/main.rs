@@ -20,4 +20,6 @@ mod image;
 mod program;
 mod reading;
 mod site;
+#[path = "../template/mod.rs"]
+mod template;
 mod upgrade;

@@ -13,6 +13,8 @@
 )]
 
 mod program;
+#[path = "../template/mod.rs"]
+mod template;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

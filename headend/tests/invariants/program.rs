@@ -5,6 +5,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::template;
+
 static COUNT: AtomicU32 = AtomicU32::new(0);
 const START_LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
@@ -22,6 +24,9 @@ impl Program {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
             .join(format!("invariants-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
+        if database.is_empty() {
+            template::copy_to(&folder.join("data"), Path::new(env!("CARGO_BIN_EXE_headend")));
+        }
         let config = folder.join("headend.toml");
         let text = format!(
             "[database]\n{database}\ndata_dir = {:?}\n[roles]\napi = false\n[plan]\ninterval = \"1s\"\nhorizon = \"3days\"\n\

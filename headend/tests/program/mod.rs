@@ -21,6 +21,8 @@ use ami_proto::v1::{CreateMeterRequest, Credentials, ImportMetersRequest, WatchC
 use simulator::{Fleet, SecurityLevel};
 use tonic::transport::{Channel, Endpoint};
 
+use crate::template;
+
 static COUNT: AtomicU32 = AtomicU32::new(0);
 const LIMIT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
@@ -41,6 +43,7 @@ impl Program {
         let name = format!("program-{}-{number}", std::process::id());
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         std::fs::create_dir_all(&folder).unwrap();
+        template::copy_to(&folder.join("data"), Path::new(env!("CARGO_BIN_EXE_headend")));
         let port = free_port();
         let config = folder.join("headend.toml");
         let roles = if sections.contains("[roles]") { "" } else { "[roles]\nplanner = false\n" };

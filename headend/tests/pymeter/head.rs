@@ -22,6 +22,7 @@ use tonic::transport::Channel;
 use tonic::{Code, Status};
 
 use crate::meter::Meter;
+use crate::template;
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -66,6 +67,7 @@ impl Head {
     }
 
     fn configure(folder: &Path, patience: &str) {
+        template::copy_to(&folder.join("data"), Path::new(env!("CARGO_BIN_EXE_headend")));
         let text = format!(
             "[database]\ndata_dir = {:?}\n[api]\nlisten = \"127.0.0.1:0\"\nplaintext_role = \"engineer\"\n[roles]\nplanner = false\n\
              [collector]\nresponse_timeout = \"{patience}\"\nconnect_timeout = \"2s\"\nline_retries = 12\nlease = \"5s\"\n\

@@ -31,3 +31,5 @@ mod profiles;
 mod security;
 mod switch;
 mod tariff;
+#[path = "../template/mod.rs"]
+mod template;

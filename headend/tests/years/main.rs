@@ -14,6 +14,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod meter;
+#[path = "../template/mod.rs"]
+mod template;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
