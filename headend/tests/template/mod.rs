@@ -67,15 +67,15 @@ fn fingerprint() -> u64 {
             (&file, fs::read(&file).unwrap()).hash(&mut hasher);
         }
     }
-    let packaged = entries(Path::new(SERVERS)).into_iter().map(|server| server.join("bin"));
     let path = std::env::var_os("PATH").unwrap();
-    for server in
-        packaged.chain(std::env::split_paths(&path)).filter(|folder| folder.join("postgres").exists())
-    {
+    let packaged = entries(Path::new(SERVERS)).into_iter().map(|server| server.join("bin"));
+    let servers = packaged.chain(std::env::split_paths(&path)).filter(|bin| bin.join("postgres").exists());
+    for bin in servers {
         // They change with what is installed, extensions among it.
-        let changed =
-            ["postgres", "../lib"].map(|part| fs::metadata(server.join(part)).unwrap().modified().unwrap());
-        (server, changed).hash(&mut hasher);
+        for part in ["postgres", "../lib"].map(|part| bin.join(part)) {
+            let changed = fs::metadata(&part).and_then(|found| found.modified()).ok();
+            (part, changed).hash(&mut hasher);
+        }
     }
     hasher.finish()
 }
