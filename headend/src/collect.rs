@@ -4,6 +4,7 @@
 //! more than [`max_sessions`](config::Collector::max_sessions) of them, and a reserve for what is urgent: no more meters are leased than there
 //! is room for.
 
+mod aside;
 mod baseline;
 pub mod captures;
 pub mod classes;
@@ -38,6 +39,7 @@ use crate::plan::SCHEDULED;
 use crate::store::jobs::{Leased, URGENT, Wanted};
 use crate::store::{JOB_CHANNEL, Store};
 use crate::telemetry::metrics;
+use aside::Pace;
 use baseline::StoredBaseline;
 use holdings::StoredHoldings;
 use image::StoredImage;
@@ -49,15 +51,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How long several wake-ups are gathered before the queue is looked at, so that a burst of them costs one statement.
 const GATHER: Duration = Duration::from_millis(3);
-
-/// How long a look at the queue may take without anybody minding.
-const CHEAP_LOOK: Duration = Duration::from_millis(20);
-
-/// How many times as long as a look took beyond that, and found less than there was room for, only what is urgent is looked for.
-const REST: u32 = 4;
-
-/// The longest such rest. Lines have work for longer.
-const LONGEST_REST: Duration = Duration::from_secs(5);
 
 /// Meters that one statement leases at most, so that its transaction stays short.
 const MOST_AT_ONCE: usize = 32;
@@ -89,8 +82,9 @@ pub struct Collector {
     /// Lines that channels have left and that are still leased.
     left: BTreeSet<String>,
     throttles: Throttles,
-    /// Until when the queue is only looked at for what is urgent.
-    rests_until: Instant,
+    /// When work is put aside, and when it is brought back.
+    aside: Pace,
+    back: Pace,
     /// Looks at the queue so far, for the turns of work that comes behind everything else.
     looks: u64,
     /// Told by every channel that ends.
@@ -127,6 +121,8 @@ struct Lane {
     backlog: Arc<AtomicUsize>,
     /// The group whose room it takes: that of the first meter it was opened for.
     group: Option<String>,
+    /// Whether it had so much to do that work for its line may stand aside.
+    was_busy: bool,
     reach: Arc<Reach>,
     task: JoinHandle<()>,
 }
@@ -135,8 +131,13 @@ impl Lane {
     /// Whether so much waits already that reads for other meters of the same line had better wait in the database, where whoever is free
     /// finds other work.
     fn is_busy(&self) -> bool {
+        self.waiting() >= LANE_BACKLOG
+    }
+
+    /// Works that wait in it.
+    fn waiting(&self) -> usize {
         let received = self.backlog.load(Ordering::Relaxed);
-        received + self.works.max_capacity() - self.works.capacity() >= LANE_BACKLOG
+        received + self.works.max_capacity() - self.works.capacity()
     }
 }
 
@@ -166,7 +167,8 @@ impl Collector {
             lanes: BTreeMap::new(),
             left: BTreeSet::new(),
             throttles,
-            rests_until: Instant::now(),
+            aside: Pace::default(),
+            back: Pace::default(),
             looks: 0,
             ended: Arc::default(),
             expired_at: Instant::now(),
@@ -213,28 +215,22 @@ impl Collector {
         self.observe();
         self.leave().await;
         let room = self.room();
+        let (room, tidied) =
+            if room.least_priority <= SCHEDULED { self.tidy(room).await } else { (room, false) };
         let (some_only, is_turn) = (room.least_priority > SCHEDULED, room.most_priority < SCHEDULED);
-        let wanted = room.meters as usize;
-        if wanted == 0 {
+        if room.meters == 0 {
             return Found::NoRoom;
         }
-        let begun = Instant::now();
         match self.store.lease(self.owner, room, self.config.lease, self.config.counters_per_lease).await {
-            Ok(leased) => {
-                if leased.len() < wanted && !is_turn {
-                    self.rest(begun.elapsed());
+            Ok(leased) if !leased.is_empty() => {
+                for meter in leased {
+                    self.dispatch(meter).await;
                 }
-                match (leased.is_empty() && !is_turn, some_only) {
-                    (false, _) => {
-                        for meter in leased {
-                            self.dispatch(meter).await;
-                        }
-                        Found::Work
-                    }
-                    (true, true) => Found::NoRoom,
-                    (true, false) => Found::Nothing,
-                }
+                Found::Work
             }
+            Ok(_) if tidied || is_turn => Found::Work,
+            Ok(_) if some_only => Found::NoRoom,
+            Ok(_) => Found::Nothing,
             Err(error) => {
                 warn!(%error, "no work could be leased");
                 Found::Nothing
@@ -242,10 +238,36 @@ impl Collector {
         }
     }
 
-    /// Lets the database do other things for a while when a look took long: much is due then that can not be leased now.
-    fn rest(&mut self, took: Duration) {
-        let pause = took.saturating_sub(CHEAP_LOOK).saturating_mul(REST).min(LONGEST_REST);
-        self.rests_until = Instant::now() + pause;
+    /// Brings work back that there is room for now, and puts aside what there is none for. Says what may be leased after that, and whether it is for once what is
+    /// urgent only, because there is more to put aside.
+    async fn tidy(&mut self, room: Wanted) -> (Wanted, bool) {
+        let low =
+            self.lanes.iter_mut().filter(|(_, lane)| lane.was_busy && lane.waiting() < LANE_BACKLOG / 2);
+        let mut names: Vec<String> = low
+            .map(|(line, lane)| {
+                lane.was_busy = false;
+                line.clone()
+            })
+            .collect();
+        if !names.is_empty() || self.back.is_due() {
+            names.push(self.owner.to_string());
+            match self.store.bring_back(&names).await {
+                Ok(jobs) => self.back.told(jobs > 0),
+                Err(error) => warn!(%error, "work that stands aside could not be brought back"),
+            }
+        }
+        if self.aside.is_due() {
+            match self.store.put_aside(self.owner, &room).await {
+                Ok(more) => {
+                    self.aside.told(more);
+                    if more {
+                        return (Wanted { least_priority: URGENT, ..Wanted::any(room.meters) }, true);
+                    }
+                }
+                Err(error) => warn!(%error, "work could not be put aside"),
+            }
+        }
+        (room, false)
     }
 
     /// Tells the throttle groups what came of their works.
@@ -286,15 +308,15 @@ impl Collector {
         let all = self.config.max_sessions.saturating_add(self.config.urgent_sessions);
         match free(self.config.max_sessions) {
             0 => Wanted { least_priority: URGENT, ..Wanted::any(meters(free(all))) },
-            free if self.rests_until > Instant::now() => {
-                Wanted { least_priority: URGENT, ..Wanted::any(meters(free)) }
-            }
             free => {
                 self.looks += 1;
                 let (least_priority, most_priority) =
                     classes::span(self.looks, open, self.config.max_sessions);
-                let busy = self.lanes.iter().filter(|(_, lane)| lane.is_busy());
-                let busy = busy.map(|(line, _)| line.clone()).collect();
+                let mut busy = Vec::new();
+                for (line, lane) in self.lanes.iter_mut().filter(|(_, lane)| lane.is_busy()) {
+                    lane.was_busy = true;
+                    busy.push(line.clone());
+                }
                 self.throttles.open(self.lanes.values().filter_map(|lane| lane.group.as_deref()));
                 let (rooms, room) = (self.throttles.rooms(), self.throttles.room());
                 Wanted { meters: meters(free), least_priority, most_priority, busy, rooms, room }
@@ -378,7 +400,7 @@ impl Collector {
             channel.run(queue).await;
             ended.notify_one();
         });
-        Lane { works, backlog, group: None, reach, task }
+        Lane { works, backlog, group: None, was_busy: false, reach, task }
     }
 
     /// The queue of the writer that stores what comes over this line.
@@ -417,6 +439,9 @@ impl Collector {
         metrics::groups_slowed(self.throttles.slowed());
         if let Err(error) = self.store.note_throttles(self.owner, &groups, self.config.lease * 2).await {
             warn!(%error, "throttle groups could not be noted");
+        }
+        if let Err(error) = self.store.bring_back_first().await {
+            warn!(%error, "work that stands aside for nothing could not be looked for");
         }
         match self.store.recover().await {
             Ok(0) => {}

@@ -15,6 +15,12 @@ use sqlx::AssertSqlSafe;
 /// The name of the model of all meters.
 pub(crate) const MODEL: &str = "fleet";
 
+/// A bus that has enough to do.
+pub(crate) const BUSY: &str = "busy:1";
+
+/// A throttle group without room.
+pub(crate) const FULL: &str = "full";
+
 /// Meters that one statement registers.
 const CHUNK: usize = 50_000;
 
@@ -44,7 +50,7 @@ pub(crate) fn model() -> Model {
 }
 
 impl Fleet {
-    /// Registers so many meters, of which `reads` come due at a time; of `blocked` others the jobs wait for them to call.
+    /// Registers so many meters, of which `reads` come due at a time; `blocked` others have work that nobody can be given.
     pub(crate) async fn register(cluster: &Cluster, meters: usize, reads: usize, blocked: usize) -> Self {
         let database = format!("fleet_{meters}");
         let create = format!("CREATE DATABASE {database}");
@@ -84,13 +90,18 @@ impl Fleet {
             .await;
     }
 
-    /// Meters with work that has been due for long and that nobody can be given: they are to call, and do not.
+    /// Meters with work that has been due for long and that nobody can be given, a quarter each: they are to call, and do not; their lines are another collector's;
+    /// their group is full; their bus is busy.
     async fn block(&self, count: usize) {
         self.run(&format!(
-            "INSERT INTO meter (serial, model, address, server_sap, client_sap, zone, security)
-             SELECT 'B' || n, '{MODEL}', 'inbound://B' || n, 1, 16, 'UTC', 'none' FROM generate_series(1, {count}) AS n;
+            "INSERT INTO meter (serial, model, address, device_address, throttle_group, server_sap, client_sap, zone, security)
+             SELECT 'B' || n, '{MODEL}', CASE n % 4 WHEN 0 THEN 'inbound://B' || n WHEN 1 THEN '11.0.' || n / 256 || '.' || n % 256 || ':4059'
+                 WHEN 2 THEN '12.0.' || n / 256 || '.' || n % 256 || ':4059' ELSE 'hdlc://{BUSY}' END,
+                 CASE n % 4 WHEN 3 THEN 16 + n % 100 END, CASE n % 4 WHEN 2 THEN '{FULL}' END, 1, 16, 'UTC', 'none'
+             FROM generate_series(1, {count}) AS n;
              UPDATE meter_plan p SET look_at = 'infinity' FROM meter m WHERE m.id = p.meter_id AND m.serial LIKE 'B%';
-             INSERT INTO job (meter_id, kind, wanted_by) SELECT id, 'identify', now() FROM meter WHERE serial LIKE 'B%'"
+             UPDATE line SET lease_owner = gen_random_uuid(), lease_until = now() + interval '1 year' WHERE name LIKE '11.0.%';
+             INSERT INTO job (meter_id, kind, wanted_by) SELECT id, 'identify', now() - interval '1 day' FROM meter WHERE serial LIKE 'B%'"
         ))
         .await;
     }

@@ -72,6 +72,12 @@ fn plan_config() -> config::Plan {
     config::Plan { identify_every: Duration::from_secs(3650 * 86_400), ..config::Plan::default() }
 }
 
+/// What a collector has room for.
+fn wanted() -> Wanted {
+    let rooms = BTreeMap::from([(fleet::FULL.to_owned(), 0)]);
+    Wanted { busy: vec![fleet::BUSY.into()], rooms, ..Wanted::any(32) }
+}
+
 /// Reads what comes due on a day, and says what that cost.
 async fn measure(cluster: &Cluster, fleet: &Fleet, day: i64) -> String {
     let now = fleet.let_come_due(day).await;
@@ -81,8 +87,9 @@ async fn measure(cluster: &Cluster, fleet: &Fleet, day: i64) -> String {
     let planned = plan::pass(store, &models, &config, now).await.unwrap();
     let planning = (processor::own() - own, processor::family(cluster.pid()) - database);
     let (mut reports, mut lines, mut read) = (Vec::new(), Vec::new(), 0);
+    while store.put_aside(owner, &wanted()).await.unwrap() {}
     loop {
-        let leased = store.lease(owner, Wanted::any(32), LEASE, 10).await.unwrap();
+        let leased = store.lease(owner, wanted(), LEASE, 10).await.unwrap();
         let is_last = leased.is_empty();
         for meter in leased {
             for job in &meter.jobs {
@@ -122,7 +129,7 @@ async fn restart(cluster: &Cluster, fleet: &Fleet) -> String {
     store.recover().await.unwrap();
     plan::begin(&store, &models, &plan_config()).await.unwrap();
     plan::pass(&store, &models, &plan_config(), now).await.unwrap();
-    let leased = store.lease(Uuid::new_v4(), Wanted::any(32), LEASE, 10).await.unwrap();
+    let leased = store.lease(Uuid::new_v4(), wanted(), LEASE, 10).await.unwrap();
     assert!(!leased.is_empty());
     serde_json::json!({
         "what": "restart", "meters": fleet.meters,

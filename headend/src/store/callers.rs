@@ -175,7 +175,7 @@ impl Store {
                  ON CONFLICT (owner) DO UPDATE SET seen_at = now() RETURNING since = now() AS is_first),
              dead AS (DELETE FROM listener WHERE owner <> $1 AND seen_at < now() - $2 RETURNING owner),
              queued AS (
-                 UPDATE job j SET waits = false FROM caller c JOIN meter m ON m.line = c.line
+                 UPDATE job j SET waits = false FROM caller c CROSS JOIN LATERAL lines_over(c.line) AS o (line) JOIN meter m ON m.line = o.line
                  WHERE c.owner = $1 AND c.left_at IS NULL AND c.since > now() - interval '1 minute' AND j.meter_id = m.id
                      AND j.state = 'due' AND j.waits),
              ended AS (

@@ -161,23 +161,6 @@ impl Store {
         super::lease::lease(self, owner, wanted, time, counters).await
     }
 
-    /// Gives back lines that the channels of `owner` have left.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`], [`Error::Contended`].
-    pub async fn leave(&self, owner: Uuid, lines: &[String]) -> Result<(), Error> {
-        sqlx::query(
-            "/* store::jobs::leave */
-             UPDATE line SET lease_owner = NULL, lease_until = NULL WHERE name = ANY ($2) AND lease_owner = $1",
-        )
-        .bind(owner)
-        .bind(lines)
-        .execute(&self.pool)
-        .await
-        .map_err(failed("store::jobs::leave"))?;
-        Ok(())
-    }
-
     /// Tells that `owner` lives: all its leases end `time` from now. Returns the meters it still holds, in order; work on
     /// others has to stop.
     ///

@@ -32,7 +32,7 @@ WITH candidates AS MATERIALIZED (
     SELECT j.meter_id, j.priority, j.wanted_by, j.due_at,
         CASE WHEN j.priority < $9 AND l.lease_owner IS DISTINCT FROM $1 THEN m.throttle_group END AS throttle_group
     FROM job j JOIN meter m ON m.id = j.meter_id JOIN line l ON l.name = m.line
-    WHERE j.state = 'due' AND NOT j.waits AND j.due_at <= now() AND j.priority BETWEEN $7 AND $15
+    WHERE j.state = 'due' AND NOT j.waits AND j.behind IS NULL AND j.due_at <= now() AND j.priority BETWEEN $7 AND $15
         AND m.state = 'active' AND (m.lease_owner IS NULL OR m.lease_owner = $1)
         AND (l.lease_owner IS NULL OR l.lease_owner = $1 OR l.lease_until < now())
         AND (j.priority >= $9 OR m.line <> ALL ($8)

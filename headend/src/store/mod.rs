@@ -6,6 +6,7 @@
 //! one transaction over several of them. Each statement starts with the name of its function, so that the server's log can be read.
 
 pub mod alarms;
+mod aside;
 pub mod audit;
 pub mod batch;
 pub mod billing;

@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
     /// How often they do, the sizes in turn
     #[arg(long, default_value_t = 7)]
     rounds: u32,
-    /// Further meters whose work is due and cannot be done, because they are to call and do not
+    /// Further meters whose work is due and cannot be done: they do not call, or their lines, groups or buses are taken
     #[arg(long, default_value_t = 0)]
     blocked: u32,
 }
