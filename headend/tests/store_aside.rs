@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests stand outside the test functions")]
 
 mod common;
+mod template;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
