@@ -46,7 +46,7 @@ pub(crate) use self::{
     meters::{AddArgs, DiscoverArgs, ListArgs, Meters},
     parameters::{Parameters, SetArgs},
     readings::{DaysArgs, ReadArgs, ReadingsArgs, WatchArgs},
-    schedules::{ScheduleArgs, ScheduleDaysArgs, Schedules, SetScheduleArgs},
+    schedules::{LateArgs, ScheduleArgs, ScheduleDaysArgs, Schedules, SetScheduleArgs},
     server::Server,
     switch::{BuyCreditArgs, ClearArgs, ReconnectArgs, ReleaseArgs, SetTimesArgs, SnapshotArgs, SwitchArgs},
     tariff::{CheckTariffArgs, DiffTariffArgs, PushTariffArgs, Tariff},

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use ami_proto::v1::collection_service_client::CollectionServiceClient;
 use ami_proto::v1::{
-    DeleteScheduleRequest, ErrorReason, FailureReason, Goal, ListLateMetersRequest, ListScheduleDaysRequest,
-    ListSchedulesRequest, PutScheduleRequest, Schedule,
+    DeleteScheduleRequest, ErrorReason, FailureReason, Goal, LateCause, ListLateMetersRequest,
+    ListScheduleDaysRequest, ListSchedulesRequest, PutScheduleRequest, Schedule,
 };
 use collectors::Reason;
 use common::{Database, at, energy, failed};
@@ -147,8 +147,15 @@ async fn what_comes_of_a_schedule_is_noted_and_told() {
     assert!(all.forecast_at.is_none() && all.met_at.is_none(), "a dead one is missing");
     let question = ListLateMetersRequest { name: "night".into(), ..Default::default() };
     let meters = client.list_late_meters(question).await.unwrap().into_inner().meters;
-    let seen: Vec<_> = meters.iter().map(|meter| (meter.meter_serial.as_str(), meter.reason())).collect();
-    assert_eq!(seen, [("S8", FailureReason::Unspecified), ("S9", FailureReason::NoRoute)]);
+    let seen: Vec<_> =
+        meters.iter().map(|meter| (meter.meter_serial.as_str(), meter.cause(), meter.reason())).collect();
+    assert_eq!(
+        seen,
+        [
+            ("S8", LateCause::Nothing, FailureReason::Unspecified),
+            ("S9", LateCause::Nothing, FailureReason::NoRoute)
+        ]
+    );
 
     // The late one comes in: the first goal is reached, and stays so.
     database.sql(&format!(
@@ -163,6 +170,62 @@ async fn what_comes_of_a_schedule_is_noted_and_told() {
     client.delete_schedule(DeleteScheduleRequest { name: "night".into() }).await.unwrap();
     let gone = client.list_schedule_days(question).await.unwrap_err();
     assert_eq!(reason(&gone), (ErrorReason::InvalidField, "name".into()));
+}
+
+#[tokio::test]
+async fn who_will_miss_the_goal_is_known_before_it_is_missed_and_why() {
+    let served = Served::new().await;
+    let mut client = CollectionServiceClient::new(served.channel.clone());
+    let database = &served.database;
+    client.put_schedule(wanted("night", &[(1000, 2880)])).await.unwrap();
+    let schedule = database.store.schedules().await.unwrap().remove(0);
+    let day = schedule.day(Timestamp::now());
+    // Two buses: on the first an hour was long enough for one of its ten meters; of the second all but one are read.
+    database.sql(&format!(
+        "INSERT INTO meter (serial, model, address, device_address, server_sap, client_sap, zone, security, created_at)
+         SELECT 'S' || n, 'generic-dlms', 'hdlc://bus' || n / 10 || ':1', n, 1, 16, 'UTC', 'none', now() - interval '9 days'
+         FROM generate_series(10, 29) AS n;
+         INSERT INTO meter_profile (meter_id, obis, coverage, read_at)
+         SELECT id, '\\x0100630100ff', tstzmultirange(tstzrange('{from}', '{until}', '(]')),
+             CASE WHEN serial = 'S10' THEN greatest(now() - interval '8 hours', '{until}'::timestamptz + interval '1 s')
+                 ELSE greatest(now() - interval '1 minute', '{until}'::timestamptz + interval '1 s') END
+         FROM meter WHERE serial = 'S10' OR serial BETWEEN 'S20' AND 'S28';
+         INSERT INTO job (meter_id, kind, obis, from_ts, to_ts, wanted_by)
+         SELECT id, 'read_profile', '\\x0100630100ff', '{from}', '{until}', now() + id * interval '1 s' FROM meter WHERE serial > 'S10' AND serial NOT BETWEEN 'S20' AND 'S28';
+         UPDATE job j SET behind = 'bus1:1' FROM meter m WHERE m.id = j.meter_id AND m.serial = 'S12';
+         UPDATE job j SET due_at = now() + interval '5 minutes', attempts = 1 FROM meter m WHERE m.id = j.meter_id AND m.serial = 'S13';
+         UPDATE job j SET due_at = '{goal}'::timestamptz + interval '5 minutes', attempts = 1 FROM meter m WHERE m.id = j.meter_id AND m.serial = 'S14';
+         UPDATE meter SET address = 'inbound://S15' WHERE serial = 'S15';
+         UPDATE job j SET state = 'running', lease_owner = gen_random_uuid(), started_at = now() FROM meter m WHERE m.id = j.meter_id AND m.serial = 'S16'",
+        from = day.from, until = day.until, goal = schedule.due_at(day, schedule.goals[0]),
+    ));
+    let question = ListLateMetersRequest { name: "night".into(), ..Default::default() };
+    let meters = client.list_late_meters(question.clone()).await.unwrap().into_inner().meters;
+    let told = |serial: &str| meters.iter().find(|meter| meter.meter_serial == serial).unwrap();
+    let causes = ["S11", "S12", "S13", "S14", "S15", "S16", "S29"].map(|serial| told(serial).cause());
+    let expected = [
+        LateCause::Turn,
+        LateCause::Taken,
+        LateCause::Retry,
+        LateCause::Retry,
+        LateCause::NotConnected,
+        LateCause::Running,
+        LateCause::Turn,
+    ];
+    assert_eq!((meters.len(), causes), (10, expected));
+    assert_eq!(told("S12").behind, "bus1:1");
+    let at = |serial: &str| told(serial).expected_at.map(|at| at.seconds);
+    assert!(
+        at("S16") < at("S11") && at("S11") < at("S12") && at("S12") < at("S17"),
+        "in the order in which they are read"
+    );
+    assert!(at("S29") < at("S11"), "its bus is fast");
+    assert!(at("S15").is_none() && told("S15").will_miss, "not by itself");
+    assert!(told("S14").will_miss && !told("S13").will_miss && !told("S29").will_miss);
+    let question = ListLateMetersRequest { will_miss: true, ..question };
+    let missing = client.list_late_meters(question).await.unwrap().into_inner().meters;
+    let wanted: Vec<_> = meters.iter().filter(|meter| meter.will_miss).cloned().collect();
+    assert_eq!(missing, wanted);
 }
 
 #[tokio::test]

@@ -2,9 +2,9 @@
 
 use crate::v1::{
     AlarmSeverity, AlarmSource, BillingIssue, BillingSource, CallDialect, CallState, CommandKind,
-    CommandOutcome, CommandState, EventLossCause, FailureReason, FlagRule, JobKind, JobState, LikelyCause,
-    MeterState, ProfileLossCause, PushFate, ReadingKind, ResultState, SecurityLevel, SecurityPolicy,
-    TroubleCause, ZoneFault,
+    CommandOutcome, CommandState, EventLossCause, FailureReason, FlagRule, JobKind, JobState, LateCause,
+    LikelyCause, MeterState, ProfileLossCause, PushFate, ReadingKind, ResultState, SecurityLevel,
+    SecurityPolicy, TroubleCause, ZoneFault,
 };
 
 /// An enum of the contract whose values have short words.
@@ -63,6 +63,10 @@ words! {
         ClockRight = "clock_right",
         BillingPeriodClosed = "billing_period_closed", DemandReset = "demand_reset",
         SnapshotTaken = "snapshot_taken", CreditBought = "credit_bought", TimesSet = "times_set", Cleared = "cleared",
+    }
+    LateCause {
+        Person = "person", NotConnected = "not_connected", Retry = "retry", Running = "running", Turn = "turn", Taken = "taken",
+        Nothing = "nothing",
     }
     FailureReason {
         NoRoute = "no_route", Refused = "refused", Timeout = "timeout", LineCut = "line_cut",

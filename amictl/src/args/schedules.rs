@@ -16,8 +16,8 @@ pub(crate) enum Schedules {
     Remove(ScheduleArgs),
     /// List the days of a schedule and what came of them, the latest first.
     Days(ScheduleDaysArgs),
-    /// List meters that are not complete for the last day, and why.
-    Late(ScheduleDaysArgs),
+    /// List meters that are not complete for the last day, why, and when they will be.
+    Late(LateArgs),
 }
 
 /// `schedules set`.
@@ -52,7 +52,18 @@ pub(crate) struct ScheduleArgs {
     pub(crate) name: String,
 }
 
-/// `schedules days` and `schedules late`.
+/// `schedules late`.
+#[derive(Debug, Args)]
+pub(crate) struct LateArgs {
+    /// Only those that will not be complete by the last goal of the day.
+    #[arg(long)]
+    pub(crate) will_miss: bool,
+    /// Of which, and how.
+    #[command(flatten)]
+    pub(crate) of: ScheduleDaysArgs,
+}
+
+/// `schedules days`.
 #[derive(Debug, Args)]
 pub(crate) struct ScheduleDaysArgs {
     /// The name of the schedule.

@@ -10,7 +10,7 @@ use tonic::transport::Channel;
 
 use super::pages;
 use crate::{
-    args::{ScheduleArgs, ScheduleDaysArgs, Schedules, SetScheduleArgs},
+    args::{LateArgs, ScheduleArgs, ScheduleDaysArgs, Schedules, SetScheduleArgs},
     connection::request,
     error::Error,
     output::{Format, Output, stdout},
@@ -45,7 +45,7 @@ pub(crate) async fn run(
             stdout(format(chosen)).page(&rows)
         }
         Schedules::Late(args) => {
-            let format = format(args.format);
+            let format = format(args.of.format);
             late(client, args, &mut stdout(format)).await
         }
     }
@@ -65,11 +65,11 @@ fn schedule(args: SetScheduleArgs) -> Schedule {
 
 async fn late<W: Write>(
     mut client: CollectionServiceClient<Channel>,
-    args: ScheduleDaysArgs,
+    LateArgs { will_miss, of }: LateArgs,
     output: &mut Output<W>,
 ) -> Result<(), Error> {
-    let question = ListLateMetersRequest { name: args.name, ..ListLateMetersRequest::default() };
-    pages::show(args.limit, output, async |page_size, page_token| {
+    let question = ListLateMetersRequest { name: of.name, will_miss, ..ListLateMetersRequest::default() };
+    pages::show(of.limit, output, async |page_size, page_token| {
         let question = ListLateMetersRequest { page_size, page_token, ..question.clone() };
         let page = client.list_late_meters(request(question)).await?.into_inner();
         Ok((page.meters.into_iter().map(LateRow::from).collect(), page.next_page_token))

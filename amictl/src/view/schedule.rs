@@ -1,6 +1,6 @@
 //! Schedules and what comes of them as rows.
 
-use ami_proto::v1::{FailureReason, GoalOutcome, LateMeter, ScheduleDay, ScheduleState};
+use ami_proto::v1::{FailureReason, GoalOutcome, LateCause, LateMeter, ScheduleDay, ScheduleState};
 use serde::Serialize;
 
 use super::{cell, given, word};
@@ -176,6 +176,10 @@ impl Row for ScheduleRow {
 pub(crate) struct LateRow {
     meter: String,
     last_at: Option<String>,
+    cause: Option<String>,
+    behind: Option<String>,
+    expected_at: Option<String>,
+    will_miss: bool,
     reason: Option<String>,
     needs_person: bool,
     detail: Option<String>,
@@ -185,6 +189,10 @@ impl From<LateMeter> for LateRow {
     fn from(meter: LateMeter) -> Self {
         Self {
             last_at: given(time::text(meter.last_at.as_ref())),
+            cause: given(word!(LateCause, meter.cause)),
+            behind: given(meter.behind),
+            expected_at: given(time::text(meter.expected_at.as_ref())),
+            will_miss: meter.will_miss,
             reason: given(word!(FailureReason, meter.reason)),
             meter: meter.meter_serial,
             needs_person: meter.needs_person,
@@ -194,13 +202,27 @@ impl From<LateMeter> for LateRow {
 }
 
 impl Row for LateRow {
-    const COLUMNS: &'static [&'static str] = &["meter", "last_at", "reason", "needs_person", "detail"];
+    const COLUMNS: &'static [&'static str] = &[
+        "meter",
+        "last_at",
+        "cause",
+        "behind",
+        "expected_at",
+        "will_miss",
+        "reason",
+        "needs_person",
+        "detail",
+    ];
     const NUMBERS: &'static [&'static str] = &[];
 
     fn cells(&self) -> Vec<String> {
         vec![
             self.meter.clone(),
             cell(&self.last_at),
+            cell(&self.cause),
+            cell(&self.behind),
+            cell(&self.expected_at),
+            self.will_miss.to_string(),
             cell(&self.reason),
             self.needs_person.to_string(),
             cell(&self.detail),

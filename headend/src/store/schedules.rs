@@ -16,7 +16,7 @@ use crate::plan::schedule::{Day, Forecast, Goal, LineProgress, Progress, Schedul
 pub const MOST_SCHEDULES: i64 = 100;
 
 /// Which meters a schedule is about, behind `FROM meter m`: parameters 1 to 3.
-const COVERED: &str = "m.state = 'active' AND ($1::text IS NULL OR m.model = $1) AND ($2::text IS NULL OR m.throttle_group = $2)
+pub(super) const COVERED: &str = "m.state = 'active' AND ($1::text IS NULL OR m.model = $1) AND ($2::text IS NULL OR m.throttle_group = $2)
     AND ($3::text IS NULL OR starts_with(m.serial, $3))";
 
 #[derive(FromRow)]
@@ -60,23 +60,6 @@ pub struct ScheduleDay {
     pub met_at: Vec<Option<SqlTimestamp>>,
     /// Goals: when they would be reached.
     pub forecast_at: Vec<Option<SqlTimestamp>>,
-}
-
-/// A meter that is not complete.
-#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
-pub struct LateMeter {
-    /// The meter.
-    pub id: i32,
-    /// Its serial number.
-    pub serial: String,
-    /// Its latest capture.
-    pub last_ts: Option<SqlTimestamp>,
-    /// Why it could not be read when it was tried last, a word of `failure_reason`.
-    pub reason: Option<String>,
-    /// The same for a person.
-    pub detail: Option<String>,
-    /// Whether it takes a person.
-    pub needs_person: bool,
 }
 
 impl Store {
@@ -244,41 +227,6 @@ impl Store {
         .fetch_all(&self.pool)
         .await
         .map_err(failed("store::schedules::schedule_days"))
-    }
-
-    /// Meters of a schedule that are not complete for a day, with an id above `after`, in order, at most `limit`.
-    ///
-    /// # Errors
-    /// Every [`Error`] of the server.
-    pub async fn late_meters(
-        &self,
-        schedule: &Schedule,
-        day: Day,
-        after: i32,
-        limit: i64,
-    ) -> Result<Vec<LateMeter>, Error> {
-        let query = format!(
-            "/* store::schedules::late_meters */
-             SELECT m.id, m.serial, p.last_ts, t.reason, t.detail, coalesce(t.needs_person, false) AS needs_person
-             FROM meter m LEFT JOIN meter_profile p ON p.meter_id = m.id AND p.obis = $4
-             LEFT JOIN LATERAL (
-                 SELECT reason::text, detail, needs_person FROM meter_trouble t
-                 WHERE t.meter_id = m.id AND t.scope IN ('', 'read_profile ' || obis_text($4)) ORDER BY t.scope LIMIT 1) t ON true
-             WHERE {COVERED} AND m.created_at < $6 AND m.id > $7 AND NOT coalesce(p.coverage @> tstzrange($5, $6, '(]'), false)
-             ORDER BY m.id LIMIT $8"
-        );
-        sqlx::query_as(sqlx::AssertSqlSafe(query))
-            .bind(&schedule.model)
-            .bind(&schedule.throttle_group)
-            .bind(&schedule.serial_prefix)
-            .bind(schedule.profile.octets().to_vec())
-            .bind(day.from.to_sqlx())
-            .bind(day.until.to_sqlx())
-            .bind(after)
-            .bind(limit)
-            .fetch_all(&self.pool)
-            .await
-            .map_err(failed("store::schedules::late_meters"))
     }
 
     /// Forgets days that ended longer ago than so many days.

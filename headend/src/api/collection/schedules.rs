@@ -1,10 +1,11 @@
 //! Schedules and what comes of them.
 
 use ami_proto::v1::{
-    self, DeleteScheduleRequest, GoalOutcome, LateMeter, ListLateMetersRequest, ListLateMetersResponse,
-    ListScheduleDaysRequest, ListScheduleDaysResponse, ListSchedulesResponse, PutScheduleRequest,
-    ScheduleState,
+    self, DeleteScheduleRequest, GoalOutcome, LateCause, LateMeter, ListLateMetersRequest,
+    ListLateMetersResponse, ListScheduleDaysRequest, ListScheduleDaysResponse, ListSchedulesResponse,
+    PutScheduleRequest, ScheduleState,
 };
+use ami_proto::words::Word as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -13,7 +14,8 @@ use crate::api::orders::Asker;
 use crate::api::status::Refusal;
 use crate::api::{check, convert, token};
 use crate::plan::schedule::{Goal, Schedule};
-use crate::store::schedules::{self, MOST_SCHEDULES, ScheduleDay};
+use crate::store::late_meters::{self, Late};
+use crate::store::schedules::{MOST_SCHEDULES, ScheduleDay};
 
 /// Goals of a schedule at most.
 const MAX_GOALS: usize = 8;
@@ -80,7 +82,8 @@ impl Collection {
         let after = i32::try_from(after).map_err(|_| Refusal::PageToken)?;
         let schedule = self.named(&question.name).await?;
         let day = schedule.day(Timestamp::now());
-        let mut meters = self.store.late_meters(&schedule, day, after, i64::from(limit) + 1).await?;
+        let of = Late { schedule: &schedule, day, will_miss: question.will_miss };
+        let mut meters = self.store.late_meters(of, after, i64::from(limit) + 1).await?;
         let next_page_token = token::next_page(fingerprint, &mut meters, limit, |meter| meter.id.into());
         Ok(ListLateMetersResponse { meters: meters.into_iter().map(shown_late).collect(), next_page_token })
     }
@@ -173,12 +176,16 @@ fn shown_day(day: ScheduleDay) -> v1::ScheduleDay {
     }
 }
 
-fn shown_late(meter: schedules::LateMeter) -> LateMeter {
+fn shown_late(meter: late_meters::LateMeter) -> LateMeter {
     LateMeter {
         meter_serial: meter.serial,
         last_at: meter.last_ts.map(convert::stored),
         reason: convert::reason(meter.reason.as_deref()).into(),
         detail: meter.detail.unwrap_or_default(),
         needs_person: meter.needs_person,
+        cause: LateCause::from_word(&meter.cause).unwrap_or_default().into(),
+        behind: meter.behind.unwrap_or_default(),
+        expected_at: meter.expected_at.map(convert::stored),
+        will_miss: meter.will_miss,
     }
 }
