@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -13,9 +15,9 @@ use crate::hearing::{entry, framed};
 use crate::program::Program;
 
 const METERS: usize = 8;
-const PUSHES: i64 = 200;
+const PUSHES: i64 = 100;
 /// Confirmations after which the program is killed.
-const ENOUGH: usize = 300;
+const ENOUGH: usize = 200;
 
 /// Pushes what is in `open`, one after the other, and returns what was confirmed before the connection ended.
 async fn push(meter: usize, open: Vec<i64>, to: SocketAddr, confirmed: Arc<AtomicUsize>) -> Vec<i64> {
@@ -57,7 +59,7 @@ async fn what_was_confirmed_is_there_after_a_kill() {
         .map(|meter| tokio::spawn(push(meter, (0..PUSHES).collect(), program.tcp, Arc::clone(&confirmed))))
         .collect();
     while confirmed.load(Ordering::Relaxed) < ENOUGH {
-        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
     drop(program);
     let mut done = BTreeSet::new();
@@ -69,10 +71,9 @@ async fn what_was_confirmed_is_there_after_a_kill() {
     assert!(done.is_subset(&there), "confirmed and lost: {:?}", done.difference(&there).collect::<Vec<_>>());
 
     let program = Program::listen(&database);
-    for meter in 0..METERS {
-        let open = (0..PUSHES).filter(|second| !done.contains(&(meter, *second))).collect();
-        push(meter, open, program.tcp, Arc::clone(&confirmed)).await;
-    }
+    let open = |meter| (0..PUSHES).filter(|second| !done.contains(&(meter, *second))).collect();
+    let again = (0..METERS).map(|meter| push(meter, open(meter), program.tcp, Arc::clone(&confirmed)));
+    join_all(again).await;
     let all: Vec<_> = (0..METERS).flat_map(|meter| (0..PUSHES).map(move |second| (meter, second))).collect();
     assert_eq!(stored(&database), all, "each once");
 }

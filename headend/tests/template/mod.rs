@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests stand outside the test functions")]
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
@@ -70,7 +71,7 @@ fn fingerprint() -> u64 {
     let path = std::env::var_os("PATH").unwrap();
     let packaged = entries(Path::new(SERVERS)).into_iter().map(|server| server.join("bin"));
     let servers = packaged.chain(std::env::split_paths(&path)).filter(|bin| bin.join("postgres").exists());
-    for bin in servers {
+    for bin in servers.collect::<BTreeSet<_>>() {
         // They change with what is installed, extensions among it.
         for part in ["postgres", "../lib"].map(|part| bin.join(part)) {
             let changed = fs::metadata(&part).and_then(|found| found.modified()).ok();

@@ -31,8 +31,9 @@ fn allocations(level: Level, count: u32) -> usize {
     pair.meter.values.insert((7, profile.instance, 2), buffer);
 
     let mut rows = Rows::default();
-    let mut allocations = 0;
-    for _ in 0..2 {
+    // The least of some: the thread that runs the test may allocate as well.
+    let mut allocations = usize::MAX;
+    for _ in 0..8 {
         let mut request = Vec::new();
         pair.client.get(&profile, None, &mut request).unwrap();
         let mut answer = pair.answer(&request);
@@ -42,7 +43,7 @@ fn allocations(level: Level, count: u32) -> usize {
         let Reply::Data(octets) = pair.client.handle(&mut answer).unwrap() else { panic!("no data") };
         let mut decoder = RowDecoder::new(columns, NullRule::Absent);
         decoder.push(octets, &mut rows).unwrap();
-        allocations = region.change().allocations;
+        allocations = allocations.min(region.change().allocations);
         assert_eq!(decoder.finish(), Ok(u64::from(count)));
     }
     allocations
