@@ -22,6 +22,8 @@ pub trait Word: Copy + Sized + 'static {
 }
 
 /// Gives enums their words, each from one table: what has no word there does not compile.
+///
+/// A word is the name in the contract without that of its type, which a test holds it to.
 macro_rules! words {
     ($($type:ident { $($value:ident = $word:literal),+ $(,)? })+) => {$(
         impl Word for $type {
