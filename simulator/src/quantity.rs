@@ -310,11 +310,12 @@ fn used(noise: Noise, flow: Flow, from: i64, to: i64) -> i64 {
     total_at(noise, flow, to) - total_at(noise, flow, from)
 }
 
-/// The part of a total that was counted at a rate: a fifth at each of the rates 2 to 4, the rest at the first.
+/// The part of a total that was counted at a rate: a fifth at each of the rates 2 to 4, the rest at the first. Of each unit one rate takes all, so that none ever counts back.
 fn rated(total: i64, rate: u8) -> i64 {
+    let fifth = |rate: u8| (total + 5 - i64::from(rate)) / 5;
     match rate {
-        1 => total - 3 * (total / 5),
-        2..=4 => total / 5,
+        1 => total - [2, 3, 4].map(fifth).iter().sum::<i64>(),
+        2..=4 => fifth(rate),
         _ => 0,
     }
 }
@@ -362,4 +363,19 @@ fn charged(noise: Noise, zone: &TimeZone, at: i64) -> i64 {
 fn consumed(noise: Noise, zone: &TimeZone, at: i64) -> i64 {
     let price_per_kwh = 20 + noise.below(0xC1, 0, 20);
     used(noise, Flow::ActiveImport, month_start(zone, at), at) * price_per_kwh / 1000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_add_up_to_the_total_and_never_count_back() {
+        let at = |total| [1, 2, 3, 4].map(|rate| rated(total, rate));
+        for total in 0..1000 {
+            let (before, after) = (at(total), at(total + 1));
+            assert_eq!(before.iter().sum::<i64>(), total);
+            assert!(before.iter().zip(&after).all(|(before, after)| before <= after), "{before:?} {after:?}");
+        }
+    }
 }
