@@ -5,7 +5,7 @@
 
 #![allow(clippy::print_stdout, reason = "a benchmark says what it measured")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -38,7 +38,8 @@ fn main() -> anyhow::Result<()> {
 
 async fn run(rounds: usize) -> anyhow::Result<()> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-ingest-{}", std::process::id()));
-    let settings = Settings { data_dir: folder.clone(), bin_dir: None, max_connections: 20 };
+    let bin_dir = std::env::var_os("POSTGRES_BIN").map(PathBuf::from);
+    let settings = Settings { data_dir: folder.clone(), bin_dir, max_connections: 20 };
     let cluster = Cluster::start(&settings).await?;
     let store = Store::open(cluster.options(NAME), 1).with_models(&models::builtin()?);
     store.migrate().await?;

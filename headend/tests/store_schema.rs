@@ -5,9 +5,10 @@
 mod common;
 mod template;
 
-use common::{Database, at};
+use common::{Database, at, captures, layout, quarters};
 use dlms::Unit;
 use headend::store::Error;
+use uuid::Uuid;
 
 #[tokio::test]
 async fn every_table_and_column_is_explained() {
@@ -21,7 +22,8 @@ async fn every_table_and_column_is_explained() {
     );
     assert_eq!(silent, "", "these say nothing of themselves");
     let functions = database.sql(
-        "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND obj_description(oid, 'pg_proc') IS NULL",
+        "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND obj_description(oid, 'pg_proc') IS NULL
+             AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = pg_proc.oid AND d.deptype = 'e')",
     );
     assert_eq!(functions, "");
 }
@@ -89,57 +91,81 @@ async fn powers_of_ten_are_exact_to_the_digit() {
 }
 
 #[tokio::test]
-async fn months_get_their_partition_and_absurd_times_do_not() {
+async fn a_hypertable_is_refused_where_the_server_has_not_loaded_what_it_needs() {
     let database = Database::new().await;
-    let partitions = || {
-        database.sql(
-            "SELECT relname FROM pg_class WHERE relispartition AND relkind = 'r' AND relname LIKE 'profile_row%' ORDER BY 1",
-        )
-    };
-    assert_eq!(partitions(), "profile_row_other");
-    let meter = database.meter("M1");
-    let other = format!(
-        "INSERT INTO profile_row (meter_id, layout_id, ts, clock_status, job_id, v0) VALUES ({meter}, 1, '2019-03-31 23:45+00', 0, 1, 5)"
-    );
-    database.sql(&other);
-    let far = [
-        at("2019-03-31T23:45:00Z"),
-        at("2019-04-01T00:00:00Z"),
-        at("1970-01-01T00:00:00Z"),
-        at("2094-01-01T00:00:00Z"),
-    ];
-    database.store.ensure_partitions(far).await.unwrap();
-    assert_eq!(partitions(), "profile_row_2019_03\nprofile_row_2019_04\nprofile_row_other");
-    let place = database.sql("SELECT tableoid::regclass, v0 FROM profile_row");
-    assert_eq!(place, "profile_row_2019_03|5", "what lay in the default partition moved");
-    let range =
-        database.sql("SELECT ensure_profile_partitions('2020-11-30 23:00+00', '2021-02-01 00:00+00')");
-    assert_eq!(range, "4", "November, December, January and the first instant of February");
-    assert_eq!(
-        database.sql("SELECT ensure_profile_partitions('2020-11-30 23:00+00', '2021-02-01 00:00+00')"),
-        "0"
-    );
+    assert_eq!(database.store.check_schema().await, Ok(()));
+    // What a server without the library sees of one: a table like any other.
+    database.sql("ALTER TABLE profile_row RENAME TO elsewhere; CREATE TABLE profile_row (ts timestamptz)");
+    let seen = if database.has_timescale() { Ok(()) } else { Err(Error::TimescaleMissing) };
+    assert_eq!(database.store.check_schema().await, seen);
+    assert_eq!(database.store.migrate().await, seen);
+}
+
+/// A capture of a meter at this time.
+fn capture(ts: &str) -> String {
+    format!(
+        "INSERT INTO profile_row (meter_id, layout_id, ts, clock_status, job_id, v0) VALUES (1, 1, '{ts}', 0, 1, 5)"
+    )
 }
 
 #[tokio::test]
-async fn partitions_are_made_once_however_many_ask() {
+async fn captures_are_a_hypertable_where_timescaledb_is_there_and_have_a_part_for_each_month_where_not() {
     let database = Database::new().await;
-    let month = at("2022-07-15T12:00:00Z");
-    let asked: Vec<_> = (0..4)
-        .map(|_| {
+    let kind = database.sql("SELECT relkind FROM pg_class WHERE oid = 'profile_row'::regclass");
+    let made = "SELECT ensure_profile_partitions('2020-11-30 23:00+00', '2021-02-01 00:00+00')";
+    if database.has_timescale() {
+        let hypertables =
+            "SELECT hypertable_name, primary_dimension FROM timescaledb_information.hypertables";
+        assert_eq!((kind.as_str(), database.sql(hypertables).as_str()), ("r", "profile_row|ts"));
+        assert_eq!(database.sql(made), "0", "it makes its own chunks");
+    } else {
+        assert_eq!(kind, "p");
+        assert_eq!(database.sql(made), "4", "November, December, January and the first instant of February");
+        assert_eq!(database.sql(made), "0");
+    }
+}
+
+#[tokio::test]
+async fn months_lie_apart_so_that_they_can_go_as_a_whole() {
+    let database = Database::new().await;
+    database.sql(&capture("2019-03-31 23:45+00"));
+    database.store.ensure_partitions([at("2019-03-31T23:45:00Z"), at("2019-05-01T00:00:00Z")]).await.unwrap();
+    for ts in ["2019-03-31 23:30+00", "2019-05-01 00:00+00", "1970-01-01 00:00+00", "2094-01-01 00:00+00"] {
+        database.sql(&capture(ts));
+    }
+    let parts = "SELECT string_agg(to_char(ts AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'), ', ' ORDER BY ts) FROM profile_row
+        WHERE ts BETWEEN '2019-01-01' AND '2019-12-31' GROUP BY tableoid ORDER BY min(ts)";
+    let expected = "2019-03-31 23:30, 2019-03-31 23:45\n2019-05-01 00:00";
+    assert_eq!(database.sql(parts), expected, "also what was there before the month had a part");
+    assert_eq!(database.sql("SELECT count(*) FROM profile_row"), "5", "whatever the clocks of meters say");
+}
+
+#[tokio::test]
+async fn absurd_times_get_no_part_before_there_is_a_capture() {
+    let database = Database::new().await;
+    let parts = || database.sql("SELECT count(*) FROM pg_inherits WHERE inhparent = 'profile_row'::regclass");
+    let before = parts();
+    database.store.ensure_partitions([at("1970-01-01T00:00:00Z"), at("2094-01-01T00:00:00Z")]).await.unwrap();
+    assert_eq!(parts(), before);
+}
+
+#[tokio::test]
+async fn many_writers_that_meet_a_new_month_make_one_part_of_it() {
+    let database = Database::new().await;
+    let first = at("2022-07-15T12:00:00Z");
+    let layout = layout(900, 0);
+    let written: Vec<_> = (0..4)
+        .map(|number| {
+            let report = captures(database.meter(&format!("M{number}")), 1, quarters(&layout, first, 4, 0));
             // A store of its own does not know what the others made.
             let store = headend::store::Store::open(database.server.cluster().options(&database.name), 2);
-            tokio::spawn(async move { store.ensure_partitions([month]).await })
+            tokio::spawn(async move { store.write(Uuid::new_v4(), &[report]).await })
         })
         .collect();
-    for answer in asked {
-        answer.await.unwrap().unwrap();
+    for outcome in written {
+        outcome.await.unwrap().unwrap();
     }
-    assert_eq!(
-        database
-            .sql("SELECT count(*) FROM pg_class WHERE relname = 'profile_row_2022_07' AND relispartition"),
-        "1"
-    );
+    assert_eq!(database.sql("SELECT count(*), count(DISTINCT tableoid) FROM profile_row"), "16|1");
 }
 
 #[tokio::test]

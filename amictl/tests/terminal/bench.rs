@@ -54,9 +54,9 @@ impl Bench {
         template::copy_to(&folder.join("data"), &program("headend"));
         let listener = free();
         let text = format!(
-            "[database]\ndata_dir = {:?}\n[api]\nlisten = \"127.0.0.1:0\"\nplaintext_role = \"engineer\"\n\
+            "{}[api]\nlisten = \"127.0.0.1:0\"\nplaintext_role = \"engineer\"\n\
              [roles]\nplanner = false\nlistener = true\n[listener]\ntcp = \"{listener}\"\nudp = \"{listener}\"\n",
-            folder.join("data")
+            template::section(&folder.join("data"))
         );
         std::fs::write(folder.join("headend.toml"), text).unwrap();
         let meters = format!("--model {model} --count {count} --days 1");

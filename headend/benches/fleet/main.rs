@@ -42,7 +42,8 @@ async fn main() {
     let sizes = std::env::args().skip_while(|argument| argument != "--sizes").nth(1);
     let sizes = sizes.unwrap_or_else(|| "1000,10000".into());
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("fleet-{}", std::process::id()));
-    let settings = Settings { data_dir: folder.clone(), bin_dir: None, max_connections: 40 };
+    let bin_dir = std::env::var_os("POSTGRES_BIN").map(PathBuf::from);
+    let settings = Settings { data_dir: folder.clone(), bin_dir, max_connections: 40 };
     let cluster = Cluster::start(&settings).await.unwrap();
     let mut fleets = Vec::new();
     for size in sizes.split(',').map(|size| size.parse().unwrap()) {

@@ -50,7 +50,7 @@ pub(crate) fn folder() -> PathBuf {
 }
 
 pub(crate) fn settings(folder: &Path) -> Settings {
-    Settings { data_dir: folder.to_path_buf(), bin_dir: None, max_connections: 60 }
+    Settings { data_dir: folder.to_path_buf(), bin_dir: template::bin_dir(), max_connections: 60 }
 }
 
 /// A database on a server of its own.
@@ -77,6 +77,11 @@ impl Database {
         let cluster = Cluster::start(&settings(&folder)).await.expect("a private cluster");
         let store = Store::open(cluster.options(NAME), 8);
         Self { store, name: NAME.into(), server: Server { cluster: Some(cluster), folder } }
+    }
+
+    /// Whether the server offers TimescaleDB.
+    pub(crate) fn has_timescale(&self) -> bool {
+        self.sql("SELECT count(*) FROM pg_available_extensions WHERE name = 'timescaledb'") == "1"
     }
 
     /// Runs SQL by `psql`, which knows nothing of this program; rows as lines, columns parted by `|`.

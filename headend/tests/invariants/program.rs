@@ -29,9 +29,9 @@ impl Program {
         }
         let config = folder.join("headend.toml");
         let text = format!(
-            "[database]\n{database}\ndata_dir = {:?}\n[roles]\napi = false\n[plan]\ninterval = \"1s\"\nhorizon = \"3days\"\n\
+            "{}{database}\n[roles]\napi = false\n[plan]\ninterval = \"1s\"\nhorizon = \"3days\"\n\
              max_attempts = 2\n[collector]\nmax_sessions = 4\nresponse_timeout = \"1s\"\nline_retries = 3\n[log]\nlevel = \"trace,sqlx=info\"\n",
-            folder.join("data")
+            template::section(&folder.join("data"))
         );
         std::fs::write(&config, text).unwrap();
         let log = std::fs::File::create(folder.join("headend.log")).unwrap();

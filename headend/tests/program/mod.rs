@@ -48,8 +48,8 @@ impl Program {
         let config = folder.join("headend.toml");
         let roles = if sections.contains("[roles]") { "" } else { "[roles]\nplanner = false\n" };
         let text = format!(
-            "[database]\ndata_dir = {:?}\n[api]\nlisten = \"127.0.0.1:{port}\"\nplaintext_role = \"engineer\"\n{roles}{sections}",
-            folder.join("data"),
+            "{}[api]\nlisten = \"127.0.0.1:{port}\"\nplaintext_role = \"engineer\"\n{roles}{sections}",
+            template::section(&folder.join("data")),
         );
         std::fs::write(&config, text).unwrap();
         Self::run(folder).await

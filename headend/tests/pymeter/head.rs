@@ -69,10 +69,10 @@ impl Head {
     fn configure(folder: &Path, patience: &str) {
         template::copy_to(&folder.join("data"), Path::new(env!("CARGO_BIN_EXE_headend")));
         let text = format!(
-            "[database]\ndata_dir = {:?}\n[api]\nlisten = \"127.0.0.1:0\"\nplaintext_role = \"engineer\"\n[roles]\nplanner = false\n\
+            "{}[api]\nlisten = \"127.0.0.1:0\"\nplaintext_role = \"engineer\"\n[roles]\nplanner = false\n\
              [collector]\nresponse_timeout = \"{patience}\"\nconnect_timeout = \"2s\"\nline_retries = 12\nlease = \"5s\"\n\
              [log]\nlevel = \"info,headend=debug,collectors=debug\"\n",
-            folder.join("data"),
+            template::section(&folder.join("data")),
         );
         std::fs::write(folder.join("headend.toml"), text).unwrap();
     }

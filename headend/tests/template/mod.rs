@@ -24,6 +24,9 @@ const SOURCES: [&str; 3] = ["migrations", "headend/src/cluster", "headend/src/cl
 /// Where the program looks for servers, one folder for each major version, before it looks in `PATH`.
 const SERVERS: &str = "/usr/lib/postgresql";
 
+/// Names the folder with `initdb` and `postgres` of the server that tests run over. Without it the program chooses, as it does for everybody.
+const SERVER: &str = "POSTGRES_BIN";
+
 /// How long the program may take to make one.
 const LIMIT: Duration = Duration::from_secs(180);
 
@@ -38,6 +41,17 @@ const SLIM: [&str; 7] = [
     "DROP DATABASE template1",
     "SELECT pg_switch_wal()",
 ];
+
+/// Folder of the server that tests run over; `None` lets the program choose.
+pub(crate) fn bin_dir() -> Option<PathBuf> {
+    std::env::var_os(SERVER).map(PathBuf::from)
+}
+
+/// The section `[database]` of a configuration with this folder for the data; what follows may add to it.
+pub(crate) fn section(data_dir: &Path) -> String {
+    let server = bin_dir().map(|bin| format!("bin_dir = {bin:?}\n")).unwrap_or_default();
+    format!("[database]\ndata_dir = {data_dir:?}\n{server}")
+}
 
 /// Makes `data_dir`, which is not there yet, such as `headend` would have made it. The first test to call makes what is copied.
 pub(crate) fn copy_to(data_dir: &Path, headend: &Path) {
@@ -70,8 +84,8 @@ fn fingerprint() -> u64 {
     }
     let path = std::env::var_os("PATH").unwrap();
     let packaged = entries(Path::new(SERVERS)).into_iter().map(|server| server.join("bin"));
-    let servers = packaged.chain(std::env::split_paths(&path)).filter(|bin| bin.join("postgres").exists());
-    for bin in servers.collect::<BTreeSet<_>>() {
+    let installed = packaged.chain(std::env::split_paths(&path)).filter(|bin| bin.join("postgres").exists());
+    for bin in bin_dir().map_or_else(|| installed.collect(), |bin| BTreeSet::from([bin])) {
         // They change with what is installed, extensions among it.
         for part in ["postgres", "../lib"].map(|part| bin.join(part)) {
             let changed = fs::metadata(&part).and_then(|found| found.modified()).ok();
@@ -105,7 +119,7 @@ fn make(template: &Path, headend: &Path) {
     fs::create_dir_all(&folder).unwrap();
     let config = folder.join("headend.toml");
     let roles = "[roles]\napi = false\nplanner = false\ncollector = false\ningest = false\n";
-    fs::write(&config, format!("[database]\ndata_dir = {data:?}\n{roles}")).unwrap();
+    fs::write(&config, section(&data) + roles).unwrap();
     let log = folder.join("headend.log");
     let mut program = Command::new(headend);
     program.args(["serve", "--config"]).arg(&config).stdin(Stdio::null());
