@@ -51,6 +51,12 @@ pub enum Error {
         /// The version that the program needs.
         program: i64,
     },
+    /// Captures lie in a hypertable, and the server has not loaded TimescaleDB: it would show none of the compressed ones, and not say so.
+    #[error(
+        "the database keeps captures with TimescaleDB, which its server has not loaded: install it beside that server \
+             again, and name timescaledb in shared_preload_libraries of a server that you run yourself"
+    )]
+    TimescaleMissing,
     /// A migration that was applied is not the one that the program contains.
     #[error("the schema of the database can not be brought up to date: {detail}")]
     Migration {

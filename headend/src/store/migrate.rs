@@ -12,7 +12,7 @@ impl Store {
     /// Brings the schema up to date. Several processes may do so at the same time.
     ///
     /// # Errors
-    /// [`Error::SchemaNewer`], [`Error::Migration`] when an applied migration differs from ours, [`Error::Unavailable`].
+    /// [`Error::SchemaNewer`], [`Error::Migration`] when an applied migration differs from ours, [`Error::TimescaleMissing`], [`Error::Unavailable`].
     pub async fn migrate(&self) -> Result<(), Error> {
         let before = self.schema().await?;
         if before > newest() {
@@ -28,7 +28,7 @@ impl Store {
     /// Checks that the schema is the one that the program needs.
     ///
     /// # Errors
-    /// [`Error::SchemaNewer`], [`Error::SchemaOlder`], [`Error::Unavailable`].
+    /// [`Error::SchemaNewer`], [`Error::SchemaOlder`], [`Error::TimescaleMissing`], [`Error::Unavailable`].
     pub async fn check_schema(&self) -> Result<(), Error> {
         let (database, program) = (self.schema().await?, newest());
         match database.cmp(&program) {
@@ -50,10 +50,23 @@ impl Store {
         if !exists {
             return Ok(0);
         }
+        self.check_hypertable().await?;
         sqlx::query_scalar("/* store::migrate::schema */ SELECT coalesce(max(version), 0) FROM _sqlx_migrations WHERE success")
             .fetch_one(&self.pool)
             .await
             .map_err(&failed)
+    }
+
+    /// Refuses a hypertable whose library is not loaded. The setting is there as soon as it is, whoever asks.
+    async fn check_hypertable(&self) -> Result<(), Error> {
+        let is_missing: bool = sqlx::query_scalar(
+            "/* store::migrate::check_hypertable */ SELECT EXISTS (SELECT FROM pg_class
+             WHERE oid = to_regclass('profile_row') AND relkind = 'r' AND current_setting('timescaledb.license', true) IS NULL)",
+        )
+        .fetch_one(&self.pool)
+        .await
+        .map_err(failed("store::migrate::check_hypertable"))?;
+        if is_missing { Err(Error::TimescaleMissing) } else { Ok(()) }
     }
 }
 
