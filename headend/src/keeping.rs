@@ -1,4 +1,4 @@
-//! What becomes of readings after they were stored: days are added up, what need not be kept any longer is forgotten, what is old is compressed.
+//! What becomes of readings after they were stored: days are added up, what need not be kept any longer is forgotten, and the server is told what to compress.
 
 use std::time::Duration;
 
@@ -35,8 +35,8 @@ pub async fn pass(store: &Store, config: &Config) {
         }
     }
     // A day more than holes are filled, because captures bear the time of meters.
-    if let Err(error) = store.compress_captures(ago(config.plan.horizon + DAY)).await {
-        warn!(%error, "old captures could not be compressed");
+    if let Err(error) = store.compress_captures(config.plan.horizon + DAY).await {
+        warn!(%error, "the database can not be told to compress old captures");
     }
 }
 

@@ -5,8 +5,10 @@
 mod common;
 mod template;
 
+use std::time::{Duration, Instant};
+
 use common::{Database, at, captures, layout, quarters};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -32,7 +34,7 @@ fn after_any_revisions_each_instant_shows_the_last_word_of_then() {
         let mut expected = Vec::new();
         for batch in &batches {
             for &(quarter, value) in batch {
-                let from = at("2026-03-31T00:15:00Z") + jiff::SignedDuration::from_mins(15 * quarter);
+                let from = at("2026-03-31T00:15:00Z") + SignedDuration::from_mins(15 * quarter);
                 runtime.block_on(write(&database, meter, 1, quarters(&layout, from, 1, value)));
                 known.insert(quarter, value);
             }
@@ -109,11 +111,59 @@ async fn old_months_go_as_a_whole_and_what_came_lately_stays() {
     // What comes for a month that is gone is stored all the same.
     write(&database, meter, 4, quarters(&layout, at("2024-03-10T00:15:00Z"), 1, 250)).await;
     assert_eq!(database.sql(rows), "2024-01|2\n2024-03|1\n2024-05|4");
-    assert_eq!(
-        database.store.compress_captures(at("2025-01-01T00:00:00Z")).await,
-        Ok(0),
-        "not by PostgreSQL alone"
+}
+
+/// Waits for what the server does in the background.
+async fn until(database: &Database, what: &str) {
+    let begun = Instant::now();
+    while database.sql(what) != "t" {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn old_captures_are_compressed_where_the_server_can_and_late_ones_are_stored_as_ever() {
+    let database = Database::new().await;
+    let layout = layout(900, 0);
+    let first = at("2024-03-07T00:15:00Z");
+    database.sql(
+        "INSERT INTO meter (serial, model, address, server_sap, client_sap, zone, security)
+         SELECT 'M' || n, 'generic-dlms', 'h:1', 1, 16, 'UTC', 'none' FROM generate_series(1, 160) AS n",
     );
+    write(&database, 1, 1, quarters(&layout, first, 672, 10)).await;
+    // More captures than the server decompresses for one statement unless it is told that it may; and some of a year before.
+    database.sql(
+        "INSERT INTO profile_row (meter_id, layout_id, ts, status, clock_offset_min, clock_status, job_id, v0, v1)
+         SELECT m, layout_id, ts, status, clock_offset_min, clock_status, job_id, v0, v1 FROM profile_row, generate_series(2, 160) AS m;
+         INSERT INTO profile_row (meter_id, layout_id, ts, clock_status, job_id, v0, stored_at)
+         SELECT 1, 1, ts, 0, 1, 0, ts FROM generate_series('2023-03-01 00:15+00'::timestamptz, '2023-03-02 00:00+00', '15 min') AS ts",
+    );
+    for _ in 0..2 {
+        let does = database.store.compress_captures(Duration::from_secs(24 * 60 * 60)).await;
+        assert_eq!(does, Ok(database.has_timescale()), "PostgreSQL by itself does not");
+    }
+    if database.has_timescale() {
+        until(&database, "SELECT bool_and(is_compressed) FROM timescaledb_information.chunks").await;
+    }
+    // One before the others, one as it is known, and one that contradicts.
+    let reports: Vec<_> = (1..=160)
+        .flat_map(|meter| {
+            let early = quarters(&layout, first - SignedDuration::from_mins(15), 2, 9);
+            [early, quarters(&layout, at("2024-03-10T12:00:00Z"), 1, 5000)].map(|day| captures(meter, 2, day))
+        })
+        .collect();
+    let written = database.store.write(Uuid::new_v4(), &reports).await.unwrap().captures;
+    assert_eq!((written.sent, written.inserted, written.identical, written.revised), (480, 160, 160, 160));
+    let stored = "SELECT count(*), count(*) FILTER (WHERE v0 = 5000 AND job_id = 2), min(v0) FROM profile_row WHERE ts > '2024-01-01'";
+    assert_eq!(database.sql(stored), "107680|160|9");
+    let revised = "SELECT count(*), count(DISTINCT meter_id), min(v0), max(v0) FROM profile_row_rev";
+    assert_eq!(database.sql(revised), "160|160|345|345");
+    while database.store.add_up_days().await.unwrap() > 0 {}
+    let day = "SELECT min(captures), max(captures), min(last), max(last), max(high) FROM reading_daily WHERE day = '2024-03-10' AND unit = 'Wh'";
+    assert_eq!(database.sql(day), "96|96|393|393|5000");
+    assert_eq!(database.store.forget_readings(at("2024-01-01T00:00:00Z")).await, Ok(96));
+    assert_eq!(database.sql("SELECT count(*) FROM profile_row"), "107680");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! How long readings and events are kept, and what is made of them meanwhile. The functions of the schema do the same with TimescaleDB and without.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx as _;
 
@@ -22,8 +24,8 @@ impl Store {
         query.fetch_one(self.pool()).await.map_err(failed("store::add_up_days"))
     }
 
-    /// Forgets readings that are older than an instant, and what belongs to them: captures by whole months, of other tables 50,000 rows at most. Returns how many
-    /// readings that were.
+    /// Forgets readings that are older than an instant, and what belongs to them: captures by whole months or chunks, of other tables 50,000 rows at most. Returns
+    /// how many readings that were.
     ///
     /// # Errors
     /// Every [`Error`] of the server.
@@ -43,12 +45,15 @@ impl Store {
         query.fetch_one(self.pool()).await.map_err(failed("store::forget_events"))
     }
 
-    /// Compresses captures that are older than an instant, where TimescaleDB can; returns how many chunks are compressed then.
+    /// Has the server compress captures that are older than this, by itself from now on, where TimescaleDB may; returns whether it does.
     ///
     /// # Errors
     /// Every [`Error`] of the server.
-    pub async fn compress_captures(&self, before: Timestamp) -> Result<i32, Error> {
-        let query = sqlx::query_scalar("/* store::compress_captures */ SELECT compress_captures($1)");
-        query.bind(before.to_sqlx()).fetch_one(self.pool()).await.map_err(failed("store::compress_captures"))
+    pub async fn compress_captures(&self, age: Duration) -> Result<bool, Error> {
+        let seconds = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
+        let query = sqlx::query_scalar(
+            "/* store::compress_captures */ SELECT compress_captures($1 * interval '1 second')",
+        );
+        query.bind(seconds).fetch_one(self.pool()).await.map_err(failed("store::compress_captures"))
     }
 }
