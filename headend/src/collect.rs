@@ -28,7 +28,7 @@ use models::Model;
 use sqlx::postgres::PgListener;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 use uuid::Uuid;
@@ -488,5 +488,6 @@ async fn woken(store: &Store, listener: &mut Option<PgListener>) {
         return std::future::pending().await;
     }
     tokio::time::sleep(GATHER).await;
-    while connected.next_buffered().is_some() {}
+    // A batch tells of each of its jobs. What has come is only found by receiving: the listener's own buffer is filled by queries alone.
+    while let Ok(Ok(_)) = timeout(Duration::ZERO, connected.recv()).await {}
 }
