@@ -176,10 +176,8 @@ async fn write_all(
     }
     written.losses = ledger::insert_losses(connection, &parts.lose(absent)).await?;
     profiles::advance(connection, &advances).await?;
-    ends::write(connection, owner, &ends, |job| {
-        store.tally.of(job) + digest.counts.get(&job).copied().unwrap_or(0)
-    })
-    .await?;
+    ends::write(connection, &ends, |job| store.tally.of(job) + digest.counts.get(&job).copied().unwrap_or(0))
+        .await?;
     counters::raise(connection, &digest.counters).await?;
     let meters: BTreeSet<MeterId> = digest.ends.values().map(|(meter, _)| *meter).collect();
     give_back::give_back(connection, owner, meters.into_iter().collect(), &ends).await?;

@@ -188,11 +188,10 @@ fn concluded(
     }
 }
 
-/// Writes the ends, and what each job brought in this attempt. Waits are up to a quarter shorter, by chance: what failed together, because
-/// what carries it was away, does not come again together.
+/// Writes the ends of jobs that [`decide`] has locked, and what each job brought in this attempt. Waits are up to a quarter shorter, by chance:
+/// what failed together, because what carries it was away, does not come again together.
 pub(super) async fn write(
     connection: &mut PgConnection,
-    owner: Uuid,
     ends: &[End],
     brought: impl Fn(JobId) -> i64,
 ) -> Result<(), Error> {
@@ -208,7 +207,7 @@ pub(super) async fn write(
              bytes_on_wire = coalesce(e.bytes_on_wire, j.bytes_on_wire)
          FROM unnest($1::int8[], $2::job_state[], $3::text[], $4::text[], $5::interval[], $6::int8[], $7::int8[])
              AS e (id, state, reason, detail, wait, bytes_on_wire, captures)
-         WHERE j.id = e.id AND j.state = 'running' AND j.lease_owner = $8",
+         WHERE j.id = e.id",
     )
     .bind(ends.iter().map(|end| end.job).collect::<Vec<_>>())
     .bind(ends.iter().map(|end| end.state).collect::<Vec<_>>())
@@ -217,7 +216,6 @@ pub(super) async fn write(
     .bind(ends.iter().map(|end| jobs::interval(end.wait)).collect::<Vec<_>>())
     .bind(ends.iter().map(|end| end.bytes_on_wire).collect::<Vec<_>>())
     .bind(ends.iter().map(|end| brought(end.job)).collect::<Vec<_>>())
-    .bind(owner)
     .execute(&mut *connection)
     .await
     .map_err(failed("store::ends::write"))?;
