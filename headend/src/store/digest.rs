@@ -64,7 +64,10 @@ pub(super) struct Digest<'a> {
 impl<'a> Digest<'a> {
     /// Sorts `reports`; `layout_id` knows every layout in them.
     pub(super) fn of(reports: &'a [Report], layout_id: impl Fn(&Layout) -> Option<i32>) -> Self {
-        let mut digest = Self::default();
+        let mut digest = Self { rows: Vec::with_capacity(captures(reports)), ..Self::default() };
+        // Captures are stored in the order of their keys, which they nearly have when those of a meter stand together.
+        let mut reports: Vec<&Report> = reports.iter().collect();
+        reports.sort_by_key(|report| report.meter);
         for report in reports {
             digest.take(report, &layout_id);
         }
@@ -170,6 +173,15 @@ impl<'a> Digest<'a> {
         advance.last_ts = advance.last_ts.max(captures.at.iter().max().copied());
         advance.covered.extend(intervals(&captures.at, captures.layout.period_s));
     }
+}
+
+/// How many captures reports have.
+fn captures(reports: &[Report]) -> usize {
+    let each = |report: &Report| match &report.event {
+        Event::Captures(captures) => captures.at.len(),
+        _ => 0,
+    };
+    reports.iter().map(each).sum()
 }
 
 /// Entries of a log as events.

@@ -141,14 +141,13 @@ pub(super) async fn advance(
         "/* store::profiles::advance */
          WITH moved AS (
          INSERT INTO meter_profile AS p (meter_id, obis, layout_id, last_ts, coverage, read_at, tried_at, hole_tried_at, trusted)
-         SELECT a.meter_id, a.obis, a.layout_id, a.last_ts,
-             coalesce((SELECT range_agg(tstzrange(c.after, c.until, '(]'))
-                       FROM unnest($8::int4[], $9::timestamptz[], $10::timestamptz[]) AS c (n, after, until)
-                       WHERE c.n = a.n - 1), '{}'),
+         SELECT a.meter_id, a.obis, a.layout_id, a.last_ts, coalesce(c.coverage, '{}'),
              CASE WHEN a.read THEN now() END, CASE WHEN a.tried THEN now() END, CASE WHEN a.hole_tried THEN now() END,
              a.trusted::int8[]
          FROM unnest($1::int4[], $2::bytea[], $3::int4[], $4::timestamptz[], $5::bool[], $6::bool[], $7::bool[], $11::text[])
              WITH ORDINALITY AS a (meter_id, obis, layout_id, last_ts, read, tried, hole_tried, trusted, n)
+         LEFT JOIN (SELECT n, range_agg(tstzrange(after, until, '(]')) AS coverage
+             FROM unnest($8::int4[], $9::timestamptz[], $10::timestamptz[]) AS c (n, after, until) GROUP BY n) AS c ON c.n = a.n - 1
          ORDER BY a.meter_id, a.obis
          ON CONFLICT (meter_id, obis) DO UPDATE SET
              layout_id = coalesce(EXCLUDED.layout_id, p.layout_id),
