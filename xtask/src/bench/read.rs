@@ -13,14 +13,18 @@ use super::process::cpu_of_family;
 
 const POLL: Duration = Duration::from_millis(500);
 const LIMIT: Duration = Duration::from_secs(600);
+/// Captures of a day.
+const DAY: u64 = 96;
+/// Microseconds of a hundredth of a second.
+const HUNDREDTH: u64 = 10_000;
 
 /// What is read.
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// Meters of the fleet
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 1000)]
     meters: u32,
-    /// Days of history that each meter has
+    /// Days of history that each meter has; no more than 30 are read
     #[arg(long, default_value_t = 30)]
     days: u32,
     /// Model of the meters; the energy profile of generic-dlms has 8 channels
@@ -44,6 +48,8 @@ struct Round {
     postgres_cpu: u64,
     simulator_cpu: u64,
     memory_kib: u64,
+    /// What all else on the machine took meanwhile, in thousandths of its time.
+    others: u64,
     copy_ms: [u64; 2],
     copy_cpu: u64,
 }
@@ -68,7 +74,7 @@ pub(super) fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
         );
         Ok(round)
     });
-    report(&rounds.collect::<anyhow::Result<Vec<_>>>()?, arguments)
+    report(&rounds.collect::<anyhow::Result<Vec<_>>>()?)
 }
 
 fn round(root: &Path, number: u32, arguments: &Arguments) -> anyhow::Result<Round> {
@@ -76,10 +82,12 @@ fn round(root: &Path, number: u32, arguments: &Arguments) -> anyhow::Result<Roun
     let simulator =
         ["--count", &meters, "--days", &days, "--model", &arguments.model, "--security", &arguments.security];
     let mut set = Set::start(root, number, &simulator, (fleet::CONNECTIONS, ""))?;
-    let before = (set.headend.cpu()?, cpu_of_family(set.postgres()?)?, set.simulator.cpu()?);
+    let (before, times) = (cpu(&set)?, machine::times()?);
     set.amictl(&["meters", "import", "fleet.csv"])?;
     wait(&mut set)?;
-    let after = (set.headend.cpu()?, cpu_of_family(set.postgres()?)?, set.simulator.cpu()?);
+    let (after, times) = (cpu(&set)?, times.until(&machine::times()?));
+    let [headend_cpu, postgres_cpu, simulator_cpu] = [0, 1, 2].map(|of| after[of] - before[of]);
+    let others = times.busy.saturating_sub(headend_cpu + postgres_cpu + simulator_cpu);
     let counts = numbers(&set.psql(&format!(
         "SELECT count(*), sum(num_nonnulls({})) FROM profile_row",
         (0..16).map(|slot| format!("v{slot}")).collect::<Vec<_>>().join(", ")
@@ -93,15 +101,21 @@ fn round(root: &Path, number: u32, arguments: &Arguments) -> anyhow::Result<Roun
         values: counts[1],
         bytes: job[1],
         read_ms: job[0].max(1),
-        headend_cpu: after.0 - before.0,
-        postgres_cpu: after.1 - before.1,
-        simulator_cpu: after.2 - before.2,
+        headend_cpu,
+        postgres_cpu,
+        simulator_cpu,
         memory_kib: set.headend.peak_memory()?,
+        others: others * 1000 / times.all.max(1),
         copy_ms,
         copy_cpu,
     };
     set.stop()?;
     Ok(round)
+}
+
+/// Processor time of head-end, database and simulator.
+fn cpu(set: &Set) -> anyhow::Result<[u64; 3]> {
+    Ok([set.headend.cpu()?, cpu_of_family(set.postgres()?)?, set.simulator.cpu()?])
 }
 
 /// Until every job has ended; none may have failed.
@@ -159,7 +173,7 @@ fn numbers(line: &str) -> anyhow::Result<Vec<u64>> {
         .collect()
 }
 
-fn report(rounds: &[Round], arguments: &Arguments) -> anyhow::Result<()> {
+fn report(rounds: &[Round]) -> anyhow::Result<()> {
     let first = rounds.first().context("no round")?;
     let figure = |name: &str, unit: &str, of: &dyn Fn(&Round) -> u64| {
         let mut all: Vec<u64> = rounds.iter().map(of).collect();
@@ -172,18 +186,14 @@ fn report(rounds: &[Round], arguments: &Arguments) -> anyhow::Result<()> {
         first.rows,
         first.values
     );
-    figure("meters", "1/s", &|round| u64::from(arguments.meters) * 1000 / round.read_ms);
+    let each_day = |cpu: u64, round: &Round| cpu * HUNDREDTH * DAY / round.rows.max(1);
+    figure("days of 96 captures", "1/s", &|round| round.rows * 1000 / DAY / round.read_ms);
     figure("values stored", "1/s", &|round| round.values * 1000 / round.read_ms);
-    figure("head-end CPU per million values", "ms", &|round| round.headend_cpu * 10_000_000 / round.values);
-    figure("PostgreSQL CPU per million values", "ms", &|round| {
-        round.postgres_cpu * 10_000_000 / round.values
-    });
-    figure("simulator CPU per million values", "ms", &|round| {
-        round.simulator_cpu * 10_000_000 / round.values
-    });
-    figure("PostgreSQL CPU per million values, raw COPY", "ms", &|round| {
-        round.copy_cpu * 10_000_000 / round.values
-    });
+    figure("head-end CPU per day", "µs", &|round| each_day(round.headend_cpu, round));
+    figure("PostgreSQL CPU per day", "µs", &|round| each_day(round.postgres_cpu, round));
+    figure("simulator CPU per day", "µs", &|round| each_day(round.simulator_cpu, round));
+    figure("PostgreSQL CPU per day, raw COPY", "µs", &|round| each_day(round.copy_cpu, round));
+    figure("time of the machine taken by others", "/1000", &|round| round.others);
     figure("octets on the wire per 1000 values", "", &|round| round.bytes * 1000 / round.values);
     figure("peak memory of the head-end", "KiB", &|round| round.memory_kib);
     figure("raw COPY, 1 connection", "values/s", &|round| round.values * 1000 / round.copy_ms[0]);
