@@ -496,6 +496,47 @@ async fn days_say_what_they_add_up_to_and_how_much_of_them_is_there() {
 }
 
 #[tokio::test]
+async fn what_a_counter_came_on_in_a_day_is_known_when_its_columns_change() {
+    let served = Served::new().await;
+    let database = &served.database;
+    let meter = database.meter("C1");
+    let part = |period_s, scaler, first: &str, count, value| {
+        captures(meter, 7, quarters(&layout(period_s, scaler), at(first), count, value))
+    };
+    // Tenths of a watt hour until the midnight before 2 March, whole ones from the next quarter on, and hundredths from noon of 3 March on.
+    let parts = [
+        part(900, -1, "2026-02-28T23:15:00Z", 96, 1001),
+        part(900, 0, "2026-03-01T23:15:00Z", 96 + 47, 111),
+        part(900, -2, "2026-03-03T11:00:00Z", 49, 30_001),
+    ];
+    database.store.write(Uuid::new_v4(), &parts).await.unwrap();
+    while database.store.add_up_days().await.unwrap() > 0 {}
+    let question = QueryDaysRequest {
+        meter_serials: vec!["C1".into()],
+        obis: vec!["1.0.1.8.0.255".into()],
+        page_size: 10,
+        ..QueryDaysRequest::default()
+    };
+    let (_, mut all) = days(&served, question).await;
+    all.sort_by_key(|day| (day.day.clone(), day.last_at.unwrap().seconds));
+    let told: Vec<_> = all.iter().map(|day| (day.day.as_str(), day.captures, day.advance)).collect();
+    let number = |mantissa, exponent| Some(Decimal { mantissa, exponent });
+    let expected = [
+        ("2026-03-01", 96, None),
+        // From 109.6 to 206.
+        ("2026-03-02", 96, number(964, -1)),
+        // From 206 to 253, and to 300.49.
+        ("2026-03-03", 47, number(47, 0)),
+        ("2026-03-03", 49, number(9449, -2)),
+    ];
+    assert_eq!(told, expected);
+    let view =
+        "SELECT day, captures, advance FROM reading_daily WHERE obis = '1.0.1.8.0.255' ORDER BY day, last_ts";
+    let rows = ["2026-03-01|96|", "2026-03-02|96|96.4", "2026-03-03|47|47", "2026-03-03|49|94.49"];
+    assert_eq!(database.sql(view), rows.join("\n"));
+}
+
+#[tokio::test]
 async fn a_wrong_question_about_days_is_refused_by_its_field() {
     let served = Served::new().await;
     served.database.meter("D1");

@@ -70,6 +70,7 @@ impl Readings {
 fn sent(serial: &str, day: Day) -> Result<ReadingDay, Refusal> {
     let number =
         |mantissa: Option<i64>| mantissa.map(|mantissa| Decimal { mantissa, exponent: day.scaler.into() });
+    let advance: Option<i64> = day.advance.as_ref().and_then(|digits| digits.parse().ok());
     let count = |count: i32| u32::try_from(count).unwrap_or(0);
     Ok(ReadingDay {
         meter_serial: serial.to_owned(),
@@ -82,7 +83,9 @@ fn sent(serial: &str, day: Day) -> Result<ReadingDay, Refusal> {
         expected: count(day.expected),
         last: number(day.last),
         last_at: Some(convert::stored(day.last_ts)),
-        advance: number(day.advance.and_then(|digits| digits.parse().ok())),
+        advance: advance
+            .zip(day.advance_scaler)
+            .map(|(mantissa, scaler)| Decimal { mantissa, exponent: scaler.into() }),
         low: number(Some(day.low)),
         high: number(Some(day.high)),
         total: number(day.total.parse().ok()),

@@ -36,6 +36,8 @@ pub struct Day {
     pub last: Option<i64>,
     /// How far it came since the midnight before, in digits; `None` without a capture of that midnight.
     pub advance: Option<String>,
+    /// Power of ten of that: the lower one where the columns changed in between.
+    pub advance_scaler: Option<i16>,
     /// The lowest value.
     pub low: i64,
     /// The highest value.
@@ -72,12 +74,13 @@ impl Store {
              SELECT d.day, m.zone, d.layout_id, s.slot, l.obis AS profile, s.obis, s.attribute, s.scaler, s.unit, d.captures,
                  (extract(epoch FROM (d.day + 1)::timestamp AT TIME ZONE m.zone - d.day::timestamp AT TIME ZONE m.zone) / l.period_s)::int4
                      AS expected,
-                 d.last_ts, d.last[s.slot + 1] AS last, (d.last[s.slot + 1]::numeric - p.last[s.slot + 1])::text AS advance,
+                 d.last_ts, d.last[s.slot + 1] AS last, least(s.scaler, p.scaler) AS advance_scaler,
+                 (d.last[s.slot + 1] * ('1e' || s.scaler - least(s.scaler, p.scaler))::numeric
+                     - p.value * ('1e' || p.scaler - least(s.scaler, p.scaler))::numeric)::text AS advance,
                  d.low[s.slot + 1] AS low, d.high[s.slot + 1] AS high, d.total[s.slot + 1]::text AS total, d.made_at
              FROM reading_day d JOIN meter m ON m.id = d.meter_id JOIN profile_layout l ON l.id = d.layout_id
              JOIN profile_slot s ON s.layout_id = d.layout_id AND s.slot IS NOT NULL
-             LEFT JOIN reading_day p ON p.meter_id = d.meter_id AND p.layout_id = d.layout_id AND p.day = d.day - 1
-                 AND p.last_ts = d.day::timestamp AT TIME ZONE m.zone
+             LEFT JOIN LATERAL value_before(d.meter_id, d.layout_id, s.slot, d.day, m.zone) p ON true
              WHERE d.meter_id = $1 AND (d.layout_id, d.day, s.slot) >= ($2, $3, $4) AND d.layout_id >= $2 AND d.day BETWEEN $5 AND $6
                  AND (cardinality($7::bytea[]) = 0 OR s.obis = ANY ($7)) AND d.high[s.slot + 1] IS NOT NULL
              ORDER BY d.layout_id, d.day, s.slot LIMIT $8",
