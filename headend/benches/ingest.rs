@@ -28,8 +28,7 @@ const VALUES: usize = 8;
 const TICK_NS: u64 = 10_000_000;
 /// One day of so many was stored before.
 const KNOWN: [(&str, Option<usize>); 3] = [("0 %", None), ("0.05 %", Some(2_000)), ("1 %", Some(100))];
-const COLUMNS: &str =
-    "meter_id, layout_id, ts, status, clock_offset_min, clock_status, job_id, v0, v1, v2, v3, v4, v5, v6, v7";
+const COLUMNS: &str = "meter_id, layout_id, ts, status, clock_offset_min, clock_status, job_id, stored_at, v0, v1, v2, v3, v4, v5, v6, v7";
 
 fn main() -> anyhow::Result<()> {
     let rounds = std::env::var("ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(5);

@@ -229,6 +229,7 @@ async fn roles(
             images: config.firmware.max_images,
             ..Limits::default()
         };
+        store.note_load_profiles(&models).await?;
         let parts = api::Parts { store: store.clone(), models: models.clone(), limits, entrance };
         running.push(("the interface", start_api(config.api.listen, parts, stop.clone()).await?));
     }

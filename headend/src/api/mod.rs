@@ -3,10 +3,11 @@
 //! `inventory`, `readings`, `billing`, `collection`, `jobs`, `commands`, `switch`, `clearing`, `clocks`, `tariff`, `firmware`, `alarms`, `events` and `diagnostics` are the services of `ami.v1`; `orders` is how every one of them orders. Around
 //! them: `connection` lets callers in, [`access`] says who may call what, `request_id` names every request, `calls` counts them, `status` is the one
 //! place where a refusal becomes a gRPC status, `check` holds the rules of what comes in, `convert` the shapes of what goes out, `token`
-//! the opaque tokens, `follow` the calls that go on, `known` the meters of a filter, `notices` one connection that hears what the database tells.
+//! the opaque tokens, `follow` the calls that go on, `known` the meters of a filter, `as_of` the instant as of which is answered, `notices` one connection that hears what the database tells.
 
 pub mod access;
 mod alarms;
+mod as_of;
 mod billing;
 mod calls;
 mod check;

@@ -93,6 +93,11 @@ pub(crate) enum Refusal {
     /// Too many billing runs at once.
     #[error("{limit} billing runs are under way already: try again when one has ended")]
     TooManyBillingRuns { limit: usize },
+    /// What is being stored may still change the answer.
+    #[error(
+        "what is being stored may still change what was known then: ask again, or as of an earlier instant"
+    )]
+    NotSettled,
     /// An on-demand read failed.
     #[error("meter {serial} could not be read: {}", failure.detail)]
     ReadFailed { serial: String, failure: JobFailure },
@@ -186,6 +191,7 @@ impl Refusal {
             Self::TooManyLineCaptures { .. } => (Code::ResourceExhausted, ErrorReason::TooManyLineCaptures),
             Self::LineCaptureNotFound { .. } => (Code::NotFound, ErrorReason::LineCaptureNotFound),
             Self::TooManyBillingRuns { .. } => (Code::ResourceExhausted, ErrorReason::TooManyBillingRuns),
+            Self::NotSettled => (Code::Unavailable, ErrorReason::NotSettled),
             Self::ReadFailed { failure, .. } => (read_failed(failure.reason()), ErrorReason::ReadFailed),
             Self::ReadPending { .. } => (Code::DeadlineExceeded, ErrorReason::ReadPending),
             Self::NotPermitted { .. } | Self::NoRule { .. } => {

@@ -1,12 +1,13 @@
 //! A batch: what many meters answered, in one transaction over all tables that it touches.
 //!
-//! Order inside of it: which ends are ours, devices on channels, marks, captures, registers, clocks, identities, tariffs, drafts of models, nodes, flags, losses, marks moved on, jobs,
+//! Order inside of it: which ends are ours, devices on channels, marks, the time since when it counts, captures, registers, clocks, identities, tariffs, drafts of models, nodes, flags, losses, marks moved on, jobs,
 //! counters, leases given back, log, commands, credit, events, notifications. Whoever is told of a capture can read it, because both happen with the commit.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use collectors::{Captures, Event, JobId, Layout, MeterId, Oddity, Report};
 use jiff::Timestamp;
+use jiff_sqlx::Timestamp as SqlTimestamp;
 use sqlx::PgConnection;
 use tracing::warn;
 use uuid::Uuid;
@@ -21,8 +22,8 @@ use super::mbus::Parts;
 use super::profiles::{Advance, Mark, ProfileKey, Range};
 use super::{Error, JOB_CHANNEL, JobKind, JobState, READING_CHANNEL, Store};
 use super::{
-    captures, clocks, commands, concentrators, counters, events, failed, flags, give_back, ledger, log, mbus,
-    model_drafts, profiles, ratios, registers, tariffs,
+    captures, clocks, commands, concentrators, counters, events, failed, flags, give_back, known, ledger,
+    log, mbus, model_drafts, profiles, ratios, registers, tariffs,
 };
 use crate::plan::ledger::SETTLES;
 use crate::plan::{gaps, grid_s};
@@ -144,6 +145,7 @@ async fn write_all(
     let digest = &*parts.deal(digest);
     keys.extend(digest.advances.keys().copied());
     let marks = profiles::lock(connection, &keys.into_iter().collect::<Vec<_>>()).await?;
+    let stored_at = known::storing_at(connection).await?;
     let is_new = |row: &Row| {
         let profile = digest.layouts.get(&row.layout).map(|layout| (row.meter, layout.obis));
         let last = profile.and_then(|key| marks.get(&key)).and_then(|mark| mark.last_ts);
@@ -151,8 +153,9 @@ async fn write_all(
     };
     let (mut changes, mut late) = (Changes::default(), Changes::default());
     let mut written = Written {
-        captures: captures::write(connection, &digest.rows, is_new, &mut changes, &mut late).await?,
-        registers: registers::insert(connection, &digest.registers, &mut changes).await?,
+        captures: captures::write(connection, &digest.rows, is_new, stored_at, &mut changes, &mut late)
+            .await?,
+        registers: registers::insert(connection, &digest.registers, stored_at, &mut changes).await?,
         lost: (digest.ends.len() - ends.len()) as u64,
         ..Written::default()
     };
@@ -165,7 +168,8 @@ async fn write_all(
     let mut advances = digest.advances.clone();
     ledger::restore(connection, &found(&advances, &marks)).await?;
     let (mut absent, now) = (Vec::new(), Timestamp::now());
-    written.flags = judge(connection, store, (digest, exchanged), &mut advances, is_new, &late).await?;
+    written.flags =
+        judge(connection, store, (digest, exchanged), &mut advances, is_new, &late, stored_at).await?;
     for end in &ends {
         absent.extend(conclude(&mut advances, digest, &marks, end, now));
         match end.state {
@@ -201,15 +205,17 @@ async fn judge(
     advances: &mut BTreeMap<ProfileKey, Advance>,
     is_new: impl Fn(&Row) -> bool,
     late: &Changes,
+    stored_at: SqlTimestamp,
 ) -> Result<flags::Raised, Error> {
-    let Judged { mut flags, trusted } = flags::judge(connection, store, digest, is_new, late).await?;
+    let Judged { mut flags, trusted } =
+        flags::judge(connection, store, digest, is_new, late, stored_at).await?;
     for (key, memory) in trusted {
         advances.entry(key).or_default().trusted = Some(memory);
     }
     flags.extend(flags::unread(digest, Timestamp::now()));
-    flags.extend(ratios::write(connection, &digest.ratios).await?);
+    flags.extend(ratios::write(connection, &digest.ratios, stored_at).await?);
     flags.extend(exchanged);
-    flags::raise(connection, &flags).await
+    flags::raise(connection, &flags, stored_at).await
 }
 
 /// Writes what happened to meters: the entries of their logs, what the bits of their registers tell, and whose credit became low or is not any more.

@@ -46,9 +46,11 @@ pub struct Billed {
 
 /// A piece of time of one meter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Window {
+pub struct Window<'a> {
     /// The meter.
     pub meter: i32,
+    /// Its IANA time zone.
+    pub zone: &'a str,
     /// Its beginning.
     pub from: jiff::Timestamp,
     /// Its end.
@@ -176,12 +178,14 @@ pub struct Shown {
     pub unit: i16,
     /// The job that brought it.
     pub job_id: i64,
+    /// When it was stored.
+    pub stored_at: Timestamp,
 }
 
-/// The meters `$1` with their pieces of time, and what is known of their captures within, as of `$4`.
+/// The meters `$1` with their pieces of time and zones, and what is known of their captures within, as of `$4`.
 macro_rules! known {
     () => {
-        "FROM unnest($1::int4[], $2::timestamptz[], $3::timestamptz[]) AS w (meter, from_ts, to_ts)
+        "FROM unnest($1::int4[], $2::timestamptz[], $3::timestamptz[], $5::text[]) AS w (meter, from_ts, to_ts, zone)
              CROSS JOIN LATERAL captures_known(ARRAY[w.meter], w.from_ts, w.to_ts, $4) c"
     };
 }
@@ -195,19 +199,27 @@ macro_rules! columns {
     };
 }
 
-/// An interval counts when its end is one of the period's since the beginning: what a meter captures in between, because its clock was set or its power came
-/// back, is none.
-const INTERVALS: &str =
+/// Whether an interval counts that ends at an instant: when that is one of the period's since the beginning. What a meter captures in between, because its clock
+/// was set or its power came back, is none.
+macro_rules! is_interval {
+    ($ts:literal, $stride:literal) => {
+        concat!("date_bin(", $stride, ", ", $ts, ", w.from_ts) = ", $ts)
+    };
+}
+
+const INTERVALS: &str = concat!(
     "/* store::billing_intervals */
      WITH captured AS (
          SELECT w.meter, l.obis, l.period_s, l.stride, c.ts, c.stored_at,
              lag(c.ts, 1, w.from_ts) OVER (PARTITION BY w.meter, l.obis ORDER BY c.ts) AS before,
              lead(c.ts) OVER (PARTITION BY w.meter, l.obis ORDER BY c.ts) IS NULL AS is_last
-         FROM unnest($1::int4[], $2::timestamptz[], $3::timestamptz[]) AS w (meter, from_ts, to_ts)
+         FROM unnest($1::int4[], $2::timestamptz[], $3::timestamptz[], $5::text[]) AS w (meter, from_ts, to_ts, zone)
          CROSS JOIN (
              SELECT id, obis, period_s, period_s * interval '1 second' AS stride FROM profile_layout WHERE period_s BETWEEN 1 AND 86399) AS l
          CROSS JOIN LATERAL captures_known(ARRAY[w.meter], w.from_ts, w.to_ts, $4) c
-         WHERE c.layout_id = l.id AND c.ts > w.from_ts AND date_bin(l.stride, c.ts, w.from_ts) = c.ts),
+         WHERE c.layout_id = l.id AND c.ts > w.from_ts AND ",
+    is_interval!("c.ts", "l.stride"),
+    "),
      counted AS (
          SELECT *, CASE WHEN ts - before > stride THEN trunc(extract(epoch FROM ts - before) / period_s)::int8 - 1 ELSE 0 END AS missing FROM captured)
      SELECT meter, obis AS profile, max(period_s) FILTER (WHERE is_last) AS period_s, count(*) FILTER (WHERE before <> ts) AS present,
@@ -215,14 +227,15 @@ const INTERVALS: &str =
          coalesce((array_agg(before ORDER BY ts) FILTER (WHERE missing > 0))[1:1000], '{}') AS gaps_from,
          coalesce((array_agg(before + missing * stride ORDER BY ts) FILTER (WHERE missing > 0))[1:1000], '{}') AS gaps_to,
          coalesce((array_agg(missing ORDER BY ts) FILTER (WHERE missing > 0))[1:1000], '{}') AS gaps_missing
-     FROM counted GROUP BY meter, obis ORDER BY meter, obis";
+     FROM counted GROUP BY meter, obis ORDER BY meter, obis"
+);
 
 /// Demands are D = 4 and 5, the current and the last average (IEC 62056-6-1, 5.4). Each is looked for by itself, in the captures that have it, and only the
 /// highest of each leaves the scan.
 const HIGHEST: &str =
     "/* store::billing_highest */
      SELECT DISTINCT ON (w.meter, d.obis) w.meter, d.profile, d.obis, d.scaler, d.unit, c.value, c.ts, d.id AS layout_id
-     FROM unnest($1::int4[], $2::timestamptz[], $3::timestamptz[]) AS w (meter, from_ts, to_ts)
+     FROM unnest($1::int4[], $2::timestamptz[], $3::timestamptz[], $5::text[]) AS w (meter, from_ts, to_ts, zone)
      CROSS JOIN (
          SELECT l.id, l.obis AS profile, s.obis, s.slot, s.scaler, s.unit FROM profile_layout l JOIN profile_slot s ON s.layout_id = l.id
          WHERE l.period_s BETWEEN 1 AND 86399 AND s.slot IS NOT NULL AND get_byte(s.obis, 0) = 1 AND get_byte(s.obis, 3) IN (4, 5)) AS d
@@ -233,20 +246,28 @@ const HIGHEST: &str =
              WHEN 6 THEN k.v6 WHEN 7 THEN k.v7 WHEN 8 THEN k.v8 WHEN 9 THEN k.v9 WHEN 10 THEN k.v10 WHEN 11 THEN k.v11
              WHEN 12 THEN k.v12 WHEN 13 THEN k.v13 WHEN 14 THEN k.v14 WHEN 15 THEN k.v15 END AS value) AS v
          WHERE k.layout_id = d.id AND k.ts > w.from_ts AND v.value IS NOT NULL ORDER BY v.value DESC, k.ts LIMIT 1) AS c
-     ORDER BY w.meter, d.obis, scaled(c.value, d.scaler) DESC, c.ts";
+     ORDER BY w.meter, d.obis, scaled(c.value, d.scaler) DESC, c.ts, d.id";
 
-/// Which intervals count is said above.
-const FLAGGED: &str =
+const FLAGGED: &str = concat!(
     "/* store::billing_flagged */
      SELECT w.meter, l.obis AS profile, f.rule, count(DISTINCT f.ts) AS intervals, max(f.raised_at) AS raised_at
-     FROM unnest($1::int4[], $2::timestamptz[], $3::timestamptz[]) AS w (meter, from_ts, to_ts)
+     FROM unnest($1::int4[], $2::timestamptz[], $3::timestamptz[], $5::text[]) AS w (meter, from_ts, to_ts, zone)
      JOIN reading_flag f ON f.meter_id = w.meter AND f.ts > w.from_ts AND f.ts <= w.to_ts
          AND f.raised_at <= $4 AND (f.withdrawn_at IS NULL OR f.withdrawn_at > $4)
      JOIN profile_layout l ON l.id = f.layout_id AND l.period_s BETWEEN 1 AND 86399
-     WHERE date_bin(l.period_s * interval '1 second', f.ts, w.from_ts) = f.ts
-     GROUP BY GROUPING SETS ((w.meter, l.obis), (w.meter, l.obis, f.rule)) ORDER BY w.meter, l.obis, f.rule";
+     WHERE ",
+    is_interval!("f.ts", "l.period_s * interval '1 second'"),
+    "
+     GROUP BY GROUPING SETS ((w.meter, l.obis), (w.meter, l.obis, f.rule)) ORDER BY w.meter, l.obis, f.rule"
+);
 
-const WITHIN: &str = concat!("/* store::billing_captures */ SELECT ", columns!(), " ", known!());
+const WITHIN: &str = concat!(
+    "/* store::billing_captures */ SELECT ",
+    columns!(),
+    " ",
+    known!(),
+    " ORDER BY w.meter, c.ts, c.layout_id"
+);
 
 const FIRST: &str = concat!(
     "/* store::billing_outermost */ SELECT DISTINCT ON (w.meter, c.layout_id) ",
@@ -265,38 +286,32 @@ const LAST: &str = concat!(
 );
 
 impl Store {
-    /// What time it is in the database, whose clock notes when something is stored.
-    ///
-    /// # Errors
-    /// Every [`Error`] of the server.
-    pub async fn database_time(&self) -> Result<jiff::Timestamp, Error> {
-        let now: Timestamp = sqlx::query_scalar("/* store::database_time */ SELECT clock_timestamp()")
-            .fetch_one(self.pool())
-            .await
-            .map_err(failed("store::database_time"))?;
-        Ok(now.to_jiff())
-    }
-
-    /// Meters in the order of their keys, from behind `after` on, at most `limit`.
+    /// Meters in the order of their keys, from behind `after` on, at most `limit`, as the inventory described them at a time.
     ///
     /// # Errors
     /// Every [`Error`] of the server.
     pub async fn billed_meters(
         &self,
         filter: &BilledFilter,
+        known_at: jiff::Timestamp,
         after: i32,
         limit: i64,
     ) -> Result<Vec<Billed>, Error> {
         let query = sqlx::query_as(
             "/* store::billed_meters */
-             SELECT m.id, m.serial, m.model, m.zone, p.serial AS parent, m.created_at, m.retired_at
-             FROM meter m LEFT JOIN meter p ON p.id = m.parent_id
-             WHERE m.id > $1 AND ($2::int4[] IS NULL OR m.id = ANY ($2)) AND ($3 = '' OR m.model = $3) AND starts_with(m.serial, $4)
+             SELECT m.id, m.serial, k.model, k.zone, p.serial AS parent, m.created_at, k.retired_at
+             FROM meter m CROSS JOIN LATERAL (
+                 SELECT w.model, w.zone, w.parent_id, w.retired_at, w.until FROM meter_was w WHERE w.meter_id = m.id AND w.until > $8
+                 UNION ALL SELECT m.model, m.zone, m.parent_id, m.retired_at, 'infinity'
+                 ORDER BY until LIMIT 1) AS k
+             LEFT JOIN meter p ON p.id = k.parent_id
+             WHERE m.id > $1 AND ($2::int4[] IS NULL OR m.id = ANY ($2)) AND ($3 = '' OR k.model = $3) AND starts_with(m.serial, $4)
                  AND ($5 = '' OR m.throttle_group = $5) AND ($6 = '' OR m.line = $6)
              ORDER BY m.id LIMIT $7",
         );
         let query = query.bind(after).bind(&filter.meters).bind(&filter.model).bind(&filter.serial_prefix);
-        let query = query.bind(&filter.throttle_group).bind(&filter.line).bind(limit);
+        let query =
+            query.bind(&filter.throttle_group).bind(&filter.line).bind(limit).bind(known_at.to_sqlx());
         query.fetch_all(self.pool()).await.map_err(failed("store::billed_meters"))
     }
 
@@ -306,7 +321,7 @@ impl Store {
     /// Every [`Error`] of the server.
     pub async fn billing_captures(
         &self,
-        windows: &[Window],
+        windows: &[Window<'_>],
         known_at: jiff::Timestamp,
     ) -> Result<Vec<Known>, Error> {
         self.within(WITHIN, "store::billing_captures", windows, known_at).await
@@ -318,7 +333,7 @@ impl Store {
     /// Every [`Error`] of the server.
     pub async fn billing_outermost(
         &self,
-        windows: &[Window],
+        windows: &[Window<'_>],
         which: Outermost,
         known_at: jiff::Timestamp,
     ) -> Result<Vec<Known>, Error> {
@@ -335,7 +350,7 @@ impl Store {
     /// Every [`Error`] of the server.
     pub async fn billing_highest(
         &self,
-        windows: &[Window],
+        windows: &[Window<'_>],
         known_at: jiff::Timestamp,
     ) -> Result<Vec<Highest>, Error> {
         self.within(HIGHEST, "store::billing_highest", windows, known_at).await
@@ -347,7 +362,7 @@ impl Store {
     /// Every [`Error`] of the server.
     pub async fn billing_intervals(
         &self,
-        windows: &[Window],
+        windows: &[Window<'_>],
         known_at: jiff::Timestamp,
     ) -> Result<Vec<Intervals>, Error> {
         self.within(INTERVALS, "store::billing_intervals", windows, known_at).await
@@ -359,13 +374,14 @@ impl Store {
     /// Every [`Error`] of the server.
     pub async fn billing_registers(
         &self,
-        windows: &[Window],
+        windows: &[Window<'_>],
         known_at: jiff::Timestamp,
     ) -> Result<Vec<Shown>, Error> {
         let statement = "/* store::billing_registers */
-             SELECT DISTINCT ON (w.meter, r.obis) w.meter, r.obis, r.ts, r.value, r.scaler, r.unit, r.job_id
-             FROM unnest($1::int4[], $2::timestamptz[], $3::timestamptz[]) AS w (meter, from_ts, to_ts)
-             JOIN register_row r ON r.meter_id = w.meter AND r.attribute = 2 AND r.ts >= w.from_ts AND r.ts <= least(w.to_ts, $4)
+             SELECT DISTINCT ON (w.meter, r.obis) w.meter, r.obis, r.ts, r.value, r.scaler, r.unit, r.job_id, coalesce(r.stored_at, r.ts) AS stored_at
+             FROM unnest($1::int4[], $2::timestamptz[], $3::timestamptz[], $5::text[]) AS w (meter, from_ts, to_ts, zone)
+             JOIN register_row r ON r.meter_id = w.meter AND r.attribute = 2 AND r.ts >= w.from_ts AND r.ts <= w.to_ts
+                 AND coalesce(r.stored_at, r.ts) <= $4
              ORDER BY w.meter, r.obis, r.ts DESC";
         self.within(statement, "store::billing_registers", windows, known_at).await
     }
@@ -376,12 +392,12 @@ impl Store {
     /// Every [`Error`] of the server.
     pub async fn billing_ratio_changes(
         &self,
-        windows: &[Window],
+        windows: &[Window<'_>],
         known_at: jiff::Timestamp,
     ) -> Result<Vec<(i32, Timestamp)>, Error> {
         let statement = "/* store::billing_ratio_changes */
              SELECT w.meter, max(r.stored_at)
-             FROM unnest($1::int4[], $2::timestamptz[], $3::timestamptz[]) AS w (meter, from_ts, to_ts)
+             FROM unnest($1::int4[], $2::timestamptz[], $3::timestamptz[], $5::text[]) AS w (meter, from_ts, to_ts, zone)
              JOIN meter_ratio r ON r.meter_id = w.meter AND r.since > w.from_ts AND r.before < w.to_ts AND r.stored_at <= $4
              GROUP BY w.meter";
         self.within(statement, "store::billing_ratio_changes", windows, known_at).await
@@ -393,12 +409,12 @@ impl Store {
     /// Every [`Error`] of the server.
     pub async fn billing_flags(
         &self,
-        windows: &[Window],
+        windows: &[Window<'_>],
         known_at: jiff::Timestamp,
     ) -> Result<Vec<Doubted>, Error> {
         let statement = "/* store::billing_flags */
              SELECT w.meter, f.ts, f.layout_id, f.obis, f.attribute, f.rule, f.raised_at
-             FROM unnest($1::int4[], $2::timestamptz[], $3::timestamptz[]) AS w (meter, from_ts, to_ts)
+             FROM unnest($1::int4[], $2::timestamptz[], $3::timestamptz[], $5::text[]) AS w (meter, from_ts, to_ts, zone)
              JOIN reading_flag f ON f.meter_id = w.meter AND f.ts >= w.from_ts AND f.ts <= w.to_ts
                  AND f.raised_at <= $4 AND (f.withdrawn_at IS NULL OR f.withdrawn_at > $4)
              ORDER BY w.meter, f.ts, f.rule";
@@ -411,7 +427,7 @@ impl Store {
     /// Every [`Error`] of the server.
     pub async fn billing_flagged(
         &self,
-        windows: &[Window],
+        windows: &[Window<'_>],
         known_at: jiff::Timestamp,
     ) -> Result<Vec<Flagged>, Error> {
         self.within(FLAGGED, "store::billing_flagged", windows, known_at).await
@@ -421,7 +437,7 @@ impl Store {
         &self,
         statement: &'static str,
         name: &'static str,
-        windows: &[Window],
+        windows: &[Window<'_>],
         known_at: jiff::Timestamp,
     ) -> Result<Vec<T>, Error>
     where
@@ -434,10 +450,11 @@ impl Store {
         let query = query.bind(each(windows, |window| window.meter));
         let query = query.bind(each(windows, |window| window.from.to_sqlx()));
         let query = query.bind(each(windows, |window| window.to.to_sqlx())).bind(known_at.to_sqlx());
+        let query = query.bind(each(windows, |window| window.zone));
         query.fetch_all(self.pool()).await.map_err(failed(name))
     }
 }
 
-fn each<T>(windows: &[Window], part: impl Fn(&Window) -> T) -> Vec<T> {
+fn each<'a, T>(windows: &[Window<'a>], part: impl Fn(&Window<'a>) -> T) -> Vec<T> {
     windows.iter().map(part).collect()
 }

@@ -89,7 +89,7 @@ impl Stored {
     }
 }
 
-/// Writes captures inside of a transaction, and notes in `changes` what is new or different now, and in `late` those of them that are not new. `is_new` says which captures
+/// Writes captures inside of a transaction, which come to count at `stored_at`, and notes in `changes` what is new or different now, and in `late` those of them that are not new. `is_new` says which captures
 /// lie beyond everything that is stored of their profile; should another process store one of those at the same time, the
 /// outcome is an error for which [`Error::is_duplicate`] holds, and the transaction has to be repeated with `is_new` always
 /// false.
@@ -97,6 +97,7 @@ pub(super) async fn write(
     connection: &mut PgConnection,
     rows: &[Row],
     is_new: impl Fn(&Row) -> bool,
+    stored_at: SqlTimestamp,
     changes: &mut Changes,
     late: &mut Changes,
 ) -> Result<Stored, Error> {
@@ -104,14 +105,14 @@ pub(super) async fn write(
     let (round, same, later) = rounds(fresh);
     let mut stored = Stored { sent: same, identical: same, ..Stored::default() };
     if !round.is_empty() {
-        stored.add(copy::copy(connection, &round, changes).await?);
+        stored.add(copy::copy(connection, &round, stored_at, changes).await?);
     }
     // A key that occurs again with other content goes into a round of its own, after the earlier one.
     for mut rest in [later, known] {
         while !rest.is_empty() {
             let (round, same, later) = rounds(rest);
             stored.add(Stored { sent: same, identical: same, ..Stored::default() });
-            stored.add(merge::merge(connection, &round, late).await?);
+            stored.add(merge::merge(connection, &round, stored_at, late).await?);
             rest = later;
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! One file for each family of tables: [`meters`], [`jobs`] (leases) and [`job_list`] (orders), [`planned`] (what the planner
 //! looks at), [`counters`], [`layouts`], [`captures`], [`profiles`] (high-water marks and coverage), [`ledger`] (what is lost), [`troubles`] (what cannot be read), [`schedules`], [`registers`], [`ratios`] (of transformers), [`mbus`] (devices on channels), [`clocks`],
-//! [`readings`], [`flags`] (what is doubtful about them), [`keeping`] (for how long), [`billing`] (what is asked for bills), [`commands`], [`firmware`] (images), [`pushes`] (on their way in), [`callers`] (who is connected), [`alarms`], [`events`], [`concentrators`], [`result_files`] and the [`audit`]. [`batch`] puts what meters answered into
+//! [`readings`], [`flags`] (what is doubtful about them), [`keeping`] (for how long), [`known`] (since when), [`billing`] (what is asked for bills), [`commands`], [`firmware`] (images), [`pushes`] (on their way in), [`callers`] (who is connected), [`alarms`], [`events`], [`concentrators`], [`result_files`] and the [`audit`]. [`batch`] puts what meters answered into
 //! one transaction over several of them. Each statement starts with the name of its function, so that the server's log can be read.
 
 pub mod alarms;
@@ -26,6 +26,7 @@ mod give_back;
 pub mod job_list;
 pub mod jobs;
 pub mod keeping;
+pub mod known;
 pub mod late_meters;
 mod layouts;
 mod lease;

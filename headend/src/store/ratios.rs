@@ -76,6 +76,7 @@ impl Store {
 pub(super) async fn write(
     connection: &mut PgConnection,
     ratios: &BTreeMap<MeterId, (JobId, Ratios)>,
+    stored_at: Timestamp,
 ) -> Result<Vec<NewFlag>, Error> {
     if ratios.is_empty() {
         return Ok(Vec::new());
@@ -100,8 +101,8 @@ pub(super) async fn write(
              WHERE r.meter_id = n.meter_id AND r.since = n.known AND n.numbers = n.were),
          begun AS (
              INSERT INTO meter_ratio (meter_id, since, before, read_at, current_numerator, current_denominator, voltage_numerator,
-                 voltage_denominator, job_id)
-             SELECT meter_id, at, before, at, numbers[1], numbers[2], numbers[3], numbers[4], job_id FROM read
+                 voltage_denominator, job_id, stored_at)
+             SELECT meter_id, at, before, at, numbers[1], numbers[2], numbers[3], numbers[4], job_id, $8::timestamptz FROM read
              WHERE known IS NULL OR numbers <> were
              RETURNING meter_id, since)
          SELECT b.meter_id, b.since, n.job_id, n.numbers, n.were FROM begun b JOIN read n USING (meter_id)",
@@ -113,6 +114,7 @@ pub(super) async fn write(
     .bind(number(|ratios| ratios.current, |ratio| ratio.denominator))
     .bind(number(|ratios| ratios.voltage, |ratio| ratio.numerator))
     .bind(number(|ratios| ratios.voltage, |ratio| ratio.denominator))
+    .bind(stored_at)
     .fetch_all(connection)
     .await
     .map_err(failed("store::ratios::write"))?;

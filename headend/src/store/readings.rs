@@ -150,6 +150,8 @@ pub struct RegisterRange<'a> {
     pub first: (jiff::Timestamp, [u8; 6], i16),
     /// Last instant, inclusive.
     pub last: jiff::Timestamp,
+    /// Those that were known then; `None` = all.
+    pub known_at: Option<jiff::Timestamp>,
 }
 
 impl Store {
@@ -218,12 +220,14 @@ impl Store {
             "/* store::register_rows */ SELECT obis, attribute, ts, value, scaler, unit, job_id FROM register_row
              WHERE meter_id = $1 AND (cardinality($2::bytea[]) = 0 OR obis = ANY($2))
                  AND ts >= $3 AND ts <= $6 AND (ts, obis, attribute) >= ($3, $4, $5)
+                 AND ($8::timestamptz IS NULL OR coalesce(stored_at, ts) <= $8)
              ORDER BY ts, obis, attribute LIMIT $7",
         );
         let (from, obis, attribute) = range.first;
         let query =
             query.bind(range.meter).bind(range.obis).bind(from.to_sqlx()).bind(obis.to_vec()).bind(attribute);
         let query = query.bind(range.last.to_sqlx()).bind(limit);
+        let query = query.bind(range.known_at.map(|known_at| known_at.to_sqlx()));
         query.fetch_all(self.pool()).await.map_err(failed("store::register_rows"))
     }
 

@@ -20,10 +20,11 @@ pub(super) struct Identity<'a> {
     pub(super) system_title: Option<SystemTitle>,
 }
 
-/// Stores register values; one that is known already stays as it is. Returns how many are new and notes them in `changes`.
+/// Stores register values, which come to count at `stored_at`; one that is known already stays as it is. Returns how many are new and notes them in `changes`.
 pub(super) async fn insert(
     connection: &mut PgConnection,
     values: &[Register<'_>],
+    stored_at: SqlTimestamp,
     changes: &mut Changes,
 ) -> Result<u64, Error> {
     if values.is_empty() {
@@ -31,8 +32,8 @@ pub(super) async fn insert(
     }
     let made: Vec<(i32, SqlTimestamp)> = sqlx::query_as(
         "/* store::registers::insert */
-         INSERT INTO register_row (meter_id, obis, attribute, ts, value, scaler, unit, job_id)
-         SELECT * FROM unnest($1::int4[], $2::bytea[], $3::int2[], $4::timestamptz[], $5::int8[], $6::int2[], $7::int2[],
+         INSERT INTO register_row (meter_id, obis, attribute, ts, value, scaler, unit, job_id, stored_at)
+         SELECT *, $9::timestamptz FROM unnest($1::int4[], $2::bytea[], $3::int2[], $4::timestamptz[], $5::int8[], $6::int2[], $7::int2[],
                               $8::int8[])
          ON CONFLICT DO NOTHING RETURNING meter_id, ts",
     )
@@ -44,6 +45,7 @@ pub(super) async fn insert(
     .bind(values.iter().map(|(.., value)| i16::from(value.scaler)).collect::<Vec<_>>())
     .bind(values.iter().map(|(.., value)| i16::from(value.unit.0)).collect::<Vec<_>>())
     .bind(values.iter().map(|(_, job, _)| *job).collect::<Vec<_>>())
+    .bind(stored_at)
     .fetch_all(connection)
     .await
     .map_err(failed("store::registers::insert"))?;

@@ -53,6 +53,7 @@ impl Served {
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         let models = Arc::new(models::builtin().unwrap());
+        database.store.note_load_profiles(&models).await.unwrap();
         let parts = Parts { store: database.store.clone(), models, limits, entrance };
         let server = tokio::spawn(api::serve(listener, parts, stop.clone()));
         let endpoint = Channel::from_shared(format!("http://{address}")).unwrap();

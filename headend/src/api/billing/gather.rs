@@ -1,15 +1,13 @@
 //! What the store knows of some meters for a cycle: a few statements for all of them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use ami_proto::v1::{BillingFlags, BillingGap, BillingIntervals};
 use jiff::{SignedDuration, Timestamp};
-use models::{MBus, Model};
 
+use super::super::convert;
 use super::super::readings::flags;
 use super::super::status::Refusal;
-use super::super::{Models, convert};
 use super::assemble::{Facts, Found, TOLERANCE, of_capture, of_register};
 use crate::store::Store;
 use crate::store::billing::{Billed, Flagged, Intervals, Known, Outermost, Shown, Window};
@@ -21,8 +19,6 @@ const REGISTER_AGE: SignedDuration = SignedDuration::from_hours(24);
 const LAYOUTS: usize = 4096;
 /// Gaps that are told of one profile at most.
 const GAPS: usize = 1_000;
-/// Capture periods of load profiles, in seconds.
-const PERIODS: std::ops::Range<u32> = 1..86_400;
 
 /// A meter with its cycle.
 #[derive(Debug)]
@@ -33,6 +29,8 @@ pub(super) struct Subject {
     pub(super) limits: (Timestamp, Timestamp),
     /// When it was retired, if that was known.
     retired_at: Option<Timestamp>,
+    /// It was in the inventory.
+    was_known: bool,
 }
 
 /// Which end of the cycle.
@@ -45,8 +43,9 @@ enum End {
 /// Collects what is known as of a time. Layouts never change, so they are looked up once.
 pub(super) struct Gather {
     store: Store,
-    models: Arc<Models>,
     known_at: Timestamp,
+    /// The load profiles that models name, of each its logical name and its period in seconds; looked up once.
+    named: Option<BTreeMap<String, Vec<(String, u32)>>>,
     layouts: BTreeMap<i32, Vec<Slot>>,
 }
 
@@ -54,12 +53,15 @@ impl Subject {
     /// A meter with its cycle, as of a time.
     pub(super) fn new(meter: Billed, limits: (Timestamp, Timestamp), known_at: Timestamp) -> Self {
         let retired_at = meter.retired_at.map(|at| at.to_jiff()).filter(|at| *at <= known_at);
-        Self { meter, limits, retired_at }
+        let was_known = meter.created_at.to_jiff() <= known_at;
+        Self { meter, limits, retired_at, was_known }
     }
 
-    /// Whether it was in service at some time of the cycle.
+    /// Whether it was in service at some time of the cycle, as far as was known.
     pub(super) fn was_in_service(&self) -> bool {
-        self.meter.created_at.to_jiff() < self.limits.1 && self.retired_at.is_none_or(|at| at > self.limits.0)
+        let was_there = self.meter.created_at.to_jiff() < self.limits.1
+            && self.retired_at.is_none_or(|at| at > self.limits.0);
+        self.was_known && was_there
     }
 
     /// Whether it came into service behind the beginning of the cycle.
@@ -79,15 +81,15 @@ impl Subject {
         }
     }
 
-    fn window(&self, (from, to): (Timestamp, Timestamp)) -> Window {
-        Window { meter: self.meter.id, from, to }
+    fn window(&self, (from, to): (Timestamp, Timestamp)) -> Window<'_> {
+        Window { meter: self.meter.id, zone: &self.meter.zone, from, to }
     }
 }
 
 impl Gather {
     /// Collects what was known at a time.
-    pub(super) fn new(store: Store, models: Arc<Models>, known_at: Timestamp) -> Self {
-        Self { store, models, known_at, layouts: BTreeMap::new() }
+    pub(super) fn new(store: Store, known_at: Timestamp) -> Self {
+        Self { store, known_at, named: None, layouts: BTreeMap::new() }
     }
 
     /// What is known of each of some meters.
@@ -95,11 +97,10 @@ impl Gather {
         let mut all: BTreeMap<i32, Facts> =
             subjects.iter().map(|subject| (subject.meter.id, Facts::default())).collect();
         for end in [End::Opening, End::Closing] {
-            let windows = |subject: &Subject| {
-                let limit = subject.limit(end);
-                subject.window((limit - TOLERANCE, limit + TOLERANCE))
-            };
-            let windows: Vec<_> = subjects.iter().map(windows).collect();
+            let limits = subjects.iter().map(|subject| (subject, subject.limit(end)));
+            let windows: Vec<_> = limits
+                .map(|(subject, limit)| subject.window((limit - TOLERANCE, limit + TOLERANCE)))
+                .collect();
             let captures = self.store.billing_captures(&windows, self.known_at).await?;
             self.take(captures, end, &mut all).await?;
         }
@@ -107,7 +108,7 @@ impl Gather {
         self.registers(subjects, &mut all).await?;
         self.profiles(subjects, &mut all).await?;
         self.ratios(subjects, &mut all).await?;
-        self.flags(&mut all).await?;
+        self.flags(subjects, &mut all).await?;
         let facts = subjects.iter().map(|subject| all.remove(&subject.meter.id).unwrap_or_default());
         Ok(facts.collect())
     }
@@ -148,16 +149,13 @@ impl Gather {
             let lacks = |subject: &&Subject| {
                 all.get(&subject.meter.id).is_some_and(|facts| values(facts, end).is_empty())
             };
-            let before = |subject: &Subject| {
-                let limit = subject.limit(end);
-                subject.window((limit - REGISTER_AGE, limit))
-            };
-            let windows: Vec<_> = subjects.iter().filter(lacks).map(before).collect();
+            let limits = subjects.iter().filter(lacks).map(|subject| (subject, subject.limit(end)));
+            let windows: Vec<_> =
+                limits.map(|(subject, limit)| subject.window((limit - REGISTER_AGE, limit))).collect();
             for shown in self.store.billing_registers(&windows, self.known_at).await? {
-                let Shown { meter, ts, .. } = shown;
+                let Shown { meter, stored_at, .. } = shown;
                 if let (Some(found), Some(facts)) = (of_register(&shown)?, all.get_mut(&meter)) {
-                    // A value is stored when it arrives.
-                    facts.stored_at = facts.stored_at.max(Some(ts.to_jiff()));
+                    facts.stored_at = facts.stored_at.max(Some(stored_at.to_jiff()));
                     values_mut(facts, end).push(found);
                 }
             }
@@ -178,7 +176,11 @@ impl Gather {
     }
 
     /// The load profiles: what is there, what is missing, and the highest demands.
-    async fn profiles(&self, subjects: &[Subject], all: &mut BTreeMap<i32, Facts>) -> Result<(), Refusal> {
+    async fn profiles(
+        &mut self,
+        subjects: &[Subject],
+        all: &mut BTreeMap<i32, Facts>,
+    ) -> Result<(), Refusal> {
         let windows: Vec<_> = subjects
             .iter()
             .map(|subject| {
@@ -192,14 +194,19 @@ impl Gather {
         for found in self.store.billing_intervals(&windows, self.known_at).await? {
             intervals.entry(found.meter).or_default().push(found);
         }
+        let named = match self.named.take() {
+            Some(named) => named,
+            None => self.load_profiles().await?,
+        };
         for (subject, window) in subjects.iter().zip(&windows) {
             let Some(facts) = all.get_mut(&subject.meter.id) else { continue };
             let found = intervals.remove(&subject.meter.id).unwrap_or_default();
             let latest = found.iter().filter_map(|one| one.stored_at).map(|at| at.to_jiff()).max();
             facts.stored_at = facts.stored_at.max(latest);
-            let model = self.models.get(&subject.meter.model).filter(|_| subject.was_in_service());
-            facts.intervals = told(&found, window, model.map(|model| &**model))?;
+            let named = named.get(&subject.meter.model).filter(|_| subject.was_in_service());
+            facts.intervals = told(&found, window, named.map_or(&[][..], Vec::as_slice))?;
         }
+        self.named = Some(named);
         for highest in self.store.billing_highest(&windows, self.known_at).await? {
             if let Some(facts) = all.get_mut(&highest.meter) {
                 facts.highest.push(highest);
@@ -214,13 +221,22 @@ impl Gather {
         Ok(())
     }
 
+    /// The load profiles that models name, as far as was known.
+    async fn load_profiles(&self) -> Result<BTreeMap<String, Vec<(String, u32)>>, Refusal> {
+        let mut named = BTreeMap::<_, Vec<_>>::new();
+        for (model, obis, period_s) in self.store.load_profiles(self.known_at).await? {
+            named.entry(model).or_default().push((obis.to_string(), period_s));
+        }
+        Ok(named)
+    }
+
     /// What is doubtful about the values that were found.
-    async fn flags(&self, all: &mut BTreeMap<i32, Facts>) -> Result<(), Refusal> {
-        let at = |(meter, facts): (&i32, &Facts)| {
-            let meter = *meter;
-            facts.instants().into_iter().map(move |at| Window { meter, from: at, to: at })
-        };
-        let windows: Vec<_> = all.iter().flat_map(at).collect();
+    async fn flags(&self, subjects: &[Subject], all: &mut BTreeMap<i32, Facts>) -> Result<(), Refusal> {
+        let instants = subjects.iter().flat_map(|subject| {
+            let instants = all.get(&subject.meter.id).map(Facts::instants).unwrap_or_default();
+            instants.into_iter().map(move |at| (subject, at))
+        });
+        let windows: Vec<_> = instants.map(|(subject, at)| subject.window((at, at))).collect();
         for doubted in self.store.billing_flags(&windows, self.known_at).await? {
             if let Some(facts) = all.get_mut(&doubted.meter) {
                 facts.stored_at = facts.stored_at.max(Some(doubted.raised_at.to_jiff()));
@@ -286,16 +302,13 @@ fn values_mut(facts: &mut Facts, end: End) -> &mut Vec<Found> {
 /// The load profiles that were found, and those that the model has and nobody ever read.
 fn told(
     found: &[Intervals],
-    window: &Window,
-    model: Option<&Model>,
+    window: &Window<'_>,
+    named: &[(String, u32)],
 ) -> Result<Vec<BillingIntervals>, Refusal> {
     let mut all = found.iter().map(|found| interval(found, window)).collect::<Result<Vec<_>, _>>()?;
-    let profiles = model.iter().flat_map(|model| &model.profiles);
-    // What is on channels of M-Bus has sets of its own.
-    for profile in profiles.filter(|profile| MBus::channel(profile.obis).is_none()) {
-        let name = profile.obis.to_string();
-        if PERIODS.contains(&profile.period_s) && all.iter().all(|one| one.profile != name) {
-            let expected = between(window.from, window.to, profile.period_s);
+    for (name, period_s) in named {
+        if all.iter().all(|one| one.profile != *name) {
+            let expected = between(window.from, window.to, *period_s);
             let gap = BillingGap {
                 from: Some(convert::instant(window.from)),
                 to: Some(convert::instant(window.to)),
@@ -303,10 +316,9 @@ fn told(
             };
             let gaps = Some(gap).filter(|gap| gap.intervals > 0).into_iter().collect();
             all.push(BillingIntervals {
-                profile: name,
-                period_s: profile.period_s,
+                profile: name.clone(),
+                period_s: *period_s,
                 expected,
-                present: 0,
                 gaps,
                 ..BillingIntervals::default()
             });
@@ -316,7 +328,7 @@ fn told(
     Ok(all)
 }
 
-fn interval(found: &Intervals, window: &Window) -> Result<BillingIntervals, Refusal> {
+fn interval(found: &Intervals, window: &Window<'_>) -> Result<BillingIntervals, Refusal> {
     let count = |count: i64| u32::try_from(count).unwrap_or(u32::MAX);
     let period_s = u32::try_from(found.period_s).map_err(|_| Refusal::Internal)?;
     let gaps = found.gaps_from.iter().zip(&found.gaps_to).zip(&found.gaps_missing);

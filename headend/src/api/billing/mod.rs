@@ -15,7 +15,6 @@ use ami_proto::v1::{
     GetBillingSetsResponse, OrderTerms, ResetDemandRequest, ResetDemandResponse,
     billing_service_server::BillingService,
 };
-use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
@@ -23,7 +22,7 @@ use tonic::{Request, Response, Status};
 use super::follow::Messages;
 use super::orders::{self, Asker, Wanted};
 use super::status::Refusal;
-use super::{Models, Parts, check, known};
+use super::{Models, Parts, as_of, known};
 use crate::store::billing::BilledFilter;
 use crate::store::meters::Meter;
 use crate::store::{CommandKind, Store};
@@ -59,7 +58,7 @@ impl Billing {
         let turn = self.runs.clone().try_acquire_owned();
         let turn = turn.map_err(|_| Refusal::TooManyBillingRuns { limit: MAX_RUNS })?;
         let cycle = Cycle::of(request.cycle.as_ref())?;
-        let known_at = self.known_at(request.known_at.as_ref()).await?;
+        let known_at = as_of::settled(&self.store, request.known_at.as_ref()).await?;
         let named = known::meters(&self.store, &request.meter_serials, MAX_METERS).await?;
         let filter = BilledFilter {
             meters: Some(named).filter(|_| !request.meter_serials.is_empty()),
@@ -68,20 +67,7 @@ impl Billing {
             throttle_group: request.throttle_group,
             line: request.line,
         };
-        Ok(Run::new(self.store.clone(), Arc::clone(&self.models), filter, cycle, known_at, turn))
-    }
-
-    /// The time as of which is asked, which the database's clock has reached.
-    async fn known_at(&self, asked: Option<&prost_types::Timestamp>) -> Result<Timestamp, Refusal> {
-        let now = self.store.database_time().await?;
-        let Some(asked) = asked else { return Ok(now) };
-        let asked = check::instant("known_at", asked)?;
-        // As exact as the store is.
-        let asked = Timestamp::from_microsecond(asked.as_microsecond()).map_err(|_| Refusal::Internal)?;
-        if asked > now {
-            return Err(Refusal::field("known_at", "it is in the future"));
-        }
-        Ok(asked)
+        Ok(Run::new(self.store.clone(), filter, cycle, known_at, turn))
     }
 
     /// Orders a reset of meters that can do it.

@@ -1,7 +1,6 @@
 //! A billing run: page after page of meters, set after set, so that the memory that it takes does not grow with the fleet.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use ami_proto::v1::{BillingSet, GetBillingSetsResponse};
 use futures_util::stream;
@@ -12,7 +11,6 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tracing::{Instrument as _, Span};
 
-use super::super::Models;
 use super::super::follow::Messages;
 use super::super::status::Refusal;
 use super::assemble::assemble;
@@ -42,14 +40,13 @@ impl Run {
     /// A run over the meters of a filter.
     pub(super) fn new(
         store: Store,
-        models: Arc<Models>,
         filter: BilledFilter,
         cycle: Cycle,
         known_at: Timestamp,
         turn: OwnedSemaphorePermit,
     ) -> Self {
         Self {
-            gather: Gather::new(store.clone(), models, known_at),
+            gather: Gather::new(store.clone(), known_at),
             store,
             filter,
             cycle,
@@ -70,7 +67,7 @@ impl Run {
     /// The next set; `None` behind the last.
     async fn next(&mut self) -> Result<Option<BillingSet>, Refusal> {
         while self.ready.is_empty() && !self.is_over {
-            let meters = self.store.billed_meters(&self.filter, self.after, PAGE).await?;
+            let meters = self.store.billed_meters(&self.filter, self.known_at, self.after, PAGE).await?;
             self.is_over = i64::try_from(meters.len()) != Ok(PAGE);
             self.after = meters.last().map_or(self.after, |last| last.id);
             self.ready = self.page(meters).await?;

@@ -4,7 +4,7 @@ use ami_proto::v1::{QueryReadingsRequest, QueryReadingsResponse, Reading};
 use jiff::Timestamp;
 
 use super::super::status::Refusal;
-use super::super::{check, token};
+use super::super::{as_of, check, token};
 use super::expand::{Expander, register};
 use super::flags::Flags;
 use super::{Readings, obis_filter};
@@ -79,7 +79,10 @@ impl Readings {
             return Err(Refusal::field("meter_serials", "one serial number at least is expected"));
         }
         let (from, to) = check::range(request.from.as_ref(), request.to.as_ref())?;
-        let known_at = request.known_at.as_ref().map(|at| check::instant("known_at", at)).transpose()?;
+        let known_at = match &request.known_at {
+            Some(known_at) => Some(as_of::settled(&self.store, Some(known_at)).await?),
+            None => None,
+        };
         let obis = obis_filter(&request.obis)?;
         let meters = self.meter_ids(&request.meter_serials).await?;
         let layouts = if obis.is_empty() { None } else { Some(self.store.layouts_with(&obis).await?) };
@@ -185,9 +188,8 @@ impl Readings {
         expander: &Expander,
         page: &mut Page,
     ) -> Result<(), Refusal> {
-        // A register bears the time when it was read, and it does not change any more.
-        let last = question.known_at.map_or(question.to, |known_at| known_at.min(question.to));
-        let mut range = RegisterRange { meter, obis: expander.obis(), first, last };
+        let (last, known_at) = (question.to, question.known_at);
+        let mut range = RegisterRange { meter, obis: expander.obis(), first, last, known_at };
         loop {
             let asked = page.rows_to_ask();
             let rows = self.store.register_rows(&range, i64::try_from(asked).unwrap_or(i64::MAX)).await?;

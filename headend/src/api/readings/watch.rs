@@ -190,7 +190,8 @@ impl Watch {
             Some(Row::Register(ts, obis, attribute)) => (ts, obis, attribute),
             _ => (entry.from, [0; 6], i16::MIN),
         };
-        let range = RegisterRange { meter: entry.meter, obis: self.expander.obis(), first, last: entry.to };
+        let obis = self.expander.obis();
+        let range = RegisterRange { meter: entry.meter, obis, first, last: entry.to, known_at: None };
         let rows = self.service.store.register_rows(&range, ROWS).await?;
         let flags = Flags::of_registers(&self.service.store, entry.meter, &rows, None).await?;
         let readings = rows.iter().map(|row| register(serial, row, &flags)).collect::<Result<_, _>>()?;

@@ -1,5 +1,6 @@
 //! COPY in the binary format (PostgreSQL documentation, COPY, "Binary Format").
 
+use jiff_sqlx::Timestamp as SqlTimestamp;
 use sqlx::PgConnection;
 
 use super::{Row, SLOTS, Stored};
@@ -7,14 +8,14 @@ use crate::store::log::Changes;
 use crate::store::{Error, failed};
 
 const COPY: &str = "/* store::captures::copy */ COPY profile_row (meter_id, layout_id, ts, status, clock_offset_min, \
-                    clock_status, job_id, v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13, v14, v15) \
+                    clock_status, job_id, stored_at, v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13, v14, v15) \
                     FROM STDIN (FORMAT binary)";
 
 /// Signature, flags and length of the header's extension.
 const HEADER: [u8; 19] = *b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 
-/// Fields of a row: seven and the values.
-const FIELDS: i16 = 7 + SLOTS as i16;
+/// Fields of a row: eight and the values.
+const FIELDS: i16 = 8 + SLOTS as i16;
 
 /// A message to the server is sent when it has this many octets.
 const MESSAGE: usize = 256 << 10;
@@ -26,14 +27,16 @@ const EPOCH: i64 = 946_684_800_000_000;
 pub(super) async fn copy(
     connection: &mut PgConnection,
     rows: &[&Row],
+    stored_at: SqlTimestamp,
     changes: &mut Changes,
 ) -> Result<Stored, Error> {
     let failed = failed("store::captures::copy");
     let mut copy = connection.copy_in_raw(COPY).await.map_err(&failed)?;
+    let stored_at = stored_at.to_jiff().as_microsecond();
     let mut message = Vec::with_capacity(MESSAGE + 1024);
     message.extend_from_slice(&HEADER);
     for row in rows {
-        encode(row, &mut message);
+        encode(row, stored_at, &mut message);
         changes.note(row.meter, Some(row.layout), row.ts);
         if message.len() >= MESSAGE {
             copy.send(message.as_slice()).await.map_err(&failed)?;
@@ -47,18 +50,24 @@ pub(super) async fn copy(
 }
 
 /// One row: the number of fields, then each field as its length and its octets; length -1 is NULL.
-fn encode(row: &Row, out: &mut Vec<u8>) {
+fn encode(row: &Row, stored_at: i64, out: &mut Vec<u8>) {
     out.extend_from_slice(&FIELDS.to_be_bytes());
     field(out, &row.meter.to_be_bytes());
     field(out, &row.layout.to_be_bytes());
-    field(out, &row.ts.saturating_sub(EPOCH).to_be_bytes());
+    field(out, &instant(row.ts));
     optional(out, row.status.map(i32::to_be_bytes));
     optional(out, row.clock_offset_min.map(i16::to_be_bytes));
     field(out, &row.clock_status.to_be_bytes());
     field(out, &row.job.to_be_bytes());
+    field(out, &instant(stored_at));
     for value in row.values {
         optional(out, value.map(i64::to_be_bytes));
     }
+}
+
+/// Microseconds since 1970 as PostgreSQL has them.
+fn instant(microseconds: i64) -> [u8; 8] {
+    microseconds.saturating_sub(EPOCH).to_be_bytes()
 }
 
 fn optional<const N: usize>(out: &mut Vec<u8>, octets: Option<[u8; N]>) {
@@ -93,8 +102,8 @@ mod tests {
             values,
         };
         let mut out = Vec::new();
-        encode(&row, &mut out);
-        let mut expected: Vec<u8> = vec![0, 23];
+        encode(&row, EPOCH + 2, &mut out);
+        let mut expected: Vec<u8> = vec![0, 24];
         expected.extend([0, 0, 0, 4, 0, 0, 0, 7]); // meter_id
         expected.extend([0, 0, 0, 4, 0, 0, 0, 9]); // layout_id
         expected.extend([0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 1]); // ts, a microsecond into 2000
@@ -102,6 +111,7 @@ mod tests {
         expected.extend([255, 255, 255, 255]); // clock_offset_min NULL
         expected.extend([0, 0, 0, 2, 0, 128]); // clock_status
         expected.extend([0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 5]); // job_id
+        expected.extend([0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 2]); // stored_at, two microseconds into 2000
         expected.extend([255, 255, 255, 255]); // v0 NULL
         expected.extend([0, 0, 0, 8, 255, 255, 255, 255, 255, 255, 255, 254]); // v1
         expected.extend([255; 4 * 14]); // v2 to v15 NULL

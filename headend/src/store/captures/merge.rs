@@ -34,7 +34,7 @@ macro_rules! sent {
 const INSERT: &str = concat!(
     "/* store::captures::merge */ INSERT INTO profile_row (",
     columns!(),
-    ") SELECT * FROM ",
+    ", stored_at) SELECT *, $24::timestamptz FROM ",
     sent!(),
     " ON CONFLICT DO NOTHING RETURNING meter_id, layout_id, ts"
 );
@@ -73,10 +73,10 @@ const REVISE: &str = concat!(
      WITH kept AS (
          INSERT INTO profile_row_rev (",
     columns!(),
-    ", stored_at, replaced_by)
+    ", stored_at, replaced_by, seen_at)
          SELECT r.meter_id, r.layout_id, r.ts, r.status, r.clock_offset_min, r.clock_status, r.job_id,
                 r.v0, r.v1, r.v2, r.v3, r.v4, r.v5, r.v6, r.v7,
-                r.v8, r.v9, r.v10, r.v11, r.v12, r.v13, r.v14, r.v15, r.stored_at, s.job_id
+                r.v8, r.v9, r.v10, r.v11, r.v12, r.v13, r.v14, r.v15, r.stored_at, s.job_id, $27::timestamptz
          FROM ",
     sent!(),
     ", profile_row r WHERE ",
@@ -86,7 +86,7 @@ const REVISE: &str = concat!(
     "    RETURNING 1),
      changed AS (
          UPDATE profile_row r SET status = s.status, clock_offset_min = s.clock_offset_min,
-                clock_status = s.clock_status, job_id = s.job_id, stored_at = now(),
+                clock_status = s.clock_status, job_id = s.job_id, stored_at = $27::timestamptz,
                 v0 = s.v0, v1 = s.v1, v2 = s.v2, v3 = s.v3, v4 = s.v4, v5 = s.v5, v6 = s.v6, v7 = s.v7,
                 v8 = s.v8, v9 = s.v9, v10 = s.v10, v11 = s.v11, v12 = s.v12, v13 = s.v13, v14 = s.v14, v15 = s.v15
          FROM ",
@@ -112,10 +112,12 @@ type Changed = (i64, i32, i32, SqlTimestamp);
 pub(super) async fn merge(
     connection: &mut PgConnection,
     rows: &[&Row],
+    stored_at: SqlTimestamp,
     changes: &mut Changes,
 ) -> Result<Stored, Error> {
     let sent = rows.len() as u64;
     let made: Vec<Made> = bind_all(sqlx::query_as(INSERT), rows)?
+        .bind(stored_at)
         .fetch_all(&mut *connection)
         .await
         .map_err(failed("store::captures::merge"))?;
@@ -126,18 +128,24 @@ pub(super) async fn merge(
     if inserted == sent {
         return Ok(Stored { sent, inserted, ..Stored::default() });
     }
-    let revised = revise(connection, rows, changes).await?;
+    let revised = revise(connection, rows, stored_at, changes).await?;
     Ok(Stored { sent, inserted, identical: sent.saturating_sub(inserted + revised), revised })
 }
 
 /// Puts those rows in the place of what is stored that differ from it. Returns how many did.
-async fn revise(connection: &mut PgConnection, rows: &[&Row], changes: &mut Changes) -> Result<u64, Error> {
+async fn revise(
+    connection: &mut PgConnection,
+    rows: &[&Row],
+    stored_at: SqlTimestamp,
+    changes: &mut Changes,
+) -> Result<u64, Error> {
     plan_for_compression(connection, true).await?;
     // Asked first: the server decompresses all that an update could be about before it looks at what differs.
     let (matched, differing) = compare(connection, rows).await?;
     let (mut kept, mut revised) = (0, 0);
     if !differing.is_empty() {
         let changed: Vec<Changed> = bind_bounds(bind_all(sqlx::query_as(REVISE), &differing)?, &differing)?
+            .bind(stored_at)
             .fetch_all(&mut *connection)
             .await
             .map_err(failed("store::captures::revise"))?;

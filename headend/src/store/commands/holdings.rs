@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 
 use crate::store::layouts::{obis, small};
 use crate::store::log::Changes;
-use crate::store::{Error, READING_CHANNEL, Store, failed, log, registers};
+use crate::store::{Error, READING_CHANNEL, Store, failed, known, log, registers};
 
 /// Key, serial number, number and address of a sub-unit.
 type PartRow = (i32, String, i16, Option<i64>);
@@ -74,7 +74,8 @@ impl Store {
         let Some(job) = job else { return Ok(false) };
         let readings: Vec<_> = held.iter().map(|held| (held.meter, job, &held.value)).collect();
         let mut changes = Changes::default();
-        registers::insert(&mut transaction, &readings, &mut changes).await?;
+        let stored_at = known::storing_at(&mut transaction).await?;
+        registers::insert(&mut transaction, &readings, stored_at, &mut changes).await?;
         replace(&mut transaction, command, held).await?;
         log::insert(&mut transaction, &changes).await?;
         sqlx::query(

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use collectors::{Layout, MeterId, Oddity, Reason};
 use dlms::Obis;
 use jiff::Timestamp;
+use jiff_sqlx::Timestamp as SqlTimestamp;
 use models::{Model, Validation};
 use sqlx::{FromRow, PgConnection};
 
@@ -64,6 +65,7 @@ pub(in crate::store) async fn judge(
     digest: &Digest<'_>,
     is_new: impl Fn(&Row) -> bool,
     late: &Changes,
+    stored_at: SqlTimestamp,
 ) -> Result<Judged, Error> {
     let mut judged = Judged::default();
     if digest.rows.is_empty() && digest.registers.is_empty() {
@@ -76,7 +78,7 @@ pub(in crate::store) async fn judge(
     for rows in rows.chunk_by(|one, other| (one.meter, one.layout) == (other.meter, other.layout)) {
         forward(rows, &mut plans, digest, &mut judged);
     }
-    late::recheck(connection, late, &mut plans, digest, &mut judged).await?;
+    late::recheck(connection, late, &mut plans, digest, &mut judged, stored_at).await?;
     registers::judge(connection, &known, digest, &mut judged.flags).await?;
     Ok(judged)
 }

@@ -1,6 +1,7 @@
 //! Captures that came between others, or took the place of others, are held against the rules together with what is stored around them: flags may have to be
 //! raised and withdrawn before and behind them, too.
 
+use jiff_sqlx::Timestamp as SqlTimestamp;
 use sqlx::{FromRow, PgConnection};
 
 use super::super::captures::instant;
@@ -31,6 +32,7 @@ pub(super) async fn recheck(
     plans: &mut Plans<'_>,
     digest: &Digest<'_>,
     judged: &mut Judged,
+    stored_at: SqlTimestamp,
 ) -> Result<(), Error> {
     let mut ranges: Vec<Checked> = late.captures().collect();
     if ranges.is_empty() {
@@ -62,7 +64,7 @@ pub(super) async fn recheck(
         })
     };
     judged.flags.retain(|flag| !is_rechecked(flag));
-    withdraw(connection, &ranges, &flags).await?;
+    withdraw(connection, &ranges, &flags, stored_at).await?;
     judged.flags.extend(flags);
     Ok(())
 }

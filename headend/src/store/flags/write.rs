@@ -1,5 +1,6 @@
 //! How flags are raised and withdrawn.
 
+use jiff_sqlx::Timestamp as SqlTimestamp;
 use sqlx::PgConnection;
 
 use super::super::captures::instant;
@@ -57,6 +58,7 @@ impl Raised {
 pub(in crate::store) async fn raise(
     connection: &mut PgConnection,
     flags: &[NewFlag],
+    raised_at: SqlTimestamp,
 ) -> Result<Raised, Error> {
     let mut raised = Raised::default();
     if flags.is_empty() {
@@ -66,8 +68,8 @@ pub(in crate::store) async fn raise(
         |of: fn(&Numbers) -> Option<i64>| flags.iter().map(|flag| of(&flag.numbers)).collect::<Vec<_>>();
     let new: Vec<FlagRule> = sqlx::query_scalar(
         "/* store::flags::raise */
-         INSERT INTO reading_flag (meter_id, rule, ts, layout_id, obis, attribute, value, reference, bound, scaler, unit, job_id)
-         SELECT * FROM unnest($1::int4[], $2::flag_rule[], $3::timestamptz[], $4::int4[], $5::bytea[], $6::int2[], $7::int8[],
+         INSERT INTO reading_flag (meter_id, rule, ts, layout_id, obis, attribute, value, reference, bound, scaler, unit, job_id, raised_at)
+         SELECT *, $13::timestamptz FROM unnest($1::int4[], $2::flag_rule[], $3::timestamptz[], $4::int4[], $5::bytea[], $6::int2[], $7::int8[],
                               $8::int8[], $9::int8[], $10::int2[], $11::int2[], $12::int8[])
          ON CONFLICT DO NOTHING RETURNING rule",
     )
@@ -83,6 +85,7 @@ pub(in crate::store) async fn raise(
     .bind(flags.iter().map(|flag| i16::from(flag.numbers.scaler)).collect::<Vec<_>>())
     .bind(flags.iter().map(|flag| flag.unit).collect::<Vec<_>>())
     .bind(flags.iter().map(|flag| flag.job).collect::<Vec<_>>())
+    .bind(raised_at)
     .fetch_all(connection)
     .await
     .map_err(failed("store::flags::raise"))?;
@@ -98,6 +101,7 @@ pub(super) async fn withdraw(
     connection: &mut PgConnection,
     ranges: &[Checked],
     flags: &[NewFlag],
+    withdrawn_at: SqlTimestamp,
 ) -> Result<(), Error> {
     let times = |end: fn(&(i64, i64)) -> i64| {
         ranges.iter().map(|(_, range)| instant(end(range))).collect::<Result<Vec<_>, _>>()
@@ -105,7 +109,7 @@ pub(super) async fn withdraw(
     let rules: Vec<FlagRule> = FlagRule::ALL.into_iter().filter(|rule| rule.is_about_captures()).collect();
     sqlx::query(
         "/* store::flags::withdraw */
-         UPDATE reading_flag f SET withdrawn_at = now()
+         UPDATE reading_flag f SET withdrawn_at = $14::timestamptz
          FROM unnest($1::int4[], $2::int4[], $3::timestamptz[], $4::timestamptz[]) AS c (meter_id, layout_id, from_ts, to_ts)
          WHERE f.meter_id = c.meter_id AND f.layout_id = c.layout_id AND f.ts BETWEEN c.from_ts AND c.to_ts
              AND f.withdrawn_at IS NULL AND f.rule = ANY($5)
@@ -130,6 +134,7 @@ pub(super) async fn withdraw(
     .bind(flags.iter().map(|flag| flag.rule).collect::<Vec<_>>())
     .bind(flags.iter().map(|flag| flag.numbers.value).collect::<Vec<_>>())
     .bind(flags.iter().map(|flag| flag.numbers.reference).collect::<Vec<_>>())
+    .bind(withdrawn_at)
     .execute(connection)
     .await
     .map_err(failed("store::flags::withdraw"))?;
