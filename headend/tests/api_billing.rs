@@ -197,6 +197,46 @@ async fn a_set_is_the_same_again_as_of_any_time() {
     assert!(before.registers.is_empty());
 }
 
+/// Captures every two hours by a clock on the wall of Berlin, or by one that shows UTC, without the last one of October.
+fn every_two_hours(by_the_wall: bool) -> Captures {
+    let zone = jiff::tz::TimeZone::get(if by_the_wall { "Europe/Berlin" } else { "UTC" }).unwrap();
+    let hours = (1..).map(|hour| at(OCTOBER) + jiff::SignedDuration::from_hours(hour));
+    let instants =
+        hours.take_while(|hour| *hour < at(NOVEMBER)).filter(|hour| zone.to_datetime(*hour).hour() % 2 == 0);
+    let instants: Vec<_> = instants.collect();
+    let captures = quarters(&layout(7200, -3), at(OCTOBER), instants.len(), 5000);
+    Captures { at: instants, ..captures }
+}
+
+#[tokio::test]
+async fn intervals_of_more_than_an_hour_are_there_behind_the_change_of_the_clock() {
+    let served = Served::new().await;
+    for (serial, by_the_wall) in [("L1", true), ("U1", false)] {
+        let meter = served.database.meter(serial);
+        served.database.sql(&format!("UPDATE meter SET created_at = '2026-01-01' WHERE id = {meter}"));
+        let captured = every_two_hours(by_the_wall);
+        let (count, last) = (captured.at.len() as u32, *captured.at.last().unwrap());
+        // A slip at the end of the second to last one.
+        let mut slip = captured.clone();
+        let place = captured.at.len() - 2;
+        slip.values[2 * place] = Some(0);
+        store(&served.database, meter, [slip]).await;
+        let set = one(&served, october(&[serial])).await;
+        let intervals = &set.intervals[0];
+        let missing = u32::from(at(NOVEMBER).duration_since(last) >= jiff::SignedDuration::from_hours(2));
+        assert_eq!(
+            (intervals.present, intervals.expected),
+            (count, count + missing),
+            "{serial}: {:?}",
+            intervals.gaps
+        );
+        assert_eq!(
+            intervals.flags.iter().map(|flags| (flags.rule(), flags.intervals)).collect::<Vec<_>>(),
+            [(FlagRule::Zero, 1)]
+        );
+    }
+}
+
 /// A load profile with the demand of each quarter: 40 W, and 900 W in the 50th.
 fn demands() -> Captures {
     let columns = vec![column(8, "0.0.1.0.0.255", 2, 0, 255), column(5, "1.0.1.5.0.255", 2, 0, 27)];

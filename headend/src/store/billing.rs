@@ -199,11 +199,26 @@ macro_rules! columns {
     };
 }
 
-/// Whether an interval counts that ends at an instant: when that is one of the period's since the beginning. What a meter captures in between, because its clock
-/// was set or its power came back, is none.
+/// Whether an interval counts that ends at an instant: when that is one of the period's since the beginning, by UTC or by the clock on the wall, which are two
+/// where the period is longer than what the clock is put forward and back by. What a meter captures in between, because its clock was set or its power came
+/// back, is none.
 macro_rules! is_interval {
     ($ts:literal, $stride:literal) => {
-        concat!("date_bin(", $stride, ", ", $ts, ", w.from_ts) = ", $ts)
+        concat!(
+            "(date_bin(",
+            $stride,
+            ", ",
+            $ts,
+            ", w.from_ts) = ",
+            $ts,
+            " OR date_bin(",
+            $stride,
+            ", ",
+            $ts,
+            " AT TIME ZONE w.zone, w.from_ts AT TIME ZONE w.zone) = ",
+            $ts,
+            " AT TIME ZONE w.zone)"
+        )
     };
 }
 
