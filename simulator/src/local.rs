@@ -32,9 +32,8 @@ impl<'a> Offsets<'a> {
     pub(crate) fn at(&mut self, at: i64) -> Offset {
         if at < self.from || at >= self.until {
             let instant = timestamp(at);
-            let info = self.zone.to_offset_info(instant);
-            let minutes = i16::try_from(info.offset().seconds() / 60).unwrap_or(0);
-            self.current = Offset { minutes, summer: info.dst().is_dst() };
+            let minutes = i16::try_from(self.zone.to_offset(instant).seconds() / 60).unwrap_or(0);
+            self.current = Offset { minutes, summer: is_summer(self.zone, instant) };
             self.from = at;
             self.until =
                 self.zone.following(instant).next().map_or(i64::MAX, |next| next.timestamp().as_second());
@@ -70,9 +69,18 @@ pub(crate) fn change_of_year(zone: &TimeZone, at: i64, begins: bool) -> Option<D
     let begin = Date::new(year, 1, 1).ok()?.to_zoned(zone.clone()).ok()?.timestamp();
     let changes =
         zone.following(begin).take_while(|change| zone.to_datetime(change.timestamp()).year() == year);
-    let change = changes.into_iter().find(|change| change.dst().is_dst() == begins)?.timestamp();
+    let change =
+        changes.into_iter().find(|change| is_summer(zone, change.timestamp()) == begins)?.timestamp();
     let before = Offsets::new(zone).at(change.as_second() - 1);
     Some(DateTime::from_unix(change.as_second(), Some(-before.minutes), before.clock_status()))
+}
+
+/// Whether clocks are ahead of what they show in the other part of the year. In Dublin the time zone database calls that standard time; meters do not.
+fn is_summer(zone: &TimeZone, at: Timestamp) -> bool {
+    let info = zone.to_offset_info(at);
+    let around = [zone.following(at).next(), zone.preceding(at).nth(1)];
+    let mut turns = around.into_iter().flatten().filter(|change| change.dst() != info.dst());
+    turns.next().is_some_and(|other| info.offset() > other.offset())
 }
 
 /// The instant of whole seconds since 1970; out of range gives the nearest that exists.
@@ -120,6 +128,22 @@ mod tests {
         assert_eq!(offsets.at(change - 1), Offset { minutes: 60, summer: false });
         assert_eq!(offsets.at(change), Offset { minutes: 120, summer: true });
         assert_eq!(offsets.at(change - 900), Offset { minutes: 60, summer: false });
+    }
+
+    #[test]
+    fn summer_is_when_clocks_are_ahead() {
+        // 2026-01-15 and 2026-07-15.
+        let (winter, summer) = (1_768_435_200, 1_784_073_600);
+        for (name, has_summer) in
+            [("Europe/Berlin", true), ("Europe/Dublin", true), ("Asia/Kathmandu", false)]
+        {
+            let zone = TimeZone::get(name).unwrap();
+            let mut offsets = Offsets::new(&zone);
+            assert!(!offsets.at(winter).summer, "{name}");
+            assert_eq!(offsets.at(summer).summer, has_summer, "{name}");
+            let begin = change_of_year(&zone, winter, true);
+            assert_eq!(begin.map(|begin| begin.parts().month), has_summer.then_some(3), "{name}");
+        }
     }
 
     #[test]
