@@ -117,8 +117,8 @@ fn changes(zone: &TimeZone, now: Timestamp) -> Option<Changes> {
     let (mut begin, mut end) = (None, None);
     for change in zone.following(from).take_while(|change| change.timestamp() < to) {
         let at = change.timestamp();
-        if change.dst().is_dst() {
-            let saved = change.offset().seconds() - standard_offset(at, zone).seconds();
+        let saved = change.offset().seconds() - standard_offset(at, zone).seconds();
+        if saved > 0 {
             begin = Some((zone.to_datetime(at).date(), i16::try_from(saved / 60).ok()?));
         } else {
             end = Some(zone.to_datetime(at).date());
@@ -190,6 +190,7 @@ mod tests {
         let of_2025 = ClockSetup { begin: date(2025, 3, 30, 7), ..european(60) };
         for (setup, place, fault) in [
             (european(60), "Europe/Berlin", None),
+            (european(0), "Europe/Dublin", None),
             (european(0), "Europe/Berlin", Some(ZoneFault::Offset)),
             (european(360), "Asia/Dhaka", Some(ZoneFault::SummerAdded)),
             (

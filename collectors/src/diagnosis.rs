@@ -70,10 +70,13 @@ impl Setback {
         }
     }
 
-    /// A time that is none.
+    /// A time that is none, or that cannot be known.
     pub(crate) fn time(obis: Obis, error: &TimeError) -> Self {
-        let detail = format!("{obis}: {error}; check and set the meter's clock.");
-        Self::Final(Failure::new(Reason::MeterBrokeRules, detail))
+        let reason = match error {
+            TimeError::OrderUnknown | TimeError::SortedByValue => Reason::Unsupported,
+            TimeError::Invalid(_) | TimeError::FirstImplied | TimeError::NoPeriod => Reason::MeterBrokeRules,
+        };
+        Self::Final(Failure::new(reason, format!("{obis}: {error}.")))
     }
 
     /// Whether the reserved invocation counters are used up.

@@ -15,14 +15,14 @@ pub enum Oddity {
         /// How many.
         rows: u64,
     },
-    /// A profile says that it holds fewer rows than it gave.
+    /// A profile says that it holds fewer or more rows than it does.
     EntriesInUse {
         /// The profile.
         profile: Obis,
         /// Rows that it holds, as it says (attribute 7).
         said: u64,
-        /// Rows that it gave before.
-        gave: u64,
+        /// Rows that it holds: where that is more, it may be still more, and where it is less, still less.
+        holds: u64,
     },
     /// The clock is not the first column of a profile.
     ClockNotFirst {

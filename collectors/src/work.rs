@@ -11,6 +11,7 @@ use crate::{
     Address, BuyCredit, Clear, ClockReading, ClockSetup, Credentials, Failure, Finding, Install, Layout,
     LogEntries, LogRange, LogRead, MBusChannel, Oddity, Outcome, PushTariff, Ratios, Reset, ResetOf, Seed,
     SetParameter, SetTimes, Switch, SyncClock, TakeSnapshot, TariffObjects, Terms, ZoneFault,
+    time::is_invalid,
 };
 
 /// Key of a meter in the inventory.
@@ -335,6 +336,13 @@ pub struct Captures {
     pub width: usize,
     /// Values capture after capture; `None` when the meter gave none. The meter's own integers.
     pub values: Vec<Option<i64>>,
+}
+
+impl Captures {
+    /// Whether the clock of the meter called the time of this capture invalid.
+    pub fn is_invalid(&self, index: usize) -> bool {
+        self.clock_status.get(index).is_some_and(|status| is_invalid(*status))
+    }
 }
 
 /// What a work that succeeded covered and cost.

@@ -11,7 +11,7 @@ mod common;
 
 use std::sync::Arc;
 
-use collectors::{Event, Layout, MAX_VALUES, Oddity, ProfileRange, Reason, Report, Station, Task};
+use collectors::{Event, Layout, MAX_VALUES, Oddity, ProfileRange, Reason, Station, Task};
 use common::*;
 use dlms::{
     axdr::Data,
@@ -172,15 +172,6 @@ async fn rows_outside_the_range_are_dropped() {
     assert_eq!(odd(&reports), [Oddity::RowsOutside { profile: PROFILE, rows: 91 }]);
 }
 
-/// What was reported as odd.
-fn odd(reports: &[Report]) -> Vec<Oddity> {
-    let odd = reports.iter().filter_map(|report| match &report.event {
-        Event::Odd(oddity) => Some(oddity.clone()),
-        _ => None,
-    });
-    odd.collect()
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_second_that_no_clock_shows_costs_no_capture_and_is_told() {
     let meter = Meter::new(Level::None).share();
@@ -190,19 +181,6 @@ async fn a_second_that_no_clock_shows_costs_no_capture_and_is_told() {
     assert_eq!(captured(&reports), expected(&meter), "it stands at the full minute");
     let (layout, at) = (layout(&reports), at("2026-06-01T02:00:00Z"));
     assert_eq!(odd(&reports), [Oddity::Second { layout, at, second: 65 }]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_profile_that_holds_fewer_rows_than_it_gave_is_told_when_its_columns_are_read() {
-    let station = Arc::new(station(Level::None));
-    for (entries, expected) in [(96, None), (95, Some(95)), (0, Some(0))] {
-        let meter = Meter::new(Level::None).share();
-        meter.lock().unwrap().mischief.entries_in_use = Some(entries);
-        let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(whole_day()))]).await;
-        assert_eq!(captured(&reports).len(), 96, "it is read whatever it says");
-        let told = expected.map(|said| Oddity::EntriesInUse { profile: PROFILE, said, gave: 96 });
-        assert_eq!(odd(&reports), Vec::from_iter(told));
-    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,9 +12,8 @@
 //! No failure is: a work that fails while the line is bad; any reason of failure after an octet was damaged, because what is
 //! damaged may be the meter's refusal; a capture without offset where the meter left its time out.
 //!
-//! Left out: octets damaged without authentication, which nobody can notice; rows in another order than time; a meter
-//! that says neither deviation nor summer bit and misses rows, captures events in the repeated hour, or is asked for rows
-//! from within it on.
+//! Left out: octets damaged without authentication, which nobody can notice; rows sorted by a value; a meter that says neither
+//! deviation nor summer bit and misses rows or captures events in the repeated hour.
 //!
 //! Not deterministic: nothing that is known of. Tokio runs on one thread with its clock paused; its `select!` without
 //! `biased` starts at a random branch, and none is used here or in the channel. Run again, a seed does the same, unless the
@@ -181,7 +180,7 @@ fn work(order: &Order, station: &Arc<Station>, first: &mut u32) -> Work {
 fn story(seed: u64, plan: &Plan, world: &World, reports: &[Timed], began: Instant) -> String {
     let meter = &world.meter;
     let mut text = format!(
-        "seed {seed}: {:?}, PDU {}, parts {}, {:?}, {:?}, {:?}, implied {}, period {}, {} columns, {} rows, zone {:?}, {:?}\n",
+        "seed {seed}: {:?}, PDU {}, parts {}, {:?}, {:?}, {:?}, implied {}, newest first {}, period {}, {} columns, {} rows, zone {:?}, {:?}\n",
         meter.level,
         plan.pdu,
         plan.max_rows,
@@ -189,6 +188,7 @@ fn story(seed: u64, plan: &Plan, world: &World, reports: &[Timed], began: Instan
         meter.times,
         meter.null_rule,
         meter.implied,
+        meter.newest_first,
         meter.period_s,
         meter.captures.len(),
         meter.rows.len(),

@@ -250,7 +250,7 @@ async fn what_is_odd_about_a_read_is_a_flag_on_its_profile() {
         captures(meter, 9, slips(&layout, 5000, 2, &[])),
         odd(second),
         odd(Oddity::RowsOutside { profile, rows: 91 }),
-        odd(Oddity::EntriesInUse { profile, said: 95, gave: 96 }),
+        odd(Oddity::EntriesInUse { profile, said: 95, holds: 96 }),
         odd(Oddity::ClockNotFirst { profile, place: 2 }),
     ];
     let raised = write(&store, &reports).await;

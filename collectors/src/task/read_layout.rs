@@ -10,6 +10,7 @@ use crate::{
         Failure, Layout, Reason,
         diagnosis::Setback,
         layout::{LayoutColumn, MAX_VALUES, SECOND},
+        time::Order,
         turn::Turn,
     },
 };
@@ -62,6 +63,28 @@ pub(super) async fn period(turn: &mut Turn<'_>, obis: Obis) -> Result<u32, Setba
     value::integer(&period)
         .and_then(|period| u32::try_from(period).ok())
         .ok_or_else(|| value::unexpected(&attribute, "a capture period in seconds"))
+}
+
+/// In which order the rows of the profile stand (Blue Book, profile generic, `sort_method` and `sort_object`); `None` when that is no order that there is.
+pub(super) async fn order(turn: &mut Turn<'_>, layout: &Layout) -> Result<Option<Order>, Setback> {
+    const LARGEST_FIRST: i64 = 3;
+    const SMALLEST_FIRST: i64 = 4;
+    let attribute = |attribute| AttributeDescriptor { class_id: PROFILE, instance: layout.obis, attribute };
+    let method = value::integer(&turn.read(&attribute(5)).await?);
+    let by_value = match method {
+        Some(1) => return Ok(Some(Order::OldestFirst)),
+        Some(2) => return Ok(Some(Order::NewestFirst)),
+        Some(LARGEST_FIRST..=6) => method,
+        _ => return Ok(None),
+    };
+    let sorted_by =
+        CaptureObject::decode(&turn.read_octets(&attribute(6)).await?).map_err(Setback::answer)?;
+    Ok(Some(match by_value {
+        _ if layout.clock().is_none_or(|clock| clock.capture != sorted_by) => Order::ByValue,
+        Some(LARGEST_FIRST) => Order::NewestFirst,
+        Some(SMALLEST_FIRST) => Order::OldestFirst,
+        _ => Order::ByValue,
+    }))
 }
 
 /// The columns that the model says the profile has, for whoever is not asked for them.

@@ -7,12 +7,12 @@ use dlms::{
 use jiff::{Timestamp, tz::TimeZone};
 use models::{Log, Model};
 
-use super::read_profile::{self, Sink, Taken};
+use super::read_profile::{self, Ascent, Sink, Taken};
 use crate::{
     Event, Failure, Layout, LogEntries, LogEntry, LogLoss, LogLossCause, LogRange, LogRead, Reason,
     diagnosis::Setback,
     held,
-    time::{self, is_invalid},
+    time::{self, Order, is_invalid},
     turn::Turn,
     value,
 };
@@ -51,6 +51,7 @@ pub(crate) struct Book<'a> {
     /// The earliest one behind the mark.
     next: Option<Timestamp>,
     mark_is_there: bool,
+    ascent: Ascent,
 }
 
 impl Sink for Book<'_> {
@@ -71,23 +72,21 @@ impl Sink for Book<'_> {
     }
 
     /// The time of an entry depends on no other one: whenever it is read, it is the same.
-    fn restart(&mut self, _after: Timestamp) {}
+    fn restart(&mut self, _part: (Timestamp, Timestamp), _asked: (Timestamp, Timestamp)) {
+        self.ascent = Ascent::default();
+    }
 
-    fn take(
-        &mut self,
-        _layout: &Arc<Layout>,
-        rows: &Rows,
-        _part: (Timestamp, Timestamp),
-    ) -> Result<Taken, Setback> {
+    fn sorted(&mut self, _order: Order) {}
+
+    fn take(&mut self, _layout: &Arc<Layout>, rows: &Rows) -> Result<Taken, Setback> {
         let mut entries = Vec::with_capacity(rows.len());
-        let mut times = Vec::with_capacity(rows.len());
         for (index, clock) in rows.clocks.iter().enumerate() {
             let time = clock.unwrap_or(DateTime::new([0xFF; 12]));
             let value = if rows.width > 0 { rows.values[index * rows.width] } else { None };
             let logged = value.or(rows.statuses[index].map(i64::from));
             let node = rows.texts.get(index).and_then(|text| value::name(text.as_deref()?));
             let (at, entered) = self.enter(time, logged, node);
-            times.extend(at);
+            at.into_iter().for_each(|at| self.ascent.note(at));
             entries.extend(entered);
         }
         let log = self.log.obis;
@@ -97,7 +96,8 @@ impl Sink for Book<'_> {
                 .into_iter()
                 .collect(),
             // More of the same second may follow, so it is asked for again.
-            next: times.last().copied().filter(|_| times.is_sorted()),
+            next: self.ascent.proven(),
+            lacks_order: false,
         })
     }
 }
@@ -110,7 +110,8 @@ impl<'a> Book<'a> {
             let detail = format!("Model {} names no log {obis}: choose one that it names.", model.name);
             Setback::Final(Failure::new(Reason::Unsupported, detail))
         })?;
-        Ok(Self { model, log, zone, wanted, rows: 0, last: None, next: None, mark_is_there: false })
+        let ascent = Ascent::default();
+        Ok(Self { model, log, zone, wanted, rows: 0, last: None, next: None, mark_is_there: false, ascent })
     }
 
     /// Takes in an entry, and says when it was made and what it stands for.
@@ -153,7 +154,7 @@ impl<'a> Book<'a> {
     fn note(&mut self, at: Option<Timestamp>, time: &DateTime) {
         self.rows = self.rows.saturating_add(1);
         let Some(at) = at.filter(|at| *at <= self.wanted.range.to) else { return };
-        if !is_invalid(time) {
+        if !is_invalid(time.status()) {
             self.last = self.last.max(Some(at));
         }
         match self.wanted.mark {

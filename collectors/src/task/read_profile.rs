@@ -1,63 +1,48 @@
+mod entries;
+mod rowwise;
+
 use std::sync::Arc;
 
 use dlms::{
-    AttributeDescriptor, DateTime, Fault, Obis,
-    axdr::Data,
+    AttributeDescriptor, Fault,
     profile::{Column, NullRule, RowDecoder, Rows},
     selection::{RangeSelection, Selection},
 };
 use jiff::{SignedDuration, Timestamp};
-use models::RangeDeviation;
 
 use super::read_layout::{self, PROFILE};
 use crate::{
     Captures, Event, Failure, Layout, Oddity, ProfileRange, Reason,
     diagnosis::Setback,
     station::Piece,
-    time::{Resolver, range_limits},
+    time::{Order, RangeLimits, TimeError, range_limits},
     turn::Turn,
-    value,
 };
+use rowwise::Rowwise;
+
+pub(super) use rowwise::Ascent;
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
+const HOUR_S: u32 = 3600;
 const DAY_S: u32 = 86_400;
 /// The longest time that a clock shows twice, and as much again.
-const REPEATED: SignedDuration = SignedDuration::from_hours(2);
-/// Place of the second in a date-time (IEC 62056-6-2, 4.1.6.1).
-const SECOND_OCTET: usize = 7;
+const REPEATED_S: u32 = 2 * HOUR_S;
 
 /// Reads the captures of a range and returns the range covered.
 pub(super) async fn run(
     turn: &mut Turn<'_>,
     range: &ProfileRange,
 ) -> Result<(Timestamp, Timestamp), Setback> {
-    let station = turn.station();
-    let resolver = Resolver::new(&station.zone, &station.model.quirks);
-    let asks_more = station.model.quirks.range_deviation == RangeDeviation::Unspecified;
-    let mut captures = Rowwise { inside: 0, outside: 0, asks_more, alone: resolver.clone(), resolver };
+    let mut captures = Rowwise::new(turn.station());
     let covered = read(turn, range, &mut captures).await?;
-    let (profile, rows) = (range.obis, captures.outside);
+    let (profile, rows) = (range.obis, captures.outside());
     if rows > 0 {
         turn.report(Event::Odd(Oddity::RowsOutside { profile, rows })).await?;
     }
     if range.layout.is_none() {
-        compare_entries(turn, profile, captures.inside).await?;
+        entries::compare(turn, profile, captures.inside()).await?;
     }
     Ok(covered)
-}
-
-/// Compares the rows that a profile gave with those that it says it holds. Asked only where the columns are, too: nothing depends on it, and a meter that does
-/// not say is as good.
-async fn compare_entries(turn: &mut Turn<'_>, profile: Obis, gave: u64) -> Result<(), Setback> {
-    let entries_in_use = AttributeDescriptor { class_id: PROFILE, instance: profile, attribute: 7 };
-    let answer = turn.read_all(&[entries_in_use]).await?.pop().and_then(Result::ok);
-    let said = answer.and_then(|octets| Data::decode(&octets).ok()).and_then(|data| value::integer(&data));
-    match said.and_then(|said| u64::try_from(said).ok()) {
-        Some(said) if said < gave => {
-            turn.report(Event::Odd(Oddity::EntriesInUse { profile, said, gave })).await
-        }
-        _ => Ok(()),
-    }
 }
 
 /// What becomes of the rows of a buffer.
@@ -65,24 +50,24 @@ pub(super) trait Sink {
     /// The layout with those columns that are wanted.
     fn fit(&mut self, layout: Layout) -> Result<Layout, Setback>;
 
-    /// Makes ready for another answer, whose rows lie after the given instant.
-    fn restart(&mut self, after: Timestamp);
+    /// Makes ready for an answer about a part, in which rows were asked for between these instants.
+    fn restart(&mut self, part: (Timestamp, Timestamp), asked: (Timestamp, Timestamp));
 
-    /// Takes in some rows of a part.
-    fn take(
-        &mut self,
-        layout: &Arc<Layout>,
-        rows: &Rows,
-        part: (Timestamp, Timestamp),
-    ) -> Result<Taken, Setback>;
+    /// Rows stand in this order.
+    fn sorted(&mut self, order: Order);
+
+    /// Takes in some rows of the answer.
+    fn take(&mut self, layout: &Arc<Layout>, rows: &Rows) -> Result<Taken, Setback>;
 }
 
 /// What was made of rows.
 pub(super) struct Taken {
     /// What is to be reported.
     pub(super) events: Vec<Event>,
-    /// From where to go on when what follows is lost; `None` when the rows prove nothing about what lies before them.
+    /// From where to go on when what follows is lost; `None` when the rows of the answer prove nothing about what lies before them.
     pub(super) next: Option<Timestamp>,
+    /// Rows were left out, because it is not known in which order they stand.
+    pub(super) lacks_order: bool,
 }
 
 /// Reads the buffer of a profile-generic object within a range and returns the range covered.
@@ -116,6 +101,8 @@ pub(super) async fn read(
                 next = part.1 + SECOND;
             }
             Ok(Part::Interrupted) => turn.progressed(),
+            // Asked once: then it is known, or the read is over.
+            Ok(Part::Unordered) => sink.sorted(order(turn, &layout).await?),
             // Asked once: rows that are missing look the same.
             Ok(Part::OffBeat) => {
                 doubts_period = false;
@@ -154,6 +141,18 @@ enum Part {
     Interrupted,
     /// What lies before the place to go on; what follows is captured at another rate than it should be.
     OffBeat,
+    /// What lies before the place to go on; what follows cannot be placed in time before it is known how rows stand.
+    Unordered,
+}
+
+/// The order in which the meter says that rows stand.
+async fn order(turn: &mut Turn<'_>, layout: &Layout) -> Result<Order, Setback> {
+    match read_layout::order(turn, layout).await {
+        Ok(Some(order)) => Ok(order),
+        Ok(None) => Err(Setback::time(layout.obis, &TimeError::OrderUnknown)),
+        Err(setback) if setback.is_absence() => Err(Setback::time(layout.obis, &TimeError::OrderUnknown)),
+        Err(setback) => Err(setback),
+    }
 }
 
 /// The end of the longest part of the range that the meter answers at once.
@@ -163,7 +162,21 @@ fn part_end(turn: &Turn<'_>, layout: &Layout, (from, to): (Timestamp, Timestamp)
         return to;
     }
     let span = SignedDuration::from_secs((rows - 1) * i64::from(layout.period_s));
-    from.checked_add(span).map_or(to, |end| end.min(to))
+    // Rows that are asked for in front of a part count, too.
+    let start = limits(turn, layout, (from, to)).map_or(from, |limits| limits.asked.0);
+    start.checked_add(span).map_or(to, |end| end.max(from).min(to))
+}
+
+/// The limits of a part in the meter's terms.
+fn limits(turn: &Turn<'_>, layout: &Layout, part: (Timestamp, Timestamp)) -> Option<RangeLimits> {
+    let station = turn.station();
+    let quirks = &station.model.quirks;
+    let lead_s = layout.period_s.max(HOUR_S);
+    let at_once_s = quirks.max_rows_per_read.saturating_mul(layout.period_s);
+    // A meter that answers few rows at once has no room for more than were to be read.
+    let has_room = layout.period_s > 0 && (at_once_s == 0 || at_once_s > lead_s + REPEATED_S);
+    let lead_s = if has_room { lead_s } else { 0 };
+    range_limits(part, &station.zone, quirks, SignedDuration::from_secs(lead_s.into()))
 }
 
 /// Reads a part. Everything before `next` was reported, or is not there.
@@ -174,7 +187,7 @@ async fn read_part(
     next: &mut Timestamp,
     sink: &mut impl Sink,
 ) -> Result<Part, Setback> {
-    let (selection, start) = select(turn, layout, part)?;
+    let (selection, asked) = select(turn, layout, part)?;
     let buffer = AttributeDescriptor { class_id: PROFILE, instance: layout.obis, attribute: 2 };
     let null_rule = match turn.station().model.quirks.null_rule {
         models::NullRule::Repeat => NullRule::Repeat,
@@ -182,12 +195,12 @@ async fn read_part(
     };
     let columns = layout.columns.iter().map(|column| column.column).collect();
     let mut decoder = RowDecoder::new(columns, null_rule);
-    sink.restart(start - SECOND);
+    sink.restart(part, asked);
     let mut rows = Rows::default();
     let mut piece = turn.get(&buffer, &selection).await?;
     loop {
         decoder.push(turn.answer(), &mut rows).map_err(Setback::row)?;
-        let taken = sink.take(layout, &rows, part)?;
+        let taken = sink.take(layout, &rows)?;
         rows.clear();
         if doubts_period && taken.events.iter().any(is_off_beat) {
             return Ok(Part::OffBeat);
@@ -195,7 +208,10 @@ async fn read_part(
         for event in taken.events {
             turn.report(event).await?;
         }
-        *next = taken.next.map_or(*next, |taken| taken.max(*next));
+        *next = taken.next.map_or(part.0, |next| next.max(part.0));
+        if taken.lacks_order {
+            return Ok(Part::Unordered);
+        }
         match piece {
             Piece::Last => break,
             Piece::More if turn.yield_to_urgent().await? => return Ok(Part::Interrupted),
@@ -206,126 +222,20 @@ async fn read_part(
     Ok(Part::Whole)
 }
 
-/// The range in the meter's terms, and the instant from which the meter may answer.
+/// The range in the meter's terms, and from when to when it may answer.
 fn select(
     turn: &Turn<'_>,
     layout: &Layout,
     part: (Timestamp, Timestamp),
-) -> Result<(Selection, Timestamp), Setback> {
-    let station = turn.station();
-    let quirks = &station.model.quirks;
+) -> Result<(Selection, (Timestamp, Timestamp)), Setback> {
     let clock = layout.clock().map(|column| column.capture);
-    let limits = range_limits(part, &station.zone, quirks);
-    let (Some(restricting), Some((from, to, start))) = (clock, limits) else {
+    let (Some(restricting), Some(limits)) = (clock, limits(turn, layout, part)) else {
         let detail = format!("Profile {} cannot be read by time: it has no clock column.", layout.obis);
         return Err(Setback::Final(Failure::new(Reason::Unsupported, detail)));
     };
-    let form = quirks.range_dates;
-    Ok((Selection::Range(RangeSelection { restricting, from, to, form, columns: Vec::new() }), start))
-}
-
-/// Rows as captures.
-struct Rowwise {
-    /// Rows of the range.
-    inside: u64,
-    /// Rows that nobody asked for.
-    outside: u64,
-    /// More was asked for than is wanted, where a limit lies in an hour that the clock shows twice.
-    asks_more: bool,
-    /// Turns the times of all parts into instants.
-    resolver: Resolver,
-    /// The same for a time that belongs to no row's order; it never learns anything.
-    alone: Resolver,
-}
-
-impl Rowwise {
-    /// Values and times of a row in the order of its columns. A time that is none, as of a maximum that did not occur, is no value.
-    fn weave(
-        &self,
-        layout: &Layout,
-        values: &[Option<i64>],
-        times: &[Option<DateTime>],
-        out: &mut Vec<Option<i64>>,
-    ) {
-        let (mut values, mut times) = (values.iter().copied(), times.iter());
-        let second =
-            |time: &DateTime| self.alone.clone().resolve(Some(time)).ok().map(|moment| moment.at.as_second());
-        out.extend(layout.values().map(|column| match column.column {
-            Column::Time => times.next().and_then(|time| time.as_ref().and_then(second)),
-            _ => values.next().flatten(),
-        }));
-    }
-}
-
-impl Sink for Rowwise {
-    fn fit(&mut self, layout: Layout) -> Result<Layout, Setback> {
-        self.resolver.captured_every(layout.period_s);
-        Ok(layout)
-    }
-
-    fn restart(&mut self, after: Timestamp) {
-        self.resolver.restart(after);
-    }
-
-    /// Rows as captures of the part; rows outside of it are counted and dropped, because some meters ignore the selection.
-    fn take(
-        &mut self,
-        layout: &Arc<Layout>,
-        rows: &Rows,
-        (from, to): (Timestamp, Timestamp),
-    ) -> Result<Taken, Setback> {
-        let mut captures = Captures {
-            layout: Arc::clone(layout),
-            at: Vec::with_capacity(rows.len()),
-            offset_min: Vec::with_capacity(rows.len()),
-            clock_status: Vec::with_capacity(rows.len()),
-            status: Vec::with_capacity(rows.len()),
-            width: rows.width + rows.times_width,
-            values: Vec::with_capacity(rows.values.len() + rows.times.len()),
-        };
-        let mut odd = Vec::new();
-        for (index, clock) in rows.clocks.iter().enumerate() {
-            let (clock, second) = clock.map_or((None, None), full_minute);
-            let moment =
-                self.resolver.resolve(clock.as_ref()).map_err(|error| Setback::time(layout.obis, &error))?;
-            if moment.at < from || moment.at > to {
-                let is_ours = self.asks_more && moment.at >= from - REPEATED && moment.at <= to + REPEATED;
-                self.outside += u64::from(!is_ours);
-                continue;
-            }
-            self.inside += 1;
-            odd.extend(second.map(|second| {
-                Event::Odd(Oddity::Second { layout: Arc::clone(layout), at: moment.at, second })
-            }));
-            captures.at.push(moment.at);
-            captures.offset_min.push(moment.offset_min);
-            captures.clock_status.push(moment.status);
-            captures.status.push(rows.statuses[index].map(u32::cast_signed));
-            let values = &rows.values[index * rows.width..(index + 1) * rows.width];
-            if rows.times_width == 0 {
-                captures.values.extend_from_slice(values);
-            } else {
-                let times = &rows.times[index * rows.times_width..(index + 1) * rows.times_width];
-                self.weave(layout, values, times, &mut captures.values);
-            }
-        }
-        // Rows in another order prove nothing about what lies before them.
-        let last = captures.at.iter().max().copied().filter(|_| captures.at.is_sorted());
-        let captures = (!captures.at.is_empty()).then_some(Event::Captures(captures));
-        Ok(Taken { events: captures.into_iter().chain(odd).collect(), next: last.map(|last| last + SECOND) })
-    }
-}
-
-/// A time with a second that no clock shows as one without a second, which counts from the full minute; and that second.
-fn full_minute(time: DateTime) -> (Option<DateTime>, Option<u8>) {
-    match time.parts().second {
-        0..60 | 0xFF => (Some(time), None),
-        second => {
-            let mut octets = time.octets();
-            octets[SECOND_OCTET] = 0xFF;
-            (Some(DateTime::new(octets)), Some(second))
-        }
-    }
+    let RangeLimits { from, to, asked } = limits;
+    let form = turn.station().model.quirks.range_dates;
+    Ok((Selection::Range(RangeSelection { restricting, from, to, form, columns: Vec::new() }), asked))
 }
 
 /// A row does not fit the layout: either the layout is another one now, and is reported, or the meter contradicts itself.

@@ -82,6 +82,14 @@ pub(crate) struct Mischief {
     pub(crate) wrong_second: Option<(usize, u8)>,
     /// Rows that it says it holds; it does not say when that is absent.
     pub(crate) entries_in_use: Option<u32>,
+    /// It gives rows by their time only.
+    pub(crate) refuses_entries: bool,
+    /// Times that the period implies are left out.
+    pub(crate) implied: bool,
+    /// How it says that rows are sorted; it does not say when that is absent.
+    pub(crate) sort_method: Option<u8>,
+    /// The clock was not valid before this time, and rows of then are in every range.
+    pub(crate) invalid_before: Option<Timestamp>,
     /// Attributes that are refused.
     pub(crate) denied: Vec<(Obis, i8)>,
     /// What becomes of each order, by number; the others are carried out and answered.
@@ -201,45 +209,6 @@ impl Meter {
         let conformance = self.mischief.services.unwrap_or(all);
         Session::new(Policy { security, max_pdu: 1024, conformance })
     }
-
-    fn buffer(&mut self, selection: Option<&Selection>, out: &mut Vec<u8>) {
-        let Some(Selection::Range(range)) = selection else { panic!("the whole buffer was asked for") };
-        if let Some((_, captures)) =
-            self.mischief.captures_after.take_if(|(reads, _)| self.seen.ranges.len() >= *reads)
-        {
-            self.captures = captures;
-        }
-        let bounds = (range.from.unix_seconds(), range.to.unix_seconds());
-        self.seen.ranges.push(bounds);
-        let (from, to) = (bounds.0.unwrap_or(i64::MIN), bounds.1.unwrap_or(i64::MAX));
-        let inside = |at: &&Timestamp| self.mischief.ignores_range || (from..=to).contains(&at.as_second());
-        let rows = self.rows.iter().enumerate().filter(|(_, at)| inside(at)).map(|(row, at)| {
-            let time = match self.mischief.without_deviation {
-                true => DateTime::from_unix(at.as_second(), None, 0xFF),
-                false => DateTime::from_unix(at.as_second(), Some(0), 0),
-            };
-            let mut octets = time.octets();
-            octets[2] = if self.mischief.wrong_month { 13 } else { octets[2] };
-            if let Some((_, second)) = self.mischief.wrong_second.filter(|(odd, _)| *odd == row) {
-                octets[7] = second;
-            }
-            let values = expected_values(*at);
-            let cells = self.captures.iter().map(|capture| match capture.instance {
-                CLOCK => Data::OctetString(octets.to_vec()),
-                ENERGY => {
-                    let energy = Data::DoubleLongUnsigned(u32::try_from(values[0]).unwrap());
-                    self.mischief.odd_cell.clone().unwrap_or(energy)
-                }
-                _ => Data::LongUnsigned(u16::try_from(values[1]).unwrap()),
-            });
-            let mut cells: Vec<_> = cells.collect();
-            if self.mischief.short_rows {
-                cells.pop();
-            }
-            Data::Structure(cells)
-        });
-        Data::Array(rows.collect()).encode(out);
-    }
 }
 
 impl LogBook {
@@ -327,9 +296,16 @@ impl Objects for Meter {
                 Some(log) => return log.attribute(number, selection, out),
                 None => return Err(DataAccessResult::ObjectUndefined),
             },
-            (7, _, 2) => self.buffer(selection, out),
+            (7, _, 2) => return self.buffer(selection, out),
             (7, _, 3) => encode_list(&self.captures, out),
             (7, _, 4) => Data::DoubleLongUnsigned(900).encode(out),
+            (7, _, 5) if let Some(method) = self.mischief.sort_method => Data::Enum(method).encode(out),
+            (7, _, 6) => {
+                let mut list = Vec::new();
+                encode_list(&self.captures[..1], &mut list);
+                // Behind tag and length of the list is the only one in it.
+                out.extend_from_slice(&list[2..]);
+            }
             (7, _, 7) if let Some(entries) = self.mischief.entries_in_use => {
                 Data::DoubleLongUnsigned(entries).encode(out);
             }

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unused_imports, reason = "each test file uses a part of it")]
 
+mod buffer;
 mod bus;
 mod meter;
 
@@ -9,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use collectors::{
     Captures, Channel, Clock, Covered, Credentials, Dialer, Event, Failure, Layout, Limits, MemoryDialer,
-    ProfileRange, Reason, Report, Seed, Station, Task, Work,
+    Oddity, ProfileRange, Reason, Report, Seed, Station, Task, Work,
 };
 use dlms::client::{Counters, GlobalKeys, Key, Password, SystemTitle};
 use jiff::{Timestamp, tz::TimeZone};
@@ -164,4 +165,13 @@ pub(crate) async fn warm_range(level: Level) -> ProfileRange {
     let station = Arc::new(station(level));
     let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(whole_day()))]).await;
     ProfileRange { layout: Some(layout(&reports)), ..whole_day() }
+}
+
+/// What was reported as odd.
+pub(crate) fn odd(reports: &[Report]) -> Vec<Oddity> {
+    let odd = reports.iter().filter_map(|report| match &report.event {
+        Event::Odd(oddity) => Some(oddity.clone()),
+        _ => None,
+    });
+    odd.collect()
 }

@@ -58,6 +58,8 @@ pub(crate) struct Meter {
     pub(crate) times: Times,
     pub(crate) null_rule: NullRule,
     pub(crate) implied: bool,
+    /// The newest row comes first.
+    pub(crate) newest_first: bool,
     pub(crate) period_s: u32,
     pub(crate) captures: Vec<CaptureObject>,
     /// How it means deviations.
@@ -157,7 +159,9 @@ impl Meter {
         after && to.unix_seconds().map_or(local <= to.local_seconds().unwrap(), |s| at.as_second() <= s)
     }
 
+    /// Whether one period lies between the row before in an answer and this one.
     fn follows(&self, before: Timestamp, at: Timestamp) -> bool {
+        let (before, at) = if self.newest_first { (at, before) } else { (before, at) };
         match self.period_s {
             0 => false,
             DAY => before.to_zoned(self.zone.clone()).checked_add(1.days()).unwrap().timestamp() == at,
@@ -170,7 +174,9 @@ impl Meter {
         assert_eq!(range.form, self.range_dates, "the form of the times of a range");
         let mut before: Option<&Row> = None;
         let mut answer = Vec::new();
-        for (index, row) in self.rows.iter().enumerate() {
+        for place in 0..self.rows.len() {
+            let index = if self.newest_first { self.rows.len() - 1 - place } else { place };
+            let row = &self.rows[index];
             if !self.holds(&range.from, &range.to, row.at) {
                 continue;
             }
@@ -242,6 +248,7 @@ impl Objects for Meter {
             (7, _, 2) => self.buffer(selection, out),
             (7, _, 3) => encode_list(&self.captures, out),
             (7, _, 4) => Data::DoubleLongUnsigned(self.period_s).encode(out),
+            (7, _, 5) => Data::Enum(if self.newest_first { 2 } else { 1 }).encode(out),
             _ => return Err(DataAccessResult::ObjectUndefined),
         }
         Ok(())

@@ -111,7 +111,7 @@ fn profile(
                         wrong.extend(
                             delivered
                                 .last()
-                                .filter(|last| **last > at)
+                                .filter(|last| **last > at && !meter.newest_first)
                                 .map(|last| format!("{at} after {last}")),
                         );
                         delivered.push(at);
@@ -271,6 +271,8 @@ fn cost(plan: &Plan, world: &World, elapsed: Duration) -> Vec<String> {
     };
     let octets = (15 + world.meter.captures.len() * 10).div_ceil(usize::from(plan.pdu) - 44);
     let blocks: usize = plan.orders.iter().map(|order| rows(&order.task) * octets).sum();
+    // Rows that come backwards prove nothing, so that all are asked for again.
+    let blocks = if world.meter.newest_first { blocks * (faults + works) } else { blocks };
     let requests = blocks + REQUESTS_EXTRA * (works + faults);
     let time = world.seen.delays
         + FAULT_COST * u32::try_from(faults).unwrap()

@@ -107,7 +107,7 @@ impl Dlt645Driver<'_> {
             Err(setback) => return Err(setback),
         };
         let mut resolver = Resolver::new(&zone, &turn.station().model.quirks);
-        resolver.restart(start - SECOND);
+        resolver.restart((start, Timestamp::MAX));
         let (mut captures, mut last) = (wanted.captures(), None);
         for record in dlt645::records(&octets, records.class()).map_err(garbled)? {
             let at = undeviating(calendar(record.at)?)?;
@@ -211,7 +211,7 @@ fn due(at: Timestamp, period: SignedDuration, zone: &TimeZone) -> Timestamp {
 /// The instant itself, or one before the hour that the clock shows twice.
 fn unambiguous(at: Timestamp, zone: &TimeZone) -> Timestamp {
     let quirks = Quirks { range_deviation: RangeDeviation::Unspecified, ..Quirks::default() };
-    range_limits((at, at), zone, &quirks).map_or(at, |(_, _, start)| start)
+    range_limits((at, at), zone, &quirks, SignedDuration::ZERO).map_or(at, |limits| limits.asked.0)
 }
 
 /// Records that cannot be read: the octets of two answers, or the meter's own fault. They are asked for again.

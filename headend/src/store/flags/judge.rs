@@ -101,8 +101,8 @@ pub(in crate::store) fn unread(digest: &Digest<'_>, now: Timestamp) -> Vec<NewFl
     let odd = digest.odd.iter().filter_map(|(meter, job, oddity, layout)| {
         let (rule, profile, attribute, value, reference) = match oddity {
             Oddity::RowsOutside { profile, rows } => (FlagRule::RowsOutside, profile, 2, *rows, None),
-            Oddity::EntriesInUse { profile, said, gave } => {
-                (FlagRule::EntriesInUse, profile, 7, *gave, i64::try_from(*said).ok())
+            Oddity::EntriesInUse { profile, said, holds } => {
+                (FlagRule::EntriesInUse, profile, 7, *holds, i64::try_from(*said).ok())
             }
             Oddity::ClockNotFirst { profile, place } => {
                 (FlagRule::ClockNotFirst, profile, 3, u64::try_from(*place).unwrap_or(u64::MAX), None)

@@ -48,6 +48,17 @@ impl Column {
 }
 
 impl CaptureObject {
+    /// Decodes a single capture object, such as attribute 6 `sort_object`: `structure{long-unsigned, octet-string, integer, long-unsigned}`.
+    ///
+    /// # Errors
+    /// [`Error::DataType`], [`Error::Length`], [`Error::Truncated`] or [`Error::Trailing`] when the octets are anything else.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
+        let mut reader = Reader::new(bytes);
+        let object = Self::read(&mut reader)?;
+        reader.finish()?;
+        Ok(object)
+    }
+
     /// Appends the `structure{long-unsigned, octet-string(6), integer, long-unsigned}`.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&[tag::STRUCTURE, 4, tag::LONG_UNSIGNED]);
