@@ -164,6 +164,25 @@ async fn a_clock_that_doubts_itself_is_on_every_value_of_its_capture() {
     assert_eq!(database.sql("SELECT DISTINCT obis_text(obis) FROM reading_flag"), "0.0.1.0.0.255");
 }
 
+/// A capture of a clock that began anew is kept and flagged, and proves nothing about the year that it names.
+#[tokio::test]
+async fn a_capture_of_an_invalid_clock_covers_nothing() {
+    let database = Database::new().await;
+    let (store, meter, layout) = (store(&database), database.meter("M1"), layout(900, 0));
+    write(&store, &[captures(meter, 1, slips(&layout, 5000, 4, &[]))]).await;
+    let state = "SELECT last_ts, coverage FROM meter_profile";
+    let before = database.sql(state);
+    let mut anew = quarters(&layout, at("2000-01-01T00:15:00Z"), 2, 0);
+    anew.clock_status = vec![1, 0x81];
+    assert_eq!(write(&store, &[captures(meter, 2, anew)]).await, [("clock_invalid", 2)]);
+    assert_eq!(database.sql(state), before);
+    let kept = "SELECT DISTINCT ts AT TIME ZONE 'UTC', flags FROM reading WHERE ts < '2001-01-01' ORDER BY 1";
+    assert_eq!(
+        database.sql(kept),
+        "2000-01-01 00:15:00|{clock_invalid}\n2000-01-01 00:30:00|{clock_invalid}"
+    );
+}
+
 fn register(meter: i32, job: i64, when: &str, value: i64) -> Report {
     let obis = "1.0.1.8.0.255".parse().unwrap();
     let read =

@@ -171,7 +171,7 @@ impl<'a> Digest<'a> {
         }
         let advance = self.advances.entry((meter, captures.layout.obis)).or_default();
         advance.last_ts = advance.last_ts.max(captures.at.iter().max().copied());
-        advance.covered.extend(intervals(&captures.at, captures.layout.period_s));
+        advance.covered.extend(intervals(&believed(captures), captures.layout.period_s));
     }
 }
 
@@ -182,6 +182,12 @@ fn captures(reports: &[Report]) -> usize {
         _ => 0,
     };
     reports.iter().map(each).sum()
+}
+
+/// The instants of captures, without those that the clock of the meter calls invalid: nobody knows which time such a capture is of.
+fn believed(captures: &Captures) -> Vec<Timestamp> {
+    let believed = captures.at.iter().enumerate().filter(|(index, _)| !captures.is_invalid(*index));
+    believed.map(|(_, at)| *at).collect()
 }
 
 /// Entries of a log as events.
