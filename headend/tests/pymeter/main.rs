@@ -33,3 +33,4 @@ mod switch;
 mod tariff;
 #[path = "../template/mod.rs"]
 mod template;
+mod times;

@@ -141,52 +141,6 @@ async fn over_a_day_of_25_hours_with_and_without_deviation() {
     }
 }
 
-/// All that changes times or leaves holes, with itself and with the length of intervals, over both changes of the clocks.
-#[tokio::test]
-#[ignore = "needs pymeter.py: see PYMETER"]
-async fn whatever_becomes_of_times_over_both_changes_of_the_clocks() {
-    let head = Head::start().await;
-    let options: [&[&str]; 6] = [
-        &[],
-        &["--unspecified-deviation"],
-        &["--missing", "0.2"],
-        &["--null-timestamps"],
-        &["--null-timestamps", "--missing", "0.3"],
-        &["--unspecified-deviation", "--null-timestamps", "--missing", "0.3"],
-    ];
-    let changes = [
-        ("2026-03-30T12:00:00Z", "2026-03-27T12:00:00Z", "2026-03-30T11:00:00Z"),
-        ("2025-10-28T12:00:00Z", "2025-10-24T12:00:00Z", "2025-10-28T11:00:00Z"),
-    ];
-    let mut serial = 20_000_000;
-    for (now, from, to) in changes {
-        for interval in ["300", "900", "1800", "3600"] {
-            for extra in options {
-                serial += 1;
-                let base = serial.to_string();
-                let common = [
-                    "--timezone",
-                    "Europe/Berlin",
-                    "--now",
-                    now,
-                    "--interval",
-                    interval,
-                    "--serial-base",
-                    &base,
-                ];
-                let meter = Meter::start(&[&common, extra].concat());
-                head.register(&meter, "lls", "Europe/Berlin").await;
-                head.read_profile(&base, from, to).await.unwrap_or_else(|status| {
-                    panic!("{interval} {extra:?}: {status:?}\n{}", head.log());
-                });
-                let (stored, expected) = (head.stored_of(&base, WIDTH), meter.expected(from, to));
-                assert!(expected.len() > 40, "{interval} {extra:?}");
-                assert_eq!(stored, expected, "{now} {interval} {extra:?}");
-            }
-        }
-    }
-}
-
 #[tokio::test]
 #[ignore = "needs pymeter.py: see PYMETER"]
 async fn in_pieces_of_one_octet() {
