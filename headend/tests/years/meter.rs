@@ -135,13 +135,18 @@ impl Meter {
     }
 
     fn buffer(&self, selection: Option<&Selection>, out: &mut Vec<u8>) {
-        let Some(Selection::Range(range)) = selection else { panic!("the whole buffer was asked for") };
         let local = |time: &DateTime| time.local_seconds().unwrap();
-        let inside = |row: &&Row| match (range.from.unix_seconds(), range.to.unix_seconds()) {
-            (Some(from), Some(to)) => (from..=to).contains(&row.at.as_second()),
-            _ => (local(&range.from)..=local(&range.to)).contains(&local(&row.time)),
+        let inside = |(place, row): &(usize, &Row)| match selection {
+            Some(Selection::Range(range)) => match (range.from.unix_seconds(), range.to.unix_seconds()) {
+                (Some(from), Some(to)) => (from..=to).contains(&row.at.as_second()),
+                _ => (local(&range.from)..=local(&range.to)).contains(&local(&row.time)),
+            },
+            Some(Selection::Entries(entries)) => {
+                (entries.from as usize..=entries.to as usize).contains(&(place + 1))
+            }
+            _ => panic!("the whole buffer was asked for"),
         };
-        let rows = self.rows.iter().filter(inside).map(|row| {
+        let rows = self.rows.iter().enumerate().filter(inside).map(|(_, row)| {
             let time = Data::OctetString(row.time.octets().to_vec());
             let values = row.values.iter().copied().map(Data::DoubleLongUnsigned);
             Data::Structure(std::iter::once(time).chain(values).collect())
