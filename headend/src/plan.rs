@@ -318,6 +318,19 @@ pub async fn pass(
     Ok(planned)
 }
 
+/// Notes how far schedules have come with each day that is judged yet.
+///
+/// # Errors
+/// Those of the store.
+pub async fn note_progress(store: &Store, now: Timestamp) -> Result<(), store::Error> {
+    for schedule in store.schedules().await? {
+        for day in schedule.days(now) {
+            store.note_progress(&schedule, day).await?;
+        }
+    }
+    Ok(())
+}
+
 /// The captures that are new, when they are due.
 fn forward(
     state: &MeterState,

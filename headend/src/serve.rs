@@ -15,7 +15,7 @@ use models::{CimCodes, Model};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{self, WeakSender};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 use uuid::Uuid;
@@ -35,9 +35,6 @@ const FINDINGS_WAIT: Duration = Duration::from_millis(250);
 
 /// How often old jobs and old entries of the log of readings are deleted.
 const HOUSEKEEPING: Duration = Duration::from_secs(600);
-
-/// How often it is noted how far schedules have come.
-const PROGRESS: Duration = Duration::from_secs(60);
 
 /// For how many days it is kept what came of schedules.
 const KEEP_SCHEDULE_DAYS: i32 = 731;
@@ -369,9 +366,8 @@ async fn planner(
     counts.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut passes = interval(config.plan.interval);
     let mut housekeeping = interval(HOUSEKEEPING);
-    let mut progress = interval(PROGRESS);
-    progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
     passes.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut progress = Instant::now();
     match plan::begin(&store, &models, &config.plan).await {
         Ok(0) => {}
         Ok(meters) => info!(meters, "models or the configuration changed: meters are looked at again"),
@@ -391,7 +387,10 @@ async fn planner(
                 Ok(_) => {}
                 Err(error) => warn!(%error, "nothing could be planned"),
             },
-            _ = progress.tick() => note_progress(&store).await,
+            () = sleep_until(progress) => {
+                note_progress(&store).await;
+                progress = next_minute();
+            }
             _ = housekeeping.tick() => {
                 keep_house(&store, &config).await;
                 keeping::pass(&store, &config).await;
@@ -406,15 +405,15 @@ async fn planner(
     }
 }
 
+/// When the next minute of the clock begins: goals are at full minutes, and are looked at then.
+fn next_minute() -> Instant {
+    let second = u64::try_from(Timestamp::now().as_second().rem_euclid(60)).unwrap_or(0);
+    Instant::now() + Duration::from_secs(60 - second)
+}
+
 /// Notes how far schedules have come.
 async fn note_progress(store: &Store) {
-    let noted = async {
-        for schedule in store.schedules().await? {
-            store.note_progress(&schedule, schedule.day(Timestamp::now())).await?;
-        }
-        Ok::<(), store::Error>(())
-    };
-    if let Err(error) = noted.await {
+    if let Err(error) = plan::note_progress(store, Timestamp::now()).await {
         warn!(%error, "how far schedules have come could not be noted");
     }
 }

@@ -97,6 +97,18 @@ fn a_day_that_has_ended_is_read_at_once_and_again_until_it_is_complete() {
     assert_eq!(read(&failed, ready + hour), Some(six));
     assert_eq!(read(&failed, six + hour).map(|by| by <= at("2026-03-03T00:00:00Z")), Some(true));
     assert_eq!(read(&state(ready, midnight), ready + hour), None, "it is complete");
+    // The day after is complete, and this one is not yet; until its goal is past it is wanted by that.
+    let mut holed = state(ready, midnight + SignedDuration::from_hours(24));
+    let noon = midnight - SignedDuration::from_hours(12);
+    holed.profiles.get_mut(&energy()).unwrap().coverage =
+        vec![(at("2026-01-01T00:00:00Z"), noon), (midnight, midnight + SignedDuration::from_hours(24))];
+    let late = schedule::Schedule {
+        goals: vec![schedule::Goal { permille: 1000, by_min: 2160 }],
+        ..schedule.clone()
+    };
+    holed.schedules = vec![Arc::new(late)];
+    let goal = midnight + SignedDuration::from_hours(36);
+    assert_eq!(read(&holed, goal - hour), Some(goal));
 }
 
 #[tokio::test]
@@ -170,6 +182,48 @@ async fn what_comes_of_a_schedule_is_noted_and_told() {
     client.delete_schedule(DeleteScheduleRequest { name: "night".into() }).await.unwrap();
     let gone = client.list_schedule_days(question).await.unwrap_err();
     assert_eq!(reason(&gone), (ErrorReason::InvalidField, "name".into()));
+}
+
+/// A goal may be as late as two days after its day: others have ended until then.
+#[tokio::test]
+async fn a_goal_is_judged_until_its_own_time_has_passed() {
+    let served = Served::new().await;
+    let database = &served.database;
+    let mut client = CollectionServiceClient::new(served.channel.clone());
+    client.put_schedule(wanted("night", &[(1000, 2880)])).await.unwrap();
+    let now = Timestamp::now();
+    let schedule = database.store.schedules().await.unwrap().remove(0);
+    let last = schedule.day(now);
+    let day = schedule.day_of(last.date.yesterday().unwrap());
+    let meter = database.meter("S1");
+    database.sql("UPDATE meter SET created_at = now() - interval '9 days'");
+    let complete = async || {
+        headend::plan::note_progress(&database.store, now).await.unwrap();
+        database.sql("SELECT d.day, complete, met_at IS NOT NULL FROM schedule_day d JOIN schedule_outcome USING (schedule_id, day) ORDER BY 1")
+    };
+    assert_eq!(complete().await, format!("{}|0|f\n{}|0|f", day.date, last.date));
+    let mut late = async |day: &str| {
+        let question = ListLateMetersRequest { name: "night".into(), day: day.into(), ..Default::default() };
+        Ok(client.list_late_meters(question).await?.into_inner().meters.len())
+    };
+    assert_eq!(late(&day.date.to_string()).await.unwrap(), 1);
+    database.sql(&format!(
+        "INSERT INTO meter_profile (meter_id, obis, last_ts, coverage) VALUES ({meter}, '\\x0100630100ff', '{0}',
+             tstzmultirange(tstzrange('{1}', '{0}', '(]')))",
+        day.until, day.from
+    ));
+    assert_eq!(complete().await, format!("{}|1|t\n{}|0|f", day.date, last.date));
+    assert_eq!((late(&day.date.to_string()).await.unwrap(), late("").await.unwrap()), (0, 1));
+    for wrong in ["yesterday", &last.date.tomorrow().unwrap().to_string()] {
+        let refused: tonic::Status = late(wrong).await.unwrap_err();
+        assert_eq!(reason(&refused), (ErrorReason::InvalidField, "day".into()));
+    }
+    // It is said to the minute: who looks at the time of a goal comes a moment after it.
+    assert_eq!(
+        database
+            .sql("SELECT extract(second FROM met_at)::int FROM schedule_outcome WHERE met_at IS NOT NULL"),
+        "0"
+    );
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ pub(crate) enum Schedules {
     Remove(ScheduleArgs),
     /// List the days of a schedule and what came of them, the latest first.
     Days(ScheduleDaysArgs),
-    /// List meters that are not complete for the last day, why, and when they will be.
+    /// List meters that are not complete for a day, why, and when they will be.
     Late(LateArgs),
 }
 
@@ -55,6 +55,9 @@ pub(crate) struct ScheduleArgs {
 /// `schedules late`.
 #[derive(Debug, Args)]
 pub(crate) struct LateArgs {
+    /// The day, such as 2026-01-31; left out, the last that has ended.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) day: String,
     /// Only those that will not be complete by the last goal of the day.
     #[arg(long)]
     pub(crate) will_miss: bool,

@@ -65,10 +65,11 @@ fn schedule(args: SetScheduleArgs) -> Schedule {
 
 async fn late<W: Write>(
     mut client: CollectionServiceClient<Channel>,
-    LateArgs { will_miss, of }: LateArgs,
+    LateArgs { day, will_miss, of }: LateArgs,
     output: &mut Output<W>,
 ) -> Result<(), Error> {
-    let question = ListLateMetersRequest { name: of.name, will_miss, ..ListLateMetersRequest::default() };
+    let question =
+        ListLateMetersRequest { name: of.name, day, will_miss, ..ListLateMetersRequest::default() };
     pages::show(of.limit, output, async |page_size, page_token| {
         let question = ListLateMetersRequest { page_size, page_token, ..question.clone() };
         let page = client.list_late_meters(request(question)).await?.into_inner();

@@ -53,6 +53,9 @@ fn a_schedule_is_set_shown_and_removed() {
     assert_eq!(told, [("98", "06:00"), ("100", "24:00")]);
     assert_eq!((&list[0]["meters"], &list[0]["zone"]), (&"model sed302".into(), &"Europe/Berlin".into()));
     assert_eq!(bench.done("--json schedules late night"), "", "it came into the inventory today");
+    assert_eq!(bench.done("--json schedules late night --day 2026-01-31"), "");
+    let wrong = bench.run("schedules late night --day 2999-01-31");
+    assert!(wrong.code == 2 && wrong.err.contains("day"), "{wrong:?}");
     let wrong = bench.run("schedules set night --goal 98@06:00 --zone Mars/Olympus");
     assert!(wrong.code == 2 && wrong.err.contains("schedule.zone"), "{wrong:?}");
     bench.done("schedules remove night");

@@ -20,6 +20,9 @@ const READY_S: (u64, u64) = (60, 600);
 /// The farthest forecast, in seconds: a week.
 const FARTHEST_S: i64 = 7 * 86_400;
 
+/// How long after its time a goal is looked at yet, in case nobody could look then.
+const LATE: SignedDuration = SignedDuration::from_hours(1);
+
 /// How often a day that is not complete is tried, at least.
 const TRY_EVERY: Duration = Duration::from_secs(60 * 60);
 
@@ -110,8 +113,21 @@ impl Schedule {
     /// The last day that has ended.
     pub fn day(&self, now: Timestamp) -> Day {
         let today = self.zone.to_datetime(now).date();
-        let date = today.yesterday().unwrap_or(today);
-        Day { date, from: self.on_clock(date, 0), until: self.on_clock(today, 0) }
+        self.day_of(today.yesterday().unwrap_or(today))
+    }
+
+    /// A day by its date.
+    pub fn day_of(&self, date: Date) -> Day {
+        let next = date.tomorrow().unwrap_or(date);
+        Day { date, from: self.on_clock(date, 0), until: self.on_clock(next, 0) }
+    }
+
+    /// The days that are judged at `now`, the latest first: the last that has ended, and each before that of which a goal is not past for long.
+    pub fn days(&self, now: Timestamp) -> impl Iterator<Item = Day> {
+        let last = self.day(now);
+        let earlier = std::iter::successors(last.date.yesterday().ok(), |date| date.yesterday().ok());
+        let open = move |day: &Day| self.goals.iter().any(|goal| later(self.due_at(*day, *goal), LATE) > now);
+        std::iter::once(last).chain(earlier.map(|date| self.day_of(date)).take_while(open))
     }
 
     /// By when a goal of a day is to be reached.
@@ -175,12 +191,12 @@ impl Progress {
     }
 }
 
-/// By when a profile of a meter is wanted for the last day: the earliest goal that is not past of a schedule for which it is not complete.
+/// By when a profile of a meter is wanted: the earliest goal that is not past of a day of a schedule for which it is not complete.
 pub(super) fn wanted_by(state: &MeterState, profile: &Profile, now: Timestamp) -> Option<Timestamp> {
     open(state, profile, now).filter_map(|(schedule, day)| schedule.next_goal(day, now)).min()
 }
 
-/// Whether a schedule has a profile read now: its day is not complete, and was not tried since it ended, or for long.
+/// Whether a schedule has a profile read now: one of its days is not complete, and was not tried since it ended, or for long.
 pub(super) fn presses(state: &MeterState, profile: &Profile, now: Timestamp) -> bool {
     let tried = state.profiles.get(&profile.obis).and_then(|known| known.tried_at);
     open(state, profile, now).any(|(_, day)| {
@@ -195,7 +211,7 @@ pub(super) fn next_look(state: &MeterState, profile: &Profile, now: Timestamp) -
     let of_profile = state.schedules.iter().filter(|schedule| schedule.profile == profile.obis);
     let days = of_profile.map(|schedule| {
         let day = schedule.day(now);
-        let today = Day { until: schedule.on_clock(day.date, 2 * 24 * 60), ..day };
+        let today = schedule.day_of(day.date.tomorrow().unwrap_or(day.date));
         [day, today].map(|day| Schedule::ready_at(day, state)).into_iter().find(|ready| *ready > now)
     });
     let again = grid::next(TRY_EVERY, phase(state.meter), now);
@@ -203,14 +219,14 @@ pub(super) fn next_look(state: &MeterState, profile: &Profile, now: Timestamp) -
     days.flatten().chain(again).min()
 }
 
-/// The schedules for whose last day a profile is not complete.
+/// The schedules and those of their days for which a profile is not complete.
 fn open<'a>(
     state: &'a MeterState,
     profile: &'a Profile,
     now: Timestamp,
 ) -> impl Iterator<Item = (&'a Schedule, Day)> {
     let of_profile = state.schedules.iter().filter(|schedule| schedule.profile == profile.obis);
-    let days = of_profile.map(move |schedule| (&**schedule, schedule.day(now)));
+    let days = of_profile.flat_map(move |schedule| schedule.days(now).map(move |day| (&**schedule, day)));
     days.filter(|(_, day)| {
         let known = state.profiles.get(&profile.obis);
         state.since < day.until
@@ -260,6 +276,28 @@ mod tests {
         );
         assert_eq!(schedule.next_goal(day, at("2026-03-30T04:00:00Z")), Some(at("2026-03-30T22:00:00Z")));
         assert_eq!(schedule.next_goal(day, at("2026-03-30T22:00:00Z")), None);
+    }
+
+    #[test]
+    fn a_day_is_judged_until_the_last_of_its_goals_is_past() {
+        let until = |by_min: i16, now: &str| -> Vec<_> {
+            let schedule = Schedule {
+                goals: vec![Goal { permille: 980, by_min: 360 }, Goal { permille: 1000, by_min }],
+                ..schedule()
+            };
+            schedule.days(at(now)).map(|day| day.date.to_string()).collect()
+        };
+        // Midnight in Berlin is at 22:00; the 29th has 23 hours.
+        assert_eq!(
+            until(360, "2026-03-30T21:59:00Z"),
+            ["2026-03-29"],
+            "the last day, also when all its goals are past"
+        );
+        assert_eq!(until(1440, "2026-03-30T21:59:59Z"), ["2026-03-29"]);
+        assert_eq!(until(1440, "2026-03-30T22:00:00Z"), ["2026-03-30", "2026-03-29"], "once more");
+        assert_eq!(until(1440, "2026-03-30T23:00:00Z"), ["2026-03-30"]);
+        assert_eq!(until(2880, "2026-03-31T21:59:59Z"), ["2026-03-30", "2026-03-29"]);
+        assert_eq!(until(2880, "2026-03-31T22:30:00Z"), ["2026-03-31", "2026-03-30", "2026-03-29"]);
     }
 
     #[test]

@@ -246,7 +246,8 @@ impl Store {
         Ok(done.rows_affected())
     }
 
-    /// What becomes of the goals of a day. Once reached, a goal stays so, whatever is found out of its meters later.
+    /// What becomes of the goals of a day. Once reached, a goal stays so, whatever is found out of its meters later. That is noted to the minute: whoever looks
+    /// at the time of a goal comes a moment after it.
     async fn note_outcome(
         &self,
         schedule: &Schedule,
@@ -267,7 +268,7 @@ impl Store {
         sqlx::query(
             "/* store::schedules::note_outcome */
              INSERT INTO schedule_outcome AS o (schedule_id, day, permille, due_at, met_at, forecast_at)
-             SELECT $1, $2, permille, due_at, CASE WHEN is_met THEN $7 END, forecast_at
+             SELECT $1, $2, permille, due_at, CASE WHEN is_met THEN date_trunc('minute', $7) END, forecast_at
              FROM unnest($3::int2[], $4::timestamptz[], $5::bool[], $6::timestamptz[]) AS n (permille, due_at, is_met, forecast_at)
              ON CONFLICT (schedule_id, day, due_at) DO UPDATE SET permille = EXCLUDED.permille,
                  met_at = coalesce(o.met_at, EXCLUDED.met_at), forecast_at = EXCLUDED.forecast_at",

@@ -81,7 +81,14 @@ impl Collection {
         let after = token::number(fingerprint, &question.page_token)?.unwrap_or(0);
         let after = i32::try_from(after).map_err(|_| Refusal::PageToken)?;
         let schedule = self.named(&question.name).await?;
-        let day = schedule.day(Timestamp::now());
+        let last = schedule.day(Timestamp::now());
+        let day = match question.day.as_str() {
+            "" => last,
+            text => text.parse().map(|date| schedule.day_of(date)).map_err(|_| no_day())?,
+        };
+        if day.date > last.date {
+            return Err(no_day());
+        }
         let of = Late { schedule: &schedule, day, will_miss: question.will_miss };
         let mut meters = self.store.late_meters(of, after, i64::from(limit) + 1).await?;
         let next_page_token = token::next_page(fingerprint, &mut meters, limit, |meter| meter.id.into());
@@ -92,6 +99,10 @@ impl Collection {
         let schedules = self.store.schedules().await?;
         schedules.into_iter().find(|schedule| schedule.name == name).ok_or_else(no_schedule)
     }
+}
+
+fn no_day() -> Refusal {
+    Refusal::field("day", "a day that has ended is expected, as 2026-01-31, or nothing")
 }
 
 fn no_schedule() -> Refusal {
