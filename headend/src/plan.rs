@@ -24,8 +24,8 @@ use tracing::warn;
 use crate::config;
 use crate::store::profiles::Range;
 use crate::store::{self, JobKind, Store, troubles};
-pub use grid::grid_s;
-use grid::{earlier, floor, later, passed, phase, signed, step};
+pub use grid::second_before;
+use grid::{earlier, later, passed, phase, second_after, signed};
 pub use ledger::gaps;
 pub use look::next_look;
 use schedule::Schedule;
@@ -98,6 +98,8 @@ pub struct MeterState {
 /// How far a profile has been read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProfileState {
+    /// How often the meter captures it, in seconds, 0 at no fixed times; `None` until it has said so.
+    pub period_s: Option<u32>,
     /// High-water mark.
     pub last_ts: Option<Timestamp>,
     /// When a read last succeeded.
@@ -108,6 +110,20 @@ pub struct ProfileState {
     pub hole_tried_at: Option<Timestamp>,
     /// What is covered, ascending and apart from each other.
     pub coverage: Vec<Range>,
+}
+
+impl ProfileState {
+    /// Up to when it is read: the latest capture, or, where the meter has recorded nothing for long, what is covered. What lies in the future comes from a
+    /// clock that was wrong, and says nothing.
+    fn reached(&self, now: Timestamp) -> Option<Timestamp> {
+        let covered = self.coverage.iter().map(|range| range.1).filter(|until| *until <= now).max();
+        self.mark(now).max(covered)
+    }
+
+    /// The latest capture that is not in the future.
+    fn mark(&self, now: Timestamp) -> Option<Timestamp> {
+        self.last_ts.filter(|last| *last <= now)
+    }
 }
 
 /// A job that should exist.
@@ -202,16 +218,16 @@ pub fn due(state: &MeterState, model: &Model, now: Timestamp, config: &config::P
             obis: Some(profile.obis),
             range: Some(range),
             priority,
-            kept: ledger::kept(profile),
+            kept: ledger::kept(state, profile),
             ..job(JobKind::ReadProfile, wanted_by)
         };
-        let turn = grid::next(profile.read_within(), phase, now);
+        let turn = grid::next(ledger::read_within(state, profile), phase, now);
         let wanted_by = schedule::wanted_by(state, profile, now).map_or(turn, |goal| goal.min(turn));
         jobs.extend(
             forward(state, profile, phase, now, config).map(|range| read(range, SCHEDULED, wanted_by)),
         );
         let holes = ledger::holes(state, profile, now, config).into_iter();
-        jobs.extend(holes.map(|range| read(range, BACKFILL, ledger::overwritten(profile, range.0))));
+        jobs.extend(holes.map(|range| read(range, BACKFILL, ledger::overwritten(state, profile, range.0))));
     }
     // Whoever never answered costs time enough without its logs.
     for log in model.logs.iter().filter(|_| state.identified_at.is_some()) {
@@ -341,21 +357,16 @@ fn forward(
 ) -> Option<(Timestamp, Timestamp)> {
     let known = state.profiles.get(&profile.obis);
     let tried = known.and_then(|known| known.tried_at);
-    if !passed(tried, profile.read_within(), phase, now) && !schedule::presses(state, profile, now) {
+    if !passed(tried, ledger::read_within(state, profile), phase, now)
+        && !schedule::presses(state, profile, now)
+    {
         return None;
     }
-    let grid = step(profile.period_s);
-    let to = floor(now, grid);
-    // A mark in the future comes from a clock that was wrong. What is covered up to now counts as well as the mark: where the meter has
-    // recorded nothing for long, that is behind it.
-    let covered = || known?.coverage.iter().map(|range| range.1).filter(|until| *until <= now).max();
-    let last = known.and_then(|known| known.last_ts).filter(|last| *last <= now).max(covered());
-    let from = match last {
-        Some(last) if profile.period_s == 0 => last,
-        Some(last) => later(floor(last, grid), grid),
-        None => floor(oldest(state, profile, now, config), grid),
+    let Some(last) = known.and_then(|known| known.reached(now)) else {
+        return Some((oldest(state, profile, now, config), now));
     };
-    (from <= to).then_some((from, to))
+    let is_there = later(last, ledger::next_after(state, profile)) <= now;
+    is_there.then(|| (second_after(last), now))
 }
 
 /// The entries of a log, when they are due: those since a while before the latest known one, or all of them.
@@ -364,8 +375,8 @@ fn entries(state: &MeterState, log: &Log, phase: u64, now: Timestamp) -> Option<
     if !passed(known.and_then(|known| known.tried_at), log.read_every, phase, now) {
         return None;
     }
-    let last = known.and_then(|known| known.last_ts).filter(|last| *last <= now);
-    let from = last.and_then(|last| last.checked_sub(PUT_BACK).ok()).unwrap_or(LOG_BEGIN);
+    let last = known.and_then(|known| known.mark(now));
+    let from = last.map_or(LOG_BEGIN, |last| earlier(last, PUT_BACK));
     Some((from.min(now), now))
 }
 
@@ -373,6 +384,6 @@ fn entries(state: &MeterState, log: &Log, phase: u64, now: Timestamp) -> Option<
 /// read since it is in the inventory is asked for in any case.
 fn oldest(state: &MeterState, profile: &Profile, now: Timestamp, config: &config::Plan) -> Timestamp {
     let horizon = earlier(now, signed(config.horizon));
-    let kept = ledger::kept(profile).map_or(horizon, |kept| earlier(now, kept));
+    let kept = ledger::kept(state, profile).map_or(horizon, |kept| earlier(now, kept));
     horizon.max(kept.min(state.since))
 }

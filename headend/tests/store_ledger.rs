@@ -33,7 +33,7 @@ fn models() -> BTreeMap<String, Arc<Model>> {
 
 /// A running planned read of a day of May 2024 and a bit, which the meter is said to keep for so many days.
 fn read(database: &Database, meter: MeterId, owner: Uuid, kept_days: i64) -> i64 {
-    let job = database.profile_job(meter, at("2024-05-01T00:15:00Z"), at("2024-05-02T06:00:00Z"));
+    let job = database.profile_job(meter, at("2024-05-01T00:00:01Z"), at("2024-05-02T06:00:00Z"));
     database.sql(&format!(
         "UPDATE meter SET lease_owner = '{owner}', lease_until = now() + interval '1 hour' WHERE id = {meter};
          UPDATE job SET state = 'running', lease_owner = '{owner}', kept_s = {kept_days}::int8 * 86400 WHERE id = {job}"
@@ -42,7 +42,7 @@ fn read(database: &Database, meter: MeterId, owner: Uuid, kept_days: i64) -> i64
 }
 
 fn asked() -> Option<(Timestamp, Timestamp)> {
-    Some((at("2024-05-01T00:15:00Z"), at("2024-05-02T06:00:00Z")))
+    Some((at("2024-05-01T00:00:01Z"), at("2024-05-02T06:00:00Z")))
 }
 
 #[tokio::test]
@@ -77,6 +77,21 @@ async fn what_a_meter_does_not_give_is_lost_with_its_cause_and_not_asked_for_aga
     );
 }
 
+/// A short read is one batch, of which nothing was known before.
+#[tokio::test]
+async fn only_what_is_before_all_that_a_meter_gives_is_before_its_first() {
+    let database = Database::new().await;
+    let (meter, owner, layout) = (database.meter("M1"), Uuid::new_v4(), layout(900, 0));
+    let part = |first: &str, count| captures(meter, 1, quarters(&layout, at(first), count, 0));
+    let job = read(&database, meter, owner, 100_000);
+    let all = [part("2024-05-01T06:15:00Z", 24), part("2024-05-01T13:15:00Z", 68), done(meter, job, asked())];
+    database.store.write(owner, &all).await.unwrap();
+    assert_eq!(
+        database.sql(LOSSES),
+        format!("before_first|01 00:00|01 06:00|{job}\nnot_recorded|01 12:00|01 13:00|{job}")
+    );
+}
+
 #[tokio::test]
 async fn what_is_older_than_the_meter_keeps_was_overwritten() {
     let database = Database::new().await;
@@ -87,6 +102,77 @@ async fn what_is_older_than_the_meter_keeps_was_overwritten() {
     let kept = quarters(&layout, at("2024-05-01T18:15:00Z"), 48, 0);
     database.store.write(owner, &[captures(meter, job, kept), done(meter, job, asked())]).await.unwrap();
     assert_eq!(database.sql(LOSSES), format!("overwritten|01 00:00|01 18:00|{job}"));
+}
+
+/// Captures of a day and of an hour stand on the clock of the meter, which need not be a full hour of UTC.
+#[tokio::test]
+async fn a_hole_is_asked_for_from_its_first_instant_to_its_last() {
+    for (period_s, first, lost) in [
+        (86_400, "2024-05-01T18:30:00Z", 3),
+        (3600, "2024-05-01T18:15:00Z", 1),
+        (7200, "2024-05-01T18:30:00Z", 2),
+    ] {
+        let database = Database::new().await;
+        let mut models = models();
+        Arc::make_mut(models.get_mut("generic-dlms").unwrap()).profiles[0].period_s = period_s;
+        let (store, meter, owner) = (&database.store, database.meter("M1"), Uuid::new_v4());
+        database.sql("UPDATE meter SET identify_tried_at = now()");
+        let layout = layout(period_s, 0);
+        let hour = Timestamp::from_second(Timestamp::now().as_second() / 86_400 * 86_400).unwrap();
+        let offset = at(first).as_second() % 86_400;
+        let begin = hour + SignedDuration::from_secs(offset - 10 * 86_400);
+        let times: Vec<_> =
+            (0..9).map(|n| begin + SignedDuration::from_secs(n * i64::from(period_s))).collect();
+        let of = |job, times: &[Timestamp]| {
+            let mut block = quarters(&layout, begin, times.len(), 0);
+            block.at = times.to_vec();
+            captures(meter, job, block)
+        };
+        let known = [&times[..3], &times[3 + lost..]].concat();
+        store.write(owner, &[of(1, &known)]).await.unwrap();
+        database.sql("UPDATE meter_profile SET tried_at = now()");
+        plan::pass(store, &models, &config::Plan::default(), Timestamp::now()).await.unwrap();
+        let jobs =
+            store.lease(owner, Wanted::any(10), Duration::from_secs(60), 10).await.unwrap().remove(0).jobs;
+        let [job] = &jobs[..] else { panic!("{jobs:?}") };
+        // The meter has them, and gives what it is asked for.
+        let (from, to) = job.range.unwrap();
+        let given: Vec<_> = times.iter().copied().filter(|at| (from..=to).contains(at)).collect();
+        store.write(owner, &[of(job.id, &given), done(meter, job.id, job.range)]).await.unwrap();
+        assert_eq!(given, times[3..3 + lost], "{period_s}");
+        assert_eq!(database.sql(LOSSES), "", "{period_s}");
+        assert_eq!(
+            database.sql("SELECT count(*) FROM meter_profile CROSS JOIN LATERAL unnest(coverage)"),
+            "1",
+            "{period_s}"
+        );
+    }
+}
+
+/// Of a daily profile each try covers an hour more, which by itself is too short to be missed.
+#[tokio::test]
+async fn what_is_asked_for_bit_by_bit_is_lost_as_a_whole() {
+    let database = Database::new().await;
+    let (store, meter, owner, layout) =
+        (&database.store, database.meter("M1"), Uuid::new_v4(), layout(86_400, 0));
+    let day = |n: i64| at("2024-05-01T00:00:00Z") + SignedDuration::from_hours(24 * n);
+    let block = |n| captures(meter, 1, quarters(&layout, day(n), 1, 0));
+    store.write(owner, &[block(0)]).await.unwrap();
+    let mut from = day(0);
+    for hour in 1..=24 * 2 + 7 {
+        let to = day(0) + SignedDuration::from_hours(hour);
+        let job = database.profile_job(meter, from + SignedDuration::from_secs(1), to);
+        database.sql(&format!("UPDATE job SET state = 'running', lease_owner = '{owner}' WHERE id = {job}"));
+        let range = Some((from + SignedDuration::from_secs(1), to));
+        store.write(owner, &[done(meter, job, range)]).await.unwrap();
+        let covered = database.sql("SELECT extract(epoch FROM upper(coverage))::int8 FROM meter_profile");
+        from = Timestamp::from_second(covered.parse().unwrap()).unwrap();
+    }
+    store.write(owner, &[block(3)]).await.unwrap();
+    assert_eq!(
+        database.sql("SELECT cause, sum(until_ts - after_ts) FROM profile_loss GROUP BY cause"),
+        "not_recorded|2 days"
+    );
 }
 
 #[tokio::test]
@@ -166,7 +252,7 @@ async fn gaps_and_losses_are_told_with_their_reasons() {
     let database = &served.database;
     let (silent, holed, owner) = (database.meter("SILENT"), database.meter("HOLED"), Uuid::new_v4());
     database.sql("UPDATE meter SET created_at = now() - interval '3 days'");
-    let job = database.profile_job(silent, at("2024-05-01T00:15:00Z"), at("2024-05-02T06:00:00Z"));
+    let job = database.profile_job(silent, at("2024-05-01T00:00:01Z"), at("2024-05-02T06:00:00Z"));
     database.sql(&format!(
         "UPDATE job SET state = 'running', lease_owner = '{owner}', attempts = 5 WHERE id = {job}"
     ));

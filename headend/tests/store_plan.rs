@@ -169,15 +169,15 @@ fn a_new_meter_is_asked_everything_at_once_as_far_back_as_the_horizon() {
             profile("1.0.98.1.0.255"),
         ]
     );
-    assert_eq!(jobs[2].range, Some((at("2024-05-16T10:00:00Z"), at("2024-06-15T10:00:00Z"))));
+    assert_eq!(jobs[2].range, Some((at("2024-05-16T10:07:30Z"), now())));
     let near = config::Plan { horizon: Duration::from_secs(3600), ..config::Plan::default() };
     assert_eq!(
         plan::due(&state, &generic(), now(), &near)[2].range,
-        Some((at("2024-06-15T09:00:00Z"), at("2024-06-15T10:00:00Z")))
+        Some((at("2024-06-15T09:07:30Z"), now()))
     );
     let far = config::Plan { horizon: Duration::from_secs(3650 * 86_400), ..config::Plan::default() };
     let kept = plan::due(&state, &generic(), now(), &far)[2].range.unwrap().0;
-    assert_eq!(kept, at("2024-03-07T10:00:00Z"), "no further than the meter keeps 9600 quarters of an hour");
+    assert_eq!(kept, at("2024-03-07T10:07:30Z"), "no further than the meter keeps 9600 quarters of an hour");
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn a_read_goes_on_after_the_mark_and_comes_once_an_hour() {
         ..ProfileState::default()
     };
     let due = plan::due(&meter(state(before(61))), &model, now(), &config);
-    assert_eq!(range(&due), Some((at("2024-06-15T09:00:00Z"), at("2024-06-15T10:00:00Z"))));
+    assert_eq!(range(&due), Some((at("2024-06-15T08:45:01Z"), now())));
     assert_eq!(plan::due(&meter(state(now())), &model, now(), &config), []);
     // Looked at once a minute for a day, with each read ending at once, it comes 24 times whatever the meter.
     for id in [1, 7, 8, 9_999] {
@@ -209,6 +209,35 @@ fn a_read_goes_on_after_the_mark_and_comes_once_an_hour() {
         assert_eq!(times.len(), 24, "meter {id}: {times:?}");
         assert!(times.windows(2).all(|pair| pair[1] - pair[0] == 60), "meter {id}: {times:?}");
     }
+}
+
+#[test]
+fn what_counts_is_the_period_of_the_meter() {
+    let (model, config) = (only_energy(), config::Plan::default());
+    let (last, week) = (at("2024-06-15T10:00:00Z"), SignedDuration::from_hours(7 * 24));
+    let every = |period_s, minutes| {
+        let state = meter(ProfileState {
+            period_s: Some(period_s),
+            last_ts: Some(last),
+            tried_at: Some(last - SignedDuration::from_hours(2)),
+            coverage: vec![
+                (last - week, last - week / 2),
+                (last - week / 2 + SignedDuration::from_mins(10), last),
+            ],
+            ..ProfileState::default()
+        });
+        let now = last + SignedDuration::from_mins(minutes);
+        (plan::due(&state, &model, now, &config), plan::ledger::missing(&state, &model, now))
+    };
+    let (due, missing) = every(300, 6);
+    let [read, hole] = &due[..] else { panic!("{due:?}") };
+    assert_eq!(read.range, Some((at("2024-06-15T10:00:01Z"), at("2024-06-15T10:06:00Z"))));
+    assert_eq!(read.kept, Some(SignedDuration::from_secs(300 * 9600)), "as many captures are less time");
+    assert_eq!(hole.range.map(|range| range.1), Some(missing[0].range.1));
+    assert_eq!((missing.len(), missing[0].captures, missing[0].is_hole), (1, 2, true));
+    let (due, missing) = every(3600, 59);
+    assert_eq!((due.len(), missing), (1, vec![]), "there is nothing new yet; ten minutes are no capture");
+    assert_eq!(every(3600, 60).0.len(), 2);
 }
 
 #[test]
@@ -256,9 +285,10 @@ fn holes_become_jobs_the_oldest_first() {
     let holes = state(vec![(start, a), (b, c), (d, last)]);
     let due = plan::due(&meter(holes.clone()), &model, now(), &config);
     let ranges: Vec<_> = due.iter().map(|job| (job.priority, job.range.unwrap())).collect();
-    assert_eq!(ranges, [(plan::BACKFILL, (at("2024-06-01T00:15:00Z"), b)), (plan::BACKFILL, (d, d))]);
+    let (after_a, after_c) = (at("2024-06-01T00:00:01Z"), at("2024-06-10T00:00:01Z"));
+    assert_eq!(ranges, [(plan::BACKFILL, (after_a, b)), (plan::BACKFILL, (after_c, d))]);
     let one = plan::due(&meter(state(vec![(start, c), (d, last)])), &model, now(), &config);
-    assert_eq!(range(&one), Some((d, d)), "a single capture");
+    assert_eq!(range(&one), Some((after_c, d)), "a single capture");
     assert_eq!(plan::due(&meter(state(vec![(start, last)])), &model, now(), &config), []);
     assert_eq!(
         plan::due(&meter(state(vec![(at("2024-01-01T00:00:00Z"), last)])), &model, now(), &config),
@@ -284,7 +314,30 @@ fn a_mark_in_the_future_does_not_stop_the_reads() {
         ..ProfileState::default()
     };
     let due = plan::due(&meter(state), &only_energy(), now(), &config::Plan::default());
-    assert_eq!(range(&due), Some((at("2024-06-15T09:15:00Z"), at("2024-06-15T10:00:00Z"))));
+    assert_eq!(range(&due), Some((at("2024-06-15T09:00:01Z"), now())));
+}
+
+#[test]
+fn a_mark_in_the_future_does_not_stop_holes_from_being_filled_and_given_up() {
+    let (model, config) = (only_energy(), config::Plan::default());
+    let state = meter(ProfileState {
+        last_ts: Some(at("2031-01-01T00:00:00Z")),
+        tried_at: Some(now()),
+        coverage: vec![
+            (at("2024-05-01T00:00:00Z"), at("2024-05-02T00:00:00Z")),
+            (at("2024-05-03T00:00:00Z"), at("2024-06-10T10:00:00Z")),
+            (at("2024-06-10T11:00:00Z"), at("2024-06-15T09:00:00Z")),
+            (at("2030-12-31T23:45:00Z"), at("2031-01-01T00:00:00Z")),
+        ],
+        ..ProfileState::default()
+    });
+    let due = plan::due(&state, &model, now(), &config);
+    assert_eq!(range(&due).map(|range| range.1), Some(at("2024-06-10T11:00:00Z")));
+    let missing = plan::ledger::missing(&state, &model, now());
+    let seen: Vec<_> = missing.iter().map(|gap| (gap.range.1, gap.is_hole)).collect();
+    assert_eq!(seen, [(at("2024-05-03T00:00:00Z"), true), (at("2024-06-10T11:00:00Z"), true)]);
+    let again = plan::next_look(&state, &model, now(), &config);
+    assert!(again <= now() + SignedDuration::from_mins(1), "{again}");
 }
 
 #[tokio::test]
@@ -320,10 +373,11 @@ async fn from_what_is_due_to_what_people_see() {
     let leased = store.lease(owner, Wanted::any(10), MINUTE, 10).await.unwrap();
     let of_kind = |kind| leased[0].jobs.iter().find(|job| job.kind == kind).unwrap();
     let (identify, read) = (of_kind(JobKind::Identify), of_kind(JobKind::ReadProfile));
-    let (from, to) = read.range.unwrap();
+    let (from, asked) = read.range.unwrap();
+    let to = Timestamp::from_second(asked.as_second()).unwrap();
     let mut block = quarters(&layout(900, -3), from, 3, 1_000_001);
     block.at[2] = to;
-    let end = done(meter, read.id, Some((from, to)));
+    let end = done(meter, read.id, read.range);
     let reports = [done(meter, identify.id, None), captures(meter, read.id, block), end];
     let written = store.write(owner, &reports).await.unwrap();
     assert_eq!((written.captures.inserted, written.done), (3, 2));
@@ -339,7 +393,7 @@ async fn from_what_is_due_to_what_people_see() {
     let later = now + SignedDuration::from_mins(61);
     assert!(plan::pass(store, &models, &config, later).await.unwrap().jobs >= 1);
     let next = database.sql("SELECT from_ts FROM job WHERE state = 'due' AND kind = 'read_profile'");
-    let expected = to + SignedDuration::from_mins(15);
+    let expected = to + SignedDuration::from_secs(1);
     assert_eq!(
         database.sql(&format!("SELECT '{next}'::timestamptz = '{expected}'")),
         "t",

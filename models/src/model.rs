@@ -193,11 +193,12 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// How often new captures have to be read: as often as the model says, but at least twice within the time for which the meter holds a capture, so that a
-    /// read that fails loses nothing; once a minute at most.
-    pub fn read_within(&self) -> Duration {
-        let held = Duration::from_secs(u64::from(self.period_s) * u64::from(self.depth));
-        match self.period_s {
+    /// How often new captures have to be read of a meter that captures every `period_s` seconds, which may be another period than that of the model: as
+    /// often as the model says, but at least twice within the time for which the meter holds a capture, so that a read that fails loses nothing; once a
+    /// minute at most.
+    pub fn read_within(&self, period_s: u32) -> Duration {
+        let held = Duration::from_secs(u64::from(period_s) * u64::from(self.depth));
+        match period_s {
             0 => self.read_every,
             _ => self.read_every.min((held / 2).max(READ_WITHIN_MIN)),
         }

@@ -515,12 +515,12 @@ fn what_would_be_no_model_makes_no_draft() {
 fn mt_05_captures_are_read_twice_before_a_meter_overwrites_them() {
     let mut energy = models::builtin().unwrap()["mt371"].profiles[0].clone();
     assert_eq!(energy.columns.len(), 18, "clock, status and 16 values");
-    assert_eq!(energy.read_within(), energy.read_every, "often enough");
+    assert_eq!(energy.read_within(energy.period_s), energy.read_every, "often enough");
     energy.read_every = Duration::from_secs(7 * 86_400);
-    assert_eq!(energy.read_within(), Duration::from_secs(27 * 3600));
+    assert_eq!(energy.read_within(energy.period_s), Duration::from_secs(27 * 3600));
     // What is captured more often is overwritten sooner.
     energy.period_s = 60;
-    assert_eq!(energy.read_within(), Duration::from_secs(108 * 60));
+    assert_eq!(energy.read_within(energy.period_s), Duration::from_secs(108 * 60));
     energy.period_s = 0;
-    assert_eq!(energy.read_within(), energy.read_every, "nobody knows for how long");
+    assert_eq!(energy.read_within(energy.period_s), energy.read_every, "nobody knows for how long");
 }

@@ -5,6 +5,9 @@ use std::time::Duration;
 use collectors::MeterId;
 use jiff::{SignedDuration, Timestamp};
 
+/// Microseconds of a second.
+const SECOND: i64 = 1_000_000;
+
 /// Whether a point of the grid lies after `last` and not after `now`.
 pub(super) fn passed(last: Option<Timestamp>, every: Duration, phase: u64, now: Timestamp) -> bool {
     last.is_none_or(|last| point(now, every, phase) > point(last, every, phase))
@@ -23,21 +26,14 @@ pub(super) fn phase(meter: MeterId) -> u64 {
     u64::from(meter.unsigned_abs().wrapping_mul(2_654_435_761))
 }
 
-/// The raster, in seconds, on which ranges of a profile begin and end: its period, but no more than an hour, because
-/// captures of a day or a month stand at local midnight and not at that of UTC. 0 without a period.
-pub fn grid_s(period_s: u32) -> u32 {
-    period_s.min(3600)
+/// The first second that is wholly after an instant: captures stand at full seconds.
+pub(super) fn second_after(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_microsecond().div_euclid(SECOND) + 1).unwrap_or(Timestamp::MAX)
 }
 
-/// The same as a length, at least a second.
-pub(super) fn step(period_s: u32) -> SignedDuration {
-    SignedDuration::from_secs(i64::from(grid_s(period_s).max(1)))
-}
-
-/// The last point of a raster that is not after `time`.
-pub(super) fn floor(time: Timestamp, grid: SignedDuration) -> Timestamp {
-    let grid = grid.as_secs().max(1);
-    Timestamp::from_second(time.as_second().div_euclid(grid) * grid).unwrap_or(time)
+/// The last full second before an instant, so that what is asked for from an instant on follows on what was asked for until then.
+pub fn second_before(time: Timestamp) -> Timestamp {
+    Timestamp::from_second((time.as_microsecond() - 1).div_euclid(SECOND)).unwrap_or(Timestamp::MIN)
 }
 
 /// An instant, that long later.
@@ -75,6 +71,15 @@ mod tests {
     use super::*;
 
     proptest! {
+        /// What was read until an instant and what is read after it meet, and share nothing.
+        #[test]
+        fn the_second_after_follows_on_the_one_before(micros in -4_000_000_000_000_i64..4_000_000_000_000_000) {
+            let time = Timestamp::from_microsecond(micros).unwrap();
+            let after = second_after(time);
+            prop_assert!(after > time && second_before(after) <= time);
+            prop_assert!(later(second_before(after), SignedDuration::from_secs(1)) == after);
+        }
+
         /// Nothing of a grid passes before its next point, and something has passed there.
         #[test]
         fn the_next_point_is_the_first_that_passes(

@@ -5,17 +5,22 @@
 //! covered then, and the loss stands in a ledger of its own, so that nobody asks again. What a hole holds is given up when it is older than the
 //! program asks for.
 
+use std::time::Duration;
+
 use dlms::Obis;
 use jiff::{SignedDuration, Timestamp};
 use models::{MBus, Model, Profile};
 
-use super::grid::{earlier, floor, grid_s, later, signed, step};
+use super::grid::{earlier, later, second_after, signed};
 use super::{MeterState, ProfileState};
 use crate::config;
 use crate::store::profiles::Range;
 
 /// How long after its time a capture may still appear in a profile: the clocks of meters are late.
 pub const SETTLES: SignedDuration = SignedDuration::from_hours(24);
+
+/// The longest period of captures that all days have the same number of, in seconds; the days of a longer one follow the clock of the meter.
+const HOUR_S: u32 = 3600;
 
 /// Holes of one profile that are filled at the same time.
 const HOLES: usize = 8;
@@ -27,7 +32,7 @@ pub struct Gap {
     pub profile: Obis,
     /// From when to when, without its first instant and with its last.
     pub range: Range,
-    /// Captures that are missing, by the period of the model.
+    /// Captures that are missing, by the period of the meter.
     pub captures: u64,
     /// From when on the meter overwrites it, by the depth of the model.
     pub overwritten_from: Timestamp,
@@ -43,27 +48,28 @@ pub fn missing(state: &MeterState, model: &Model, now: Timestamp) -> Vec<Gap> {
         let last = state.profiles.get(&profile.obis).and_then(|known| known.last_ts);
         last.is_some() || MBus::channel(profile.obis).is_none()
     };
-    let periodic = model.profiles.iter().filter(|profile| profile.period_s > 0).filter(is_used);
-    periodic
-        .flat_map(|profile| {
+    let used = model.profiles.iter().filter(is_used).map(|profile| (profile, period_s(state, profile)));
+    used.filter(|(_, period_s)| *period_s > 0)
+        .flat_map(|(profile, period_s)| {
             let known = state.profiles.get(&profile.obis).unwrap_or(&unread);
-            let due = floor(earlier(now, signed(profile.read_within())), step(profile.period_s));
-            let last = known.last_ts.filter(|last| *last <= now);
+            let due = earlier(now, signed(read_within(state, profile)));
+            let last = known.reached(now);
             let until = last.map_or(due, |last| last.max(due));
             let gaps = gaps(&known.coverage, (begin(state, known), until)).into_iter();
-            let whole = gaps.filter(|range| captures(*range, profile.period_s) > 0);
+            let whole = gaps.filter(move |range| captures(*range, period_s) > 0);
+            let first = SignedDuration::from_secs(i64::from(period_s));
             whole.map(move |range| Gap {
                 profile: profile.obis,
                 range,
-                captures: captures(range, profile.period_s),
-                overwritten_from: overwritten(profile, later(range.0, step(profile.period_s))),
+                captures: captures(range, period_s),
+                overwritten_from: overwritten(state, profile, later(range.0, first)),
                 is_hole: last.is_some_and(|last| range.1 <= last),
             })
         })
         .collect()
 }
 
-/// The holes that are to be filled, the oldest first, as first and last capture.
+/// The holes that are to be filled, the oldest first, as first and last second of each.
 pub(super) fn holes(
     state: &MeterState,
     profile: &Profile,
@@ -71,13 +77,11 @@ pub(super) fn holes(
     config: &config::Plan,
 ) -> Vec<(Timestamp, Timestamp)> {
     let known = known(state, profile, now);
-    let Some((known, last)) = known.filter(|(known, _)| rests_until(known, profile, config) <= now) else {
-        return Vec::new();
-    };
-    let grid = step(profile.period_s);
-    let after = begin(state, known).max(floor(earlier(now, signed(config.horizon)), grid));
+    let rests = |known| rests_until(known, read_within(state, profile), config);
+    let Some((known, last)) = known.filter(|(known, _)| rests(known) <= now) else { return Vec::new() };
+    let after = begin(state, known).max(earlier(now, signed(config.horizon)));
     let gaps = gaps(&known.coverage, (after, last)).into_iter();
-    let holes = gaps.map(|(after, until)| (later(floor(after, grid), grid), floor(until, grid)));
+    let holes = gaps.map(|(after, until)| (second_after(after), until));
     holes.filter(|(from, to)| from <= to).take(HOLES).collect()
 }
 
@@ -91,7 +95,7 @@ pub(super) fn look_again(
     let (known, last) = known(state, profile, now)?;
     let begin = begin(state, known);
     gaps(&known.coverage, (begin, last)).first()?;
-    Some(rests_until(known, profile, config).max(later(now, signed(config.hole_pause))))
+    Some(rests_until(known, read_within(state, profile), config).max(later(now, signed(config.hole_pause))))
 }
 
 /// Holes that are older than the program asks for.
@@ -102,7 +106,7 @@ pub(super) fn given_up(
     config: &config::Plan,
 ) -> Vec<Range> {
     let Some((known, last)) = known(state, profile, now) else { return Vec::new() };
-    let horizon = floor(earlier(now, signed(config.horizon)), step(profile.period_s));
+    let horizon = earlier(now, signed(config.horizon));
     gaps(&known.coverage, (begin(state, known), horizon.min(last)))
 }
 
@@ -125,33 +129,50 @@ pub fn gaps(coverage: &[Range], within: Range) -> Vec<Range> {
     gaps
 }
 
+/// How often a profile captures, in seconds: as the meter said last, and before that as the model says; 0 without a period.
+pub(super) fn period_s(state: &MeterState, profile: &Profile) -> u32 {
+    let known = state.profiles.get(&profile.obis).and_then(|known| known.period_s);
+    known.filter(|period_s| *period_s > 0).unwrap_or(profile.period_s)
+}
+
+/// How often its new captures have to be read.
+pub(super) fn read_within(state: &MeterState, profile: &Profile) -> Duration {
+    profile.read_within(period_s(state, profile))
+}
+
 /// From when on the meter overwrites the capture at `time`, by the depth of the model; never without a period.
-pub(super) fn overwritten(profile: &Profile, time: Timestamp) -> Timestamp {
-    kept(profile).map_or(Timestamp::MAX, |kept| later(time, kept))
+pub(super) fn overwritten(state: &MeterState, profile: &Profile, time: Timestamp) -> Timestamp {
+    kept(state, profile).map_or(Timestamp::MAX, |kept| later(time, kept))
 }
 
 /// How long the meter keeps a capture; not known without a period.
-pub(super) fn kept(profile: &Profile) -> Option<SignedDuration> {
-    let seconds = i64::from(profile.period_s) * i64::from(profile.depth);
+pub(super) fn kept(state: &MeterState, profile: &Profile) -> Option<SignedDuration> {
+    let seconds = i64::from(period_s(state, profile)) * i64::from(profile.depth);
     (seconds > 0).then(|| SignedDuration::from_secs(seconds))
 }
 
+/// How long after the latest capture there may be another one: a period, but no more than an hour, because a day may be that much shorter; a second
+/// without a period.
+pub(super) fn next_after(state: &MeterState, profile: &Profile) -> SignedDuration {
+    SignedDuration::from_secs(i64::from(period_s(state, profile).clamp(1, HOUR_S)))
+}
+
 /// Until when holes are left alone: for a while after each attempt, and longer after one that failed.
-fn rests_until(known: &ProfileState, profile: &Profile, config: &config::Plan) -> Timestamp {
+fn rests_until(known: &ProfileState, read_within: Duration, config: &config::Plan) -> Timestamp {
     let Some(tried) = known.hole_tried_at else { return Timestamp::MIN };
     let failed = known.read_at.is_none_or(|read| read < tried);
-    let pause = if failed { config.hole_pause.max(profile.read_within()) } else { config.hole_pause };
+    let pause = if failed { config.hole_pause.max(read_within) } else { config.hole_pause };
     later(tried, signed(pause))
 }
 
-/// A profile with a period of which something was read, and its latest capture.
+/// A profile with a period of which something was read, and up to when.
 fn known<'a>(
     state: &'a MeterState,
     profile: &Profile,
     now: Timestamp,
 ) -> Option<(&'a ProfileState, Timestamp)> {
     let known = state.profiles.get(&profile.obis)?;
-    Some((known, known.last_ts.filter(|last| profile.period_s > 0 && *last <= now)?))
+    Some((known, known.reached(now).filter(|_| period_s(state, profile) > 0)?))
 }
 
 /// Since when captures should be there.
@@ -162,6 +183,6 @@ fn begin(state: &MeterState, known: &ProfileState) -> Timestamp {
 /// Captures that end in a range. A day may have an hour more, and a month a day less, than the period says.
 fn captures((after, until): Range, period_s: u32) -> u64 {
     let (length, period) = (until.duration_since(after).as_secs(), i64::from(period_s.max(1)));
-    let slack = if grid_s(period_s) == period_s { 0 } else { period / 2 };
+    let slack = if period_s <= HOUR_S { 0 } else { period / 2 };
     u64::try_from((length + slack) / period).unwrap_or(0)
 }

@@ -52,7 +52,7 @@ pub(super) fn basis(model: &Model, config: &config::Plan) -> [u8; 32] {
 
 /// The intervals of everything that is read of a meter again and again.
 fn turns(state: &MeterState, model: &Model, config: &config::Plan) -> impl Iterator<Item = Duration> {
-    let profiles = model.profiles.iter().map(|profile| profile.read_within());
+    let profiles = model.profiles.iter().map(|profile| ledger::read_within(state, profile));
     let logs = model.logs.iter().filter(|_| state.identified_at.is_some()).map(|log| log.read_every);
     let others = [registers_every(state, model), nodes_every(model)].into_iter().flatten();
     std::iter::once(identify_every(state, config)).chain(others).chain(profiles).chain(logs)

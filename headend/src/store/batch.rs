@@ -6,14 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use collectors::{Captures, Event, JobId, Layout, MeterId, Oddity, Report};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use jiff_sqlx::Timestamp as SqlTimestamp;
 use sqlx::PgConnection;
 use tracing::warn;
 use uuid::Uuid;
 
 use super::captures::{Row, Stored};
-use super::digest::{Digest, interval_start};
+use super::digest::Digest;
 use super::ends::{self, End};
 use super::flags::{Judged, NewFlag};
 use super::ledger::Absence;
@@ -26,7 +26,7 @@ use super::{
     log, mbus, model_drafts, profiles, ratios, registers, tariffs,
 };
 use crate::plan::ledger::SETTLES;
-use crate::plan::{gaps, grid_s};
+use crate::plan::{gaps, second_before};
 
 /// Microseconds of a day.
 const DAY: i64 = 86_400_000_000;
@@ -278,19 +278,34 @@ fn conclude(
     let (Some((from, to)), Some(period_s)) = (covered.range, period) else {
         return Vec::new();
     };
-    // What is later than every capture may still come.
     let last = mark.last_ts.and_then(|last| Timestamp::from_microsecond(last).ok()).max(advance.last_ts);
-    let settled = now.checked_sub(SETTLES).unwrap_or(Timestamp::MIN);
-    let asked =
-        (interval_start(from, grid_s(period_s)), to.min(last.map_or(settled, |last| last.max(settled))));
+    let asked = (second_before(from), settled(last, period_s, to, now));
     if asked.0 >= asked.1 {
         return Vec::new();
     }
     advance.covered.sort_unstable();
     let absent = gaps(&advance.covered, asked);
+    let first = advance.covered.first().map(|range| range.0);
     advance.covered.push(asked);
-    let absence = |range| Absence { key, range, period_s, kept_s: end.running.kept_s, job: end.job };
+    let absence = |range: Range| {
+        let follows = first.is_some_and(|first| first < range.0);
+        Absence { key, range, least_s: period_s / 2, follows, kept_s: end.running.kept_s, job: end.job }
+    };
     absent.into_iter().filter(|_| period_s > 0).map(absence).collect()
+}
+
+/// Up to when nothing more comes of a profile that was read until `to`: its latest capture, and behind that as many periods as had passed a day ago. Parts of a
+/// period would be too short, each by itself, to be missed.
+fn settled(last: Option<Timestamp>, period_s: u32, to: Timestamp, now: Timestamp) -> Timestamp {
+    let last = last.unwrap_or(Timestamp::UNIX_EPOCH);
+    let ago = now.checked_sub(SETTLES).unwrap_or(Timestamp::MIN);
+    let until = to.min(ago.max(last));
+    let period = i64::from(period_s.max(1));
+    let periods = until.duration_since(last).as_secs() / period;
+    match periods > 0 {
+        true => last.checked_add(SignedDuration::from_secs(periods * period)).unwrap_or(until),
+        false => until.min(last),
+    }
 }
 
 /// Tells whoever listens, when the transaction commits: jobs that ended and meters with new or changed readings.

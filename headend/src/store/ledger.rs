@@ -14,8 +14,10 @@ use crate::plan::GivenUp;
 pub(super) struct Absence {
     pub(super) key: ProfileKey,
     pub(super) range: Range,
-    /// Capture period in seconds, above 0.
-    pub(super) period_s: u32,
+    /// From how many seconds on it is a loss.
+    pub(super) least_s: u32,
+    /// Whether the meter gave something earlier with it.
+    pub(super) follows: bool,
     /// For how many seconds the meter keeps a capture.
     pub(super) kept_s: Option<i64>,
     /// The job that asked.
@@ -144,24 +146,25 @@ pub(super) async fn insert_losses(connection: &mut PgConnection, absent: &[Absen
         "/* store::ledger::insert_losses */
          INSERT INTO profile_loss (meter_id, obis, cause, after_ts, until_ts, job_id)
          SELECT a.meter_id, a.obis,
-             CASE WHEN coalesce(lower(p.coverage) >= lower(gap), true) THEN 'before_first'
+             CASE WHEN NOT a.follows AND coalesce(lower(p.coverage) >= lower(gap), true) THEN 'before_first'
                   WHEN lower(gap) < now() - a.kept_s * interval '1 second' THEN 'overwritten'
                   ELSE 'not_recorded' END::profile_loss_cause,
              lower(gap), upper(gap), a.job_id
-         FROM unnest($1::int4[], $2::bytea[], $3::timestamptz[], $4::timestamptz[], $5::int8[], $6::int8[], $7::int8[])
-             AS a (meter_id, obis, after, until, period_s, kept_s, job_id)
+         FROM unnest($1::int4[], $2::bytea[], $3::timestamptz[], $4::timestamptz[], $5::int8[], $6::int8[], $7::int8[], $8::bool[])
+             AS a (meter_id, obis, after, until, least_s, kept_s, job_id, follows)
          LEFT JOIN meter_profile p ON p.meter_id = a.meter_id AND p.obis = a.obis
          CROSS JOIN LATERAL unnest(tstzmultirange(tstzrange(a.after, a.until, '(]')) - coalesce(p.coverage, '{}')) AS gap
-         WHERE upper(gap) - lower(gap) >= a.period_s * interval '0.5 second'
+         WHERE upper(gap) - lower(gap) >= a.least_s * interval '1 second'
          ON CONFLICT (meter_id, obis, after_ts) DO NOTHING",
     )
     .bind(absent.iter().map(|absence| absence.key.0).collect::<Vec<_>>())
     .bind(absent.iter().map(|absence| absence.key.1.octets().to_vec()).collect::<Vec<_>>())
     .bind(absent.iter().map(|absence| absence.range.0.to_sqlx()).collect::<Vec<_>>())
     .bind(absent.iter().map(|absence| absence.range.1.to_sqlx()).collect::<Vec<_>>())
-    .bind(absent.iter().map(|absence| i64::from(absence.period_s)).collect::<Vec<_>>())
+    .bind(absent.iter().map(|absence| i64::from(absence.least_s)).collect::<Vec<_>>())
     .bind(absent.iter().map(|absence| absence.kept_s).collect::<Vec<_>>())
     .bind(absent.iter().map(|absence| absence.job).collect::<Vec<_>>())
+    .bind(absent.iter().map(|absence| absence.follows).collect::<Vec<_>>())
     .execute(connection)
     .await
     .map_err(failed("store::ledger::insert_losses"))?;

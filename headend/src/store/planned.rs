@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx as _};
 use sqlx::{FromRow, Postgres, QueryBuilder};
 
-use super::layouts::obis;
+use super::layouts::{obis, small};
 use super::troubles::WHOLE;
 use super::{Error, JOB_CHANNEL, JobKind, Store, failed};
 use crate::plan::{Look, MeterState, PlannedJob, ProfileState};
@@ -32,6 +32,7 @@ struct MeterRow {
 struct ProfileRow {
     meter_id: i32,
     obis: Vec<u8>,
+    period_s: Option<i32>,
     last_ts: Option<SqlTimestamp>,
     read_at: Option<SqlTimestamp>,
     tried_at: Option<SqlTimestamp>,
@@ -128,7 +129,7 @@ impl Store {
     async fn states(&self, meters: Vec<MeterRow>) -> Result<Vec<MeterState>, Error> {
         let rows: Vec<ProfileRow> = sqlx::query_as(
             "/* store::planned::states */
-             SELECT p.meter_id, p.obis, p.last_ts, p.read_at, p.tried_at, p.hole_tried_at, c.after, c.until
+             SELECT p.meter_id, p.obis, (SELECT period_s FROM profile_layout l WHERE l.id = p.layout_id) AS period_s, p.last_ts, p.read_at, p.tried_at, p.hole_tried_at, c.after, c.until
              FROM meter_profile p CROSS JOIN LATERAL (
                  SELECT coalesce(array_agg(lower(r) ORDER BY r), '{}') AS after,
                         coalesce(array_agg(upper(r) ORDER BY r), '{}') AS until FROM unnest(p.coverage) AS r) AS c
@@ -140,7 +141,7 @@ impl Store {
         .map_err(failed("store::planned::states"))?;
         let mut profiles: BTreeMap<MeterId, BTreeMap<Obis, ProfileState>> = BTreeMap::new();
         for row in rows {
-            profiles.entry(row.meter_id).or_default().insert(obis(&row.obis)?, row.state());
+            profiles.entry(row.meter_id).or_default().insert(obis(&row.obis)?, row.state()?);
         }
         let rows: Vec<(MeterId, String, bool)> = sqlx::query_as(
             "/* store::planned::states */ SELECT meter_id, scope, needs_person FROM meter_trouble WHERE meter_id = ANY ($1)",
@@ -225,15 +226,16 @@ impl MeterRow {
 }
 
 impl ProfileRow {
-    fn state(&self) -> ProfileState {
+    fn state(&self) -> Result<ProfileState, Error> {
         let coverage =
             self.after.iter().zip(&self.until).map(|(after, until)| (after.to_jiff(), until.to_jiff()));
-        ProfileState {
+        Ok(ProfileState {
+            period_s: self.period_s.map(|period| small("capture period", period)).transpose()?,
             last_ts: self.last_ts.map(SqlTimestamp::to_jiff),
             read_at: self.read_at.map(SqlTimestamp::to_jiff),
             tried_at: self.tried_at.map(SqlTimestamp::to_jiff),
             hole_tried_at: self.hole_tried_at.map(SqlTimestamp::to_jiff),
             coverage: coverage.collect(),
-        }
+        })
     }
 }

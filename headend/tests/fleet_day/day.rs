@@ -424,8 +424,10 @@ fn conclude(state: &mut MeterState, plan: &PlannedJob, now: Timestamp) {
         return;
     }
     profile.read_at = Some(now);
-    profile.last_ts = profile.last_ts.max(Some(range.1));
-    profile.coverage.push((range.0 - SignedDuration::from_mins(15), range.1));
+    // The last capture that there is.
+    let last = Timestamp::from_second(range.1.as_second() / 900 * 900).unwrap();
+    profile.last_ts = profile.last_ts.max(Some(last));
+    profile.coverage.push((range.0 - SignedDuration::from_secs(1), last));
     profile.coverage.sort_unstable();
     profile.coverage.dedup_by(|next, before| {
         let joins = next.0 <= before.1;

@@ -27,6 +27,7 @@ mod head;
 mod image;
 mod kill;
 mod meter;
+mod planned;
 mod profiles;
 mod security;
 mod switch;

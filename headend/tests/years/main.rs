@@ -70,6 +70,7 @@ impl Head {
 
     fn register(&mut self, meter: Meter) -> (i32, Arc<Mutex<Meter>>) {
         let id = self.database.meter(&meter.serial);
+        self.database.sql(&format!("UPDATE meter SET created_at = '{}' WHERE id = {id}", meter.until));
         let meter = Arc::new(Mutex::new(meter));
         self.meters.insert(id, Arc::clone(&meter));
         (id, meter)
@@ -149,6 +150,22 @@ impl Head {
         rows.lines().map(str::to_owned).collect()
     }
 
+    /// What was lost of a meter: why, and from when to when.
+    fn losses(&self, id: i32) -> String {
+        self.database.sql(&format!(
+            "SELECT cause, to_char(after_ts, 'MM-DD HH24:MI:SS'), to_char(until_ts, 'MM-DD HH24:MI:SS') FROM profile_loss
+             WHERE meter_id = {id} ORDER BY after_ts"
+        ))
+    }
+
+    /// Holes in what is covered of a meter, and where that ends.
+    fn covered(&self, id: i32) -> String {
+        self.database.sql(&format!(
+            "SELECT tstzmultirange(range_merge(coverage)) - coverage, to_char(upper(coverage), 'MM-DD HH24:MI:SS') FROM meter_profile
+             WHERE meter_id = {id}"
+        ))
+    }
+
     /// Rows of a local day.
     fn rows_of(&self, id: i32, day: &str) -> String {
         self.database.sql(&format!(
@@ -209,6 +226,12 @@ async fn a_year_with_both_changes_of_the_zone_a_long_outage_and_steps_of_the_clo
     // What the clock showed twice is there as it came last, and as it came first as a revision.
     assert_eq!(meter.lock().unwrap().repeated, 4);
     assert_eq!(head.database.sql("SELECT count(*) FROM profile_row_rev"), "4");
+    // Lost is what the clock never showed, and what was before the meter; the outage is not.
+    assert_eq!(
+        head.losses(id),
+        "before_first|09-23 00:19:59|01-01 00:00:00\nnot_recorded|05-10 10:00:00|05-10 11:00:00"
+    );
+    assert_eq!(head.covered(id), "{}|12-31 00:15:00");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -219,6 +242,7 @@ async fn half_a_year_in_which_period_and_columns_change_and_the_meter_is_exchang
     let period = at("2027-09-10T00:20:00Z");
     let firmware = at("2027-10-10T00:20:00Z");
     let exchange = at("2027-11-20T00:20:00Z");
+    let shorter = at("2027-12-10T00:20:00Z");
     let mut new = None;
     let mut now = begin + DAY / 72;
     while now < end {
@@ -233,6 +257,7 @@ async fn half_a_year_in_which_period_and_columns_change_and_the_meter_is_exchang
                 head.meters.clear();
                 new = Some(head.register(Meter::new("NEW", now, false)));
             }
+            now if now == shorter => new.as_ref().unwrap().1.lock().unwrap().capture_every(now, 300),
             _ => {}
         }
         now += DAY;
@@ -252,4 +277,19 @@ async fn half_a_year_in_which_period_and_columns_change_and_the_meter_is_exchang
     let layouts = "SELECT count(DISTINCT layout_id) FROM profile_row WHERE meter_id =";
     assert_eq!(head.database.sql(&format!("{layouts} {old_id}")), "3");
     assert_eq!(head.database.sql("SELECT count(*) FROM profile_row_rev"), "0");
+    assert_eq!(
+        head.rows_of(new_id, "2027-12-20"),
+        "288",
+        "captures of five minutes, where the model says fifteen"
+    );
+    // Five minutes passed between the last capture at the old rate and the first that could begin at the new one.
+    let shown = |id| (head.losses(id), head.covered(id));
+    let (lost, covered) = shown(old_id);
+    assert_eq!((lost.lines().count(), &*covered), (1, "{}|11-20 00:00:00"), "{lost}");
+    assert!(lost.starts_with("before_first|") && lost.ends_with("|08-01 00:00:00"), "{lost}");
+    let (lost, covered) = shown(new_id);
+    let [before, between] = &lost.lines().collect::<Vec<_>>()[..] else { panic!("{lost}") };
+    assert!(before.starts_with("before_first|") && before.ends_with("|11-20 00:15:00"), "{lost}");
+    assert_eq!(*between, "not_recorded|12-10 00:15:00|12-10 00:20:00");
+    assert_eq!(covered, "{}|01-14 00:20:00");
 }

@@ -38,7 +38,7 @@ pub(crate) struct Meter {
     /// Seconds by which its clock is ahead.
     ahead_s: i64,
     /// Up to when, by its own clock, it has captured.
-    until: Timestamp,
+    pub(crate) until: Timestamp,
     period_s: i64,
     columns: usize,
     depth: usize,
