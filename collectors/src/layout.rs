@@ -2,6 +2,7 @@ use dlms::{
     Obis, Unit,
     profile::{CaptureObject, Column},
 };
+use jiff::Timestamp;
 use models::{ColumnSpec, Model};
 
 /// Most value columns that a profile may have: a stored capture has that many slots.
@@ -71,4 +72,14 @@ impl LayoutColumn {
             column => Self { capture, column, scaler: 0, unit: Unit::NONE },
         }
     }
+}
+
+/// What is known for certain of a range that was read, the first capture in which is `first`: without a period, what is in front of that may have been there
+/// once.
+pub(crate) fn certain(
+    period_s: u32,
+    (from, to): (Timestamp, Timestamp),
+    first: Option<Timestamp>,
+) -> (Timestamp, Timestamp) {
+    if period_s > 0 { (from, to) } else { (first.unwrap_or(to), to) }
 }

@@ -366,7 +366,11 @@ fn forward(
         return Some((oldest(state, profile, now, config), now));
     };
     let is_there = later(last, ledger::next_after(state, profile)) <= now;
-    is_there.then(|| (second_after(last), now))
+    // Without a period nothing but the latest known capture itself shows that none was overwritten behind it, which takes a month at least.
+    let is_long_ago = last < earlier(now, SignedDuration::from_secs(i64::from(ledger::MONTH_S)));
+    let is_doubted = is_long_ago && ledger::period_s(state, profile) == 0;
+    let mark = known.and_then(|known| known.mark(now)).filter(|_| is_doubted);
+    is_there.then(|| (mark.unwrap_or_else(|| second_after(last)), now))
 }
 
 /// The entries of a log, when they are due: those since a while before the latest known one, or all of them.

@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use ami_proto::v1::collection_service_client::CollectionServiceClient;
 use ami_proto::v1::{FailureReason, Gap, ListGapsRequest, ListProfileLossesRequest, ProfileLossCause};
-use collectors::{MeterId, Reason};
+use collectors::{Layout, MeterId, Reason};
 use common::{Database, at, captures, done, energy, failed, layout, quarters};
 use headend::store::jobs::Wanted;
 use headend::{config, plan};
-use jiff::{SignedDuration, Timestamp};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use models::Model;
 use served::Served;
 use uuid::Uuid;
@@ -172,6 +173,69 @@ async fn what_is_asked_for_bit_by_bit_is_lost_as_a_whole() {
     assert_eq!(
         database.sql("SELECT cause, sum(until_ts - after_ts) FROM profile_loss GROUP BY cause"),
         "not_recorded|2 days"
+    );
+}
+
+/// A meter keeps twelve months. Whether some were overwritten shows by the one that was read last: as long as that is there, none was.
+#[tokio::test]
+async fn sen_05_a_month_that_was_overwritten_is_lost() {
+    let served = Served::new().await;
+    let database = &served.database;
+    let monthly = "0.0.98.1.0.255".parse().unwrap();
+    let mut model = (*models::builtin().unwrap()["sed302"]).clone();
+    model.profiles.retain(|profile| profile.obis == monthly);
+    model.registers.clear();
+    model.logs.clear();
+    let models = BTreeMap::from([(model.name.clone(), Arc::new(model))]);
+    let today = Timestamp::now().to_zoned(TimeZone::UTC).date().first_of_month();
+    let month = |back: i64| (today - back.months()).to_zoned(TimeZone::UTC).unwrap().timestamp();
+    let layout = Arc::new(Layout { obis: monthly, ..(*layout(0, 0)).clone() });
+    let (store, owner) = (&database.store, Uuid::new_v4());
+    for (serial, mark, held) in [
+        ("LATE", 14, (0..12).rev().collect::<Vec<_>>()),
+        ("JUST", 12, (0..12).rev().collect()),
+        ("OFF", 14, vec![14, 3, 2]),
+        ("EMPTY", 3, vec![]),
+    ] {
+        let meter = database.meter(serial);
+        database
+            .sql(&format!("UPDATE meter SET model = 'sed302', identify_tried_at = now() WHERE id = {meter}"));
+        let months = |job, months: &[i64]| {
+            let mut block = quarters(&layout, month(0), months.len(), 0);
+            block.at = months.iter().map(|back| month(*back)).collect();
+            captures(meter, job, block)
+        };
+        store.write(owner, &[months(1, &[mark])]).await.unwrap();
+        plan::pass(store, &models, &config::Plan::default(), Timestamp::now()).await.unwrap();
+        let leased =
+            store.lease(owner, Wanted::any(10), Duration::from_secs(60), 10).await.unwrap().remove(0);
+        let [job] = &leased.jobs[..] else { panic!("{leased:?}") };
+        let (from, to) = job.range.unwrap();
+        assert_eq!((leased.meter, from), (meter, month(mark)));
+        // What a meter holds comes in two batches.
+        let first = held.first().map_or(to, |back| month(*back));
+        let (some, others) = held.split_at(held.len() / 2);
+        store.write(owner, &[months(job.id, some)]).await.unwrap();
+        store.write(owner, &[months(job.id, others), done(meter, job.id, Some((first, to)))]).await.unwrap();
+    }
+    let mut client = CollectionServiceClient::new(served.channel.clone());
+    let losses =
+        client.list_profile_losses(ListProfileLossesRequest::default()).await.unwrap().into_inner().losses;
+    let instant = |at: Timestamp| at.as_second();
+    let seen: Vec<_> = losses
+        .iter()
+        .map(|loss| {
+            let (after, until) = (loss.after.unwrap().seconds, loss.until.unwrap().seconds);
+            (loss.meter_serial.as_str(), loss.cause(), after, until)
+        })
+        .collect();
+    let [empty, late] = &seen[..] else { panic!("{seen:?}") };
+    assert_eq!(*late, ("LATE", ProfileLossCause::Overwritten, instant(month(14)), instant(month(11)) - 1));
+    assert_eq!((empty.0, empty.1, empty.2), ("EMPTY", ProfileLossCause::Overwritten, instant(month(3))));
+    assert_eq!(
+        database.sql("SELECT count(*) FROM meter_profile CROSS JOIN LATERAL unnest(coverage)"),
+        "4",
+        "nothing is left to be asked for"
     );
 }
 

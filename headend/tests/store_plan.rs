@@ -241,6 +241,32 @@ fn what_counts_is_the_period_of_the_meter() {
 }
 
 #[test]
+fn without_a_period_the_latest_capture_is_asked_for_again_after_a_month() {
+    let mut model = (*generic()).clone();
+    model.profiles.retain(|profile| profile.period_s == 0);
+    (model.registers, model.logs) = (Vec::new(), Vec::new());
+    let (mark, config) = (at("2024-04-01T00:00:00Z"), config::Plan::default());
+    let from = |until: &str| {
+        let state = ProfileState {
+            last_ts: Some(mark),
+            coverage: vec![(at("2024-03-01T00:00:00Z"), at(until))],
+            ..ProfileState::default()
+        };
+        let state = MeterState {
+            profiles: [(model.profiles[0].obis, state)].into(),
+            ..meter(ProfileState::default())
+        };
+        plan::due(&state, &model, now(), &config)[0].range.unwrap().0
+    };
+    assert_eq!(
+        from("2024-06-14T10:00:00Z"),
+        at("2024-06-14T10:00:01Z"),
+        "nothing was overwritten since yesterday"
+    );
+    assert_eq!(from("2024-05-10T10:00:00Z"), mark, "whether it is still there tells whether others are lost");
+}
+
+#[test]
 fn a_fleet_spreads_over_the_hour() {
     let config = config::Plan::default();
     let (model, start) = (only_energy(), at("2024-06-15T00:00:00Z"));

@@ -42,7 +42,7 @@ pub(super) async fn run(
     if range.layout.is_none() {
         entries::compare(turn, profile, captures.inside()).await?;
     }
-    Ok(covered)
+    Ok(captures.certain(covered))
 }
 
 /// What becomes of the rows of a buffer.

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use p2lpc::{Ident, Request, Span};
 
 use super::{Done, read_layout::of_model, stored::ask};
-use crate::{Event, Failure, ProfileRange, Reason, diagnosis::Setback, held, turn::Turn};
+use crate::{Event, Failure, ProfileRange, Reason, diagnosis::Setback, held, layout::certain, turn::Turn};
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 /// How much of a profile is asked for at once: what is more urgent steps in between.
@@ -22,7 +22,7 @@ pub(super) async fn run(turn: &mut Turn<'_>, range: &ProfileRange) -> Result<Don
         turn.report(Event::Layout(Arc::clone(&layout))).await?;
     }
     let what = format!("Profile {}", layout.obis);
-    let (mut next, mut row) = (range.from, InARow { last: range.from, is_whole: true });
+    let (mut next, mut row) = (range.from, InARow { first: None, last: range.from, is_whole: true });
     while next <= range.to {
         let to = next.checked_add(PART).map_or(range.to, |end| end.min(range.to));
         let span = Span { from: next.as_second(), to: to.as_second() };
@@ -44,11 +44,14 @@ pub(super) async fn run(turn: &mut Turn<'_>, range: &ProfileRange) -> Result<Don
         next = to + SECOND;
     }
     let is_covered = row.is_whole && row.last > range.from;
-    Ok(Done { range: is_covered.then_some((range.from, row.last)), outcome: None })
+    let covered = is_covered.then(|| certain(layout.period_s, (range.from, row.last), row.first));
+    Ok(Done { range: covered, outcome: None })
 }
 
 /// Captures that follow one another.
 struct InARow {
+    /// The first of them.
+    first: Option<Timestamp>,
     /// The last of them, or where they begin.
     last: Timestamp,
     /// None is missing so far.
@@ -66,6 +69,7 @@ impl InARow {
             period_s => i64::from(period_s),
         };
         self.is_whole &= at.duration_since(self.last).as_secs() <= most_s;
+        self.first = self.first.or(Some(at));
         self.last = at;
     }
 }
@@ -80,7 +84,7 @@ mod tests {
 
     fn is_whole(period_s: u32, captures: &[&str]) -> bool {
         let at = |text: &&str| text.parse::<Timestamp>().unwrap();
-        let mut row = InARow { last: at(&captures[0]), is_whole: true };
+        let mut row = InARow { first: None, last: at(&captures[0]), is_whole: true };
         captures[1..].iter().for_each(|text| row.goes_on(at(text), period_s));
         row.is_whole
     }

@@ -19,6 +19,9 @@ use crate::store::profiles::Range;
 /// How long after its time a capture may still appear in a profile: the clocks of meters are late.
 pub const SETTLES: SignedDuration = SignedDuration::from_hours(24);
 
+/// The longest time between two captures of a profile without a period: what is billed by the month, of 31 days, in seconds.
+pub const MONTH_S: u32 = 31 * 86_400;
+
 /// The longest period of captures that all days have the same number of, in seconds; the days of a longer one follow the clock of the meter.
 const HOUR_S: u32 = 3600;
 

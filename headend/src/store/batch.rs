@@ -25,7 +25,7 @@ use super::{
     captures, clocks, commands, concentrators, counters, events, failed, flags, give_back, known, ledger,
     log, mbus, model_drafts, profiles, ratios, registers, tariffs,
 };
-use crate::plan::ledger::SETTLES;
+use crate::plan::ledger::{MONTH_S, SETTLES};
 use crate::plan::{gaps, second_before};
 
 /// Microseconds of a day.
@@ -279,19 +279,26 @@ fn conclude(
         return Vec::new();
     };
     let last = mark.last_ts.and_then(|last| Timestamp::from_microsecond(last).ok()).max(advance.last_ts);
-    let asked = (second_before(from), settled(last, period_s, to, now));
+    let begin = end.running.from.map_or(from, |asked| asked.min(from));
+    let asked = (second_before(begin), settled(last, period_s, to, now));
     if asked.0 >= asked.1 {
         return Vec::new();
     }
     advance.covered.sort_unstable();
-    let absent = gaps(&advance.covered, asked);
+    let absent = match period_s {
+        0 => vec![(asked.0, second_before(from).min(asked.1))],
+        _ => gaps(&advance.covered, asked),
+    };
     let first = advance.covered.first().map(|range| range.0);
     advance.covered.push(asked);
+    // Where captures come at no fixed times, the latest known one was asked for again: when it is gone, those behind it are, too.
+    let (least_s, kept_s) =
+        if period_s > 0 { (period_s / 2, end.running.kept_s) } else { (MONTH_S, Some(0)) };
     let absence = |range: Range| {
         let follows = first.is_some_and(|first| first < range.0);
-        Absence { key, range, least_s: period_s / 2, follows, kept_s: end.running.kept_s, job: end.job }
+        Absence { key, range, least_s, follows, kept_s, job: end.job }
     };
-    absent.into_iter().filter(|_| period_s > 0).map(absence).collect()
+    absent.into_iter().filter(|range| range.0 < range.1).map(absence).collect()
 }
 
 /// Up to when nothing more comes of a profile that was read until `to`: its latest capture, and behind that as many periods as had passed a day ago. Parts of a

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use collectors::{Covered, Failure, JobId, MeterId, Reason};
 use dlms::Obis;
+use jiff::Timestamp;
+use jiff_sqlx::Timestamp as SqlTimestamp;
 use sqlx::{FromRow, PgConnection};
 use tracing::{Span, warn};
 use uuid::Uuid;
@@ -23,6 +25,8 @@ pub(super) struct Running {
     pub(super) meter: MeterId,
     pub(super) kind: JobKind,
     pub(super) profile: Option<Obis>,
+    /// The first instant that is to be read of it.
+    pub(super) from: Option<Timestamp>,
     /// It was planned, and not ordered.
     pub(super) planned: bool,
     /// It was planned to fill a hole.
@@ -84,6 +88,7 @@ struct Stored {
     meter_id: i32,
     kind: JobKind,
     obis: Option<Vec<u8>>,
+    from_ts: Option<SqlTimestamp>,
     kept_s: Option<i64>,
     priority: i16,
     attempts: i16,
@@ -103,7 +108,7 @@ pub(super) async fn decide(
     }
     let rows: Vec<Stored> = sqlx::query_as(
         "/* store::ends::decide */
-         SELECT id, meter_id, kind, obis, kept_s, priority, attempts, max_attempts, trace_parent FROM job
+         SELECT id, meter_id, kind, obis, from_ts, kept_s, priority, attempts, max_attempts, trace_parent FROM job
          WHERE id = ANY ($1) AND state = 'running' AND lease_owner = $2 ORDER BY id FOR UPDATE",
     )
     .bind(outcomes.keys().copied().collect::<Vec<_>>())
@@ -134,6 +139,7 @@ impl Stored {
             meter: self.meter_id,
             kind: self.kind,
             profile: self.obis.as_deref().map(obis).transpose()?,
+            from: self.from_ts.map(SqlTimestamp::to_jiff),
             planned: self.priority <= SCHEDULED,
             is_hole: self.priority < SCHEDULED,
             kept_s: self.kept_s,

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use ami_proto::v1::ProfileTarget;
+use ami_proto::v1::read_now_request::Target;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::head::Head;
@@ -11,6 +13,7 @@ use crate::meter::Meter;
 const WIDTH: usize = 8;
 const ENERGY: &str = "1.0.99.1.0.255";
 const DAILY: &str = "1.0.99.2.0.255";
+const MONTHLY: &str = "1.0.98.1.0.255";
 
 /// How far the clocks of meters are behind at first, so that a later read has something new.
 const BEHIND: SignedDuration = SignedDuration::from_hours(5);
@@ -150,6 +153,39 @@ async fn a_day_that_is_missing_in_india_is_fetched() {
         "before_first",
         "the meter has it"
     );
+}
+
+/// A meter keeps thirteen months. When it comes back later than that, it has overwritten some.
+#[tokio::test]
+#[ignore = "needs pymeter.py: see PYMETER"]
+async fn sen_05_months_that_were_overwritten_are_lost() {
+    let now = Timestamp::now();
+    let then = now - SignedDuration::from_hours(24 * 490);
+    let meter = Meter::start(&["--now", &then.to_string()]);
+    let head = Head::start().await;
+    head.register(&meter, "lls", "UTC").await;
+    let instant = |at: Timestamp| Some(prost_types::Timestamp { seconds: at.as_second(), nanos: 0 });
+    let from = then - SignedDuration::from_hours(24 * 100);
+    let target = ProfileTarget { profile: MONTHLY.into(), from: instant(from), to: instant(then) };
+    head.read(&meter.text("serial"), Target::Profile(target)).await.unwrap();
+    let known = rows(&head, MONTHLY);
+    let port = meter.address().port();
+    meter.stop();
+    let meter = Meter::at_port(port, &["--now", &now.to_string()]);
+    let head = head.planning().await;
+    until(&head, &format!("bool_and(last_ts > to_timestamp({}))", then.as_second()), MONTHLY).await;
+    let all = rows(&head, MONTHLY);
+    assert_eq!((&all[..known.len()], all.len()), (&known[..], known.len() + 13));
+    let at = |row: &str| row.split('|').next().unwrap().parse::<i64>().unwrap();
+    let lost = head.sql(&format!(
+        "SELECT cause, extract(epoch FROM after_ts)::int8 BETWEEN {} AND {}, extract(epoch FROM until_ts)::int8
+         FROM profile_loss WHERE obis_text(obis) = '{MONTHLY}' AND until_ts > to_timestamp({})",
+        at(known.last().unwrap()),
+        then.as_second(),
+        then.as_second()
+    ));
+    assert_eq!(lost, format!("overwritten|t|{}", at(&all[known.len()]) - 1));
+    meter.stop();
 }
 
 /// Waits until this holds of the profiles of that name.

@@ -16,6 +16,7 @@ use crate::{
     diagnosis::{Setback, Stage},
     driver::{capture_subject, no_value, profile_subject, unsupported},
     exchange::Subject,
+    layout::certain,
     line::LineError,
     time::instant,
     turn::Turn,
@@ -36,7 +37,7 @@ impl Dlt645Driver<'_> {
         place: &Dlt645Profile,
         wanted: &Wanted<'_>,
     ) -> Result<(Timestamp, Timestamp), Setback> {
-        let (mut reported, mut missing) = (None, None);
+        let (mut first, mut reported, mut missing) = (None, None, None);
         for _ in 0..STARTS_MAX {
             let taken = self.taken(turn, place, wanted).await?;
             let mut due: Vec<(u32, Timestamp)> = (0..)
@@ -54,6 +55,7 @@ impl Dlt645Driver<'_> {
                     break;
                 }
                 if let Some(last) = captures.at.last() {
+                    first = first.or(captures.at.first().copied());
                     reported = Some(*last);
                     turn.report(Event::Captures(captures)).await?;
                 }
@@ -63,7 +65,7 @@ impl Dlt645Driver<'_> {
                 // A meter that has none of what is due keeps no such snapshots; one that has some did not exist before.
                 return match missing.filter(|_| reported.is_none()) {
                     Some(setback) => Err(setback),
-                    None => Ok((wanted.from, wanted.to)),
+                    None => Ok(certain(wanted.layout.period_s, (wanted.from, wanted.to), first)),
                 };
             }
         }

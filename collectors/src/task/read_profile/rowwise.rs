@@ -12,6 +12,7 @@ use super::{Sink, Taken};
 use crate::{
     Captures, Event, Layout, Oddity, Station,
     diagnosis::Setback,
+    layout::certain,
     time::{Moment, Order, Resolver, TimeError, is_invalid},
 };
 
@@ -21,6 +22,10 @@ const SECOND_OCTET: usize = 7;
 
 /// Rows as captures.
 pub(super) struct Rowwise {
+    /// How often they come, in seconds.
+    period_s: u32,
+    /// The earliest one of the range whose time can be believed.
+    first: Option<Timestamp>,
     /// Rows of answers that are not asked for again.
     done: Counts,
     /// Rows of the answer that is coming.
@@ -50,6 +55,8 @@ impl Rowwise {
         let alone = Resolver::new(&station.zone, &station.model.quirks);
         let never = (Timestamp::MAX, Timestamp::MIN);
         Self {
+            period_s: 0,
+            first: None,
             done: Counts::default(),
             coming: Counts::default(),
             part: never,
@@ -70,12 +77,19 @@ impl Rowwise {
         self.done.outside + self.coming.outside
     }
 
+    /// What is known for certain of a range by the rows so far.
+    pub(super) fn certain(&self, range: (Timestamp, Timestamp)) -> (Timestamp, Timestamp) {
+        certain(self.period_s, range, self.first)
+    }
+
     /// Whether a row is kept. Those that lie outside of the part are none of it, because some meters ignore the selection; but a time that the meter itself does
     /// not believe in says nothing about when the row was captured.
     fn is_wanted(&mut self, moment: &Moment) -> bool {
         let is_within = |(from, to): (Timestamp, Timestamp)| from <= moment.at && moment.at <= to;
         if is_within(self.part) {
             self.coming.inside += 1;
+            let believed = Some(moment.at).filter(|_| !is_invalid(moment.status));
+            self.first = self.first.into_iter().chain(believed).min();
             return true;
         }
         let is_kept = moment.at < self.part.0 && is_invalid(moment.status);
@@ -118,6 +132,7 @@ impl Rowwise {
 
 impl Sink for Rowwise {
     fn fit(&mut self, layout: Layout) -> Result<Layout, Setback> {
+        self.period_s = layout.period_s;
         self.resolver.captured_every(layout.period_s);
         Ok(layout)
     }
