@@ -25,7 +25,7 @@ impl Store {
     }
 
     /// Forgets readings that are older than an instant, and what belongs to them: captures by whole months or chunks, of other tables 50,000 rows at most. Returns
-    /// how many readings that were.
+    /// about how many readings that were.
     ///
     /// # Errors
     /// Every [`Error`] of the server.
