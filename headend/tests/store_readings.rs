@@ -43,15 +43,16 @@ async fn gaps_are_exactly_the_difference_of_the_ranges() {
     assert_eq!(gaps, expected);
     let coverage = [(hour(2), hour(3)), (hour(5), hour(6)), (hour(9), hour(10))];
     assert_eq!(headend::plan::gaps(&coverage, (hour(0), hour(12))), expected, "both ways to compute agree");
-    // A read that found nothing between two instants, both inclusive, covers the interval of the first as well.
+    // A read that found nothing between two instants, both inclusive, covers what was asked and nothing else: the meter may hold a capture just before.
     let job = database.profile_job(meter, hour(3) + quarter, hour(5));
     database.store.lease(owner, Wanted::any(1), MINUTE, 10).await.unwrap();
     let range = Some((hour(3) + quarter, hour(5)));
     database.store.write(owner, &[done(meter, job, range)]).await.unwrap();
     let gaps = database.store.gaps(meter, energy(), hour(0), hour(12)).await.unwrap();
-    assert_eq!(gaps, [(hour(0), hour(2)), (hour(6), hour(9)), (hour(10), hour(12))]);
+    let not_asked = (hour(3), hour(3) + quarter - SignedDuration::from_secs(1));
+    assert_eq!(gaps, [(hour(0), hour(2)), not_asked, (hour(6), hour(9)), (hour(10), hour(12))]);
     let inside = database.store.gaps(meter, energy(), hour(2), hour(6)).await.unwrap();
-    assert_eq!(inside, []);
+    assert_eq!(inside, [not_asked]);
     let unknown =
         database.store.gaps(meter, "1.0.99.2.0.255".parse().unwrap(), hour(1), hour(2)).await.unwrap();
     assert_eq!(unknown, [(hour(1), hour(2))]);

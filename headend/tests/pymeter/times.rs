@@ -173,7 +173,7 @@ async fn snapshots_are_the_load_profile_at_midnight_and_what_is_overwritten_is_l
     assert_eq!(head.stored_of("10000007", WIDTH), expected);
     let lost = "SELECT cause, after_ts AT TIME ZONE 'UTC', until_ts AT TIME ZONE 'UTC' FROM profile_loss l JOIN meter m ON m.id = l.meter_id
          WHERE m.serial = '10000007'";
-    assert_eq!(head.sql(lost), "before_first|2026-03-28 11:00:00|2026-03-30 12:00:00");
+    assert_eq!(head.sql(lost), "before_first|2026-03-28 11:59:59|2026-03-30 12:00:00");
 }
 
 fn berlin(at: Timestamp) -> jiff::Zoned {
