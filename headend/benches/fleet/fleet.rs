@@ -132,8 +132,12 @@ pub(crate) fn captures(meter: MeterId, job: &LeasedJob) -> Vec<Report> {
     let covered = Covered { range: job.range, outcome: None, bytes_on_wire: 3658, exchanges: 3 };
     let end = report(Event::Ended(Ok(covered)));
     let Some((from, to)) = job.range else { return vec![end] };
-    let at: Vec<_> = (0..DAY).map(|n| from + SignedDuration::from_mins(15 * n)).collect();
-    assert_eq!(at.last(), Some(&to));
+    let at: Vec<_> = (0..DAY).rev().map(|n| to - SignedDuration::from_mins(15 * n)).collect();
+    assert_eq!(
+        at[0].duration_since(from),
+        SignedDuration::from_secs(15 * 60 - 1),
+        "from the second after what is covered"
+    );
     let count = at.len();
     let captures = Captures {
         layout: job.layout.clone().unwrap_or_else(layout),
