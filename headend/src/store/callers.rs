@@ -177,7 +177,7 @@ impl Store {
              queued AS (
                  UPDATE job j SET waits = false FROM caller c CROSS JOIN LATERAL lines_over(c.line) AS o (line) JOIN meter m ON m.line = o.line
                  WHERE c.owner = $1 AND c.left_at IS NULL AND c.since > now() - interval '1 minute' AND j.meter_id = m.id
-                     AND j.state = 'due' AND j.waits),
+                     AND j.finished_at IS NULL AND j.state = 'due' AND j.waits),
              ended AS (
                  UPDATE caller c SET left_at = greatest(now(), c.since) FROM dead d WHERE c.owner = d.owner AND c.left_at IS NULL
                  RETURNING 1)

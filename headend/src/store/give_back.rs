@@ -48,7 +48,7 @@ pub(super) async fn give_back(
     let freed: Vec<MeterId> = sqlx::query_scalar(
         "/* store::give_back */
          UPDATE meter m SET lease_owner = NULL, lease_until = NULL WHERE m.id = ANY ($1) AND m.lease_owner = $2
-             AND NOT EXISTS (SELECT FROM job j WHERE j.meter_id = m.id AND j.state = 'running') RETURNING m.id",
+             AND NOT EXISTS (SELECT FROM job j WHERE j.meter_id = m.id AND j.finished_at IS NULL AND j.state = 'running' OFFSET 0) RETURNING m.id",
     )
     .bind(&meters)
     .bind(owner)
@@ -88,7 +88,7 @@ async fn change(connection: &mut PgConnection, meters: &[Held], ends: &[End]) ->
                  ELSE m.line END
          FROM unnest($1::int4[], $2::int2[]) AS c (id, path) WHERE m.id = c.id RETURNING m.id, m.path)
          UPDATE job j SET due_at = now() FROM changed c
-         WHERE j.meter_id = c.id AND c.path > 0 AND j.state = 'due' AND j.due_at > now() AND j.reason IN ('no_route', 'refused', 'timeout')",
+         WHERE j.meter_id = c.id AND c.path > 0 AND j.finished_at IS NULL AND j.state = 'due' AND j.due_at > now() AND j.reason IN ('no_route', 'refused', 'timeout')",
     )
     .bind(ids)
     .bind(paths)

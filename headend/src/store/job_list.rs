@@ -201,7 +201,7 @@ impl Store {
         let query = sqlx::query_as(
             "/* store::waiting_jobs */ SELECT k AS kind, count(*) FILTER (WHERE j.state = 'due' AND j.due_at <= now()) AS due,
                  count(*) FILTER (WHERE j.state = 'running') AS running
-             FROM unnest(enum_range(NULL::job_kind)) AS k LEFT JOIN job j ON j.kind = k AND j.state IN ('due', 'running')
+             FROM unnest(enum_range(NULL::job_kind)) AS k LEFT JOIN job j ON j.kind = k AND j.finished_at IS NULL
              GROUP BY k ORDER BY k",
         );
         query.fetch_all(self.pool()).await.map_err(failed("store::waiting_jobs"))

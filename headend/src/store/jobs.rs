@@ -201,7 +201,7 @@ impl Store {
                  finished_at = CASE WHEN j.attempts < j.max_attempts + $1 OR j.kind = 'command' THEN NULL ELSE now() END,
                  reason = 'cancelled',
                  detail = 'The collector stopped while it worked on this job.'
-             FROM freed f WHERE j.meter_id = f.id AND j.state = 'running'",
+             WHERE j.meter_id = ANY (ARRAY(SELECT id FROM freed)) AND j.finished_at IS NULL AND j.state = 'running'",
         )
         .bind(DEATHS)
         .execute(&self.pool)
@@ -223,7 +223,7 @@ impl Store {
              freed AS (
                  UPDATE meter SET lease_owner = NULL, lease_until = NULL WHERE lease_owner = $1 RETURNING id)
              UPDATE job j SET state = 'due', lease_owner = NULL, due_at = now(), attempts = greatest(j.attempts - 1, 0)
-             FROM freed f WHERE j.meter_id = f.id AND j.state = 'running' AND j.lease_owner = $1",
+             WHERE j.meter_id = ANY (ARRAY(SELECT id FROM freed)) AND j.finished_at IS NULL AND j.lease_owner = $1",
         )
         .bind(owner)
         .execute(&self.pool)
@@ -241,7 +241,7 @@ impl Store {
             "/* store::jobs::call_off_retired */
              UPDATE job j SET state = 'cancelled', finished_at = now(), reason = coalesce(j.reason, 'cancelled'),
                  detail = 'The meter was retired before this was done.'
-             FROM meter m WHERE m.id = j.meter_id AND m.state = 'retired' AND j.state = 'due'",
+             FROM meter m WHERE m.id = j.meter_id AND m.state = 'retired' AND j.finished_at IS NULL AND j.state = 'due'",
         )
         .execute(&self.pool)
         .await

@@ -67,7 +67,7 @@ late AS (
         WHERE t.meter_id = m.id AND t.scope IN ('', 'read_profile ' || obis_text($4)) ORDER BY t.scope LIMIT 1) t ON true
     LEFT JOIN LATERAL (
         SELECT state, priority, wanted_by, due_at, waits, behind FROM job j
-        WHERE j.meter_id = m.id AND j.state IN ('due', 'running') AND j.kind = 'read_profile' AND j.obis = $4 AND j.to_ts > $5
+        WHERE j.meter_id = m.id AND j.finished_at IS NULL AND j.kind = 'read_profile' AND j.obis = $4 AND j.to_ts > $5
         ORDER BY j.state DESC, j.priority DESC, j.wanted_by, j.due_at LIMIT 1) j ON true
     WHERE NOT m.is_complete),
 placed AS (

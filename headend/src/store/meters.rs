@@ -361,7 +361,7 @@ impl Store {
             "/* store::retire_meter */ WITH ended AS (
                  UPDATE job SET state = 'cancelled', reason = 'cancelled', finished_at = now(),
                      detail = 'The meter was retired before this was done.'
-                 WHERE meter_id = $1 AND state = 'due' RETURNING id)
+                 WHERE meter_id = $1 AND finished_at IS NULL AND state = 'due' RETURNING id)
              SELECT pg_notify($2, id::text) FROM ended",
         );
         query.bind(meter).bind(super::JOB_CHANNEL).execute(&mut *transaction).await.map_err(&failed)?;

@@ -176,7 +176,7 @@ impl Store {
                  WHERE NOT EXISTS (
                      SELECT FROM job j WHERE j.meter_id = p.meter_id AND j.kind = p.kind
                          AND coalesce(j.obis, '') = coalesce(p.obis, '')
-                         AND j.state IN ('due', 'running') AND j.priority = p.priority AND (p.priority = 0 OR j.from_ts = p.from_ts))
+                         AND j.finished_at IS NULL AND j.priority = p.priority AND (p.priority = 0 OR j.from_ts = p.from_ts) OFFSET 0)
                  ON CONFLICT DO NOTHING RETURNING id),
              told AS (SELECT pg_notify($10, min(id)::text) FROM made HAVING count(*) > 0)
              SELECT (SELECT count(*) FROM made) + 0 * (SELECT count(*) FROM told)",

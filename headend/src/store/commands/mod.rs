@@ -229,7 +229,8 @@ impl Store {
              SELECT k::text AS kind, s::text AS state, count(c.id) AS commands
              FROM unnest(enum_range(NULL::command_kind)) AS k
              CROSS JOIN unnest('{accepted, awaiting_approval, quarantined, sending, unknown}'::command_state[]) AS s
-             LEFT JOIN command c ON c.finished_at IS NULL AND c.kind = k AND c.state = s
+             LEFT JOIN command c ON c.state IN ('accepted', 'awaiting_approval', 'quarantined', 'sending', 'unknown')
+                 AND c.finished_at IS NULL AND c.kind = k AND c.state = s
              GROUP BY k, s ORDER BY k, s",
         );
         query.fetch_all(self.pool()).await.map_err(failed("store::open_commands"))
@@ -245,7 +246,8 @@ impl Store {
             "/* store::expire_commands */
              WITH late AS (
                  SELECT c.id, c.job_id, c.state FROM command c LEFT JOIN job j ON j.id = c.job_id
-                 WHERE c.finished_at IS NULL AND coalesce(j.state, 'failed') <> 'running' AND (
+                 WHERE c.state IN ('accepted', 'awaiting_approval', 'quarantined', 'sending', 'unknown') AND c.finished_at IS NULL
+                     AND coalesce(j.state, 'failed') <> 'running' AND (
                      (c.state IN ('accepted', 'awaiting_approval', 'quarantined') AND c.deadline < now())
                      OR (c.state IN ('sending', 'unknown') AND (j.id IS NULL OR j.state <> 'due' OR c.deadline < now() - interval '1 day')))
                  ORDER BY c.id LIMIT 1000),
