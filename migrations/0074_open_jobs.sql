@@ -1,6 +1,9 @@
--- A server that looks at its tables while there is no work believes for a while that there never is, and then would rather read all open work, as if that were
--- nothing, than look a piece of it up. So it has no index for that: the open work of a meter and an open command by its key say `finished_at IS NULL`, and
--- only who wants all open commands names their states.
+-- A server that looked at its tables while there was no work, or did not look yet, believes that there is next to none, and then would rather read all open
+-- work, as if that were nothing, than look a piece of it up. So it has no index for that: the open work of a meter and an open command by its key say
+-- `finished_at IS NULL`, only who wants all open commands names their states, and the places of sub-units are no list of all meters.
+
+DROP INDEX meter_place;
+CREATE UNIQUE INDEX meter_place ON meter (parent_id, subunit, circuit) WHERE state = 'active' AND parent_id IS NOT NULL;
 
 DROP INDEX job_open;
 CREATE INDEX job_open ON job (meter_id) WHERE finished_at IS NULL;
