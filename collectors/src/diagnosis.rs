@@ -123,11 +123,7 @@ impl Setback {
             Self::Refused { may_pass, .. } => *may_pass,
             Self::Protocol(Stage::Open, error) => match error {
                 Error::Access(result) => is_passing(*result),
-                // A meter that has closed the association on its own says so in this way.
-                Error::Exception(exception) => {
-                    exception.state == StateError::ServiceNotAllowed && !is_security(exception)
-                }
-                other => other.fault() == Fault::PeerBroke,
+                other => self.may_be_forgotten() || other.fault() == Fault::PeerBroke,
             },
             Self::Protocol(_, Error::Rejected { result, .. }) => {
                 *result == AssociationResult::RejectedTransient
@@ -140,10 +136,21 @@ impl Setback {
         }
     }
 
+    /// Whether a meter that has closed the association on its own, and knows nothing of it any more, says so in this way.
+    pub(crate) fn may_be_forgotten(&self) -> bool {
+        match self {
+            Self::Protocol(Stage::Open, Error::Exception(exception)) => {
+                exception.state == StateError::ServiceNotAllowed && !is_security(exception)
+            }
+            Self::Protocol(Stage::Open, Error::Confirmed(_)) => true,
+            _ => false,
+        }
+    }
+
     /// Whether the meter understood what was asked for and said no.
     pub(crate) fn is_refusal(&self) -> bool {
         match self {
-            // A meter that has closed the association on its own answers with an exception, too, and may do what it is asked for then.
+            // A meter that has closed the association on its own may do what it is asked for on a new one.
             Self::Protocol(Stage::Open, error) => error.fault() == Fault::PeerRefused && !self.may_heal(),
             Self::Refused { may_pass, .. } => !may_pass,
             _ => false,

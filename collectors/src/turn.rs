@@ -166,6 +166,7 @@ impl<'a> Turn<'a> {
         if descriptors.len() < 2 {
             return Ok(one_by_one());
         }
+        let mut is_renewed = false;
         loop {
             // Only what comes of the request itself tells whether the meter takes lists.
             self.associate().await?;
@@ -181,6 +182,11 @@ impl<'a> Turn<'a> {
                         Err(refusal) => Some(Setback::answer(refusal)).filter(Setback::is_absence).map(Err),
                     });
                     return Ok(each.collect());
+                }
+                // That the meter takes no lists shows on an association that it surely knows.
+                Err(setback) if setback.may_be_forgotten() && !is_renewed => {
+                    is_renewed = true;
+                    self.session.close().await;
                 }
                 Err(setback @ Setback::Protocol(Stage::Open, _)) if !setback.is_spent() => {
                     self.session.renounce_lists();

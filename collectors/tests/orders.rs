@@ -127,6 +127,26 @@ async fn a_switch_that_does_not_follow_is_no_success() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_meter_that_says_no_more_than_it_has_to_is_understood() {
+    for (denied, sent) in [(false, Ok(Outcome::Disconnected)), (true, Err(Reason::MeterRefused))] {
+        let meter = Meter::new(Level::None).share();
+        {
+            let mischief = &mut meter.lock().unwrap().mischief;
+            mischief.terse = true;
+            if denied {
+                mischief.denied.push(("0.0.96.3.10.255".parse().unwrap(), 1));
+            }
+        }
+        let station = Arc::new(station(Level::None));
+        let reports = collect(&meter, vec![work(1, &station, switch(SwitchTo::Disconnected))]).await;
+        let outcome = ended(&reports, 1).map(|covered| covered.outcome.unwrap());
+        assert_eq!(outcome.map_err(|failure| failure.reason), sent);
+        let seen = meter.lock().unwrap().seen.clone();
+        assert_eq!((seen.orders.len(), seen.aarqs), (1, 1), "once, and nothing was in doubt");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_is_sent_after_the_deadline() {
     let meter = Meter::new(Level::Gmac).share();
     let terms = Terms { deadline: at("2026-06-02T12:00:06Z"), in_doubt: false };

@@ -251,9 +251,22 @@ async fn another_layout_is_reported_and_the_next_attempt_uses_it() {
 /// C-09: an answer whose last block never comes is given up after so many blocks, and nothing of it is taken for a day.
 #[tokio::test(start_paused = true)]
 async fn c_09_an_answer_without_end_is_given_up() {
+    give_up_endless(false).await;
+}
+
+/// C-09: an empty block is none that ends an answer, and does not go on for ever either.
+#[tokio::test(start_paused = true)]
+async fn c_09_empty_blocks_without_end_are_given_up() {
+    give_up_endless(true).await;
+}
+
+async fn give_up_endless(empty_blocks: bool) {
     let range = warm_range(Level::None).await;
     let meter = Meter::new(Level::None).share();
-    meter.lock().unwrap().mischief.endless = true;
+    {
+        let mischief = &mut meter.lock().unwrap().mischief;
+        (mischief.endless, mischief.empty_blocks) = (true, empty_blocks);
+    }
     let station = Arc::new(station(Level::None));
     let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(range))]).await;
     assert_eq!(reason(&reports, 1), Reason::MeterBrokeRules);

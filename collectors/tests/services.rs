@@ -133,3 +133,31 @@ async fn a_meter_that_does_not_grant_general_blocks_is_read_without() {
     assert_eq!(captured(&reports), expected(&meter));
     assert_eq!(meter.lock().unwrap().seen.blocks, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_meter_that_has_given_up_the_association_is_asked_again_on_a_new_one() {
+    for (level, opening) in [(Level::None, 1), (Level::Gmac, 2)] {
+        for words in [&[0xD8, 1, 1][..], &[0x0E, 1, 3, 2]] {
+            let meter = Meter::new(level).share();
+            // Opening, serial number, values and scalers are what the first read takes.
+            meter.lock().unwrap().mischief.answers.insert(opening + 4, words.to_vec());
+            assert_eq!(
+                read_twice(&meter, level).await,
+                (EXPECTED.to_vec(), 1 + opening + 3),
+                "{level:?} {words:02X?}: refused, opened anew, and lists are taken as before"
+            );
+            assert_eq!(meter.lock().unwrap().seen.aarqs, 2);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_meter_sends_unasked_in_between_disturbs_nothing() {
+    for level in [Level::None, Level::Gmac] {
+        let meter = Meter::new(level).share();
+        let event = [0xC2, 0, 0, 1, 0, 0, 97, 98, 0, 255, 2, 6, 0, 0, 0, 1];
+        meter.lock().unwrap().mischief.unasked = Some(event.to_vec());
+        assert_eq!(read_twice(&meter, level).await, (EXPECTED.to_vec(), 2), "{level:?}");
+        assert_eq!(meter.lock().unwrap().seen.aarqs, 1);
+    }
+}

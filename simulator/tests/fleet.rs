@@ -129,7 +129,7 @@ async fn each_client_is_told_the_objects_that_it_sees() {
     let fleet = Fleet::start(config("sed302")).await.unwrap();
     let mut reader = open(&fleet, 0).await.unwrap();
     let list = (association::CLASS, association::CURRENT, 2);
-    let whole = association::decode_list(&reader.get(list, None).await.unwrap()).unwrap();
+    let whole = association::decode_list(&reader.get(list, None).await.unwrap()).unwrap().objects;
     let clock = whole.iter().find(|object| object.class_id == 8).unwrap();
     let rights = clock.rights.as_ref().unwrap();
     assert!(rights.may_read(2, 1) && !rights.may_read(9, 1) && rights.attributes.len() == 9);
@@ -146,12 +146,12 @@ async fn each_client_is_told_the_objects_that_it_sees() {
 
     let profiles = ObjectSelection::Classes(vec![7, 99]);
     let some = reader.get(list, Some(&Selection::Objects(profiles))).await.unwrap();
-    let some = association::decode_list(&some).unwrap();
+    let some = association::decode_list(&some).unwrap().objects;
     assert_eq!(some.len(), 4);
     assert!(some.iter().all(|object| object.class_id == 7 && object.rights.is_none()));
     let one = ObjectSelection::Object(ObjectId { class_id: 8, instance: clock.instance });
     let one = reader.get(list, Some(&Selection::Objects(one))).await.unwrap();
-    assert_eq!(association::decode_list(&one).unwrap(), std::slice::from_ref(clock));
+    assert_eq!(association::decode_list(&one).unwrap().objects, std::slice::from_ref(clock));
 }
 
 fn encoded(data: &Data) -> Vec<u8> {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use dlms::{Error, axdr::Data, client::Security};
+use dlms::{Error, ServiceError, axdr::Data, client::Security};
 
 use super::{Open, Session};
 use crate::{
@@ -23,14 +23,22 @@ impl Session {
         station: &Station,
         used: u32,
     ) -> Setback {
-        let Setback::Protocol(Stage::Opening, Error::Rejected { .. } | Error::Confirmed(_)) = &setback else {
-            return setback;
+        let counter_is_wrong = match &setback {
+            Setback::Protocol(Stage::Opening, Error::Rejected { .. } | Error::Confirmed(_)) => false,
+            Setback::Protocol(Stage::Opening, Error::Exception(exception))
+                if exception.service == ServiceError::InvocationCounterError
+                    && exception.expected_counter.is_none() =>
+            {
+                true
+            }
+            _ => return setback,
         };
         match self.last_counter(station).await {
             Ok(last) if last >= used => {
                 let what = format!("The meter has accepted invocation counter {last} and refused {used}");
                 Setback::Final(counter_rejected(Some(last.saturating_add(1)), &what))
             }
+            Ok(_) if counter_is_wrong => setback,
             Ok(last) => Setback::Final(Failure::new(
                 Reason::WrongKey,
                 format!(

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use dlms::{
     AttributeDescriptor, DateTime, Obis,
-    cosem::association::{self, CURRENT},
+    cosem::association::{self, CURRENT, ObjectList},
     profile::Column,
 };
 use jiff::{Timestamp, tz::TimeZone};
@@ -29,12 +29,17 @@ const DAY_S: u32 = 86_400;
 pub(super) async fn run(turn: &mut Turn<'_>) -> Result<(), Setback> {
     let station = turn.station();
     let octets = turn.read_octets(&association::object_list(CURRENT)).await?;
-    let survey = Survey::of(association::decode_list(&octets).map_err(Setback::answer)?);
+    let ObjectList { objects, announced } = association::decode_list(&octets).map_err(Setback::answer)?;
+    let came = objects.len();
+    let survey = Survey::of(objects);
     let mut notes = vec![
         format!("What a meter with serial number {} shows of itself.", station.serial.as_deref().unwrap_or("?")),
         "Complete it with the datasheet: sizes of the tariff and of image blocks, and what events and alarms mean, are not told by a meter."
             .into(),
     ];
+    if came < announced {
+        notes.push(format!("Its list of objects announced {announced} and has {came}."));
+    }
     let mut model = survey.model(&station.model, &mut notes);
     model.alarms = Alarms::default();
     model.association.server_sap = station.server_sap;

@@ -58,8 +58,15 @@ pub(crate) struct Mischief {
     pub(crate) silent_in: BTreeMap<u32, u32>,
     /// After so many reads of the buffer, it has these columns.
     pub(crate) captures_after: Option<(usize, Vec<CaptureObject>)>,
-    /// The buffer is sent in blocks of which none is the last.
+    /// The buffer is sent in blocks of which none is the last, with a row in each or with nothing in all but the first.
     pub(crate) endless: bool,
+    pub(crate) empty_blocks: bool,
+    /// Requests, by number, that get these octets for an answer.
+    pub(crate) answers: BTreeMap<u32, Vec<u8>>,
+    /// Before each answer, this APDU is sent unasked.
+    pub(crate) unasked: Option<Vec<u8>>,
+    /// That a method returned nothing is left out where it may be.
+    pub(crate) terse: bool,
     /// Before each answer comes a frame for another client, and one with the invoke-id of an earlier request.
     pub(crate) chatty: bool,
     /// Services that it grants instead of all that the client proposes.
@@ -187,6 +194,23 @@ impl Meter {
         let is_order = matches!(apdu[0], 0xC1 | 0xC3 | 0xC9 | 0xCB);
         self.seen.sent += usize::from(is_order);
         self.mischief.orders.get(&self.seen.sent).copied().filter(|_| is_order)
+    }
+
+    /// Answers a request, rightly or not.
+    fn answer(&mut self, session: &mut Session, apdu: &mut [u8], answer: &mut Vec<u8>) {
+        let (is_endless, is_empty) = (self.mischief.endless, self.mischief.empty_blocks);
+        if let Some(instead) = self.mischief.answers.get(&self.seen.requests) {
+            answer.extend_from_slice(instead);
+        } else if self.mischief.refuses_lists && apdu.starts_with(&GET_LIST) {
+            answer.extend_from_slice(&NOT_SUPPORTED);
+        } else if let Some(block) = is_endless.then(|| endless_block(apdu, is_empty)).flatten() {
+            *answer = block;
+        } else {
+            session.handle(apdu, self, answer);
+        }
+        if self.mischief.terse && matches!(answer[..], [0xC7, 1, _, _, 0]) {
+            answer.pop();
+        }
     }
 
     pub(crate) fn share(self) -> Arc<Mutex<Self>> {
@@ -361,7 +385,7 @@ impl Objects for Meter {
 }
 
 /// One more block of a buffer that has no end, when that is what the request is about.
-fn endless_block(request: &[u8]) -> Option<Vec<u8>> {
+fn endless_block(request: &[u8], is_empty: bool) -> Option<Vec<u8>> {
     let (number, value) = match request {
         [0xC0, 1, _, 0, 7, ..] => (1, vec![1, 0x84, 0xFF, 0xFF, 0xFF, 0xFF]),
         [0xC0, 2, _, number @ ..] => {
@@ -372,7 +396,9 @@ fn endless_block(request: &[u8]) -> Option<Vec<u8>> {
                 Data::LongUnsigned(1),
             ];
             let mut row = Vec::new();
-            Data::Structure(cells.to_vec()).encode(&mut row);
+            if !is_empty {
+                Data::Structure(cells.to_vec()).encode(&mut row);
+            }
             (u32::from_be_bytes(number.try_into().unwrap()) + 1, row)
         }
         _ => return None,
@@ -420,13 +446,9 @@ async fn serve(meter: &Mutex<Meter>, mut line: DuplexStream) {
                 if fate == Some(Fate::OrderLost) {
                     return;
                 }
-                if meter.mischief.refuses_lists && apdu.starts_with(&GET_LIST) {
-                    answer.extend_from_slice(&NOT_SUPPORTED);
-                } else {
-                    match meter.mischief.endless.then(|| endless_block(apdu)).flatten() {
-                        Some(block) => answer = block,
-                        None => session.handle(apdu, &mut *meter, &mut answer),
-                    }
+                meter.answer(&mut session, apdu, &mut answer);
+                if let Some(push) = &meter.mischief.unasked {
+                    wrapper::frame(header.destination, header.source, push, &mut frames).unwrap();
                 }
                 meter.last_client_counter = session.last_client_counter().or(meter.last_client_counter);
                 match fate {

@@ -31,8 +31,7 @@ fn c_08_a_vector_cut_anywhere_is_truncated() {
         let ends = || (0..whole).step_by(1 + whole / 500).chain(whole.checked_sub(1));
         if Apdu::decode(&vector.octets).is_ok() {
             for end in ends() {
-                let piece = Apdu::decode(&vector.octets[..end]);
-                assert_eq!(piece, Err(Error::Truncated), "{} cut at {end}", vector.id);
+                assert!(Apdu::is_cut(&vector.octets[..end]), "{} cut at {end}", vector.id);
             }
             cut += 1;
         }

@@ -52,7 +52,7 @@ enum Side {
 }
 
 /// Why the two differ: who takes the octets, the tags of the APDUs, a part of what the other one says about them, and the reason.
-const REASONS: [(Side, &[u8], &str, &str); 8] = [
+const REASONS: [(Side, &[u8], &str, &str); 10] = [
     (Side::Both, &[0x60, 0x61], "", "fields that DLMS does not need are passed over, and not written again"),
     (
         Side::Ours,
@@ -60,6 +60,14 @@ const REASONS: [(Side, &[u8], &str, &str); 8] = [
         "InvalidTag(255)",
         "a field with a tag of several octets is passed over like any other",
     ),
+    (Side::Ours, &[0xC7], "Truncated", "that a method returned nothing need not be said; they want it said"),
+    (
+        Side::Ours,
+        &[0xC7],
+        "InvalidTag",
+        "a value that a method returned may come without its choice, as some meters send it",
+    ),
+    (Side::Ours, &[0x61], "", "the user-information of a refusal may be anything; they look into it"),
     (
         Side::Theirs,
         &[0x08, 0xC0, 0xC3, 0xC7],
@@ -85,12 +93,6 @@ const REASONS: [(Side, &[u8], &str, &str); 8] = [
         "an AARQ or AARE has a context and what the standard demands besides; they go without",
     ),
     (Side::Theirs, &[0x61], "may not come here", "result and diagnostic are integers; they take any tag"),
-    (
-        Side::Theirs,
-        &[0xD8],
-        "the message ends too early",
-        "an invocation-counter-error says which counter is expected; they go without",
-    ),
 ];
 
 /// Counts differences by their reason.

@@ -13,7 +13,7 @@ use dlms::acse::{Aare, Aarq, ApplicationContext, Mechanism};
 use dlms::client::{Opened, Opening, Password, Reply, SealAs, Security, SecurityPolicy, Suite};
 use dlms::security::{Cipher, Envelope, SecurityControl, Wrapping};
 use dlms::server::{self, Policy, Session};
-use dlms::{AssociationResult, Conformance, Diagnostic, Downgrade, Error};
+use dlms::{AssociationResult, ConfirmedServiceError, Conformance, Diagnostic, Downgrade, Error};
 
 /// C-18: whoever answers with less security than was asked for is refused by that name, before anything is said to it.
 #[test]
@@ -128,6 +128,68 @@ fn c_19_wrong_reflected_and_short_proofs_and_challenges_are_refused() {
             assert_eq!(refused, Some(Error::ServerProof), "{mechanism:?} {answer:02X?}");
         }
     }
+}
+
+/// Meters with a stack of Texas Instruments leave out the choice in front of their proof.
+#[test]
+fn a_proof_need_not_say_that_it_is_a_value() {
+    for mechanism in MECHANISMS {
+        let mut session = meter(mechanism, Suite::One, SecurityPolicy::None);
+        let mut request = Vec::new();
+        let security = client(mechanism, Suite::One, SecurityPolicy::None);
+        let opening = Opening::start(parameters(security), &mut request).unwrap();
+        let mut aare = exchange(&mut session, &mut Meter::default(), &request);
+        request.clear();
+        let Opened::Send(opening) = opening.handle(&mut aare, &mut request).unwrap() else { panic!() };
+        let mut answer = exchange(&mut session, &mut Meter::default(), &request);
+        assert_eq!(answer.remove(5), 0, "the choice of a value");
+        let opened = opening.handle(&mut answer, &mut Vec::new());
+        assert!(matches!(opened, Ok(Opened::Established(_))), "{mechanism:?}");
+    }
+}
+
+/// What answers nothing weakens nothing, and a meter that has given up the association has no keys of it.
+#[test]
+fn what_is_sent_unasked_and_the_end_of_an_association_may_come_in_the_clear() {
+    for policy in POLICIES {
+        let mut pair =
+            pair(meter(Mechanism::Gmac, Suite::Zero, policy), client(Mechanism::Gmac, Suite::Zero, policy))
+                .unwrap();
+        pair.meter.values.insert((1, asked().instance, 2), vec![17, 42]);
+        let mut request = Vec::new();
+        pair.client.get(&asked(), None, &mut request).unwrap();
+        for unasked in ["C20000010000616200FF020600000001", "0F000000010000", "1800010200080600000004"] {
+            assert_eq!(pair.client.handle(&mut store::octets(unasked)), Ok(Reply::Stale), "{unasked}");
+        }
+        let mut answer = pair.answer(&request);
+        assert_eq!(pair.client.handle(&mut answer), Ok(Reply::Data(&[17, 42])), "{policy:?}");
+        pair.client.get(&asked(), None, &mut Vec::new()).unwrap();
+        let refused = ConfirmedServiceError { service: 1, class: 3, error: 2 };
+        assert_eq!(pair.client.handle(&mut [0x0E, 1, 3, 2]), Err(Error::Confirmed(refused)));
+    }
+}
+
+#[test]
+fn a_refusal_needs_no_aare_and_no_title_of_the_right_length() {
+    let refused = Error::Confirmed(ConfirmedServiceError { service: 1, class: 6, error: 1 });
+    for security in [Security::none(), client(Mechanism::Gmac, Suite::Zero, POLICIES[3])] {
+        let opening = Opening::start(parameters(security), &mut Vec::new()).unwrap();
+        let opened = opening.handle(&mut [0x0E, 1, 6, 1], &mut Vec::new()).map(drop);
+        assert_eq!(opened, Err(refused.clone()));
+    }
+    let titled = |aare: &mut Aare<'_>| aare.responding_title = Some(b"title");
+    let wrong = Error::Length { what: "system title", expected: 8, got: 5 };
+    assert_eq!(self::refused(Mechanism::Gmac, POLICIES[3], titled), Some(wrong));
+    let mut request = Vec::new();
+    let opening = Opening::start(parameters(Security::none()), &mut request).unwrap();
+    let security = server::Security::none();
+    let mut session = Session::new(Policy { security, max_pdu: 0, conformance: Conformance::CLIENT });
+    let answer = exchange(&mut session, &mut Meter::default(), &request);
+    let mut aare = Aare::decode(&answer).unwrap();
+    titled(&mut aare);
+    let mut answer = Vec::new();
+    aare.encode(&mut answer);
+    assert!(matches!(opening.handle(&mut answer, &mut Vec::new()), Ok(Opened::Established(_))));
 }
 
 #[test]

@@ -56,6 +56,9 @@ fn c_08_an_answer_cut_anywhere_is_never_taken_as_complete() {
                     pair.answer(&request)
                 };
                 for end in 0..answers.len() {
+                    if is_whole(&answers[..end]) {
+                        continue;
+                    }
                     let mut pair = pair(level, client_pdu);
                     ask(&mut pair.client, &mut Vec::new()).unwrap();
                     let got = pair.client.handle(&mut answers[..end].to_vec()).map(drop);
@@ -72,6 +75,12 @@ fn c_08_an_answer_cut_anywhere_is_never_taken_as_complete() {
             }
         }
     }
+}
+
+/// Whether the end is cut off so that what is left is another whole answer, the one exception: a method that returned nothing, without the
+/// octet that says so, as some meters send it. That nothing is missing is for the frame around it to tell.
+fn is_whole(answer: &[u8]) -> bool {
+    matches!(answer, [0xC7, 1, _, _])
 }
 
 /// Whether it is named as an end in the middle of an element that began before it.
@@ -148,10 +157,12 @@ fn c_09_a_block_that_skips_or_repeats_ends_the_transfer() {
 }
 
 #[test]
-fn c_09_a_transfer_that_does_not_get_on_ends() {
+fn c_09_an_empty_block_is_one_block_more() {
     for list in [false, true] {
-        let empty = Err(Error::Value { what: "length of a block that is not the last", got: 0 });
-        assert_eq!(reading(list).handle(&mut block(0, 3, &[])), empty);
+        let mut client = reading(list);
+        assert_eq!(client.handle(&mut block(0, 3, &[])), Ok(Reply::Block(&[])));
+        client.next_block(&mut Vec::new()).unwrap();
+        assert!(client.handle(&mut block(1, 4, &[9])).is_ok());
     }
 }
 

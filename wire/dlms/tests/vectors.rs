@@ -140,7 +140,7 @@ fn check_apdu(vector: &Vector, octets: &[u8]) -> Value {
         assert_eq!(store::hex(&decoded.encode()), store::hex(octets), "{id}");
     }
     for end in 0..octets.len() {
-        assert_eq!(Apdu::decode(&octets[..end]), Err(Error::Truncated), "{id} cut at {end}");
+        assert!(Apdu::is_cut(&octets[..end]), "{id} cut at {end}");
     }
     let longer = [octets, &[0]].concat();
     assert_eq!(Apdu::decode(&longer), Err(Error::Trailing { left: 1 }), "{id}");
@@ -216,7 +216,7 @@ fn object_lists() {
         assert_eq!(again[..2], [1, 123]);
         assert_eq!(again[2..], vector.octets[4..]);
         // As objects: the serial number of a Kamstrup meter may be read, and all of them have rights.
-        let objects = association::decode_list(&vector.octets).unwrap();
+        let objects = association::decode_list(&vector.octets).unwrap().objects;
         assert_eq!(objects.len(), 123);
         let serial = objects.iter().find(|object| object.instance.to_string() == "1.1.96.1.1.255").unwrap();
         assert!(serial.class_id == 1 && serial.rights.as_ref().unwrap().may_read(2, 1));

@@ -23,7 +23,7 @@ pub struct Aare<'a> {
     pub diagnostic: Diagnostic,
     /// System title of the server.
     pub responding_title: Option<&'a [u8]>,
-    /// Responding AE qualifier: the server's certificate for digital signatures.
+    /// Responding AE qualifier: the server's certificate for digital signatures. That of another form is passed over.
     pub responding_qualifier: Option<&'a [u8]>,
     /// Whether the authentication functional unit is there.
     pub requirements: bool,
@@ -83,22 +83,26 @@ impl<'a> Aare<'a> {
                 RESULT => result = Some(number(contents)?.into()),
                 DIAGNOSTIC => diagnostic = Some(read_diagnostic(contents)?),
                 RESPONDING_TITLE => responding_title = Some(ber::inside(contents, ber::OCTET_STRING)?),
-                RESPONDING_QUALIFIER => {
-                    responding_qualifier = Some(ber::inside(contents, ber::OCTET_STRING)?);
-                }
+                RESPONDING_QUALIFIER => responding_qualifier = ber::inside(contents, ber::OCTET_STRING).ok(),
                 REQUIREMENTS => requirements = contents == ber::AUTHENTICATION_UNIT,
                 MECHANISM => mechanism = Some(Mechanism::read(contents)?),
                 AUTHENTICATION => authentication = Some(ber::inside(contents, ber::CHARACTERS)?),
                 _ if ber::is_user_information(tag) => {
-                    user_information = Some(ber::read_user_information(contents)?)
+                    user_information = Some(ber::read_user_information(contents))
                 }
                 _ => {}
             }
             Ok(())
         })?;
+        let result = result.ok_or(Error::Truncated)?;
+        let user_information = match user_information {
+            // Some meters put anything there when they refuse.
+            Some(Err(_)) if result != AssociationResult::Accepted => None,
+            other => other.transpose()?,
+        };
         Ok(Self {
             context: context.ok_or(Error::Truncated)?,
-            result: result.ok_or(Error::Truncated)?,
+            result,
             diagnostic: diagnostic.ok_or(Error::Truncated)?,
             responding_title,
             responding_qualifier,
@@ -152,6 +156,19 @@ mod tests {
         for missing in [[CONTEXT, RESULT], [CONTEXT, DIAGNOSTIC], [RESULT, DIAGNOSTIC]] {
             assert_eq!(Aare::decode(&apdu(&missing)), Err(Error::Truncated));
         }
+    }
+
+    #[test]
+    fn what_a_refusal_does_not_need_may_have_any_form() {
+        let qualifier: &[u8] = &[0xA5, 3, 2, 1, 5];
+        let information: &[u8] = &[0xBE, 4, 0x0E, 1, 6, 1];
+        let octets = apdu(&[CONTEXT, RESULT, DIAGNOSTIC, qualifier, information]);
+        let aare = Aare::decode(&octets).unwrap();
+        assert_eq!(aare.result, AssociationResult::RejectedPermanent);
+        assert_eq!((aare.responding_qualifier, aare.user_information), (None, None));
+        let accepted: &[u8] = &[0xA2, 3, 2, 1, 0];
+        let octets = apdu(&[CONTEXT, accepted, DIAGNOSTIC, information]);
+        assert_eq!(Aare::decode(&octets), Err(Error::Unexpected { tag: 0x0E }));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! ACTION: invoking methods (Green Book, 9.3.8).
 
-use super::get::{encode_result, read_result};
+use super::get::{DATA, RESULT, encode_result, read_result};
 use super::{DataBlock, InvokeId, begin, list, no_choice, tag, value};
 use crate::axdr::{Reader, write_length};
 use crate::{ActionResult, DataAccessResult, Error, MethodDescriptor};
@@ -248,10 +248,20 @@ impl<'a> ActionReturn<'a> {
         }
     }
 
+    /// Some meters leave out that nothing is returned when nothing follows.
     fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
         let result = reader.u8()?.into();
-        let returned = if reader.flag()? { Some(read_result(reader)?) } else { None };
+        let is_there = reader.remaining() > 0 && reader.flag()?;
+        let returned = if is_there { Some(read_returned(reader)?) } else { None };
         Ok(Self { result, returned })
+    }
+}
+
+/// What a method returned. Some meters leave out the choice in front of a value: what is no choice is the type of the value.
+fn read_returned<'a>(reader: &mut Reader<'a>) -> Result<Result<&'a [u8], DataAccessResult>, Error> {
+    match reader.peek()? {
+        DATA | RESULT => read_result(reader),
+        _ => value(reader).map(Ok),
     }
 }
 

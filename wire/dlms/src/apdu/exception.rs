@@ -11,7 +11,7 @@ impl ExceptionResponse {
         }
     }
 
-    /// Decodes the APDU.
+    /// Decodes the APDU. Some meters do not say which counter they expect.
     ///
     /// # Errors
     /// [`Error::Unexpected`], [`Error::Truncated`], [`Error::Trailing`].
@@ -23,7 +23,7 @@ impl ExceptionResponse {
         }
         let (state, service) = (StateError::from(reader.u8()?), ServiceError::from(reader.u8()?));
         let expected_counter = match service {
-            ServiceError::InvocationCounterError => Some(reader.u32()?),
+            ServiceError::InvocationCounterError if reader.remaining() > 0 => Some(reader.u32()?),
             _ => None,
         };
         reader.finish()?;

@@ -7,8 +7,8 @@ use crate::{AttributeDescriptor, DataAccessResult, Error};
 const NORMAL: u8 = 1;
 const NEXT: u8 = 2;
 const WITH_LIST: u8 = 3;
-const DATA: u8 = 0;
-const RESULT: u8 = 1;
+pub(super) const DATA: u8 = 0;
+pub(super) const RESULT: u8 = 1;
 
 /// An attribute and, encoded with its selector, which part of it.
 pub type Selected<'a> = (AttributeDescriptor, Option<&'a [u8]>);

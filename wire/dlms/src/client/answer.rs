@@ -43,10 +43,23 @@ pub(super) fn take<'a>(
         return released(protection, dialogue, apdu).map_err(|error| error.placed(apdu));
     }
     let plain: &'a [u8] = match protection {
-        Some(protection) if outside != tag::EXCEPTION_RESPONSE => protection.shield.open(apdu)?.0,
+        Some(protection) if !goes_in_the_clear(outside) => protection.shield.open(apdu)?.0,
         _ => apdu,
     };
     dialogue.answered(plain).map_err(|error| error.placed(plain))
+}
+
+/// Whether an APDU may come without the protection that was agreed: it answers nothing, as what is sent unasked, or comes from a meter that
+/// has given up the association, and its keys with it.
+const fn goes_in_the_clear(outside: u8) -> bool {
+    matches!(
+        outside,
+        tag::EXCEPTION_RESPONSE
+            | tag::CONFIRMED_SERVICE_ERROR
+            | tag::EVENT_NOTIFICATION
+            | tag::DATA_NOTIFICATION
+            | tag::INFORMATION_REPORT
+    )
 }
 
 fn released<'a>(
@@ -127,7 +140,7 @@ impl Dialogue {
                 match (last, service) {
                     (true, Service::Get) => Ok(Reply::Data(octets)),
                     (true, _) => Ok(Reply::List(octets)),
-                    (false, _) => self.block(service, number, octets),
+                    (false, _) => Ok(self.block(service, number, octets)),
                 }
             }
             _ => Err(Error::Unexpected { tag: tag::GET_RESPONSE }),
@@ -217,7 +230,7 @@ impl Dialogue {
                 match (last, service) {
                     (true, Service::Action) => Ok(Reply::Action(Some(octets))),
                     (true, _) => Ok(Reply::List(octets)),
-                    (false, _) => self.block(service, number, octets),
+                    (false, _) => Ok(self.block(service, number, octets)),
                 }
             }
             _ => unexpected,

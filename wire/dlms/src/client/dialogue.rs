@@ -7,7 +7,8 @@ use crate::apdu::{AccessResponse, InvokeId, LongInvokeId};
 pub enum Reply<'a> {
     /// The value asked for, one encoded `Data`; or its end, when [`Reply::Block`] came before.
     Data(&'a [u8]),
-    /// A piece of what was asked for, cut anywhere; [`Association::next_block`](super::Association::next_block) asks for the next.
+    /// A piece of what was asked for, cut anywhere, perhaps empty; [`Association::next_block`](super::Association::next_block) asks for the
+    /// next. A meter may go on for ever.
     Block(&'a [u8]),
     /// The meter took a block of what is sent to it; [`Association::next_block`](super::Association::next_block) sends the next.
     BlockTaken,
@@ -102,19 +103,10 @@ impl Dialogue {
         std::mem::replace(&mut self.awaiting, Awaiting::Nothing)
     }
 
-    /// Takes a block that is not the last.
-    pub(super) fn block<'a>(
-        &mut self,
-        service: Service,
-        number: u32,
-        octets: &'a [u8],
-    ) -> Result<Reply<'a>, Error> {
-        if octets.is_empty() {
-            // A transfer that does not get on would never end.
-            return Err(Error::Value { what: "length of a block that is not the last", got: 0 });
-        }
+    /// Takes a block that is not the last. It may be empty; how many blocks make a value is for the caller to limit.
+    pub(super) fn block<'a>(&mut self, service: Service, number: u32, octets: &'a [u8]) -> Reply<'a> {
         self.awaiting = Awaiting::NextBlock(service, number);
-        Ok(Reply::Block(octets))
+        Reply::Block(octets)
     }
 
     /// The meter says that it took block `number`, and it is not the last.

@@ -6,7 +6,7 @@ use super::association::{Association, Negotiated, Protection};
 use super::security::{Ciphering, ProofCounter, Security};
 use super::{Reply, SystemTitle};
 use crate::acse::{Aare, Aarq, ApplicationContext, Mechanism};
-use crate::apdu::tag::EXCEPTION_RESPONSE;
+use crate::apdu::tag::{CONFIRMED_SERVICE_ERROR, EXCEPTION_RESPONSE};
 use crate::axdr::Data;
 use crate::initiate::{
     Conformance, DLMS_VERSION, InitiateRequest, InitiateResponse, VAA_NAME_LN, VAA_NAME_SN,
@@ -132,13 +132,19 @@ impl Security {
         }
     }
 
+    /// Whether anything depends on the system titles.
+    fn takes_titles(&self) -> bool {
+        let proves = matches!(&self.authentication, Authentication::Hls { hls, .. } if hls.takes_titles());
+        self.ciphering.is_some() || proves
+    }
+
     /// The dedicated key for the initiate request, when everything that the security needs is there.
     fn dedicated_key(&self) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
         let hls = match &self.authentication {
             Authentication::Hls { hls, .. } => Some(hls),
             _ => None,
         };
-        if self.title.is_none() && (self.ciphering.is_some() || hls.is_some_and(Hls::takes_titles)) {
+        if self.title.is_none() && self.takes_titles() {
             return Err(Error::Misuse("this security needs a system title of the client"));
         }
         let Some(ciphering) = &self.ciphering else {
@@ -193,7 +199,8 @@ impl Security {
         let title = match aare.responding_title {
             // An empty one is as good as none.
             None | Some([]) => inside().or(self.server_title),
-            Some(title) => Some(SystemTitle::try_from(title)?),
+            Some(title) if self.takes_titles() => Some(SystemTitle::try_from(title)?),
+            Some(title) => SystemTitle::try_from(title).ok(),
         };
         if title.is_some() && title == self.title {
             // Whoever talks under our own title could send us back what we sent.
@@ -209,8 +216,13 @@ fn answered(
     apdu: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<Opened, Error> {
-    if apdu.first() == Some(&EXCEPTION_RESPONSE) {
-        return Err(Error::Exception(ExceptionResponse::decode(apdu)?));
+    match apdu.first() {
+        Some(&EXCEPTION_RESPONSE) => return Err(Error::Exception(ExceptionResponse::decode(apdu)?)),
+        // Some meters refuse so without an AARE around it.
+        Some(&tag @ CONFIRMED_SERVICE_ERROR) => {
+            return InitiateResponse::decode(apdu).and(Err(Error::Unexpected { tag }));
+        }
+        _ => {}
     }
     let aare = Aare::decode(apdu)?;
     let mut information = aare.user_information.unwrap_or_default().to_vec();

@@ -98,7 +98,7 @@ impl Dialogue {
                 in_turn(awaiting, u32::from(block.number))?;
                 match block.last {
                     true => Ok(Reply::List(block.octets)),
-                    false => self.block(Service::Read, u32::from(block.number), block.octets),
+                    false => Ok(self.block(Service::Read, u32::from(block.number), block.octets)),
                 }
             }
             [ReadResult::Error(refusal)] if matches!(awaiting, Awaiting::Block(..)) => {

@@ -27,7 +27,7 @@ pub struct Object {
     pub version: u8,
     /// Logical name.
     pub instance: Obis,
-    /// What may be done; `None` when the list was asked for without it.
+    /// What may be done; `None` when the list was asked for without it, or the meter says it in a form of its own.
     pub rights: Option<Rights>,
 }
 
@@ -36,8 +36,17 @@ pub struct Object {
 pub struct Rights {
     /// Number and access mode of each attribute.
     pub attributes: Vec<(i8, u8)>,
-    /// Number and access mode of each method.
+    /// Number and access mode of each method; none where the meter says them in a form of its own.
     pub methods: Vec<(i8, u8)>,
+}
+
+/// The objects that came, which some meters count wrongly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectList {
+    /// The objects.
+    pub objects: Vec<Object>,
+    /// How many were announced; never less than came.
+    pub announced: usize,
 }
 
 impl Rights {
@@ -55,11 +64,9 @@ impl Rights {
     fn of(data: &Data) -> Result<Self, Error> {
         let [attributes, methods] = structure(data, "access rights")?;
         let attributes = array(attributes, "access rights of attributes")?.iter().map(right_of_attribute);
-        let methods = array(methods, "access rights of methods")?.iter().map(right_of_method);
-        Ok(Self {
-            attributes: attributes.collect::<Result<_, _>>()?,
-            methods: methods.collect::<Result<_, _>>()?,
-        })
+        let methods = array(methods, "access rights of methods")
+            .and_then(|methods| methods.iter().map(right_of_method).collect());
+        Ok(Self { attributes: attributes.collect::<Result<_, _>>()?, methods: methods.unwrap_or_default() })
     }
 
     fn to_data(&self) -> Data {
@@ -74,24 +81,27 @@ impl Rights {
     }
 }
 
-/// Decodes attribute 2, object by object: a long list never becomes one tree.
+/// Decodes attribute 2, object by object: a long list never becomes one tree. It may announce more objects than come.
 ///
 /// # Errors
 /// [`Error::DataType`], [`Error::Length`], [`Error::Value`] for what is no object list; [`Error::TooLong`] above [`OBJECTS_MAX`] objects;
-/// [`Error::Truncated`], [`Error::Trailing`].
-pub fn decode_list(octets: &[u8]) -> Result<Vec<Object>, Error> {
+/// [`Error::Truncated`] within an object, [`Error::Trailing`].
+pub fn decode_list(octets: &[u8]) -> Result<ObjectList, Error> {
     let mut reader = Reader::new(octets);
     let got = reader.u8()?;
     if got != tag::ARRAY {
         return Err(Error::DataType { expected: "object list", got });
     }
-    let count = reader.length()?;
-    if count > OBJECTS_MAX {
+    let announced = reader.length()?;
+    if announced > OBJECTS_MAX {
         return Err(Error::TooLong { what: "object list", limit: OBJECTS_MAX });
     }
-    let objects = (0..count).map(|_| object(&Data::read(&mut reader)?)).collect::<Result<_, _>>()?;
+    let mut objects = Vec::new();
+    while objects.len() < announced && reader.remaining() > 0 {
+        objects.push(object(&Data::read(&mut reader)?)?);
+    }
     reader.finish()?;
-    Ok(objects)
+    Ok(ObjectList { objects, announced })
 }
 
 /// Appends attribute 2.
@@ -122,13 +132,16 @@ fn object(data: &Data) -> Result<Object, Error> {
         class_id: number(class_id, "class")?,
         version: number(version, "version of a class")?,
         instance: logical_name(instance)?,
-        rights: rights.map(Rights::of).transpose()?,
+        rights: rights.and_then(|rights| Rights::of(rights).ok()),
     })
 }
 
-/// Number, access mode and, of no use here, the selectors that the attribute has.
+/// Number, access mode and, of no use here, the selectors that the attribute has, which some meters leave out.
 fn right_of_attribute(data: &Data) -> Result<(i8, u8), Error> {
-    let [number, mode, _selectors] = structure(data, "access rights of an attribute")?;
+    let [number, mode, _selectors] = match data {
+        Data::Structure(elements) if elements.len() == 2 => return right_of_method(data),
+        _ => structure(data, "access rights of an attribute")?,
+    };
     Ok((index(number)?, self::mode(mode)?))
 }
 
@@ -174,11 +187,32 @@ mod tests {
         let list = [object(Some(rights)), object(None)];
         let mut octets = Vec::new();
         encode_list(&list, &mut octets);
-        assert_eq!(decode_list(&octets).unwrap(), list);
-        for end in 0..octets.len() {
+        assert_eq!(decode_list(&octets).unwrap().objects, list);
+        let first = {
+            let mut one = Vec::new();
+            encode_list(&list[..1], &mut one);
+            one.len()
+        };
+        for end in (0..octets.len()).filter(|end| ![2, first].contains(end)) {
             assert_eq!(decode_list(&octets[..end]), Err(Error::Truncated), "cut at {end}");
         }
         assert_eq!(decode_list(&[&octets[..], &[0]].concat()), Err(Error::Trailing { left: 1 }));
+    }
+
+    #[test]
+    fn objects_that_came_are_taken_whatever_was_announced_and_is_said_of_rights() {
+        let object =
+            |rights: &[u8]| [&[2, 4, 18, 0, 3, 17, 0, 9, 6, 1, 0, 1, 8, 0, 255][..], rights].concat();
+        let rights_of = |rights: &[u8]| {
+            let list = decode_list(&[&[1, 2][..], &object(rights)].concat()).unwrap();
+            assert_eq!((list.objects.len(), list.announced), (1, 2));
+            list.objects[0].rights.clone()
+        };
+        let read_only = |methods| Some(Rights { attributes: vec![(2, 1)], methods });
+        // Without selectors; with methods that are no list of pairs; with attributes that are none.
+        assert_eq!(rights_of(&[2, 2, 1, 1, 2, 2, 15, 2, 22, 1, 1, 0]), read_only(vec![]));
+        assert_eq!(rights_of(&[2, 2, 1, 1, 2, 3, 15, 2, 22, 1, 0, 2, 2, 15, 1, 3, 0]), read_only(vec![]));
+        assert_eq!(rights_of(&[2, 2, 1, 1, 15, 2, 1, 0]), None);
     }
 
     #[test]

@@ -156,10 +156,19 @@ fn number(walk: &mut Walk<'_>) -> Result<(), Stop> {
     walk.keep("block-number", |reader| reader.u32()).map(drop)
 }
 
-/// Reads what came of a method, and what it returned.
+/// Reads what came of a method, and what it returned. Some meters leave out the usage flag when nothing follows, some the choice in front
+/// of a value.
 fn returned(walk: &mut Walk<'_>) -> Result<(), Stop> {
     action_result(walk, "result")?;
-    optional(walk, "return-parameters", |walk, name| walk.group(name, result))
+    if walk.rest().is_empty() {
+        return Ok(());
+    }
+    optional(walk, "return-parameters", |walk, name| {
+        walk.group(name, |walk| match walk.rest().first() {
+            Some(2..) => data::value(walk, "data"),
+            _ => result(walk),
+        })
+    })
 }
 
 /// Reads the results of writing a list.

@@ -53,7 +53,7 @@ pub(super) fn exception(walk: &mut Walk<'_>) -> Result<(), Stop> {
         let from = walk.at();
         let service = ServiceError::from(walk.read("service-error", |reader| reader.u8())?);
         walk.add("service-error", from, code(service.name(), service.code()));
-        if service == ServiceError::InvocationCounterError {
+        if service == ServiceError::InvocationCounterError && !walk.rest().is_empty() {
             walk.keep("expected-invocation-counter", |reader| reader.u32())?;
         }
         Ok(())

@@ -70,6 +70,16 @@ impl<'a> Apdu<'a> {
         })
     }
 
+    /// Whether octets that are the beginning of an APDU are taken for truncated, or for the whole of one in the shorter form that some meters
+    /// use: an exception that does not say which counter is expected, or a method that does not say that it returned nothing.
+    pub(crate) fn is_cut(octets: &[u8]) -> bool {
+        match Apdu::decode(octets) {
+            Ok(exception @ Apdu::Exception(_)) => octets.len() == 3 && exception.encode() == octets,
+            Ok(action @ Apdu::ActionResponse(_)) => action.encode() == [octets, &[0]].concat(),
+            other => other == Err(Error::Truncated),
+        }
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         match self {
