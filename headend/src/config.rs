@@ -214,7 +214,8 @@ pub struct Ingest {
     /// How long a batch may wait for more. Default 50ms, from 0s to 10s.
     #[serde(with = "humantime_serde")]
     pub max_wait: Duration,
-    /// Batches that are written at the same time, each over a connection of its own. Default 2, from 1 to 16.
+    /// Batches that are written at the same time, each over a connection of its own; while one waits for its
+    /// commit, another keeps the processors busy. Default 4, from 1 to 16.
     pub writers: usize,
     /// Reports of collectors that wait for the next batch of a writer; when it is full, collectors wait. Default 1024, from 1 to 1000000.
     pub queue: usize,
@@ -380,7 +381,7 @@ impl Default for Collector {
 
 impl Default for Ingest {
     fn default() -> Self {
-        Self { max_rows: 10_000, max_wait: Duration::from_millis(50), writers: 2, queue: 1024 }
+        Self { max_rows: 10_000, max_wait: Duration::from_millis(50), writers: 4, queue: 1024 }
     }
 }
 
