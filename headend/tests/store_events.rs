@@ -129,7 +129,7 @@ async fn hb_17_a_phase_that_is_lost_and_comes_back_is_two_events() {
     let store = database.store.clone().with_models(&[("generic-dlms".to_owned(), household)].into());
     let store = store.with_cim(CimCodes::builtin().unwrap());
     let (meter, other) = (database.meter("1"), database.meter("2"));
-    // Of phase 2: nothing, lost (bit 7), lost and too much current (bit 4), what has no meaning (bit 12), nothing. The same answer twice is one.
+    // Of phase 2: nothing, lost (bit 7), lost and too much current (bit 4), what has no meaning (bit 12, which is told nevertheless), nothing. The same answer twice is one.
     for (second, value) in [(1, 0), (2, 0x80), (2, 0x80), (3, 0x80), (4, 0x90), (5, 0x1090), (6, 0)] {
         word(&store, meter, second, "0.0.97.98.5.255", value).await;
     }
@@ -143,6 +143,7 @@ async fn hb_17_a_phase_that_is_lost_and_comes_back_is_two_events() {
     let expected = [
         format!("{meter}|0.0.97.98.5.255|128|128|2|phase.fail|critical|2|255|t|2"),
         format!("{meter}|0.0.97.98.5.255|16|144|4|current.over|warning|2|255|t|4"),
+        format!("{meter}|0.0.97.98.5.255|4096|4240|5|unknown|info||255|t|5"),
         format!("{meter}|0.0.97.98.5.255|-128|0|6|phase.restored|info|2|255|t|6"),
         format!("{other}|0.0.97.98.6.255|128|128|7|phase.fail|critical|3|255|t|7"),
     ];

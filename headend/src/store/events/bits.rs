@@ -1,5 +1,5 @@
-//! Events of registers that are words of bits: a bit that is set now and was not before, or was and is not any more. The meter says nothing of when; what is known
-//! is when it was seen.
+//! Events of registers that are words of bits: a bit that is set now and was not before, or was and is not any more. One that the model has no meaning for is told,
+//! too, when it is set. The meter says nothing of when; what is known is when it was seen.
 
 use collectors::RegisterValue;
 use dlms::Obis;
@@ -9,7 +9,7 @@ use sqlx::{FromRow, PgConnection};
 
 use super::super::registers::Register;
 use super::super::{AlarmSeverity, Error, Store, failed};
-use super::{NewEvent, Way};
+use super::{NewEvent, UNKNOWN, Way};
 
 /// Attribute that holds the value of a register.
 pub(super) const VALUE: i8 = 2;
@@ -84,11 +84,11 @@ fn changes<'a>(
     before: i64,
 ) -> impl Iterator<Item = NewEvent> + 'a {
     let (.., read) = register;
-    let bits = model.alarms.bits.iter();
-    let bits = bits.filter(move |alarm| alarm.register == read.obis && alarm.bit <= BIT_MAX);
-    bits.filter_map(move |alarm| {
-        let (key, severity, code) = change(alarm, before, read)?;
-        Some(NewEvent { phase: alarm.phase, ..seen(register, (key, severity.into(), code)) })
+    (0..=BIT_MAX).filter_map(move |bit| {
+        let alarm = model.alarms.bits.iter().find(|alarm| alarm.register == read.obis && alarm.bit == bit);
+        let (key, severity, code) = change(alarm, 1 << bit, before, read)?;
+        let phase = alarm.and_then(|alarm| alarm.phase);
+        Some(NewEvent { phase, ..seen(register, (key, severity.into(), code)) })
     })
 }
 
@@ -113,11 +113,18 @@ pub(super) fn seen(
 }
 
 /// What became of a bit, if that is an event: key, severity and code.
-fn change<'a>(alarm: &'a AlarmBit, before: i64, read: &RegisterValue) -> Option<(&'a str, Severity, i64)> {
-    let bit = 1_i64 << alarm.bit;
+fn change<'a>(
+    alarm: Option<&'a AlarmBit>,
+    bit: i64,
+    before: i64,
+    read: &RegisterValue,
+) -> Option<(&'a str, Severity, i64)> {
     match (before & bit != 0, read.value & bit != 0) {
-        (false, true) => Some((&alarm.key, alarm.severity, bit)),
-        (true, false) => alarm.cleared.as_deref().map(|key| (key, Severity::Info, -bit)),
+        (false, true) => match alarm {
+            Some(alarm) => Some((&alarm.key, alarm.severity, bit)),
+            None => Some((UNKNOWN, Severity::Info, bit)),
+        },
+        (true, false) => Some((alarm?.cleared.as_deref()?, Severity::Info, -bit)),
         _ => None,
     }
 }
