@@ -250,6 +250,13 @@ pub enum Event {
     Registers(Vec<RegisterValue>),
     /// The columns of a profile, before the first captures that have them.
     Layout(Arc<Layout>),
+    /// How many rows a profile keeps before it overwrites the oldest, behind its columns; not sent by a meter that does not say. At least 1.
+    Capacity {
+        /// The profile.
+        profile: Obis,
+        /// Rows.
+        rows: u32,
+    },
     /// Captures of a profile, as they arrive.
     Captures(Captures),
     /// Something of what arrived is odd.

@@ -122,6 +122,23 @@ async fn mt_06_status_words_become_an_event_for_each_bit() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn mt_09_an_entry_of_the_log_of_outages_is_as_long_as_it_says() {
+    let outages = |column| {
+        LogBook::new(&[(1, "0.0.96.10.1.255"), column])
+            .with(time("2026-06-01T10:00:00Z"), &[Data::Unsigned(8), Data::DoubleLongUnsigned(179)])
+            .with(time("2026-06-01T11:00:00Z"), &[Data::Unsigned(8), Data::DoubleLongUnsigned(180)])
+    };
+    let wanted = || log("1.0.99.97.0.255", None);
+    let reports = read(outages((3, "0.0.96.7.19.255")), "mt371", wanted()).await;
+    let expected = [("outage.short", 0, None), ("outage.long", 1, None)];
+    assert_eq!(keys(&reports), expected.map(|(key, code, phase)| (key.to_owned(), code, phase)));
+    assert_eq!(entries(&reports).iter().map(|entry| entry.logged).collect::<Vec<_>>(), [179, 180]);
+    // What is no time without supply is taken for none.
+    let reports = read(outages((1, "0.0.97.97.0.255")), "mt371", wanted()).await;
+    assert_eq!((reason(&reports, 1), entries(&reports)), (Reason::Unsupported, Vec::new()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_log_that_the_meter_does_not_have_is_nothing_to_complain_of_unless_it_had_it() {
     let meter = Meter::new(Level::None).share();
     let station = of_model("generic-dlms");
@@ -202,6 +219,14 @@ async fn mt_06_a_log_that_overflowed_shows_by_what_is_not_there_any_more() {
         loss(&read(LogBook::new(&[CODE]), "generic-dlms", mark()).await),
         lost(None, 0, LogLossCause::Cleared)
     );
+    // How full it was says the meter itself, where it does.
+    let with_room = |room| LogBook { room: Some(room), ..full(1) };
+    let cause = |reports: &[Report]| loss(reports).map(|loss| loss.cause);
+    let small = LogBook { room: Some(1), ..LogBook::new(&[CODE]) };
+    let small = small.with(time("2026-06-01T08:00:00Z"), &[code(40)]);
+    assert_eq!(cause(&read(small, "generic-dlms", mark()).await), Some(LogLossCause::Overflow));
+    assert_eq!(cause(&read(with_room(65), "generic-dlms", mark()).await), Some(LogLossCause::Cleared));
+    assert_eq!(cause(&read(with_room(0), "generic-dlms", mark()).await), Some(LogLossCause::Overflow));
     // An order for a later part says nothing about what lies before it.
     let mut part = mark();
     part.range.from = at("2026-06-01T00:30:00Z");

@@ -11,9 +11,10 @@ mod common;
 
 use std::sync::Arc;
 
-use collectors::{Event, Layout, MAX_VALUES, Oddity, ProfileRange, Reason, Station, Task};
+use collectors::{Event, Layout, MAX_VALUES, Oddity, ProfileRange, Reason, Report, Station, Task};
 use common::*;
 use dlms::{
+    Obis,
     axdr::Data,
     profile::{CaptureObject, Column},
 };
@@ -302,6 +303,30 @@ async fn rows_that_contradict_the_meters_own_layout_break_the_rules() {
     assert_eq!(reason(&reports, 1), Reason::MeterBrokeRules);
     let layouts = reports.iter().filter(|report| matches!(report.event, Event::Layout(_))).count();
     assert_eq!(layouts, 1, "the same layout is not reported twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_profile_says_with_its_columns_how_many_rows_it_keeps() {
+    let capacities = |reports: &[Report]| -> Vec<(Obis, u32)> {
+        let said = reports.iter().filter_map(|report| match report.event {
+            Event::Capacity { profile, rows } => Some((profile, rows)),
+            _ => None,
+        });
+        said.collect()
+    };
+    let meter = Meter::new(Level::None).share();
+    let station = Arc::new(station(Level::None));
+    for said in [None, Some(0)] {
+        meter.lock().unwrap().mischief.profile_entries = said;
+        let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(whole_day()))]).await;
+        assert!(ended(&reports, 1).is_ok() && capacities(&reports).is_empty(), "{said:?}");
+    }
+    meter.lock().unwrap().mischief.profile_entries = Some(240);
+    let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(whole_day()))]).await;
+    assert_eq!(capacities(&reports), [(whole_day().obis, 240)]);
+    let known = ProfileRange { layout: Some(layout(&reports)), ..whole_day() };
+    let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(known))]).await;
+    assert_eq!(capacities(&reports), [], "what is known costs no exchange");
 }
 
 #[tokio::test(start_paused = true)]

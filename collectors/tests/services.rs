@@ -98,15 +98,15 @@ async fn a_profile_in_general_blocks_costs_one_exchange_per_window() {
         assert_eq!(captured(&reports), expected(&meter), "{level:?}");
         let covered = ended(&reports, 1).unwrap();
         let opening = if level == Level::Gmac { 2 } else { 1 };
-        // Serial number, capture objects, period, scalers, entries in use.
-        assert_eq!(covered.exchanges, windows + opening + 5, "{level:?}");
+        // Serial number, capture objects, period, scalers, rows that it keeps, entries in use.
+        assert_eq!(covered.exchanges, windows + opening + 6, "{level:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn general_blocks_that_get_lost_are_sent_again() {
     // In the middle of a window, at its end, and a whole window; the first blocks are the answers before the profile.
-    for lost in [vec![7], vec![10], vec![6, 7, 8, 9, 10, 12, 13], vec![19]] {
+    for lost in [vec![8], vec![11], vec![7, 8, 9, 10, 11, 13, 14], vec![20]] {
         for level in [Level::None, Level::Gmac] {
             let meter = Meter::new(level).share();
             meter.lock().unwrap().mischief.lost_blocks = lost.iter().copied().collect();

@@ -100,6 +100,8 @@ pub struct MeterState {
 pub struct ProfileState {
     /// How often the meter captures it, in seconds, 0 at no fixed times; `None` until it has said so.
     pub period_s: Option<u32>,
+    /// Rows that the meter keeps, as it says itself; `None` when it has not said.
+    pub capacity: Option<u32>,
     /// High-water mark.
     pub last_ts: Option<Timestamp>,
     /// When a read last succeeded.

@@ -7,7 +7,7 @@ mod template;
 
 use std::time::Duration;
 
-use collectors::Captures;
+use collectors::{Captures, Event, Report};
 use common::{Database, at, captures, done, layout, quarters};
 use headend::config;
 use headend::ingest::{self, Haste};
@@ -100,6 +100,26 @@ async fn order_overlap_and_repetition_within_a_batch_do_not_matter() {
         database.sql(&format!("SELECT last_ts FROM meter_profile WHERE meter_id = {third}")),
         "2024-03-31 00:15:00+00"
     );
+}
+
+#[tokio::test]
+async fn how_many_rows_a_profile_keeps_is_known_as_long_as_its_columns_are_the_same() {
+    let database = Database::new().await;
+    let (meter, owner) = (database.meter("M1"), Uuid::new_v4());
+    let (one, other) = (layout(900, -3), layout(900, 0));
+    let report = |event| Report { job: 1, meter, event };
+    let capacity = || report(Event::Capacity { profile: one.obis, rows: 240 });
+    for (reports, expected) in [
+        (vec![report(Event::Layout(one.clone())), capacity()], "240"),
+        (vec![captures(meter, 2, quarters(&one, first(), 1, 5))], "240"),
+        (vec![report(Event::Layout(other.clone()))], ""),
+        (vec![capacity()], "240"),
+    ] {
+        database.store.write(owner, &reports).await.unwrap();
+        assert_eq!(database.sql("SELECT capacity FROM meter_profile"), expected);
+    }
+    let known = &database.store.planning_states(&[meter]).await.unwrap()[0].profiles;
+    assert_eq!(known[&one.obis].capacity, Some(240));
 }
 
 #[tokio::test]

@@ -241,6 +241,29 @@ fn what_counts_is_the_period_of_the_meter() {
 }
 
 #[test]
+fn what_counts_is_the_room_of_the_meter() {
+    let (model, config) = (only_energy(), config::Plan::default());
+    let last = at("2024-06-15T10:00:00Z");
+    let reads = |capacity| {
+        let state = meter(ProfileState {
+            capacity,
+            last_ts: Some(last),
+            tried_at: Some(last + SignedDuration::from_mins(1)),
+            coverage: vec![(last - SignedDuration::from_hours(1), last)],
+            ..ProfileState::default()
+        });
+        let again = plan::next_look(&state, &model, last + SignedDuration::from_mins(2), &config);
+        let due = plan::due(&state, &model, last + SignedDuration::from_hours(2), &config);
+        (due[0].kept, again <= last + SignedDuration::from_mins(18))
+    };
+    let quarters = |rows: i64| Some(SignedDuration::from_secs(900 * rows));
+    assert_eq!(reads(None), (quarters(9600), false), "by its model");
+    assert_eq!(reads(Some(2)), (quarters(2), true), "what is overwritten after half an hour is read before");
+    assert_eq!(reads(Some(20_000)).0, quarters(20_000));
+    assert_eq!(reads(Some(u32::MAX)).0, Some(SignedDuration::from_hours(24 * 366 * 100)), "that is for ever");
+}
+
+#[test]
 fn without_a_period_the_latest_capture_is_asked_for_again_after_a_month() {
     let mut model = (*generic()).clone();
     model.profiles.retain(|profile| profile.period_s == 0);

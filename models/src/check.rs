@@ -18,13 +18,14 @@ use dlms::profile::{CaptureObject, Column};
 
 use crate::{
     AlarmBit, Alarms, Billing, Bounds, ClockSync, ColumnSpec, Concentrator, Error, Firmware, KEYS, Language,
-    Log, MBus, Model, Place, Profile, Reach, Register, Severity, TEST_KEY, Tariff, Transformers, Validation,
+    Log, MBus, Model, Outages, Place, Profile, Reach, Register, Severity, TEST_KEY, Tariff, Transformers,
+    Validation,
 };
 
 const NAME_LIMIT: usize = 32;
 const PROFILES_LIMIT: usize = 16;
 const LOGS_LIMIT: usize = 16;
-const REGISTERS_LIMIT: usize = 64;
+const REGISTERS_LIMIT: usize = 128;
 const MBUS_CHANNELS: RangeInclusive<u8> = 1..=16;
 /// The stored row has 16 slots for values.
 const VALUE_COLUMNS_LIMIT: usize = 16;
@@ -185,7 +186,12 @@ impl Check<'_> {
 
     fn log(&self, key: &str, log: &Log) -> Result<(), Error> {
         self.depth(key, log.depth)?;
-        self.read_every(key, log.read_every)
+        self.read_every(key, log.read_every)?;
+        let Some(Outages { long }) = log.outages else { return Ok(()) };
+        self.that(log.status_word.is_none(), &format!("{key}.outages"), || {
+            "stands beside `status_word`, and an entry holds one or the other".into()
+        })?;
+        self.that(long.as_secs() > 0, &format!("{key}.outages.long"), || "must be at least 1 s".into())
     }
 
     fn depth(&self, key: &str, depth: u32) -> Result<(), Error> {

@@ -114,6 +114,10 @@ fn write_log(text: &mut String, log: &Log) {
     if let Some(word) = log.status_word {
         text.push_str(&format!("status_word = {{ number = {:#06x} }}\n", word.number));
     }
+    if let Some(outages) = log.outages {
+        let long = humantime::format_duration(outages.long);
+        text.push_str(&format!("outages = {{ long = \"{long}\" }}\n"));
+    }
 }
 
 fn write_register(text: &mut String, register: &Register) {

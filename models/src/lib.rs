@@ -74,7 +74,7 @@ pub use gdw376::Gdw376;
 pub use iec62056_21::{ClockSets, Iec62056_21, Iec62056_21Place, ReadBy};
 pub use language::{Language, Place, ProfilePlace, SwitchPlace};
 pub use load::Load;
-pub use log::{Log, StatusWord};
+pub use log::{Log, Outages, StatusWord};
 pub use mbus::{MBUS_DEVICE, MBus};
 pub use modbus::{Modbus, ModbusPlace, ModbusState, ModbusSwitch};
 pub use model::{AssociationSpec, ColumnSpec, Identity, Model, Profile, Register, Wrapping};

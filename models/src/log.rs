@@ -30,6 +30,10 @@ pub struct Log {
     /// Set when an entry holds a status word, each bit of which is an event of its own. Default: an entry holds one code.
     #[serde(default)]
     pub status_word: Option<StatusWord>,
+    /// Set when an entry tells of an outage that is over, such as `outages = { long = "3m" }`: its number is for how many seconds the supply was gone. Default:
+    /// an entry holds a code.
+    #[serde(default)]
+    pub outages: Option<Outages>,
 }
 
 /// How the status words of a log are read.
@@ -40,10 +44,22 @@ pub struct StatusWord {
     pub number: u32,
 }
 
+/// How the entries of a log of outages are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outages {
+    /// From how long on an outage is a long one, the code 1; a shorter one is the code 0. At least one second.
+    #[serde(with = "humantime_serde")]
+    pub long: Duration,
+}
+
 impl Log {
     /// The codes that an entry with this code or status word stands for, as [`Alarms::events`](crate::Alarms::events) has them: the code itself,
-    /// or the value of each bit of a status word, the lowest first. Never empty: a word without bits is the code 0.
+    /// or the value of each bit of a status word, the lowest first, or 1 and 0 for outages that were long and not. Never empty: a word without bits is the code 0.
     pub fn codes(&self, logged: u32) -> Vec<u32> {
+        if let Some(Outages { long }) = self.outages {
+            return vec![u32::from(Duration::from_secs(logged.into()) >= long)];
+        }
         match self.status_word {
             Some(StatusWord { number }) if logged != 0 && logged & number == 0 => {
                 (0..u32::BITS).map(|bit| 1 << bit).filter(|bit| logged & bit != 0).collect()
@@ -66,6 +82,7 @@ mod tests {
             code: None,
             node: None,
             status_word,
+            outages: None,
         }
     }
 
@@ -77,5 +94,11 @@ mod tests {
         assert_eq!(words.codes(0), [0]);
         assert_eq!(log(Some(StatusWord::default())).codes(0x8001), [0x0001, 0x8000]);
         assert_eq!(log(None).codes(0x00C0), [0x00C0]);
+    }
+
+    #[test]
+    fn mt_09_an_outage_is_long_from_its_limit_on() {
+        let outages = Log { outages: Some(Outages { long: Duration::from_secs(180) }), ..log(None) };
+        assert_eq!([0, 179, 180, u32::MAX].map(|seconds| outages.codes(seconds)), [[0], [0], [1], [1]]);
     }
 }

@@ -67,7 +67,7 @@ pub struct Model {
     /// The load switch; absent when the meter has none.
     #[serde(default)]
     pub switch: Option<Switch>,
-    /// Registers that are read on their own; may be empty, at most 64.
+    /// Registers that are read on their own; may be empty, at most 128.
     #[serde(default)]
     pub registers: Vec<Register>,
     /// How it takes new firmware. Default: it does not.
@@ -193,11 +193,11 @@ pub struct Profile {
 }
 
 impl Profile {
-    /// How often new captures have to be read of a meter that captures every `period_s` seconds, which may be another period than that of the model: as
-    /// often as the model says, but at least twice within the time for which the meter holds a capture, so that a read that fails loses nothing; once a
-    /// minute at most.
-    pub fn read_within(&self, period_s: u32) -> Duration {
-        let held = Duration::from_secs(u64::from(period_s) * u64::from(self.depth));
+    /// How often new captures have to be read of a meter that captures every `period_s` seconds and keeps `depth` rows, which may be others than those of the
+    /// model: as often as the model says, but at least twice within the time for which the meter holds a capture, so that a read that fails loses nothing; once
+    /// a minute at most.
+    pub fn read_within(&self, period_s: u32, depth: u32) -> Duration {
+        let held = Duration::from_secs(u64::from(period_s) * u64::from(depth));
         match period_s {
             0 => self.read_every,
             _ => self.read_every.min((held / 2).max(READ_WITHIN_MIN)),

@@ -510,17 +510,50 @@ fn what_would_be_no_model_makes_no_draft() {
     assert!(is_name("mx-1") && !is_name("") && !is_name("MX") && !is_name(&"m".repeat(33)));
 }
 
+/// SEN-18 and the datasheets of the Sensemi family: "total and per-phase"; what the SED102 has is that of the SED302 but for two phases.
+#[test]
+fn the_sensemi_models_name_what_their_datasheets_do() {
+    let models = builtin().unwrap();
+    let names =
+        |model: &str| -> Vec<_> { models[model].registers.iter().map(|it| it.obis.to_string()).collect() };
+    for model in ["sm306", "sm307"] {
+        for quantity in [1, 3, 13] {
+            for part in [quantity, quantity + 20, quantity + 40, quantity + 60] {
+                assert!(names(model).contains(&format!("1.0.{part}.7.0.255")), "{model} {part}");
+            }
+        }
+    }
+    let columns = |model: &str, profile: &str| models[model].profile(profile).unwrap().columns.clone();
+    for profile in ["energy", "monthly", "daily"] {
+        assert_eq!(columns("sed102", profile), columns("sed302", profile), "{profile}");
+    }
+    let of_other_phases =
+        ["1.0.52.7.0.255", "1.0.72.7.0.255", "1.0.51.7.0.255", "1.0.71.7.0.255", "1.0.12.35.0.255"];
+    let rest = names("sed302").into_iter().filter(|obis| !of_other_phases.contains(&obis.as_str()));
+    assert_eq!(names("sed102"), rest.collect::<Vec<_>>());
+}
+
+/// Datasheet of the JOY311: eight digits; the two more are the index of what is shown.
+#[test]
+fn joy_12_a_counter_begins_anew_behind_eight_digits() {
+    assert_eq!(builtin().unwrap()["joy311"].validation.counter_modulus, 100_000_000);
+}
+
 /// MT-05: 16 values every quarter of an hour are there for two days and a quarter, whatever somebody says of how often they are to be read.
 #[test]
 fn mt_05_captures_are_read_twice_before_a_meter_overwrites_them() {
     let mut energy = models::builtin().unwrap()["mt371"].profiles[0].clone();
     assert_eq!(energy.columns.len(), 18, "clock, status and 16 values");
-    assert_eq!(energy.read_within(energy.period_s), energy.read_every, "often enough");
+    assert_eq!(energy.read_within(energy.period_s, energy.depth), energy.read_every, "often enough");
     energy.read_every = Duration::from_secs(7 * 86_400);
-    assert_eq!(energy.read_within(energy.period_s), Duration::from_secs(27 * 3600));
+    assert_eq!(energy.read_within(energy.period_s, energy.depth), Duration::from_secs(27 * 3600));
     // What is captured more often is overwritten sooner.
     energy.period_s = 60;
-    assert_eq!(energy.read_within(energy.period_s), Duration::from_secs(108 * 60));
+    assert_eq!(energy.read_within(energy.period_s, energy.depth), Duration::from_secs(108 * 60));
     energy.period_s = 0;
-    assert_eq!(energy.read_within(energy.period_s), energy.read_every, "nobody knows for how long");
+    assert_eq!(
+        energy.read_within(energy.period_s, energy.depth),
+        energy.read_every,
+        "nobody knows for how long"
+    );
 }

@@ -104,7 +104,7 @@ impl<'a> TerminalDriver<'a> {
         if !entries.is_empty() {
             turn.report(Event::Logged(LogEntries { log: range.obis, entries })).await?;
         }
-        turn.report(Event::LogRead(book.close())).await?;
+        turn.report(Event::LogRead(book.close(None))).await?;
         Ok((range.from, range.to))
     }
 

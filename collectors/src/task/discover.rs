@@ -5,7 +5,7 @@ mod survey;
 use std::{collections::BTreeMap, time::Duration};
 
 use dlms::{
-    AttributeDescriptor, DateTime, Obis,
+    AttributeDescriptor, DateTime,
     cosem::association::{self, CURRENT, ObjectList},
     profile::Column,
 };
@@ -13,7 +13,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use models::{Alarms, ColumnSpec, DeviationSign, Log, Model, Profile, RangeDeviation};
 
 use self::survey::Survey;
-use super::read_layout::{self, PROFILE};
+use super::read_layout;
 use crate::{Event, Failure, Layout, Reason, diagnosis::Setback, turn::Turn, value};
 
 /// Profiles that a model may have.
@@ -155,7 +155,7 @@ async fn profiles(
             }
             Err(setback) => return Err(setback),
         };
-        let depth = depth(turn, obis).await?;
+        let depth = read_layout::capacity(turn, obis).await?;
         match profile(&layout, depth) {
             Ok(_) if profiles.len() == PROFILES_MAX => {
                 notes.push(format!("Left out: profile {obis}, because a model has at most {PROFILES_MAX}."));
@@ -175,7 +175,7 @@ async fn logs(turn: &mut Turn<'_>, survey: &Survey, notes: &mut Vec<String>) -> 
             notes.push(format!("Left out: log {obis}, because a model has at most {LOGS_MAX}."));
             continue;
         }
-        let depth = depth(turn, obis).await?.filter(|depth| *depth > 0).unwrap_or(1);
+        let depth = read_layout::capacity(turn, obis).await?.unwrap_or(1);
         let known = turn.station().model.log(obis);
         logs.push(Log {
             name: known.map_or_else(|| format!("log {obis}"), |log| log.name.clone()),
@@ -185,19 +185,10 @@ async fn logs(turn: &mut Turn<'_>, survey: &Survey, notes: &mut Vec<String>) -> 
             code: known.and_then(|log| log.code),
             node: known.and_then(|log| log.node),
             status_word: known.and_then(|log| log.status_word),
+            outages: known.and_then(|log| log.outages),
         });
     }
     Ok(logs)
-}
-
-/// Rows that a profile keeps; `None` when it does not say.
-async fn depth(turn: &mut Turn<'_>, obis: Obis) -> Result<Option<u32>, Setback> {
-    let entries = AttributeDescriptor { class_id: PROFILE, instance: obis, attribute: 8 };
-    match turn.read(&entries).await {
-        Ok(entries) => Ok(value::integer(&entries).and_then(|entries| u32::try_from(entries).ok())),
-        Err(setback) if setback.is_absence() => Ok(None),
-        Err(setback) => Err(setback),
-    }
 }
 
 /// A profile of a model, or what is in the way.
@@ -246,7 +237,7 @@ fn profile(layout: &Layout, depth: Option<u32>) -> Result<Profile, String> {
         name,
         obis: layout.obis,
         period_s,
-        depth: depth.filter(|depth| *depth > 0).unwrap_or(1),
+        depth: depth.unwrap_or(1),
         read_every,
         at: None,
         columns,

@@ -1,5 +1,6 @@
 use dlms::{
     AttributeDescriptor, Obis, ScalerUnit,
+    axdr::Data,
     profile::{CaptureObject, Column, decode_list},
 };
 
@@ -63,6 +64,14 @@ pub(super) async fn period(turn: &mut Turn<'_>, obis: Obis) -> Result<u32, Setba
     value::integer(&period)
         .and_then(|period| u32::try_from(period).ok())
         .ok_or_else(|| value::unexpected(&attribute, "a capture period in seconds"))
+}
+
+/// Rows that the profile keeps before it overwrites the oldest (Blue Book, profile generic, `profile_entries`); `None` when it does not say.
+pub(super) async fn capacity(turn: &mut Turn<'_>, obis: Obis) -> Result<Option<u32>, Setback> {
+    let attribute = AttributeDescriptor { class_id: PROFILE, instance: obis, attribute: 8 };
+    let answer = turn.read_all(&[attribute]).await?.pop().and_then(Result::ok);
+    let said = answer.and_then(|octets| Data::decode(&octets).ok()).and_then(|data| value::integer(&data));
+    Ok(said.and_then(|rows| u32::try_from(rows).ok()).filter(|rows| *rows > 0))
 }
 
 /// In which order the rows of the profile stand (Blue Book, profile generic, `sort_method` and `sort_object`); `None` when that is no order that there is.

@@ -1,17 +1,20 @@
 use std::sync::Arc;
 
 use dlms::{
-    DateTime,
+    DateTime, Unit,
     profile::{Column, Rows},
 };
 use jiff::{Timestamp, tz::TimeZone};
 use models::{Log, Model};
 
+use super::read_layout;
 use super::read_profile::{self, Ascent, Sink, Taken};
 use crate::{
-    Event, Failure, Layout, LogEntries, LogEntry, LogLoss, LogLossCause, LogRange, LogRead, Reason,
+    Event, Failure, Layout, LayoutColumn, LogEntries, LogEntry, LogLoss, LogLossCause, LogRange, LogRead,
+    Reason,
     diagnosis::Setback,
     held,
+    layout::SECOND,
     time::{self, Order, is_invalid},
     turn::Turn,
     value,
@@ -26,7 +29,13 @@ pub(super) async fn run(
     let mut book = Book::new(&model, turn.station().zone.clone(), wanted)?;
     match read_profile::read(turn, &wanted.range, &mut book).await {
         Ok(range) => {
-            turn.report(Event::LogRead(book.close())).await?;
+            // Its room is asked for where it matters: once, when something is missing.
+            let room = if book.missed().is_some() {
+                read_layout::capacity(turn, wanted.range.obis).await?
+            } else {
+                None
+            };
+            turn.report(Event::LogRead(book.close(room))).await?;
             Ok(Some(range))
         }
         // A log that was there before is missed.
@@ -58,8 +67,11 @@ impl Sink for Book<'_> {
     /// Only clock, code and node are wanted: other columns may hold what no capture can, such as texts.
     fn fit(&mut self, mut layout: Layout) -> Result<Layout, Setback> {
         let Some(place) = self.code_column(&layout) else {
-            let detail =
-                format!("Log {} has no column with codes; name one in the model (`code`).", layout.obis);
+            let detail = format!(
+                "Log {} has no column with {}; name one in the model (`code`).",
+                layout.obis,
+                self.sought()
+            );
             return Err(Setback::Final(Failure::new(Reason::Unsupported, detail)));
         };
         for (_, column) in layout.columns.iter_mut().enumerate().filter(|(other, _)| *other != place) {
@@ -135,19 +147,30 @@ impl<'a> Book<'a> {
         let columns = &layout.columns;
         let first = |of: Column| columns.iter().position(|column| column.column == of);
         if let Some(code) = self.log.code {
-            let named = |column: &crate::LayoutColumn| {
+            let named = |column: &LayoutColumn| {
                 column.capture.instance == code && matches!(column.column, Column::Value | Column::Status)
             };
             return columns.iter().position(named);
         }
-        let is_event_code = |column: &crate::LayoutColumn| {
-            column.column == Column::Value && column.capture.instance.octets()[2..4] == [96, 11]
+        let is_of = |column: &LayoutColumn, group: u8| {
+            column.column == Column::Value && column.capture.instance.octets()[2..4] == [96, group]
         };
+        if self.log.outages.is_some() {
+            // Nothing but seconds can be taken for how long the supply was gone.
+            let is_in_seconds =
+                |column: &LayoutColumn| column.scaler == 0 && [SECOND, Unit::NONE].contains(&column.unit);
+            return columns.iter().position(|column| is_of(column, 7) && is_in_seconds(column));
+        }
         columns
             .iter()
-            .position(is_event_code)
+            .position(|column| is_of(column, 11))
             .or_else(|| first(Column::Value))
             .or_else(|| first(Column::Status))
+    }
+
+    /// What the column holds that is looked for.
+    fn sought(&self) -> &'static str {
+        if self.log.outages.is_some() { "the seconds of outages" } else { "codes" }
     }
 
     /// Notes when an entry was made.
@@ -164,16 +187,20 @@ impl<'a> Book<'a> {
         }
     }
 
-    /// What there is to say at the end of the log.
-    pub(crate) fn close(&self) -> LogRead {
+    /// The latest entry that was known before, when it was asked for and is not there any more.
+    pub(crate) fn missed(&self) -> Option<Timestamp> {
         let range = &self.wanted.range;
-        let missed =
-            self.wanted.mark.filter(|mark| (range.from..=range.to).contains(mark) && !self.mark_is_there);
-        let loss = missed.map(|after| LogLoss {
+        self.wanted.mark.filter(|mark| (range.from..=range.to).contains(mark) && !self.mark_is_there)
+    }
+
+    /// What there is to say at the end of the log, which has room for so many entries as it says itself, or else as its model says.
+    pub(crate) fn close(&self, room: Option<u32>) -> LogRead {
+        let is_full = self.rows >= room.unwrap_or(self.log.depth);
+        let loss = self.missed().map(|after| LogLoss {
             after,
             until: self.next,
             entries: self.rows,
-            cause: if self.rows >= self.log.depth { LogLossCause::Overflow } else { LogLossCause::Cleared },
+            cause: if is_full { LogLossCause::Overflow } else { LogLossCause::Cleared },
         });
         LogRead { log: self.log.obis, last: self.last.max(self.wanted.mark), loss }
     }

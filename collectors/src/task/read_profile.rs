@@ -83,7 +83,7 @@ pub(super) async fn read(
         Some(layout) => Arc::new(sink.fit(Layout::clone(layout))?),
         None => {
             let layout = Arc::new(sink.fit(read_layout::run(turn, range.obis).await?)?);
-            turn.report(Event::Layout(Arc::clone(&layout))).await?;
+            announce(turn, &layout).await?;
             let place = layout.columns.iter().position(|column| column.column == Column::Clock);
             if let Some(place @ 1..) = place {
                 turn.report(Event::Odd(Oddity::ClockNotFirst { profile: layout.obis, place })).await?;
@@ -273,10 +273,20 @@ fn is_off_beat(event: &Event) -> bool {
     gaps.filter(|gap| *gap > 0).min().is_some_and(|least| least != i64::from(layout.period_s))
 }
 
+/// Reports the columns of a profile, and how many of such rows it keeps.
+async fn announce(turn: &mut Turn<'_>, layout: &Arc<Layout>) -> Result<(), Setback> {
+    turn.report(Event::Layout(Arc::clone(layout))).await?;
+    let profile = layout.obis;
+    match read_layout::capacity(turn, profile).await? {
+        Some(rows) => turn.report(Event::Capacity { profile, rows }).await,
+        None => Ok(()),
+    }
+}
+
 /// The profile has another layout now, which is reported.
 async fn changed(turn: &mut Turn<'_>, layout: &Layout, fresh: Layout) -> Setback {
     let (columns, period_s) = (fresh.columns.len(), fresh.period_s);
-    match turn.report(Event::Layout(Arc::new(fresh))).await {
+    match announce(turn, &Arc::new(fresh)).await {
         Ok(()) => Setback::Final(Failure::new(
             Reason::LayoutChanged,
             format!(

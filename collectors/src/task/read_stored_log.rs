@@ -38,6 +38,6 @@ pub(super) async fn run(turn: &mut Turn<'_>, wanted: &LogRange) -> Result<Done, 
         entries = rest;
     }
     turn.progressed();
-    turn.report(Event::LogRead(book.close())).await?;
+    turn.report(Event::LogRead(book.close(None))).await?;
     Ok(Some((range.from, range.to)).into())
 }

@@ -89,6 +89,8 @@ pub(crate) struct Mischief {
     pub(crate) wrong_second: Option<(usize, u8)>,
     /// Rows that it says it holds; it does not say when that is absent.
     pub(crate) entries_in_use: Option<u32>,
+    /// Rows that it says it keeps; it does not say when that is absent.
+    pub(crate) profile_entries: Option<u32>,
     /// It gives rows by their time only.
     pub(crate) refuses_entries: bool,
     /// Times that the period implies are left out.
@@ -165,6 +167,8 @@ pub(crate) struct LogBook {
     pub(crate) captures: Vec<CaptureObject>,
     /// Entries: a time and the other cells.
     pub(crate) entries: Vec<(DateTime, Vec<Data>)>,
+    /// Entries that it says it has room for; it does not say when that is absent.
+    pub(crate) room: Option<u32>,
 }
 
 impl Meter {
@@ -244,7 +248,7 @@ impl LogBook {
             attribute: 2,
             data_index: 0,
         });
-        Self { captures: captures.collect(), entries: Vec::new() }
+        Self { captures: captures.collect(), entries: Vec::new(), room: None }
     }
 
     pub(crate) fn with(mut self, time: DateTime, cells: &[Data]) -> Self {
@@ -272,6 +276,7 @@ impl LogBook {
             }
             (3, None) => encode_list(&self.captures, out),
             (4, None) => Data::DoubleLongUnsigned(0).encode(out),
+            (8, None) if let Some(room) = self.room => Data::DoubleLongUnsigned(room).encode(out),
             _ => return Err(DataAccessResult::ScopeOfAccessViolated),
         }
         Ok(())
@@ -312,11 +317,12 @@ impl Objects for Meter {
             (3, _, 3) if attribute.instance == VOLTAGE => {
                 ScalerUnit { scaler: -1, unit: Unit(35) }.encode(out)
             }
+            (3, [0, 0, 96, 7, 19, 255], 3) => ScalerUnit { scaler: 0, unit: Unit(7) }.encode(out),
             (1, [1, 0, 94, 98, 69, 255], 2) => Data::LongUnsigned(self.switch.lock).encode(out),
             (70, _, 2) => Data::Boolean(self.switch.output).encode(out),
             (70, _, 3) => Data::Enum(self.switch.control).encode(out),
             (70, _, 4) => Data::Enum(self.switch.mode).encode(out),
-            (7, [_, _, 99, 98, ..], number) => match &self.log {
+            (7, [_, _, 99, 97 | 98, ..], number) => match &self.log {
                 Some(log) => return log.attribute(number, selection, out),
                 None => return Err(DataAccessResult::ObjectUndefined),
             },
@@ -331,6 +337,9 @@ impl Objects for Meter {
                 out.extend_from_slice(&list[2..]);
             }
             (7, _, 7) if let Some(entries) = self.mischief.entries_in_use => {
+                Data::DoubleLongUnsigned(entries).encode(out);
+            }
+            (7, _, 8) if let Some(entries) = self.mischief.profile_entries => {
                 Data::DoubleLongUnsigned(entries).encode(out);
             }
             _ => return Err(DataAccessResult::ObjectUndefined),

@@ -22,6 +22,9 @@ pub const SETTLES: SignedDuration = SignedDuration::from_hours(24);
 /// The longest time between two captures of a profile without a period: what is billed by the month, of 31 days, in seconds.
 pub const MONTH_S: u32 = 31 * 86_400;
 
+/// No meter is older, whatever it says of the room that it has.
+const KEPT_MAX_S: i64 = 100 * 366 * 86_400;
+
 /// The longest period of captures that all days have the same number of, in seconds; the days of a longer one follow the clock of the meter.
 const HOUR_S: u32 = 3600;
 
@@ -37,7 +40,7 @@ pub struct Gap {
     pub range: Range,
     /// Captures that are missing, by the period of the meter.
     pub captures: u64,
-    /// From when on the meter overwrites it, by the depth of the model.
+    /// From when on the meter overwrites it.
     pub overwritten_from: Timestamp,
     /// Whether something later is there.
     pub is_hole: bool,
@@ -140,18 +143,24 @@ pub(super) fn period_s(state: &MeterState, profile: &Profile) -> u32 {
 
 /// How often its new captures have to be read.
 pub(super) fn read_within(state: &MeterState, profile: &Profile) -> Duration {
-    profile.read_within(period_s(state, profile))
+    profile.read_within(period_s(state, profile), depth(state, profile))
 }
 
-/// From when on the meter overwrites the capture at `time`, by the depth of the model; never without a period.
+/// Rows that the meter keeps: as it says itself, and where it does not as the model says.
+fn depth(state: &MeterState, profile: &Profile) -> u32 {
+    let known = state.profiles.get(&profile.obis).and_then(|known| known.capacity);
+    known.unwrap_or(profile.depth)
+}
+
+/// From when on the meter overwrites the capture at `time`; never without a period.
 pub(super) fn overwritten(state: &MeterState, profile: &Profile, time: Timestamp) -> Timestamp {
     kept(state, profile).map_or(Timestamp::MAX, |kept| later(time, kept))
 }
 
-/// How long the meter keeps a capture; not known without a period.
+/// How long the meter keeps a capture, a hundred years at most; not known without a period.
 pub(super) fn kept(state: &MeterState, profile: &Profile) -> Option<SignedDuration> {
-    let seconds = i64::from(period_s(state, profile)) * i64::from(profile.depth);
-    (seconds > 0).then(|| SignedDuration::from_secs(seconds))
+    let seconds = i64::from(period_s(state, profile)) * i64::from(depth(state, profile));
+    (seconds > 0).then(|| SignedDuration::from_secs(seconds.min(KEPT_MAX_S)))
 }
 
 /// How long after the latest capture there may be another one: a period, but no more than an hour, because a day may be that much shorter; a second

@@ -103,6 +103,9 @@ impl<'a> Digest<'a> {
                 self.registers.extend(values.iter().map(|value| (meter, job, value)));
             }
             Event::Layout(layout) => self.layout(meter, layout, layout_id(layout)),
+            Event::Capacity { profile, rows } => {
+                self.advances.entry((meter, *profile)).or_default().capacity = Some(*rows);
+            }
             Event::Captures(captures) => {
                 *self.counts.entry(job).or_default() += captures.at.len() as i64;
                 if let Some(id) = layout_id(&captures.layout) {

@@ -33,6 +33,7 @@ struct ProfileRow {
     meter_id: i32,
     obis: Vec<u8>,
     period_s: Option<i32>,
+    capacity: Option<i64>,
     last_ts: Option<SqlTimestamp>,
     read_at: Option<SqlTimestamp>,
     tried_at: Option<SqlTimestamp>,
@@ -129,7 +130,7 @@ impl Store {
     async fn states(&self, meters: Vec<MeterRow>) -> Result<Vec<MeterState>, Error> {
         let rows: Vec<ProfileRow> = sqlx::query_as(
             "/* store::planned::states */
-             SELECT p.meter_id, p.obis, (SELECT period_s FROM profile_layout l WHERE l.id = p.layout_id) AS period_s, p.last_ts, p.read_at, p.tried_at, p.hole_tried_at, c.after, c.until
+             SELECT p.meter_id, p.obis, (SELECT period_s FROM profile_layout l WHERE l.id = p.layout_id) AS period_s, p.capacity, p.last_ts, p.read_at, p.tried_at, p.hole_tried_at, c.after, c.until
              FROM meter_profile p CROSS JOIN LATERAL (
                  SELECT coalesce(array_agg(lower(r) ORDER BY r), '{}') AS after,
                         coalesce(array_agg(upper(r) ORDER BY r), '{}') AS until FROM unnest(p.coverage) AS r) AS c
@@ -231,6 +232,7 @@ impl ProfileRow {
             self.after.iter().zip(&self.until).map(|(after, until)| (after.to_jiff(), until.to_jiff()));
         Ok(ProfileState {
             period_s: self.period_s.map(|period| small("capture period", period)).transpose()?,
+            capacity: self.capacity.map(|rows| small("capacity", rows)).transpose()?,
             last_ts: self.last_ts.map(SqlTimestamp::to_jiff),
             read_at: self.read_at.map(SqlTimestamp::to_jiff),
             tried_at: self.tried_at.map(SqlTimestamp::to_jiff),

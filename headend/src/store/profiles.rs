@@ -35,6 +35,8 @@ pub(super) struct Mark {
 pub(super) struct Advance {
     /// Its columns now.
     pub(super) layout: Option<i32>,
+    /// Rows that it keeps now.
+    pub(super) capacity: Option<u32>,
     /// The latest capture.
     pub(super) last_ts: Option<Timestamp>,
     /// What is now covered.
@@ -140,12 +142,12 @@ pub(super) async fn advance(
     sqlx::query(
         "/* store::profiles::advance */
          WITH moved AS (
-         INSERT INTO meter_profile AS p (meter_id, obis, layout_id, last_ts, coverage, read_at, tried_at, hole_tried_at, trusted)
+         INSERT INTO meter_profile AS p (meter_id, obis, layout_id, last_ts, coverage, read_at, tried_at, hole_tried_at, trusted, capacity)
          SELECT a.meter_id, a.obis, a.layout_id, a.last_ts, coalesce(c.coverage, '{}'),
              CASE WHEN a.read THEN now() END, CASE WHEN a.tried THEN now() END, CASE WHEN a.hole_tried THEN now() END,
-             a.trusted::int8[]
-         FROM unnest($1::int4[], $2::bytea[], $3::int4[], $4::timestamptz[], $5::bool[], $6::bool[], $7::bool[], $11::text[])
-             WITH ORDINALITY AS a (meter_id, obis, layout_id, last_ts, read, tried, hole_tried, trusted, n)
+             a.trusted::int8[], a.capacity
+         FROM unnest($1::int4[], $2::bytea[], $3::int4[], $4::timestamptz[], $5::bool[], $6::bool[], $7::bool[], $11::text[], $12::int8[])
+             WITH ORDINALITY AS a (meter_id, obis, layout_id, last_ts, read, tried, hole_tried, trusted, capacity, n)
          LEFT JOIN (SELECT n, range_agg(tstzrange(after, until, '(]')) AS coverage
              FROM unnest($8::int4[], $9::timestamptz[], $10::timestamptz[]) AS c (n, after, until) GROUP BY n) AS c ON c.n = a.n - 1
          ORDER BY a.meter_id, a.obis
@@ -157,7 +159,8 @@ pub(super) async fn advance(
              tried_at = coalesce(EXCLUDED.tried_at, p.tried_at),
              hole_tried_at = coalesce(EXCLUDED.hole_tried_at, p.hole_tried_at),
              trusted = CASE WHEN EXCLUDED.trusted IS NOT NULL THEN EXCLUDED.trusted
-                 WHEN EXCLUDED.layout_id <> p.layout_id THEN NULL ELSE p.trusted END
+                 WHEN EXCLUDED.layout_id <> p.layout_id THEN NULL ELSE p.trusted END,
+             capacity = coalesce(EXCLUDED.capacity, CASE WHEN EXCLUDED.layout_id <> p.layout_id THEN NULL ELSE p.capacity END)
          RETURNING p.meter_id, p.coverage <> tstzmultirange(range_merge(p.coverage)) AS has_hole)
          UPDATE meter_plan p SET look_at = now()
          FROM (SELECT DISTINCT meter_id FROM moved WHERE has_hole) h WHERE p.meter_id = h.meter_id AND p.look_at > now() + interval '1 minute'",
@@ -173,6 +176,7 @@ pub(super) async fn advance(
     .bind(covered().map(|(_, range)| range.0.to_sqlx()).collect::<Vec<_>>())
     .bind(covered().map(|(_, range)| range.1.to_sqlx()).collect::<Vec<_>>())
     .bind(advances.values().map(|advance| advance.trusted.as_ref().map(literal)).collect::<Vec<_>>())
+    .bind(advances.values().map(|advance| advance.capacity.map(i64::from)).collect::<Vec<_>>())
     .execute(connection)
     .await
     .map_err(failed("store::profiles::advance"))?;
