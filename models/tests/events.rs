@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
-use models::{CimCodes, Error, KEYS, Model, Severity, Source, builtin, load_dir};
+use models::{CimCodes, Error, KEYS, Language, Model, Severity, Source, builtin, load_dir};
 use proptest::prelude::*;
 
 static MODELS: LazyLock<BTreeMap<String, Arc<Model>>> = LazyLock::new(|| builtin().unwrap());
@@ -70,6 +70,10 @@ const IDIS: &[(u8, u32, u32, &str, bool)] = &[
     (3, 123, 123, "mbus.fraud", false),
     (3, 133, 133, "mbus.fraud", false),
     (3, 105, 105, "mbus.new", false),
+    (3, 164, 164, "mbus.valve", false),
+    (3, 174, 174, "mbus.valve", false),
+    (3, 184, 184, "mbus.valve", false),
+    (3, 194, 194, "mbus.valve", false),
     (4, 76, 78, "voltage.under", true),
     (4, 79, 81, "voltage.over", true),
     (4, 82, 84, "phase.fail", true),
@@ -144,10 +148,26 @@ fn x_06_codes_of_the_idis_logs_have_their_keys_and_phases() {
 }
 
 #[test]
+fn ble_08_alarm_register_1_means_the_same_for_every_model_of_dlms() {
+    let asked = |model: &&Arc<Model>| {
+        model.language == Language::Dlms && !model.read_with_parent && model.concentrator.is_none()
+    };
+    for model in MODELS.values().filter(asked) {
+        let meaning = |bit| {
+            let register = "0.0.97.98.0.255".parse().unwrap();
+            model.alarms.meaning(Source::Bit { register, bit }).map(|meaning| (meaning.key, meaning.phase))
+        };
+        assert_eq!(meaning(13), Some(("tamper.detected", None)), "{}", model.name);
+        assert_eq!(meaning(30), Some(("phase.fail", Some(3))), "{}", model.name);
+        assert_eq!(meaning(31), Some(("alarm.test", None)), "{}", model.name);
+    }
+}
+
+#[test]
 fn mt_06_bits_and_numbers_of_a_status_word_have_their_keys_and_phases() {
     let models = builtin().unwrap();
     let model = &models["mt371"];
-    let [log] = model.logs.as_slice() else { panic!("one log: {:?}", model.logs) };
+    let log = &model.logs[0];
     assert_eq!((log.obis.to_string().as_str(), log.depth), ("1.0.99.98.0.255", 64));
     for &(word, expected) in ISKRA {
         let events = log.codes(word).into_iter().map(|code| {
@@ -156,6 +176,21 @@ fn mt_06_bits_and_numbers_of_a_status_word_have_their_keys_and_phases() {
         });
         assert_eq!(events.collect::<Vec<_>>(), expected, "{word:#06x}");
     }
+}
+
+#[test]
+fn mt_09_mt_16_outages_and_valves_of_the_mt371_have_their_keys() {
+    let alarms = &MODELS["mt371"].alarms;
+    let key = |log: &str, code| {
+        let log = MODELS["mt371"].log(log.parse().unwrap()).unwrap();
+        let [code] = log.codes(code)[..] else { panic!("one code") };
+        alarms.meaning(Source::Event { log: log.obis, code }).map(|meaning| (meaning.key, meaning.severity))
+    };
+    assert_eq!(key("1.0.99.97.0.255", 179), Some(("outage.short", Severity::Info)));
+    assert_eq!(key("1.0.99.97.0.255", 180), Some(("outage.long", Severity::Warning)));
+    assert_eq!(key("0.1.24.5.0.255", 162), Some(("mbus.valve", Severity::Info)));
+    assert_eq!(key("0.4.24.5.0.255", 194), Some(("mbus.valve", Severity::Warning)));
+    assert_eq!(key("0.4.24.5.0.255", 164), None, "that is channel 1");
 }
 
 #[test]
@@ -210,6 +245,8 @@ fn a_log_that_no_meter_can_have_is_refused_by_key() {
         ("0.0.99.98.0.255", "1.0.99.1.0.255", "logs[0].obis: `1.0.99.1.0.255` stands there twice"),
         ("\"own\"", "\"energy\"", "logs[0].name: `energy` stands there twice"),
         ("depth", "status_word = { number = 1, bits = 2 }\ndepth", "unknown field `bits`"),
+        ("depth", "outages = { long = \"0s\" }\ndepth", "logs[0].outages.long: must be at least 1 s"),
+        ("depth", "outages = { long = \"3m\" }\nstatus_word = {}\ndepth", "logs[0].outages: stands beside"),
     ] {
         let text = format!("base = \"generic-dlms\"\nname = \"own\"\n{}", log.replacen(from, to, 1));
         std::fs::write(folder.join("own.toml"), text).unwrap();
@@ -226,7 +263,9 @@ proptest! {
             for known in &model.logs {
                 let codes = known.codes(word);
                 prop_assert!(!codes.is_empty());
-                prop_assert_eq!(codes.iter().fold(0, |all, code| all | code), word);
+                if known.outages.is_none() {
+                    prop_assert_eq!(codes.iter().fold(0, |all, code| all | code), word);
+                }
                 for code in codes {
                     let listed = model.alarms.events.iter().any(|event| event.log == known.obis && event.code == code);
                     let meaning = model.alarms.meaning(Source::Event { log: known.obis, code });
