@@ -6,7 +6,6 @@
 mod common;
 mod template;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use collectors::Reason;
