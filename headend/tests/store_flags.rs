@@ -27,7 +27,7 @@ use uuid::Uuid;
 
 /// Every flag: rule, instant, object, value, reference, bound, scaler, whether it stands.
 const FLAGS: &str = "SELECT rule, ts AT TIME ZONE 'UTC', obis_text(obis), value, reference, bound, scaler, withdrawn_at IS NULL
-    FROM reading_flag ORDER BY ts, obis, rule, id";
+    FROM reading_flag WHERE true ORDER BY ts, obis, rule, id";
 
 fn first() -> Timestamp {
     at("2026-03-31T00:15:00Z")
@@ -83,33 +83,94 @@ async fn the_next_batch_follows_what_the_last_one_left() {
     let database = Database::new().await;
     let (store, meter, layout) = (store(&database), database.meter("M1"), layout(900, 0));
     let day = slips(&layout, 5000, 12, &[(5, 40)]);
-    let part = |from: usize, to: usize| Captures {
-        at: day.at[from..to].to_vec(),
-        offset_min: day.offset_min[from..to].to_vec(),
-        clock_status: day.clock_status[from..to].to_vec(),
-        status: day.status[from..to].to_vec(),
-        values: day.values[2 * from..2 * to].to_vec(),
-        ..day.clone()
-    };
     for (from, to, raised) in [(0, 5, 0), (5, 6, 1), (6, 12, 0)] {
-        assert_eq!(write(&store, &[captures(meter, 1, part(from, to))]).await.len(), raised, "{from}..{to}");
+        let written = write(&store, &[captures(meter, 1, part(&day, from, to))]).await;
+        assert_eq!(written.len(), raised, "{from}..{to}");
     }
     assert_eq!(database.sql(FLAGS), "decreased|2026-03-31 01:30:00|1.0.1.8.0.255|40|5400||0|t");
     // A meter that was exchanged: the counter goes on from another place, in two batches.
-    let mut other = slips(&layout, 5000, 15, &[(12, 10), (13, 20), (14, 30)]);
-    let tail = |captures: &mut Captures, from: usize, to: usize| {
-        let whole = captures.clone();
-        captures.at = whole.at[from..to].to_vec();
-        captures.offset_min.truncate(to - from);
-        captures.clock_status.truncate(to - from);
-        captures.status.truncate(to - from);
-        captures.values = whole.values[2 * from..2 * to].to_vec();
-    };
-    let mut next = other.clone();
-    tail(&mut next, 12, 13);
-    assert_eq!(write(&store, &[captures(meter, 2, next)]).await, [("decreased", 1)]);
-    tail(&mut other, 13, 15);
-    assert_eq!(write(&store, &[captures(meter, 2, other)]).await, [("restarted", 1)]);
+    let other = slips(&layout, 5000, 15, &[(12, 10), (13, 20), (14, 30)]);
+    assert_eq!(write(&store, &[captures(meter, 2, part(&other, 12, 13))]).await, [("decreased", 1)]);
+    assert_eq!(write(&store, &[captures(meter, 2, part(&other, 13, 15))]).await, [("restarted", 1)]);
+}
+
+/// Captures in another layout of the same profile, whose values are those of import, export and voltage.
+fn widened(layout: &Arc<Layout>, captures: &Captures, export: i64) -> Captures {
+    let mut columns = layout.columns.clone();
+    let mut added = columns[2].clone();
+    added.capture.instance = "1.0.2.8.0.255".parse().unwrap();
+    columns.insert(2, added);
+    let rows = captures.values.chunks(2);
+    let values = rows.flat_map(|row| [Some(export), row[0], row[1]]).collect();
+    let layout = Arc::new(Layout { columns, ..Layout::clone(layout) });
+    Captures { layout, width: 3, values, ..captures.clone() }
+}
+
+/// The captures from one place to another.
+fn part(whole: &Captures, from: usize, to: usize) -> Captures {
+    Captures {
+        at: whole.at[from..to].to_vec(),
+        offset_min: whole.offset_min[from..to].to_vec(),
+        clock_status: whole.clock_status[from..to].to_vec(),
+        status: whole.status[from..to].to_vec(),
+        values: whole.values[whole.width * from..whole.width * to].to_vec(),
+        ..whole.clone()
+    }
+}
+
+#[tokio::test]
+async fn a_fall_over_a_change_of_columns_is_seen_in_the_next_batch_and_in_the_same() {
+    let database = Database::new().await;
+    let (store, layout) = (store(&database), layout(900, 0));
+    let day = slips(&layout, 5000, 6, &[(3, 0), (4, 0), (5, 90)]);
+    let other = widened(&layout, &part(&day, 3, 6), 7);
+    let raised = [("zero", 1), ("restarted", 1)];
+    let meter = database.meter("M1");
+    assert_eq!(write(&store, &[captures(meter, 1, part(&day, 0, 3))]).await, []);
+    assert_eq!(write(&store, &[captures(meter, 2, other.clone())]).await, raised);
+    let meter = database.meter("M2");
+    let both = [captures(meter, 3, part(&day, 0, 3)), captures(meter, 3, other)];
+    assert_eq!(write(&store, &both).await, raised);
+    let expected = "zero|2026-03-31 01:00:00|1.0.1.8.0.255|0|5200||0|t\n\
+                    restarted|2026-03-31 01:15:00|1.0.1.8.0.255|0|5200||0|t";
+    for meter in ["M1", "M2"] {
+        let of = format!("meter_id = (SELECT id FROM meter WHERE serial = '{meter}') ORDER BY");
+        assert_eq!(database.sql(&FLAGS.replace("true ORDER BY", &of)), expected);
+    }
+    // What goes on is no fall, wherever it stands.
+    let meter = database.meter("M3");
+    let honest = slips(&layout, 5000, 6, &[]);
+    write(&store, &[captures(meter, 4, part(&honest, 0, 3))]).await;
+    assert_eq!(write(&store, &[captures(meter, 5, widened(&layout, &part(&honest, 3, 6), 7))]).await, []);
+}
+
+#[tokio::test]
+async fn a_counter_that_was_cleared_and_stays_at_nothing_is_flagged_no_more() {
+    let database = Database::new().await;
+    let (store, meter, layout) = (store(&database), database.meter("M1"), layout(900, 0));
+    let mut day = slips(&layout, 5000, 96, &[]);
+    day.values.iter_mut().step_by(2).skip(10).for_each(|value| *value = Some(0));
+    assert_eq!(
+        write(&store, &[captures(meter, 1, part(&day, 0, 50))]).await,
+        [("zero", 1), ("restarted", 1)]
+    );
+    assert_eq!(write(&store, &[captures(meter, 2, part(&day, 50, 96))]).await, []);
+}
+
+#[tokio::test]
+async fn without_a_known_power_the_flag_is_on_the_slip_and_not_on_what_follows_it() {
+    let database = Database::new().await;
+    let (meter, layout) = (database.meter("M1"), layout(900, 0));
+    let day = slips(&layout, 12_000, 6, &[(2, 9_000_000)]);
+    assert_eq!(write(&database.store, &[captures(meter, 1, part(&day, 0, 3))]).await, []);
+    assert_eq!(write(&database.store, &[captures(meter, 2, part(&day, 3, 6))]).await, [("spike", 1)]);
+    let spike = "spike|2026-03-31 00:45:00|1.0.1.8.0.255|9000000|12100||0";
+    assert_eq!(database.sql(FLAGS), format!("{spike}|t"));
+    assert_eq!(database.sql("SELECT value, flags FROM reading WHERE flags <> '{}'"), "9000000|{spike}");
+    // What showed it is read again, and was the slip: the meter had really come so far.
+    let jump = slips(&layout, 12_000, 6, &[(2, 9_000_000), (3, 9_000_100), (4, 9_000_200), (5, 9_000_300)]);
+    assert_eq!(write(&database.store, &[captures(meter, 3, jump)]).await, []);
+    assert_eq!(database.sql(FLAGS), format!("{spike}|f"));
 }
 
 #[tokio::test]
@@ -212,6 +273,57 @@ async fn a_register_is_compared_with_its_past_and_with_the_captures_around_it() 
     let flag =
         "SELECT ts AT TIME ZONE 'UTC', value, reference, bound, job_id FROM reading_flag WHERE job_id = 5";
     assert_eq!(database.sql(flag), "2026-03-31 12:05:00|12000|10200|1|5");
+}
+
+#[tokio::test]
+async fn ble_01_registers_of_a_read_are_held_against_each_other_and_against_what_they_can_be() {
+    let database = Database::new().await;
+    let (store, meter) = (store(&database), database.meter("M1"));
+    let read = |job, values: &[(&str, i64, i8, u8)]| {
+        let values = values.iter().map(|&(obis, value, scaler, unit)| RegisterValue {
+            obis: obis.parse().unwrap(),
+            attribute: 2,
+            class_id: 3,
+            value,
+            scaler,
+            unit: Unit(unit),
+            at: at("2026-03-31T12:00:00Z") + jiff::SignedDuration::from_hours(job),
+        });
+        Report { job, meter, event: Event::Registers(values.collect()) }
+    };
+    let honest = read(
+        1,
+        &[
+            ("1.0.1.8.0.255", 90_000, 0, 30),
+            ("1.0.2.8.0.255", 20_000, 0, 30),
+            ("1.0.15.8.0.255", 110_010, 0, 30),
+            ("1.0.16.8.0.255", 70_010, 0, 30),
+            ("1.0.1.8.1.255", 50_000, 0, 30),
+            ("1.0.1.8.2.255", 40_000, 0, 30),
+            ("1.0.1.7.0.255", 9_900, 0, 27),
+            ("1.0.32.7.0.255", 2301, -1, 35),
+            ("1.0.31.7.0.255", -512, -2, 33),
+        ],
+    );
+    assert_eq!(write(&store, &[honest]).await, []);
+    let doubtful = read(
+        2,
+        &[
+            ("1.0.1.8.0.255", 90_100, 0, 30),
+            ("1.0.2.8.0.255", 20_000, 0, 30),
+            ("1.0.15.8.0.255", 115_000, 0, 30),
+            ("1.0.1.7.0.255", 90_000, 0, 27),
+            ("1.0.32.7.0.255", 65_535, -1, 35),
+            ("1.0.31.7.0.255", -32_768, -2, 33),
+        ],
+    );
+    assert_eq!(write(&store, &[doubtful]).await, [("no_value", 2), ("spike", 1), ("sum_mismatch", 1)]);
+    let flags = "SELECT rule, obis_text(obis), value, reference, bound FROM reading_flag ORDER BY obis";
+    assert_eq!(
+        database.sql(flags),
+        "spike|1.0.1.7.0.255|90000||10001\nsum_mismatch|1.0.15.8.0.255|115000|110100|835\n\
+         no_value|1.0.31.7.0.255|-32768||\nno_value|1.0.32.7.0.255|65535||"
+    );
 }
 
 #[tokio::test]

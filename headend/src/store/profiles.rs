@@ -158,8 +158,7 @@ pub(super) async fn advance(
              read_at = coalesce(EXCLUDED.read_at, p.read_at),
              tried_at = coalesce(EXCLUDED.tried_at, p.tried_at),
              hole_tried_at = coalesce(EXCLUDED.hole_tried_at, p.hole_tried_at),
-             trusted = CASE WHEN EXCLUDED.trusted IS NOT NULL THEN EXCLUDED.trusted
-                 WHEN EXCLUDED.layout_id <> p.layout_id THEN NULL ELSE p.trusted END,
+             trusted = coalesce(EXCLUDED.trusted, p.trusted),
              capacity = coalesce(EXCLUDED.capacity, CASE WHEN EXCLUDED.layout_id <> p.layout_id THEN NULL ELSE p.capacity END)
          RETURNING p.meter_id, p.coverage <> tstzmultirange(range_merge(p.coverage)) AS has_hole)
          UPDATE meter_plan p SET look_at = now()

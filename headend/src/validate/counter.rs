@@ -1,13 +1,19 @@
 //! What a counter can show: never less than before, never more than can have flowed since.
 //!
 //! One implausible value alone does not say which is wrong, it or the one before. It is flagged and remembered; the next one decides: when it fits what was
-//! trusted before, the value in between was a slip; when it goes on from there, the counter was restarted or had jumped, and is trusted from then on.
+//! trusted before, the value in between was a slip; when it goes on from there, the counter was restarted or had jumped, and is trusted from then on. What was
+//! trusted before that stays known until it counts: a counter that showed nothing for a while goes on from where it was.
+//!
+//! Where nothing is known of the power, any advance is plausible when it comes. That it was none shows in the value after it, which is back where the counter
+//! was before: then the flag is about the earlier value.
 
 use crate::store::FlagRule;
 
 /// Seconds of an hour.
 const HOUR_S: i128 = 3600;
 const MICROSECOND: i128 = 1_000_000;
+/// A value is a slip when it is so many times as far from the value before it as the one behind it is.
+const FAR: i128 = 100;
 
 /// A value at an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,40 +40,89 @@ pub struct Counter {
 pub(super) struct Trace {
     /// The last plausible value.
     pub(super) base: Point,
-    /// A later one that was not, and that nothing has confirmed or refuted yet.
-    pub(super) suspect: Option<Point>,
+    /// A later one is a suspect: it was not plausible, and nothing has confirmed or refuted it yet. An earlier one is the last that was trusted before the
+    /// counter showed what `base` shows.
+    pub(super) other: Option<Point>,
 }
 
-/// What a rule has to say about a value: rule, what the value was compared with, how far it may be from that.
-pub(super) type Verdict = (FlagRule, i64, Option<i64>);
+/// What a rule has to say about a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Verdict {
+    pub(super) rule: FlagRule,
+    /// The value that it is about: the one that came, or the one before it.
+    pub(super) about: Point,
+    /// What it was compared with.
+    pub(super) reference: i64,
+    /// How far it may be from that.
+    pub(super) bound: Option<i64>,
+}
+
+impl Trace {
+    /// The implausible value that waits to be confirmed.
+    pub(super) fn suspect(&self) -> Option<Point> {
+        self.other.filter(|other| other.ts > self.base.ts)
+    }
+
+    /// What was trusted before the counter showed what it shows now.
+    fn former(&self) -> Option<Point> {
+        self.other.filter(|other| other.ts < self.base.ts)
+    }
+
+    /// The same for a capture that has no part in what was trusted before.
+    pub(super) fn without_former(self) -> Self {
+        Self { other: self.suspect(), ..self }
+    }
+
+    /// What is trusted when a plausible value came.
+    fn then(&self, point: Point) -> Self {
+        let stays = point.value == self.base.value;
+        Self { base: point, other: if stays { self.former() } else { Some(self.base) } }
+    }
+}
 
 impl Counter {
     /// Takes the next value in. Values that are not later than what is trusted are left alone.
     pub(super) fn step(&self, trace: Option<Trace>, point: Point) -> (Trace, Option<Verdict>) {
-        let trusted = Trace { base: point, suspect: None };
-        let Some(trace) = trace else { return (trusted, None) };
+        let Some(trace) = trace else { return (Trace { base: point, other: None }, None) };
         let base = trace.base;
         if point.ts <= base.ts {
             return (trace, None);
         }
         if self.follows(base, point) {
-            return (trusted, None);
+            return (trace.then(point), None);
         }
+        if let Some(former) = trace.former() {
+            if former.value > base.value && self.follows(former, point) {
+                return (Trace { base: point, other: None }, None);
+            }
+            if self.slipped(former, base, point) {
+                let slip =
+                    Verdict { rule: FlagRule::Spike, about: base, reference: former.value, bound: None };
+                return (Trace { base: point, other: Some(former) }, Some(slip));
+            }
+        }
+        let said = |rule, bound| Some(Verdict { rule, about: point, reference: base.value, bound });
         if point.value < base.value && self.rolled_over(base, point) {
-            return (trusted, Some((FlagRule::RolledOver, base.value, Some(self.modulus))));
+            return (Trace { base: point, other: None }, said(FlagRule::RolledOver, Some(self.modulus)));
         }
-        let doubted = Trace { base, suspect: Some(point) };
-        if point.value == 0 {
-            return (doubted, Some((FlagRule::Zero, base.value, None)));
-        }
-        if trace.suspect.is_some_and(|suspect| suspect.ts < point.ts && self.follows(suspect, point)) {
+        if trace.suspect().is_some_and(|suspect| suspect.ts < point.ts && self.follows(suspect, point)) {
             let restarted = point.value < base.value;
-            return (trusted, restarted.then_some((FlagRule::Restarted, base.value, None)));
+            let goes_on = Trace { base: point, other: Some(base) };
+            return (goes_on, restarted.then(|| said(FlagRule::Restarted, None)).flatten());
         }
-        if point.value > base.value {
-            return (doubted, Some((FlagRule::Spike, base.value, self.bound(base, point))));
+        let doubted = Trace { base, other: Some(point) };
+        match point.value {
+            0 => (doubted, said(FlagRule::Zero, None)),
+            value if value > base.value => (doubted, said(FlagRule::Spike, self.bound(base, point))),
+            _ => (doubted, said(FlagRule::Decreased, None)),
         }
-        (doubted, Some((FlagRule::Decreased, base.value, None)))
+    }
+
+    /// Whether a value that was believed because nothing is known of the power is shown to be none by the next one: that is back at what was there before.
+    fn slipped(&self, former: Point, slip: Point, point: Point) -> bool {
+        let from_former = |point: Point| i128::from(point.value) - i128::from(former.value);
+        let came = from_former(point);
+        self.max_power.is_none() && came >= 0 && from_former(slip) > FAR * came.max(1)
     }
 
     /// Whether a counter that shows the first can show the second later.
@@ -127,16 +182,28 @@ mod tests {
             .map(|point| {
                 let (next, verdict) = counter.step(trace, point);
                 trace = Some(next);
-                verdict.map(|(rule, ..)| rule)
+                verdict.map(|verdict| verdict.rule)
             })
             .collect()
+    }
+
+    /// The same, at the values that it is about.
+    fn about(counter: Counter, values: &[i64]) -> Vec<Option<FlagRule>> {
+        let (mut trace, mut flags) = (None, vec![None; values.len()]);
+        for (n, value) in (0_i64..).zip(values) {
+            let (next, verdict) = counter.step(trace, Point { ts: n * QUARTER, value: *value });
+            trace = Some(next);
+            if let Some(verdict) = verdict {
+                flags[usize::try_from(verdict.about.ts / QUARTER).unwrap()] = Some(verdict.rule);
+            }
+        }
+        flags
     }
 
     #[test]
     fn a_slip_is_flagged_and_what_follows_it_is_not() {
         use FlagRule::{Decreased, Spike, Zero};
         assert_eq!(said(COUNTER, &[7000, 7100, 0, 7200, 7300]), [None, None, Some(Zero), None, None]);
-        assert_eq!(said(COUNTER, &[7000, 0, 0, 7200]), [None, Some(Zero), Some(Zero), None]);
         assert_eq!(said(COUNTER, &[7000, 900, 7200, 7300]), [None, Some(Decreased), None, None]);
         assert_eq!(said(COUNTER, &[7000, 90_000, 7200, 7300]), [None, Some(Spike), None, None]);
     }
@@ -147,6 +214,29 @@ mod tests {
         assert_eq!(said(COUNTER, &[7000, 5, 9, 12]), [None, Some(Decreased), Some(Restarted), None]);
         assert_eq!(said(COUNTER, &[7000, 0, 9, 12]), [None, Some(Zero), Some(Restarted), None]);
         assert_eq!(said(COUNTER, &[7000, 90_000, 90_100, 90_200]), [None, Some(Spike), None, None]);
+    }
+
+    #[test]
+    fn a_counter_that_stays_at_nothing_was_restarted_and_one_that_comes_back_was_not() {
+        use FlagRule::{Restarted, Spike, Zero};
+        let cleared = [None, Some(Zero), Some(Restarted), None, None, None];
+        assert_eq!(said(COUNTER, &[7000, 0, 0, 0, 0, 3]), cleared);
+        assert_eq!(said(Counter { max_power: None, ..COUNTER }, &[7000, 0, 0, 0, 0, 3]), cleared);
+        assert_eq!(said(COUNTER, &[7000, 0, 0, 0, 7200, 7300]), cleared, "it goes on from where it was");
+        assert_eq!(said(COUNTER, &[7000, 0, 0, 3, 7200])[4], Some(Spike), "by then it is another counter");
+    }
+
+    #[test]
+    fn where_no_power_is_known_the_value_behind_a_slip_shows_that_it_was_one() {
+        let unknown = Counter { max_power: None, ..COUNTER };
+        let slip = [None, Some(FlagRule::Spike), None, None];
+        assert_eq!(about(unknown, &[12_000, 9_000_000, 12_001, 12_002]), slip);
+        assert_eq!(about(unknown, &[12_000, 99_999_990, 12_001, 12_002]), slip, "and came to no end");
+        assert_eq!(about(unknown, &[0, 9_000_000, 0, 0]), slip, "export that never was");
+        use FlagRule::{Decreased, Restarted};
+        let fell = [None, None, Some(Decreased), Some(Restarted)];
+        assert_eq!(about(unknown, &[12_000, 12_500, 12_300, 12_400]), fell, "either may be wrong");
+        assert_eq!(about(unknown, &[12_000, 12_500, 10, 11]), fell, "another meter");
     }
 
     #[test]
@@ -174,12 +264,13 @@ mod tests {
     proptest! {
         #[test]
         fn what_an_honest_meter_counts_is_never_flagged(
-            start in 0_i64..1_000_000_000, steps in proptest::collection::vec(0_i64..=2500, 1..50)
+            start in 0_i64..1_000_000_000, steps in proptest::collection::vec(0_i64..=2500, 1..50), is_known in any::<bool>()
         ) {
+            let counter = Counter { max_power: COUNTER.max_power.filter(|_| is_known), ..COUNTER };
             let modulus = 100_000_000;
             let sums = steps.iter().scan(start, |sum, step| { *sum += step; Some(*sum % modulus) });
             let values: Vec<i64> = sums.collect();
-            for (index, rule) in said(COUNTER, &values).into_iter().enumerate() {
+            for (index, rule) in said(counter, &values).into_iter().enumerate() {
                 let honest = rule.is_none() || (rule == Some(FlagRule::RolledOver) && values[index] < values[index - 1]);
                 prop_assert!(honest, "{rule:?} at {index} of {values:?}");
             }
@@ -195,6 +286,16 @@ mod tests {
             honest[place] = slip;
             let rules = said(COUNTER, &honest);
             prop_assert!(rules.iter().enumerate().all(|(at, rule)| at == place || rule.is_none()), "{rules:?}");
+        }
+
+        #[test]
+        fn a_slip_that_is_far_off_is_all_that_is_flagged_without_a_known_power(
+            slip in prop_oneof![i64::MIN..50_000, 1_000_000..99_000_000_i64], place in 2_usize..9
+        ) {
+            let mut honest: Vec<i64> = (0..10).map(|n| 50_000 + n * 100).collect();
+            honest[place] = slip;
+            let flags = about(Counter { max_power: None, ..COUNTER }, &honest);
+            prop_assert!(flags.iter().enumerate().all(|(at, rule)| rule.is_some() == (at == place)), "{flags:?}");
         }
     }
 }

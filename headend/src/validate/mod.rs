@@ -1,10 +1,13 @@
 //! What is doubtful about readings. Rules never change a reading: they raise flags, each with the numbers that made it.
 //!
 //! Pure: captures and what came before them go in, flags come out. [`Plan`] (`plan.rs`) says once for a layout what each column can be; `counter.rs` goes
-//! along the values of a counter, `sums.rs` compares columns of one capture, `register.rs` compares a register with the captures around it.
+//! along the values of a counter, which `memory.rs` keeps from one read to the next, `limits.rs` says what a value can be at all, `sums.rs` compares columns of
+//! one capture, `register.rs` compares a register with the captures around it.
 //! What is plausible is data: [`models::Validation`], by model. The store asks while it writes (`store/flags`), so that who sees a reading sees its flags.
 
 mod counter;
+mod limits;
+mod memory;
 mod plan;
 mod register;
 mod sums;
@@ -12,8 +15,10 @@ mod sums;
 use crate::store::FlagRule;
 
 pub use counter::{Counter, Point};
-pub use plan::{Memory, Plan, counter_of, is_no_value};
-pub use register::{against_captures, follow};
+pub use limits::{bound, is_no_value};
+pub use memory::Memory;
+pub use plan::{Plan, counter_of};
+pub use register::{Shown, against_captures, against_each_other, follow};
 
 /// A rule that does not hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,7 +4,9 @@ use collectors::Layout;
 use dlms::{Obis, Unit};
 use models::Validation;
 
-use super::counter::{Counter, Point, Trace, digits};
+use super::counter::{Counter, Point, Trace, Verdict};
+use super::limits::{bound, is_no_value, is_power};
+use super::memory::{Key, Memory};
 use super::sums::{Sum, sums};
 use super::{Found, Numbers};
 use crate::store::FlagRule;
@@ -17,65 +19,54 @@ const DOUBTFUL: i16 = 2;
 /// Microseconds.
 const SECOND: i64 = 1_000_000;
 
-/// The highest and lowest numbers of the types of 32 and 64 bits: meters send them where there is no value.
-const ENDS: [i64; 5] = [u32::MAX as i64, i32::MAX as i64, i32::MIN as i64, i64::MAX, i64::MIN];
-
-/// Numbers that a memory has for each counter when it is stored.
-const STORED: usize = 5;
-
 /// The rules for the captures of a layout. Cheap to make; made once for each layout of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    no_value: Vec<i64>,
-    counters: Vec<(usize, Counter)>,
+    validation: Validation,
+    counters: Vec<(usize, Key, Counter)>,
     /// Columns whose distance from 0 has a bound.
     bounded: Vec<(usize, i64)>,
     sums: Vec<Sum>,
     /// Columns with the energy of one capture period, each with the counter that it is the advance of.
-    intervals: Vec<(usize, usize)>,
+    intervals: Vec<(usize, (usize, Key))>,
     /// Capture period in microseconds; 0 when the captures are not periodic.
     period: i64,
-    scalers: Vec<i8>,
-    /// Columns with numbers of 16 bits, maybe, of which the highest stands for "no value".
-    short: Vec<usize>,
+    /// Unit and scaler of each column.
+    units: Vec<(Unit, i8)>,
 }
-
-/// What the next capture of a profile is compared with, counter by counter.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Memory(Vec<(usize, Trace)>);
 
 impl Plan {
     /// The rules for a layout of a meter of which this is plausible.
     pub fn of(layout: &Layout, validation: &Validation) -> Self {
         let mut plan = Self {
-            no_value: validation.no_value.iter().copied().chain(ENDS).collect(),
+            validation: validation.clone(),
             counters: Vec::new(),
             bounded: Vec::new(),
             sums: Vec::new(),
             intervals: Vec::new(),
             period: i64::from(layout.period_s) * SECOND,
-            scalers: Vec::new(),
-            short: Vec::new(),
+            units: Vec::new(),
         };
         let mut added = Vec::new();
         for (slot, column) in layout.values().enumerate() {
             let (object, scaler, unit) = (&column.capture, column.scaler, column.unit);
-            plan.scalers.push(scaler);
-            if is_short(unit) {
-                plan.short.push(slot);
-            }
+            plan.units.push((unit, scaler));
             if object.attribute != 2 || object.data_index != 0 {
                 continue;
             }
             added.push((slot, object.instance, scaler));
             if let Some(counter) = counter_of(object.instance, unit, scaler, validation) {
-                plan.counters.push((slot, counter));
+                plan.counters.push((slot, Key::of(object.instance, unit, scaler), counter));
             } else if let Some(bound) = bound(object.instance, unit, scaler, layout.period_s, validation) {
                 plan.bounded.push((slot, bound));
             }
         }
         plan.sums = sums(&added);
-        plan.intervals = intervals(&added);
+        let key = |slot| {
+            plan.counters.iter().find(|(other, ..)| *other == slot).map(|(slot, key, _)| (*slot, *key))
+        };
+        let intervals = intervals(&added);
+        plan.intervals = intervals.filter_map(|(slot, counter)| Some((slot, key(counter)?))).collect();
         plan
     }
 
@@ -93,7 +84,7 @@ impl Plan {
         let mut raise = |rule, slot: usize, numbers| {
             found.push(Found { rule, ts, slot: Some(slot), numbers });
         };
-        for (slot, &scaler) in self.scalers.iter().enumerate() {
+        for (slot, &(_, scaler)) in self.units.iter().enumerate() {
             if let Some(value) = value(slot).filter(|value| self.is_no_value(slot, *value)) {
                 raise(FlagRule::NoValue, slot, Numbers { value: Some(value), scaler, ..Numbers::default() });
             }
@@ -101,45 +92,51 @@ impl Plan {
         for &(slot, bound) in &self.bounded {
             if let Some(value) = usable(slot).filter(|value| value.unsigned_abs() > bound.unsigned_abs()) {
                 let (value, bound) = (Some(value), Some(bound));
-                let numbers = Numbers { value, reference: None, bound, scaler: self.scalers[slot] };
+                let numbers = Numbers { value, reference: None, bound, scaler: self.units[slot].1 };
                 raise(FlagRule::Spike, slot, numbers);
             }
         }
         for sum in &self.sums {
-            if let Some(numbers) = sum.check(usable) {
+            if let Some(numbers) = sum.check(usable, turn(&self.validation), 0) {
                 raise(FlagRule::SumMismatch, sum.total.slot, numbers);
             }
         }
-        for &(slot, counter) in &self.intervals {
-            let advance = self.advance(memory, counter, ts, usable(counter));
+        for &(slot, (counter, key)) in &self.intervals {
+            let advance = self.advance(memory.get(key), counter, ts, usable(counter));
             if let Some(numbers) = usable(slot).and_then(|value| self.against_advance(slot, value, advance?))
             {
                 raise(FlagRule::SumMismatch, slot, numbers);
             }
         }
         // Where the time is not to be believed, neither is what came before.
-        for (slot, counter) in self.counters.iter().filter(|_| is_valid) {
+        for (slot, key, counter) in self.counters.iter().filter(|_| is_valid) {
             let Some(value) = usable(*slot) else { continue };
-            let (trace, verdict) = counter.step(memory.get(*slot), Point { ts, value });
-            memory.set(*slot, trace);
-            if let Some((rule, reference, bound)) = verdict {
-                let (value, reference) = (Some(value), Some(reference));
-                raise(rule, *slot, Numbers { value, reference, bound, scaler: counter.scaler });
+            let (trace, verdict) = counter.step(memory.get(*key), Point { ts, value });
+            memory.set(*key, trace);
+            if let Some(Verdict { rule, about, reference, bound }) = verdict {
+                let (value, reference) = (Some(about.value), Some(reference));
+                let numbers = Numbers { value, reference, bound, scaler: counter.scaler };
+                found.push(Found { rule, ts: about.ts, slot: Some(*slot), numbers });
             }
         }
     }
 
+    /// Leaves what the next captures with these columns are compared with.
+    pub fn keep(&self, memory: &mut Memory) {
+        memory.keep(|key| self.counters.iter().any(|(_, other, _)| *other == key));
+    }
+
     /// How far a counter came in the capture period that ends now, and its scaler; `None` when the capture before is missing or doubted.
-    fn advance(&self, memory: &Memory, slot: usize, ts: i64, value: Option<i64>) -> Option<(i64, i8)> {
-        let Trace { base, suspect: None } = memory.get(slot)? else { return None };
+    fn advance(&self, trace: Option<Trace>, slot: usize, ts: i64, value: Option<i64>) -> Option<(i64, i8)> {
+        let base = trace.filter(|trace| trace.suspect().is_none())?.base;
         let follows = self.period > 0 && base.ts.checked_add(self.period) == Some(ts);
         let advance = value?.checked_sub(base.value).filter(|advance| follows && *advance >= 0)?;
-        Some((advance, self.scalers[slot]))
+        Some((advance, self.units[slot].1))
     }
 
     /// Compares the energy of a capture period with the advance of its counter, whose last digits may both be cut off.
     fn against_advance(&self, slot: usize, value: i64, (advance, scaler): (i64, i8)) -> Option<Numbers> {
-        let own = self.scalers[slot];
+        let own = self.units[slot].1;
         let (finest, coarsest) = (own.min(scaler), own.max(scaler));
         let digits =
             |value: i64, scaler: i8| i128::from(value).saturating_mul(pow10(scaler.abs_diff(finest)));
@@ -155,13 +152,8 @@ impl Plan {
     }
 
     fn is_no_value(&self, slot: usize, value: i64) -> bool {
-        self.no_value.contains(&value) || (value == i64::from(u16::MAX) && self.short.contains(&slot))
+        self.units.get(slot).is_some_and(|&(unit, scaler)| is_no_value(value, unit, scaler, &self.validation))
     }
-}
-
-/// Whether a number stands for "no value", whatever it is the number of.
-pub fn is_no_value(value: i64, validation: &Validation) -> bool {
-    ENDS.contains(&value) || validation.no_value.contains(&value)
 }
 
 /// What a clock says of itself; whether the time can be believed.
@@ -179,98 +171,53 @@ fn clock(ts: i64, status: i16, found: &mut Vec<Found>) -> bool {
     rule != FlagRule::ClockInvalid
 }
 
+/// The number at which counters begin anew.
+pub(super) fn turn(validation: &Validation) -> i64 {
+    i64::try_from(validation.counter_modulus).unwrap_or(i64::MAX)
+}
+
 /// What is known of a counter; `None` when the object counts nothing that only grows.
 pub fn counter_of(obis: Obis, unit: Unit, scaler: i8, validation: &Validation) -> Option<Counter> {
     let [a, _, c, d, ..] = obis.octets();
     let is_energy = matches!(unit.0, 30..=32);
-    let counter = |max_power| Counter {
-        max_power,
-        scaler,
-        modulus: i64::try_from(validation.counter_modulus).unwrap_or(i64::MAX),
-    };
+    let counter = |max_power| Counter { max_power, scaler, modulus: turn(validation) };
     match (a, d) {
         // Import less export of the meter or of a phase goes both ways.
         (1, 8) if is_energy && c % 20 == 16 => None,
         (1, 8) if is_energy => Some(counter(validation.max_power)),
         // Cumulative maximum demand: it grows at the end of a billing period.
         (1, 2) if is_power(unit) => Some(counter(None)),
-        // Heat, cold, gas and water.
-        (4..=9, 1 | 3) if is_energy || matches!(unit.0, 13 | 14 | 19 | 25) => Some(counter(None)),
+        _ if !is_energy && !is_amount(unit) => None,
+        // Heat costs, cold, heat and water (EN 13757-1): energy, volume, mass, now and at a set or billing date. With other values of D they are lowest, highest
+        // or of a period.
+        (4..=6 | 8 | 9, 0 | 2 | 3) if matches!(c, 1..=3) => Some(counter(None)),
+        // Gas: volumes and energies of the meter, the converter and the logger, as measured, corrected or at base conditions. With higher values of D they are of
+        // a period.
+        (7, 0..=3) if matches!(c, 1..=36 | 61..=66) => Some(counter(None)),
+        // What an M-Bus device counts, by the standard and as one maker names it.
+        (0, 2) if c == 24 => Some(counter(None)),
+        (0, 50) if c == 128 => Some(counter(None)),
         _ => None,
     }
 }
 
+/// Whether a unit is one of what meters of gas, water and heat count: m³, corrected m³, l, kg, J.
+const fn is_amount(unit: Unit) -> bool {
+    matches!(unit.0, 13 | 14 | 19 | 20 | 25)
+}
+
 /// Columns with the energy of a capture period (value group D 29, time integral 5) whose counter (D 8) is captured beside them.
-fn intervals(columns: &[(usize, Obis, i8)]) -> Vec<(usize, usize)> {
+fn intervals(columns: &[(usize, Obis, i8)]) -> impl Iterator<Item = (usize, usize)> {
     let of = |&(slot, obis, _): &(usize, Obis, i8)| {
         let [a, b, c, d, e, f] = obis.octets();
         let counter = columns.iter().find(|(_, other, _)| *other == Obis::new([a, b, c, 8, e, f]))?;
         (a == 1 && d == 29 && c % 20 != 16).then_some((slot, counter.0))
     };
-    columns.iter().filter_map(of).collect()
-}
-
-/// How far a value may be from 0.
-fn bound(obis: Obis, unit: Unit, scaler: i8, period_s: u32, validation: &Validation) -> Option<i64> {
-    let power = i128::from(validation.max_power?);
-    match obis.octets() {
-        [1, ..] if is_power(unit) => Some(digits(power, 1, scaler)),
-        // Energy of a capture period.
-        [1, _, _, 29, ..] if matches!(unit.0, 30..=32) && period_s > 0 => {
-            Some(digits(power * i128::from(period_s), 3600, scaler))
-        }
-        _ => None,
-    }
-}
-
-const fn is_power(unit: Unit) -> bool {
-    matches!(unit.0, 27..=29)
-}
-
-/// Angles, voltages, currents, frequencies and factors have 16 bits in most meters.
-const fn is_short(unit: Unit) -> bool {
-    matches!(unit.0, 8 | 33 | 35 | 44 | 255)
+    columns.iter().filter_map(of)
 }
 
 pub(super) fn pow10(exponent: u8) -> i128 {
     10_i128.saturating_pow(exponent.into())
-}
-
-impl Memory {
-    /// A memory as it was stored; empty when it can not be read.
-    pub fn stored(numbers: &[Option<i64>]) -> Self {
-        let (traces, _) = numbers.as_chunks::<STORED>();
-        let trace = |trace: &[Option<i64>; STORED]| {
-            let [slot, ts, value, later, suspect] = *trace;
-            let point = |ts: Option<i64>, value: Option<i64>| Some(Point { ts: ts?, value: value? });
-            let trace = Trace { base: point(ts, value)?, suspect: point(later, suspect) };
-            Some((usize::try_from(slot?).ok()?, trace))
-        };
-        Self(traces.iter().filter_map(trace).collect())
-    }
-
-    /// The memory as it is stored: five numbers for each counter.
-    pub fn to_stored(&self) -> Vec<Option<i64>> {
-        let numbers = self.0.iter().flat_map(|(slot, trace)| {
-            let suspect = trace.suspect;
-            let slot = i64::try_from(*slot).ok();
-            let base = trace.base;
-            let suspected = [suspect.map(|point| point.ts), suspect.map(|point| point.value)];
-            [slot, Some(base.ts), Some(base.value), suspected[0], suspected[1]]
-        });
-        numbers.collect()
-    }
-
-    fn get(&self, slot: usize) -> Option<Trace> {
-        self.0.iter().find(|(other, _)| *other == slot).map(|(_, trace)| *trace)
-    }
-
-    fn set(&mut self, slot: usize, trace: Trace) {
-        match self.0.iter_mut().find(|(other, _)| *other == slot) {
-            Some((_, held)) => *held = trace,
-            None => self.0.push((slot, trace)),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -330,6 +277,59 @@ mod tests {
             [(FlagRule::Spike, Some(0))]
         );
         assert_eq!(checked(&mut memory, 4 * QUARTER, 0, [7100, 2301, 800, -9]), [], "net may fall");
+    }
+
+    #[test]
+    fn gas_water_heat_and_what_m_bus_devices_count_only_grows() {
+        let counts = |obis: &str, unit: u8| {
+            counter_of(obis.parse().unwrap(), Unit(unit), 0, &Validation::default()).is_some()
+        };
+        for (obis, unit) in [
+            ("7.0.3.0.0.255", 13),
+            ("7.0.13.2.0.255", 14),
+            ("8.0.1.0.0.255", 13),
+            ("9.0.1.0.1.255", 19),
+            ("6.0.1.0.0.255", 30),
+            ("6.0.1.0.0.255", 25),
+            ("5.0.2.3.0.255", 13),
+            ("0.1.24.2.1.255", 13),
+            ("0.4.24.2.2.255", 30),
+            ("0.1.128.50.0.255", 13),
+        ] {
+            assert!(counts(obis, unit), "{obis} {unit}");
+        }
+        for (obis, unit) in [
+            ("7.0.43.0.0.255", 15),
+            ("7.0.3.6.0.255", 13),
+            ("8.0.2.0.0.255", 15),
+            ("8.0.1.5.0.255", 13),
+            ("8.0.3.0.0.255", 9),
+            ("6.0.8.0.0.255", 27),
+            ("0.1.24.2.1.255", 9),
+            ("0.0.128.19.10.255", 30),
+            ("1.0.16.8.0.255", 30),
+            ("1.0.1.29.0.255", 30),
+        ] {
+            assert!(!counts(obis, unit), "{obis} {unit}");
+        }
+    }
+
+    #[test]
+    fn a_counter_is_known_again_when_the_columns_around_it_change() {
+        let clock = (8, "0.0.1.0.0.255", 0, 255);
+        let before = layout(&[clock, (3, "1.0.1.8.0.255", 0, 30)]);
+        let after = layout(&[clock, (3, "1.0.2.8.0.255", 0, 30), (3, "1.0.1.8.0.255", 0, 30)]);
+        let said = |now: i64, after: &Layout| {
+            let (mut memory, mut found) = (Memory::default(), Vec::new());
+            let plan = |layout| Plan::of(layout, &Validation::default());
+            plan(&before).check(&mut memory, (QUARTER, 0), &[Some(7000)], &mut found);
+            plan(after).check(&mut memory.beyond(), (2 * QUARTER, 0), &[Some(5), Some(now)], &mut found);
+            found.iter().map(|found| (found.rule, found.slot)).collect::<Vec<_>>()
+        };
+        assert_eq!(said(7100, &after), []);
+        assert_eq!(said(0, &after), [(FlagRule::Zero, Some(1))]);
+        let coarser = layout(&[clock, (3, "1.0.2.8.0.255", 0, 30), (3, "1.0.1.8.0.255", 3, 30)]);
+        assert_eq!(said(7, &coarser), [], "other digits are compared with nothing");
     }
 
     #[test]

@@ -1,20 +1,58 @@
 //! A register that was read on its own: against its values before, and against the captures of a profile that holds it, too.
 
+use dlms::Obis;
+use models::Validation;
+
 use super::Numbers;
-use super::counter::{Counter, Point};
-use super::plan::pow10;
+use super::counter::{Counter, Point, Verdict};
+use super::plan::{pow10, turn};
+use super::sums::sums;
 use crate::store::FlagRule;
 
-/// What the rules say of a value that comes after others.
+/// Microseconds in which a value was read at the latest before it was there: of several that came with one answer, or one after the other, nobody knows more.
+const ANSWERED: i128 = 300_000_000;
+/// Microseconds of an hour.
+const HOUR: i128 = 3_600_000_000;
+
+/// A register that was read, for what it is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shown {
+    /// Its logical name.
+    pub obis: Obis,
+    /// Its value times ten to the power of the scaler is in the unit.
+    pub scaler: i8,
+    /// Its value when the answer was there.
+    pub point: Point,
+}
+
+/// What the rules say of a value that comes after others: which rule, about which of them, and its numbers.
 pub fn follow(
     counter: Counter,
     before: impl Iterator<Item = Point>,
     now: Point,
-) -> Option<(FlagRule, Numbers)> {
+) -> Option<(FlagRule, Point, Numbers)> {
     let trace = before.fold(None, |trace, point| Some(counter.step(trace, point).0));
-    let (rule, reference, bound) = counter.step(trace, now).1?;
-    let (value, reference) = (Some(now.value), Some(reference));
-    Some((rule, Numbers { value, reference, bound, scaler: counter.scaler }))
+    let Verdict { rule, about, reference, bound } = counter.step(trace, now).1?;
+    let (value, reference) = (Some(about.value), Some(reference));
+    Some((rule, about, Numbers { value, reference, bound, scaler: counter.scaler }))
+}
+
+/// The registers of one read that do not add up, by their places: those with the sum. What can have flowed while they were read is no difference, so it has to be
+/// known.
+pub fn against_each_other(shown: &[Shown], validation: &Validation) -> Vec<(usize, Numbers)> {
+    let Some(power) = validation.max_power else { return Vec::new() };
+    let columns: Vec<_> =
+        shown.iter().enumerate().map(|(slot, shown)| (slot, shown.obis, shown.scaler)).collect();
+    let point = |slot: usize| shown.get(slot).map(|shown| shown.point);
+    let sums = sums(&columns).into_iter().filter_map(|sum| {
+        let times = || sum.slots().filter_map(point).map(|point| i128::from(point.ts));
+        let passed = times().max()? - times().min()? + ANSWERED;
+        let slack = i128::from(power).saturating_mul(passed) / HOUR + 1;
+        let slack = i64::try_from(slack).unwrap_or(i64::MAX);
+        let numbers = sum.check(|slot| point(slot).map(|point| point.value), turn(validation), slack)?;
+        Some((sum.total.slot, numbers))
+    });
+    sums.collect()
 }
 
 /// Compares a register with the captures of the same object around it: what was counted before is not more, what was counted after not less. `scaler` is that
@@ -73,12 +111,47 @@ mod tests {
         let said = |values: &[i64], now| {
             let points = (0_i64..).zip(values).map(|(ts, value)| Point { ts, value: *value });
             follow(counter, points, Point { ts: 9, value: now })
-                .map(|(rule, numbers)| (rule, numbers.reference))
+                .map(|(rule, about, numbers)| (rule, about.ts, numbers.reference))
         };
         assert_eq!(said(&[], 5), None);
         assert_eq!(said(&[7000, 7100], 7100), None);
         assert_eq!(said(&[7000, 0], 7100), None, "the slip in between does not count");
-        assert_eq!(said(&[7000, 7100], 7050), Some((FlagRule::Decreased, Some(7100))));
+        assert_eq!(said(&[7000, 7100], 7050), Some((FlagRule::Decreased, 9, Some(7100))));
+        assert_eq!(
+            said(&[7000, 9_000_000], 7001),
+            Some((FlagRule::Spike, 1, Some(7000))),
+            "of the one before"
+        );
+        assert_eq!(said(&[7000, 0], 0), Some((FlagRule::Restarted, 9, Some(7000))));
+        assert_eq!(said(&[7000, 0, 0], 0), None);
+    }
+
+    #[test]
+    fn registers_of_one_read_add_up_but_for_what_flowed_meanwhile() {
+        let validation = Validation { max_power: Some(12_000), ..Validation::default() };
+        let read = |names: [&str; 3], values: [i64; 3], minutes: i64, validation: &Validation| {
+            let shown = names.into_iter().zip(values).zip([0, 0, minutes]).map(|((name, value), minute)| {
+                let point = Point { ts: minute * 60_000_000, value };
+                Shown { obis: name.parse().unwrap(), scaler: 0, point }
+            });
+            let off = against_each_other(&shown.collect::<Vec<_>>(), validation);
+            off.first().map(|(slot, numbers)| (*slot, numbers.value, numbers.reference))
+        };
+        let algebra = ["1.0.1.8.0.255", "1.0.2.8.0.255", "1.0.15.8.0.255"];
+        // A kilowatt-hour in five minutes, and another when the sum was asked for five minutes later.
+        assert_eq!(read(algebra, [10_000, 500, 11_500], 0, &validation), None);
+        assert_eq!(read(algebra, [10_000, 500, 12_500], 5, &validation), None);
+        assert_eq!(
+            read(algebra, [10_000, 500, 12_500], 0, &validation),
+            Some((2, Some(12_500), Some(10_500)))
+        );
+        assert_eq!(read(algebra, [10_000, 500, 99_999], 0, &Validation::default()), None, "nobody knows");
+        let rates = ["1.0.1.8.0.255", "1.0.1.8.1.255", "1.0.1.8.2.255"];
+        assert_eq!(read(rates, [10_000, 1, 2], 0, &validation), None);
+        assert_eq!(
+            read(rates, [10_000, 9_000, 9_000], 0, &validation),
+            Some((0, Some(10_000), Some(18_000)))
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use dlms::Obis;
 
 use super::Numbers;
+use super::counter::digits;
 use super::plan::pow10;
 
 /// Value group D of energies since the beginning.
@@ -36,8 +37,19 @@ pub(super) struct Term {
 }
 
 impl Sum {
-    /// Compares; `None` when it holds or a value is missing.
-    pub(super) fn check(&self, value: impl Fn(usize) -> Option<i64>) -> Option<Numbers> {
+    /// The places of its columns.
+    pub(super) fn slots(&self) -> impl Iterator<Item = usize> {
+        self.parts.iter().chain([&self.total]).map(|term| term.slot)
+    }
+
+    /// Compares; `None` when it holds or a value is missing. Each column begins anew at `modulus`, in its own digits, and not all at the same time; `slack` units
+    /// can have flowed between the values, because they were not read at once.
+    pub(super) fn check(
+        &self,
+        value: impl Fn(usize) -> Option<i64>,
+        modulus: i64,
+        slack: i64,
+    ) -> Option<Numbers> {
         let terms = || self.parts.iter().chain([&self.total]);
         let finest = terms().map(|term| term.scaler).min()?;
         let coarsest = terms().map(|term| term.scaler).max()?;
@@ -53,8 +65,12 @@ impl Sum {
         // Each column is cut off behind its last digit by itself.
         let parts = i128::try_from(self.parts.len()).unwrap_or(i128::MAX);
         let bound = pow10(coarsest.abs_diff(finest)).saturating_mul((parts - 1).max(1));
+        let bound = bound.saturating_add(i128::from(digits(slack.into(), 1, finest)) - 1);
         let over = sum.saturating_sub(total);
-        let holds = over <= bound && (self.at_most || over >= -bound);
+        // Columns that came to their end are off by whole turns of the finest one, which the others' are whole turns of, too.
+        let turn = over.rem_euclid(modulus.max(1).into());
+        let off = turn.min(i128::from(modulus) - turn);
+        let holds = off <= bound || (self.at_most && over <= bound);
         (!holds).then(|| Numbers {
             value: Some(clamped(total)),
             reference: Some(clamped(sum)),
@@ -110,8 +126,10 @@ mod tests {
         places.map(|(slot, (name, scaler))| (slot, name.parse().unwrap(), *scaler)).collect()
     }
 
+    const MODULUS: i64 = 100_000_000;
+
     fn checked(sums: &[Sum], values: &[i64]) -> Vec<Numbers> {
-        sums.iter().filter_map(|sum| sum.check(|slot| values.get(slot).copied())).collect()
+        sums.iter().filter_map(|sum| sum.check(|slot| values.get(slot).copied(), MODULUS, 0)).collect()
     }
 
     #[test]
@@ -143,14 +161,51 @@ mod tests {
         assert_eq!(checked(&sums, &[5, 3001, 3000]), [numbers]);
     }
 
+    #[test]
+    fn a_total_that_came_to_its_end_is_what_its_rates_are_without_the_turn() {
+        let names = ["1.0.1.8.0.255", "1.0.1.8.1.255", "1.0.1.8.2.255", "1.0.2.8.0.255", "1.0.15.8.0.255"];
+        let sums = sums(&columns(&names.map(|name| (name, 0))));
+        assert_eq!(checked(&sums, &[700, 60_000_000, 40_000_700, 5, 705]), []);
+        assert_eq!(
+            checked(&sums, &[99_999_990, 60_000_000, 39_999_990, 20, 10]),
+            [],
+            "so the absolute energy"
+        );
+        let told = |values: &[i64]| checked(&sums, values).first().and_then(|numbers| numbers.value);
+        assert_eq!(told(&[700, 60_000_000, 40_000_750, 5, 705]), Some(700), "more than a turn");
+        assert_eq!(told(&[700, 60_000_000, 0, 5, 705]), Some(700), "less than a turn");
+    }
+
+    #[test]
+    fn what_flowed_between_two_values_may_be_off() {
+        let sums =
+            sums(&columns(&["1.0.1.8.0.255", "1.0.2.8.0.255", "1.0.15.8.0.255"].map(|name| (name, -1))));
+        let off = |absolute: i64, slack| {
+            let values = [1000, 500, absolute];
+            sums.iter().any(|sum| sum.check(|slot| values.get(slot).copied(), MODULUS, slack).is_some())
+        };
+        assert!(off(1502, 0) && !off(1501, 0));
+        assert!(!off(1511, 1) && !off(1489, 1) && off(1512, 1) && off(1488, 1));
+    }
+
     proptest! {
         #[test]
         fn what_a_meter_cuts_off_is_never_flagged(import in 0_i64..1 << 40, export in 0_i64..1 << 40, scaler in 0_i8..4) {
-            let cut = |value: i64| value.div_euclid(10_i64.pow(scaler.unsigned_abs().into()));
+            let cut = |value: i64| value.div_euclid(10_i64.pow(scaler.unsigned_abs().into())) % MODULUS;
             let names = ["1.0.1.8.0.255", "1.0.2.8.0.255", "1.0.15.8.0.255", "1.0.16.8.0.255"];
             let sums = sums(&columns(&names.map(|name| (name, scaler))));
             let values = [cut(import), cut(export), cut(import + export), cut(import - export)];
             prop_assert_eq!(checked(&sums, &values), []);
+        }
+
+        #[test]
+        fn rates_of_an_honest_meter_are_never_flagged(rates in proptest::collection::vec(0_i64..1 << 40, 1..4), coarse in 0_i8..4) {
+            let names = ["1.0.1.8.0.255", "1.0.1.8.1.255", "1.0.1.8.2.255", "1.0.1.8.3.255"];
+            let scalers = [coarse, 0, 0, 0];
+            let named: Vec<_> = names.into_iter().zip(scalers).take(1 + rates.len()).collect();
+            let total = rates.iter().sum::<i64>() / 10_i64.pow(coarse.unsigned_abs().into());
+            let values: Vec<i64> = [total].iter().chain(&rates).map(|value| value % MODULUS).collect();
+            prop_assert_eq!(checked(&sums(&columns(&named)), &values), []);
         }
 
         #[test]

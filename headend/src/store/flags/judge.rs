@@ -75,8 +75,12 @@ pub(in crate::store) async fn judge(
     let mut plans = Plans { known: &known, layouts: &digest.layouts, made: BTreeMap::new() };
     let mut rows: Vec<&Row> = digest.rows.iter().filter(|row| is_new(row)).collect();
     rows.sort_by_key(|row| row.key());
-    for rows in rows.chunk_by(|one, other| (one.meter, one.layout) == (other.meter, other.layout)) {
-        forward(rows, &mut plans, digest, &mut judged);
+    let mut pieces: Vec<&[&Row]> =
+        rows.chunk_by(|one, other| (one.meter, one.layout) == (other.meter, other.layout)).collect();
+    // Where the columns of a profile change within a batch, the earlier captures come first.
+    pieces.sort_by_key(|rows| rows.first().map(|row| (row.meter, row.ts)));
+    for rows in pieces {
+        forward(rows, &mut plans, &mut judged);
     }
     late::recheck(connection, late, &mut plans, digest, &mut judged, stored_at).await?;
     registers::judge(connection, &known, digest, &mut judged.flags).await?;
@@ -125,33 +129,26 @@ pub(in crate::store) fn unread(digest: &Digest<'_>, now: Timestamp) -> Vec<NewFl
 }
 
 /// The captures of a profile beyond its mark, in order.
-fn forward(rows: &[&Row], plans: &mut Plans<'_>, digest: &Digest<'_>, judged: &mut Judged) {
+fn forward(rows: &[&Row], plans: &mut Plans<'_>, judged: &mut Judged) {
     let Some(first) = rows.first() else { return };
     let known = plans.known;
     let Some((layout, plan)) = plans.get(first.meter, first.layout) else { return };
     let key = (first.meter, layout.obis);
-    let mut memory = known.memory(key, first.layout);
+    // Columns may have changed: what a counter showed is compared with what it shows, wherever it stands.
+    let mut memory = match judged.trusted.remove(&key) {
+        Some(memory) => memory.beyond(),
+        None => known.memory(key, first.layout),
+    };
     let mut found = Vec::new();
     for row in rows {
         plan.check(&mut memory, (row.ts, row.clock_status), &row.values, &mut found);
-        judged
-            .flags
-            .extend(found.drain(..).map(|found| flag(row.meter, row.job, (row.layout, layout), found)));
+        judged.flags.extend(found.drain(..).map(|found| {
+            let about = rows.iter().find(|about| about.ts == found.ts).unwrap_or(row);
+            flag(row.meter, about.job, (row.layout, layout), found)
+        }));
     }
-    remember(key, first.layout, memory, digest, judged);
-}
-
-/// Keeps what the next captures of a profile are compared with, if they have this layout.
-pub(super) fn remember(
-    key: ProfileKey,
-    layout: i32,
-    memory: Memory,
-    digest: &Digest<'_>,
-    judged: &mut Judged,
-) {
-    if digest.advances.get(&key).is_some_and(|advance| advance.layout == Some(layout)) {
-        judged.trusted.insert(key, memory);
-    }
+    plan.keep(&mut memory);
+    judged.trusted.insert(key, memory);
 }
 
 /// What a rule found as a flag.
@@ -230,7 +227,10 @@ impl<'a> Known<'a> {
     }
 
     fn memory(&self, key: (MeterId, Obis), layout: i32) -> Memory {
-        let held = self.memories.get(&key).filter(|(of, _)| *of == layout);
-        held.map(|(_, memory)| memory.clone()).unwrap_or_default()
+        match self.memories.get(&key) {
+            Some((of, memory)) if *of == layout => memory.clone(),
+            Some((_, memory)) => memory.clone().beyond(),
+            None => Memory::default(),
+        }
     }
 }

@@ -9,7 +9,7 @@ use super::super::digest::Digest;
 use super::super::log::Changes;
 use super::super::readings::Capture;
 use super::super::{Error, failed};
-use super::judge::{Judged, Plans, flag, remember};
+use super::judge::{Judged, Plans, flag};
 use super::write::{Checked, NewFlag, withdraw};
 use crate::validate::Memory;
 
@@ -45,16 +45,23 @@ pub(super) async fn recheck(
         let Some((layout, plan)) = plans.get(*meter, *layout_id) else { continue };
         let (mut memory, mut found, mut behind) = (Memory::default(), Vec::new(), 0);
         let until = *to;
+        // What comes may show that the capture before it was none.
+        let before = captures().map(|capture| capture.ts.as_microsecond()).filter(|ts| *ts < *from);
+        *from = before.max().unwrap_or(*from);
         for capture in captures() {
             let ts = capture.ts.as_microsecond();
             plan.check(&mut memory, (ts, capture.clock_status), &capture.values, &mut found);
-            let new = found.drain(..).filter(|found| found.ts >= *from);
-            flags.extend(new.map(|found| flag(*meter, capture.job_id, (*layout_id, layout), found)));
+            flags.extend(found.drain(..).filter(|found| found.ts >= *from).map(|found| {
+                let about = captures().find(|about| about.ts.as_microsecond() == found.ts).unwrap_or(capture);
+                flag(*meter, about.job_id, (*layout_id, layout), found)
+            }));
             behind += usize::from(ts > until);
             *to = ts.max(*to);
         }
-        if behind < BEHIND {
-            remember((*meter, layout.obis), *layout_id, memory, digest, judged);
+        let key = (*meter, layout.obis);
+        let is_latest = digest.advances.get(&key).is_some_and(|advance| advance.layout == Some(*layout_id));
+        if behind < BEHIND && is_latest {
+            judged.trusted.insert(key, memory);
         }
     }
     // What was said of the captures of this batch alone does not count where their neighbours are known.
@@ -82,7 +89,7 @@ async fn around(connection: &mut PgConnection, ranges: &[Checked]) -> Result<Vec
              AS e (meter_id, layout_id, from_ts, to_ts, n)
          CROSS JOIN LATERAL (
              (SELECT * FROM profile_row r WHERE r.meter_id = e.meter_id AND r.layout_id = e.layout_id AND r.ts < e.from_ts
-              ORDER BY r.ts DESC LIMIT 4)
+              ORDER BY r.ts DESC LIMIT 5)
              UNION ALL
              (SELECT * FROM profile_row r WHERE r.meter_id = e.meter_id AND r.layout_id = e.layout_id
                   AND r.ts BETWEEN e.from_ts AND e.to_ts ORDER BY r.ts LIMIT 20000)

@@ -1,10 +1,11 @@
-//! Registers that were read on their own: against their values before, and against the captures that hold them, too.
+//! Registers that were read on their own: against what they can be, the others of the read, their values before, and the captures that hold them, too.
 //!
 //! With captures the value before the new one is compared: by now the captures around it are there. Those that are less than an hour away are left out,
 //! because captures bear the meter's time and registers ours.
 
 use std::collections::BTreeMap;
 
+use collectors::{JobId, MeterId};
 use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx as _};
 use sqlx::{FromRow, PgConnection};
 
@@ -13,7 +14,10 @@ use super::super::registers::Register;
 use super::super::{Error, FlagRule, failed};
 use super::judge::Known;
 use super::write::NewFlag;
-use crate::validate::{Counter, Numbers, Point, against_captures, counter_of, follow, is_no_value};
+use crate::validate::{
+    Counter, Numbers, Point, Shown, against_captures, against_each_other, bound, counter_of, follow,
+    is_no_value,
+};
 
 /// An earlier value of a register, with the captures around it.
 #[derive(FromRow)]
@@ -40,32 +44,59 @@ pub(super) async fn judge(
     flags: &mut Vec<NewFlag>,
 ) -> Result<(), Error> {
     let mut counters: Vec<(&Register<'_>, Counter)> = Vec::new();
+    let mut reads: BTreeMap<(MeterId, JobId), Vec<&Register<'_>>> = BTreeMap::new();
     for register in &digest.registers {
-        let (meter, _, read) = register;
+        let (meter, job, read) = register;
         let validation = known.validation(*meter);
-        if is_no_value(read.value, validation) {
-            let numbers = Numbers { value: Some(read.value), scaler: read.scaler, ..Numbers::default() };
+        let numbers = Numbers { value: Some(read.value), scaler: read.scaler, ..Numbers::default() };
+        if is_no_value(read.value, read.unit, read.scaler, validation) {
             flags.push(flag(register, FlagRule::NoValue, numbers));
-        } else if read.attribute == 2
-            && let Some(counter) = counter_of(read.obis, read.unit, read.scaler, validation)
-        {
+            continue;
+        }
+        if read.attribute != 2 {
+            continue;
+        }
+        reads.entry((*meter, *job)).or_default().push(register);
+        if let Some(counter) = counter_of(read.obis, read.unit, read.scaler, validation) {
             counters.push((register, counter));
+        } else if let Some(bound) = bound(read.obis, read.unit, read.scaler, 0, validation)
+            && read.value.unsigned_abs() > bound.unsigned_abs()
+        {
+            flags.push(flag(register, FlagRule::Spike, Numbers { bound: Some(bound), ..numbers }));
         }
     }
+    for ((meter, _), registers) in &reads {
+        let shown: Vec<Shown> = registers.iter().map(|register| shown(register)).collect();
+        let off = against_each_other(&shown, known.validation(*meter)).into_iter();
+        let off = off.filter_map(|(place, numbers)| Some((*registers.get(place)?, numbers)));
+        flags.extend(off.map(|(register, numbers)| flag(register, FlagRule::SumMismatch, numbers)));
+    }
+    over_time(connection, &counters, flags).await
+}
+
+/// Adds what the rules say about counters that were read before.
+async fn over_time(
+    connection: &mut PgConnection,
+    counters: &[(&Register<'_>, Counter)],
+    flags: &mut Vec<NewFlag>,
+) -> Result<(), Error> {
     if counters.is_empty() {
         return Ok(());
     }
     let mut before: BTreeMap<i64, Vec<Before>> = BTreeMap::new();
-    for row in earlier(connection, &counters).await? {
+    for row in earlier(connection, counters).await? {
         before.entry(row.n).or_default().push(row);
     }
     for ((register, counter), n) in counters.iter().zip(1_i64..) {
         let Some(before) = before.get(&n) else { continue };
         let (.., read) = register;
-        let same = before.iter().filter(|before| before.scaler == i16::from(read.scaler));
-        let now = Point { ts: read.at.as_microsecond(), value: read.value };
-        if let Some((rule, numbers)) = follow(*counter, same.map(Before::point), now) {
-            flags.push(flag(register, rule, numbers));
+        let same = || before.iter().filter(|before| before.scaler == i16::from(read.scaler));
+        if let Some((rule, about, numbers)) =
+            follow(*counter, same().map(Before::point), shown(register).point)
+        {
+            let earlier = same().find(|before| before.point() == about);
+            let job = earlier.map_or(register.1, |before| before.job_id);
+            flags.push(NewFlag { ts: about.ts, job, ..flag(register, rule, numbers) });
         }
         if let Some(last) = before.last()
             && let Some(numbers) = last.against_captures()
@@ -75,6 +106,11 @@ pub(super) async fn judge(
         }
     }
     Ok(())
+}
+
+fn shown((.., read): &Register<'_>) -> Shown {
+    let point = Point { ts: read.at.as_microsecond(), value: read.value };
+    Shown { obis: read.obis, scaler: read.scaler, point }
 }
 
 fn flag((meter, job, read): &Register<'_>, rule: FlagRule, numbers: Numbers) -> NewFlag {
