@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use dlms::hdlc::{Address, Control, Frame, Function};
+use dlms::llc;
 use dlms::push::{self, TextPush};
 use dlms::security::SystemTitle;
 use dlms::wrapper::{self, Header};
@@ -62,6 +64,41 @@ pub(crate) enum Waiting {
     Datagram(Arc<UdpSocket>, SocketAddr, Option<Header>),
 }
 
+/// The way back to whoever sent a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Back {
+    /// To a frame with this header.
+    Wrapper(Header),
+    /// To a UI frame of HDLC, which was sent so.
+    Hdlc {
+        /// To whom.
+        destination: Address,
+        /// By whom.
+        source: Address,
+    },
+}
+
+impl Back {
+    /// The frame with an APDU; `None` where it is too long for one.
+    pub(crate) fn frame(self, apdu: &[u8]) -> Option<Vec<u8>> {
+        let mut frame = Vec::new();
+        match self {
+            Self::Wrapper(header) => {
+                wrapper::frame(header.destination, header.source, apdu, &mut frame).ok()?;
+            }
+            Self::Hdlc { destination, source } => {
+                let information = [&llc::COMMAND, apdu].concat();
+                let (destination, source, control) =
+                    (source, destination, Control::last(Function::UnnumberedInformation));
+                let answer =
+                    Frame { destination, source, control, segmented: false, information: &information };
+                answer.encode(&mut frame).ok()?;
+            }
+        }
+        Some(frame)
+    }
+}
+
 impl Form {
     /// Looks at an APDU.
     pub(crate) fn of(apdu: &[u8]) -> Self {
@@ -97,7 +134,7 @@ impl Arrival {
         match self.waiting {
             Waiting::Connection(connection) => drop(connection.send(answer)),
             Waiting::Datagram(socket, peer, Some(header)) => {
-                if let Some(frame) = frame(answer, header) {
+                if let Some(frame) = frame(answer, Back::Wrapper(header)) {
                     drop(socket.try_send_to(&frame, peer));
                 }
             }
@@ -106,14 +143,13 @@ impl Arrival {
     }
 }
 
-/// The frame of an answer to a frame with this header, if anything is to be answered. A confirmation goes in the clear even when
+/// The frame of an answer on its way back, if anything is to be answered. A confirmation goes in the clear even when
 /// the push was ciphered: it would use up an invocation counter below which the work of a collector is just going on.
-pub(crate) fn frame(answer: Answer, to: Header) -> Option<Vec<u8>> {
+pub(crate) fn frame(answer: Answer, back: Back) -> Option<Vec<u8>> {
     let Answer::Confirm(invoke) = answer else { return None };
-    let (mut apdu, mut frame) = (Vec::new(), Vec::new());
+    let mut apdu = Vec::new();
     dlms::apdu::DataNotificationConfirm { invoke, time: None }.encode(&mut apdu);
-    wrapper::frame(to.destination, to.source, &apdu, &mut frame).ok()?;
-    Some(frame)
+    back.frame(&apdu)
 }
 
 /// The host of an address, as it stands in the address of a meter: an IPv6 address in brackets, and an IPv4 address as such.
@@ -149,10 +185,15 @@ mod tests {
     #[test]
     fn a_confirmation_goes_back_the_way_the_push_came() {
         let header = Header { source: 1, destination: 32, length: 9 };
-        let frame = |answer| frame(answer, header);
+        let frame = |answer| frame(answer, Back::Wrapper(header));
         let confirm = frame(Answer::Confirm(LongInvokeId::new(0x4000_0007))).unwrap();
         assert_eq!(confirm, [0, 1, 0, 32, 0, 1, 0, 6, 0x10, 0x40, 0, 0, 7, 0]);
         assert_eq!(frame(Answer::Silence), None);
+        let (destination, source) = (Address::client(0x66).unwrap(), Address::server(1, None).unwrap());
+        let answer = Back::Hdlc { destination, source }.frame(&[0x10, 0x40, 0, 0, 7, 0]).unwrap();
+        let answer = Frame::decode(&answer[1..answer.len() - 1]).unwrap();
+        assert_eq!((answer.destination, answer.source), (source, destination));
+        assert_eq!(answer.information, [0xE6, 0xE6, 0, 0x10, 0x40, 0, 0, 7, 0]);
     }
 
     #[test]

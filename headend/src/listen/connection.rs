@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use collectors::Leave;
+use dlms::hdlc::{Assembly, Frame, Function};
 use dlms::push::Pieces;
-use dlms::wrapper::{self, Header};
 use heartbeat::{Beat, Kind, Splitter, Unit};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, trace};
 
-use super::arrival::{Form, frame};
+use super::arrival::{Back, Form, frame};
 use super::asking::{Asked, Asking};
 use super::caller::{Caller, Summons};
 use super::intake::{Intake, QueueFull, Stranger};
@@ -42,8 +42,6 @@ enum End {
     TooSlow,
     #[error("it is not understood: {0}")]
     OutOfStep(#[from] heartbeat::Error),
-    #[error("a frame is too long: {0}")]
-    TooLong(#[from] dlms::Error),
     #[error(transparent)]
     Full(#[from] QueueFull),
     #[error("it was given up: {0:?}")]
@@ -63,10 +61,11 @@ pub(super) struct Connection {
     connected: Connected,
     intake: Arc<Intake>,
     splitter: Splitter,
-    /// What comes in general block transfer.
+    /// What comes in segments of HDLC, and in general block transfer.
+    segments: Assembly,
     pieces: Pieces,
     /// Pushes that are on the way, in their order.
-    waiting: VecDeque<(Header, oneshot::Receiver<Answer>)>,
+    waiting: VecDeque<(Back, oneshot::Receiver<Answer>)>,
     /// Who it said to be.
     caller: Option<Box<Caller>>,
     /// The question who it is, while it is put.
@@ -82,7 +81,8 @@ pub(super) struct Connection {
 /// What is to be done about a piece of the stream.
 enum Piece {
     Beat(Beat, Vec<u8>),
-    Push(Header, Vec<u8>),
+    Push(Back, Vec<u8>),
+    Segment(Vec<u8>),
     Answer(Vec<u8>),
     Obscure(Vec<u8>, String),
     Late,
@@ -106,6 +106,7 @@ impl Connection {
             connected,
             intake,
             splitter,
+            segments: Assembly::new(),
             pieces,
             waiting: VecDeque::new(),
             caller: None,
@@ -130,9 +131,9 @@ impl Connection {
             let ended = end.err().map(|end| end.to_string());
             debug!(peer = %self.peer, id = caller.id, ended, "a caller is gone");
         }
-        while let Some((header, answer)) = self.waiting.pop_front() {
+        while let Some((back, answer)) = self.waiting.pop_front() {
             if let Ok(answer) = answer.await
-                && Box::pin(self.answer(header, answer)).await.is_err()
+                && Box::pin(self.answer(back, answer)).await.is_err()
             {
                 return;
             }
@@ -147,10 +148,10 @@ impl Connection {
             let has_room = self.caller.as_ref().is_none_or(|caller| caller.has_room());
             let may_read = has_room && self.waiting.len() < PIPELINE;
             tokio::select! {
-                (header, answer) = oldest(&mut self.waiting) => {
+                (back, answer) = oldest(&mut self.waiting) => {
                     // A push that the store could not take is not answered.
                     if let Some(answer) = answer {
-                        Box::pin(self.answer(header, answer)).await?;
+                        Box::pin(self.answer(back, answer)).await?;
                     }
                     // While as many as may be were on the way, nothing was read.
                     self.due = self.due.max(Instant::now() + self.intake.config.frame_timeout);
@@ -252,10 +253,12 @@ impl Connection {
     async fn take_pieces(&mut self) -> Result<(), End> {
         while self.waiting.len() < PIPELINE && self.caller.as_ref().is_none_or(|caller| caller.has_room()) {
             let Some(unit) = self.splitter.next_unit()? else { break };
-            let asked = self.asking.as_mut().and_then(|asking| asking.take(&unit));
+            let asking = self.asking.as_mut().filter(|_| !is_unasked(&unit));
+            let asked = asking.and_then(|asking| asking.take(&unit));
             match asked.map_or_else(|| piece(&unit, self.caller.as_deref()), Piece::Asked) {
                 Piece::Beat(beat, octets) => self.beat(&beat, octets).await?,
-                Piece::Push(header, apdu) => self.push(header, &apdu).await?,
+                Piece::Push(back, apdu) => self.push(back, &apdu).await?,
+                Piece::Segment(frame) => self.segment(&frame).await?,
                 Piece::Obscure(octets, detail) => drop(self.take(Form::Obscure(detail), octets).await?),
                 Piece::Answer(octets) => {
                     if let Some(caller) = &self.caller {
@@ -303,22 +306,40 @@ impl Connection {
         if beat.kind == Kind::Logout { Err(End::Logout) } else { Ok(()) }
     }
 
+    /// Takes in a UI frame of HDLC, with which a push may be whole.
+    async fn segment(&mut self, octets: &[u8]) -> Result<(), End> {
+        let Ok(frame) = Frame::decode(octets) else { return Ok(()) };
+        let back = Back::Hdlc { destination: frame.destination, source: frame.source };
+        let added = self.segments.add(&frame);
+        let limit = usize::from(self.intake.config.max_frame);
+        let is_too_long = self.segments.apdu().len() > limit;
+        if added.is_err() || is_too_long {
+            self.segments = Assembly::new();
+            let detail = format!("its segments have more than {limit} octets");
+            drop(self.take(Form::Obscure(detail), octets.to_vec()).await?);
+            return Ok(());
+        }
+        if added == Ok(true) {
+            let mut whole = std::mem::take(&mut self.segments);
+            self.push(back, whole.apdu()).await?;
+        }
+        Ok(())
+    }
+
     /// Takes in an APDU that was sent unasked.
-    async fn push(&mut self, header: Header, apdu: &[u8]) -> Result<(), End> {
+    async fn push(&mut self, back: Back, apdu: &[u8]) -> Result<(), End> {
         let mut word = Vec::new();
         let push = match self.pieces.take(apdu, &mut word) {
             Ok(None) => None,
             Ok(Some(push)) => Some((Form::of(push), push.to_vec())),
             Err(error) => Some((Form::Obscure(error.to_string()), apdu.to_vec())),
         };
-        if !word.is_empty() {
-            let mut frame = Vec::new();
-            wrapper::frame(header.destination, header.source, &word, &mut frame)?;
+        if let Some(frame) = Some(word).filter(|word| !word.is_empty()).and_then(|word| back.frame(&word)) {
             self.write(&frame).await?;
         }
         if let Some((form, octets)) = push {
             let answer = self.take(form, octets).await?;
-            self.waiting.push_back((header, answer));
+            self.waiting.push_back((back, answer));
         }
         Ok(())
     }
@@ -347,8 +368,8 @@ impl Connection {
         }
     }
 
-    async fn answer(&mut self, to: Header, answer: Answer) -> io::Result<()> {
-        match frame(answer, to) {
+    async fn answer(&mut self, back: Back, answer: Answer) -> io::Result<()> {
+        match frame(answer, back) {
             Some(frame) => self.write(&frame).await,
             None => Ok(()),
         }
@@ -386,7 +407,7 @@ fn piece(unit: &Unit<'_>, caller: Option<&Caller>) -> Piece {
                 Piece::Answer(unit.octets())
             }
             Ok(None) if caller.is_some() && Caller::is_late(apdu) => Piece::Late,
-            Ok(None) => Piece::Push(*header, apdu.to_vec()),
+            Ok(None) => Piece::Push(Back::Wrapper(*header), apdu.to_vec()),
             Err(error) => Piece::Obscure(apdu.to_vec(), error.to_string()),
         },
         Unit::Gdw376(frame) => match Beat::read_terminal(frame) {
@@ -394,10 +415,17 @@ fn piece(unit: &Unit<'_>, caller: Option<&Caller>) -> Piece {
             Ok(None) => foreign(unit.octets(), "Q/GDW 376.1"),
             Err(error) => Piece::Obscure(frame.to_vec(), error.to_string()),
         },
+        Unit::Hdlc(frame) if is_unasked(unit) => Piece::Segment(frame.to_vec()),
         Unit::Hdlc(_) => foreign(unit.octets(), "HDLC"),
         Unit::Dlt645(_) => foreign(unit.octets(), "DL/T 645"),
         Unit::Noise(_) => foreign(unit.octets(), "noise"),
     }
+}
+
+/// Whether a frame was sent beside any link: whole, and in UI.
+fn is_unasked(unit: &Unit<'_>) -> bool {
+    let Unit::Hdlc(frame) = unit else { return false };
+    Frame::decode(frame).is_ok_and(|frame| frame.control.function == Function::UnnumberedInformation)
 }
 
 /// What is asked of whoever said who he is; never when nobody did.
@@ -409,9 +437,9 @@ async fn summons(caller: &mut Option<Box<Caller>>) -> Summons {
 }
 
 /// What became of the oldest push that is on the way; never when there is none.
-async fn oldest(waiting: &mut VecDeque<(Header, oneshot::Receiver<Answer>)>) -> (Header, Option<Answer>) {
-    let Some((header, answer)) = waiting.front_mut() else { return std::future::pending().await };
-    let (header, answer) = (*header, answer.await.ok());
+async fn oldest(waiting: &mut VecDeque<(Back, oneshot::Receiver<Answer>)>) -> (Back, Option<Answer>) {
+    let Some((back, answer)) = waiting.front_mut() else { return std::future::pending().await };
+    let (back, answer) = (*back, answer.await.ok());
     waiting.pop_front();
-    (header, answer)
+    (back, answer)
 }

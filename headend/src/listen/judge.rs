@@ -206,7 +206,7 @@ impl Bench<'_> {
             let sources = sources(said, tables, |log| model.and_then(|model| model.log(log)));
             sources.into_iter().map(move |source| (source, said))
         });
-        let sources: Vec<_> = sources.take(ALARMS + 1).collect();
+        let sources = telling(sources.take(ALARMS + 1).collect());
         if sources.len() > ALARMS {
             return Err(refused(PushFate::Undecodable, format!("it is more than {ALARMS} alarms")));
         }
@@ -220,6 +220,7 @@ impl Bench<'_> {
             if meaning.key == UNKNOWN {
                 *self.verdict.tally.entry(PushFate::UnknownCode).or_default() += 1;
             }
+            let logged = source.map_or(0, |_| said.content.logged());
             let (source, obis, code) = parts(source);
             self.verdict.alarms.push(NewAlarm {
                 meter: sender.meter,
@@ -229,7 +230,7 @@ impl Bench<'_> {
                 source,
                 obis: obis.map(Obis::octets),
                 code,
-                logged: said.content.logged(),
+                logged,
                 meter_ts: clock_ts.filter(|_| !said.time.is_some_and(is_invalid)),
                 clock_ts,
                 meter_time: said.time.map(|time| time.octets()),
@@ -243,7 +244,17 @@ impl Bench<'_> {
     }
 }
 
-/// Where in the tables of a model to look for what a push says.
+/// What is worth an alarm of its own: beside something that names an object, that data came is not, and never twice.
+fn telling(mut sources: Vec<(Option<Source>, &Said)>) -> Vec<(Option<Source>, &Said)> {
+    if sources.iter().any(|(source, _)| source.is_some()) {
+        sources.retain(|(source, _)| source.is_some());
+    } else {
+        sources.truncate(1);
+    }
+    sources
+}
+
+/// Where in the tables of a model to look for what a push says; nowhere for what is no more than data.
 fn sources<'a>(said: &Said, tables: &Alarms, log: impl Fn(Obis) -> Option<&'a Log>) -> Vec<Option<Source>> {
     let Some(object) = said.object else { return vec![None] };
     let itself = || vec![Some(Source::Object(object))];
@@ -253,13 +264,19 @@ fn sources<'a>(said: &Said, tables: &Alarms, log: impl Fn(Obis) -> Option<&'a Lo
     };
     match said.content {
         Content::Entry(code) => entry(object, code),
-        Content::Number(number) => match (log_of(object), u32::try_from(number)) {
+        Content::Listed(0) => vec![None],
+        Content::Number(number) | Content::Listed(number) => match (log_of(object), u32::try_from(number)) {
             (Some(log), Ok(code)) => entry(log, code),
             _ if number != 0
                 && (is_register(object) || tables.bits.iter().any(|bit| bit.register == object)) =>
             {
                 let set = (0_u8..64).filter(|bit| number >> bit & 1 == 1);
                 set.map(|bit| Some(Source::Bit { register: object, bit })).collect()
+            }
+            _ if matches!(said.content, Content::Listed(_))
+                && tables.meaning(Source::Object(object)).is_none() =>
+            {
+                vec![None]
             }
             _ => itself(),
         },
@@ -343,6 +360,22 @@ mod tests {
         let said = Said { object: None, content: Content::Other, time: None };
         assert_eq!(sources(&said, &Alarms::default(), |_| None), [None]);
         assert_eq!(meaning(None, &Alarms::default()).key, DATA);
+    }
+
+    #[test]
+    fn what_a_push_lists_is_an_alarm_only_where_it_is_one() {
+        let data = [(DATA.to_owned(), Severity::Info)];
+        assert_eq!(keys("1.0.1.8.0.255", Content::Listed(12_345)), data);
+        assert_eq!(keys("0.0.97.98.0.255", Content::Listed(0)), data);
+        assert_eq!(keys("0.0.96.11.0.255", Content::Listed(0)), data);
+        let unknown = [(UNKNOWN.to_owned(), Severity::Info)];
+        assert_eq!(keys("0.0.97.98.9.255", Content::Listed(1 << 40)), unknown);
+        let gasp = [("power.last_gasp".to_owned(), Severity::Critical)];
+        assert_eq!(keys("0.0.97.98.2.255", Content::Listed(1)), gasp);
+        let said = Said { object: None, content: Content::Other, time: None };
+        let bit = Some(Source::Bit { register: obis("0.0.97.98.2.255"), bit: 0 });
+        assert_eq!(telling(vec![(None, &said), (None, &said)]).len(), 1);
+        assert_eq!(telling(vec![(None, &said), (bit, &said)]), [(bit, &said)]);
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! What a push says: a pure step from octets to who it is from, when it was, and what it names.
 //!
-//! Bodies are not described in the push itself, so this is tolerant: a date-time is taken for the time, a text for a name of the
-//! sender, six octets for a logical name, a number for the value of the object that was named last. What a number means is up to
-//! the tables of the meter's model (`judge.rs`).
+//! Bodies that describe themselves are read by their list (`listed.rs`). Most do not, so this is tolerant: a date-time is taken for the time, a
+//! text for a name of the sender, six octets for a logical name, a number for the value of the object that was named last. What a number means
+//! is up to the tables of the meter's model (`judge.rs`).
 
 use dlms::apdu::{DataNotification, EventNotification, LongInvokeId};
 use dlms::axdr::Data;
 use dlms::push::{Push, TextContent, TextPush};
 use dlms::{DateTime, Error, Obis};
+
+use super::listed::{self, Column};
 
 /// Names that one push gives at most; more are not looked at.
 const NAMES: usize = 4;
@@ -17,8 +19,11 @@ const NAME_LENGTH: usize = 64;
 const SAID: usize = 64;
 /// Alarm register 1, which a text push is about.
 const ALARM_REGISTER: Obis = Obis::new([0, 0, 97, 98, 0, 255]);
-/// Interface class of a profile.
+/// Interface classes of a profile and of a clock.
 const PROFILE: u16 = 7;
+const CLOCK: u16 = 8;
+/// The attribute that holds the value.
+const VALUE: i8 = 2;
 
 /// A push, understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +54,8 @@ pub(crate) struct Said {
 pub(crate) enum Content {
     /// Its value is this number.
     Number(u64),
+    /// Its value is this number, one of those that a push lists whether they are worth an alarm or not.
+    Listed(u64),
     /// It is a log, and this code was entered.
     Entry(u32),
     /// It has a value of another kind, or none.
@@ -60,7 +67,7 @@ impl Content {
     pub(crate) fn logged(self) -> i64 {
         match self {
             Self::Entry(code) => code.into(),
-            Self::Number(number) => i64::try_from(number).unwrap_or_default(),
+            Self::Number(number) | Self::Listed(number) => i64::try_from(number).unwrap_or_default(),
             Self::Other => 0,
         }
     }
@@ -109,7 +116,11 @@ struct Reading {
 impl Reading {
     fn data(&mut self, data: &DataNotification<'_>) -> Result<(), Error> {
         self.time = data.time;
-        self.walk(&Data::decode(data.body)?);
+        let body = Data::decode(data.body)?;
+        match listed::values(&body) {
+            Some(values) => self.listed(&values),
+            None => self.walk(&body),
+        }
         if self.object.is_some() || self.said.is_empty() {
             self.say(Content::Other);
         }
@@ -139,6 +150,29 @@ impl Reading {
         };
         self.object = Some(object);
         self.say(content);
+    }
+
+    /// Takes in the values of a push that describes itself.
+    fn listed(&mut self, values: &[(Option<Column>, &Data)]) {
+        let is_clock = |column: &Option<Column>| column.is_none_or(|column| column.class_id == CLOCK);
+        for (_, value) in values.iter().filter(|(column, _)| is_clock(column)) {
+            if let Leaf::Time(time) = leaf(value) {
+                self.time = Some(time);
+            }
+        }
+        for (column, value) in values {
+            match (leaf(value), column) {
+                (Leaf::Name(name), _) if self.names.len() < NAMES => self.names.push(name),
+                (Leaf::Number(number), Some(Column { object, attribute: VALUE, .. })) => {
+                    self.object = Some(*object);
+                    self.say(Content::Listed(number));
+                }
+                (_, Some(Column { class_id: PROFILE, object, attribute: VALUE })) if is_log(*object) => {
+                    self.rows(*object, value);
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Takes in a value, part by part.
@@ -308,6 +342,35 @@ mod tests {
         }
         let (_, said) = read(&format!("0F 00000001 00 0202 0906 0000636201FF 0102 {row} {row}"));
         assert_eq!(said, [expected.clone(), expected]);
+    }
+
+    #[test]
+    fn a_push_that_describes_itself_is_read_by_its_list() {
+        let (names, said) = read(
+            "0F 00000001 00 0203 0103 0204 120028 0906 0000190900FF 0F02 120000 0204 120001 0906 00002A0000FF 0F02 120000 \
+             0204 120001 0906 0000616200FF 0F02 120000 0910 4B414C37303035303838313136373132 06 00000004",
+        );
+        assert_eq!(names, ["KAL7005088116712"]);
+        assert_eq!(said, [(Some("0.0.97.98.0.255".into()), Content::Listed(4), None)]);
+        // Of a meter in Switzerland (Landis+Gyr E450): its own name, its number, its clock, and fourteen values.
+        let (names, said) = read(
+            "0F 00BEC110 0C 07E70B1E040F2B2DFF800000 0211 0111 \
+             0204 120028 0906 0008190900FF 0F02 120000 0204 120028 0906 0008190900FF 0F01 120000 \
+             0204 120001 0906 0000600100FF 0F02 120000 0204 120008 0906 0000010000FF 0F02 120000 \
+             0204 120003 0906 0100010700FF 0F02 120000 0204 120003 0906 0100020700FF 0F02 120000 \
+             0204 120003 0906 0100010800FF 0F02 120000 0204 120003 0906 0100020800FF 0F02 120000 \
+             0204 120003 0906 0100030700FF 0F02 120000 0204 120003 0906 0100040700FF 0F02 120000 \
+             0204 120003 0906 0100030800FF 0F02 120000 0204 120003 0906 0100040800FF 0F02 120000 \
+             0204 120003 0906 01001F0700FF 0F02 120000 0204 120003 0906 0100330700FF 0F02 120000 \
+             0204 120003 0906 0100470700FF 0F02 120000 0204 120003 0906 0100200700FF 0F02 120000 \
+             0204 120003 0906 0100340700FF 0F02 120000 \
+             0906 0008190900FF 0908 3536383135393330 090C 07E70B1E040F2B2DFF800001 06 00000005 06 00000000 06 0000C2A5 \
+             06 00000000 06 00000000 06 00000000 06 00001259 06 0000E39B 12 0004 12 0000 12 0000 12 00E9 12 0000",
+        );
+        assert_eq!(names, ["56815930"]);
+        assert_eq!(said.len(), 13);
+        let energy = (Some("1.0.1.8.0.255".into()), Content::Listed(0xC2A5), local("2023-11-30T15:43:45Z"));
+        assert_eq!(said[2], energy);
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod caller;
 mod connection;
 mod intake;
 mod judge;
+mod listed;
 mod message;
 mod pace;
 mod presence;

@@ -10,7 +10,7 @@ use crate::hearing::{Hearing, TITLE, cipher, entry, framed, gmac_meter, octets, 
 use crate::served::soon;
 
 /// What a subscriber has to see of a push.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 struct Seen {
     meter: String,
     key: String,
@@ -105,6 +105,26 @@ fn forms() -> Vec<(Vec<u8>, Vec<Seen>)> {
     ]
 }
 
+/// The same of HDLC: of a meter that is told by its address, and of a Landis+Gyr E450 (its number and the last check sequence are others), which describes itself and sends each block of a general
+/// block transfer in a frame of its own.
+fn forms_of_hdlc() -> Vec<(Vec<u8>, Vec<Seen>)> {
+    let plain = "7E A021 CD 03 13 CC4B E6E700 0F 00000001 00 0202 0906 0000616200FF 06 00000004 EE02 7E";
+    let e450 = "7EA084CEFF0313128BE6E700E04000010000700F0001D3760C07E5061C010F1B32FF800000020E010E020412002809060008190900FF0F021200000204120028\
+                09060008190900FF0F01120000020412000109060000600100FF0F02120000020412000309060100010700FF0F02120000020412000309060100020700FF0F02\
+                120000B21A7E7EA07DCEFF0313D045E040000200006C020412000309060101010800FF0F02120000020412000309060101020800FF0F02120000020412000309\
+                060101050800FF0F02120000020412000309060101060800FF0F02120000020412000309060101070800FF0F02120000020412000309060101080800FF0F0212\
+                0000C1957E7EA08ACEFF0313AAEAE0C000030000790204120003090601001F0700FF0F02120000020412000309060100330700FF0F0212000002041200030906\
+                0100470700FF0F0212000009060008190900FF090838363535323737330600000047060000000006000343F20600000000060000209D06000000000600000000\
+                060001A0221200241200111200106D127E";
+    vec![
+        (octets(plain), vec![seen("OEM1", "power.up", AlarmSource::Bit, "0.0.97.98.0.255", Some(2), "")]),
+        (
+            octets(e450),
+            vec![seen("86552773", "push.data", AlarmSource::Data, "", None, "2021-06-28T13:27:50Z")],
+        ),
+    ]
+}
+
 async fn with_meters() -> Hearing {
     let hearing = Hearing::new().await;
     let database = &hearing.served.database;
@@ -118,8 +138,10 @@ async fn with_meters() -> Hearing {
             "UPDATE meter SET {column} = '{value}', address = '10.0.0.9:1' WHERE serial = '{serial}'"
         ));
     }
-    database.meter("E0026000123456789");
-    database.sql("UPDATE meter SET address = '10.0.0.9:1' WHERE serial = 'E0026000123456789'");
+    for serial in ["E0026000123456789", "86552773"] {
+        database.meter(serial);
+        database.sql(&format!("UPDATE meter SET address = '10.0.0.9:1' WHERE serial = '{serial}'"));
+    }
     // The only one at this address.
     database.meter("OEM1");
     hearing
@@ -127,7 +149,7 @@ async fn with_meters() -> Hearing {
 
 #[tokio::test]
 async fn over_tcp_in_one_stream_however_it_is_cut() {
-    let forms = forms();
+    let forms = [forms(), forms_of_hdlc()].concat();
     let stream: Vec<u8> = forms.iter().flat_map(|(frame, _)| frame.clone()).collect();
     for piece in [1, 7, stream.len()] {
         let hearing = with_meters().await;
