@@ -148,19 +148,30 @@ fn x_06_codes_of_the_idis_logs_have_their_keys_and_phases() {
 }
 
 #[test]
-fn ble_08_alarm_register_1_means_the_same_for_every_model_of_dlms() {
+fn ble_08_alarm_registers_mean_the_same_for_every_model_of_dlms() {
     let asked = |model: &&Arc<Model>| {
         model.language == Language::Dlms && !model.read_with_parent && model.concentrator.is_none()
     };
     for model in MODELS.values().filter(asked) {
-        let meaning = |bit| {
-            let register = "0.0.97.98.0.255".parse().unwrap();
-            model.alarms.meaning(Source::Bit { register, bit }).map(|meaning| (meaning.key, meaning.phase))
-        };
-        assert_eq!(meaning(13), Some(("tamper.detected", None)), "{}", model.name);
-        assert_eq!(meaning(30), Some(("phase.fail", Some(3))), "{}", model.name);
-        assert_eq!(meaning(31), Some(("alarm.test", None)), "{}", model.name);
+        for (register, bit, expected) in [
+            (0, 13, Some(("tamper.detected", None))),
+            (0, 30, Some(("phase.fail", Some(3)))),
+            (0, 31, Some(("alarm.test", None))),
+            (1, 0, Some(("power.down", None))),
+            (1, 7, Some(("voltage.normal", Some(3)))),
+            (1, 16, Some(("voltage.bad", Some(3)))),
+            (1, 26, Some(("mbus.valve", None))),
+            (1, 27, None),
+        ] {
+            let source = Source::Bit { register: dlms::Obis::new([0, 0, 97, 98, register, 255]), bit };
+            let meaning = model.alarms.meaning(source).map(|meaning| (meaning.key, meaning.phase));
+            assert_eq!(meaning, expected, "{} {register} {bit}", model.name);
+        }
     }
+    // Both are read, and what was handled can be cleared.
+    let model = &MODELS["ble-lls"];
+    let cleared: Vec<_> = model.parameters().map(|(register, _)| register.obis.to_string()).collect();
+    assert_eq!(cleared, ["0.0.97.98.0.255", "0.0.97.98.1.255"]);
 }
 
 #[test]

@@ -76,6 +76,12 @@ enum Kind {
     Month(Flow),
     /// W or var now.
     Power(Flow),
+    /// W or var now on one of three phases.
+    PhasePower(Flow),
+    /// W above which a household is cut off.
+    PowerLimit,
+    /// Thousandths of a cubic metre of a device on a channel of M-Bus.
+    Volume,
     /// VA now.
     ApparentPower,
     /// Tenths of a volt; the number is the phase.
@@ -198,6 +204,10 @@ impl Kind {
             (None, 81, 7) => Self::Angle(i64::from(e)),
             (None, 91, 7) => Self::Current(4),
             (Some(flow), _, 7) => Self::Power(flow),
+            (None, 21 | 41 | 61, 7) => Self::PhasePower(Flow::ActiveImport),
+            (None, 23 | 43 | 63, 7) => Self::PhasePower(Flow::ReactiveImport),
+            (None, 128, 50) if a == 0 => Self::Volume,
+            (None, 128, 61) if a == 0 => Self::PowerLimit,
             (None, 9, 7) => Self::ApparentPower,
             (None, 32 | 52 | 72, _) => Self::Voltage(phase),
             (None, 31 | 51 | 71, _) => Self::Current(phase),
@@ -212,7 +222,7 @@ impl Kind {
         match self {
             Self::Voltage(_) | Self::VoltageLimit(_) | Self::Angle(_) => -1,
             Self::Current(_) | Self::Frequency | Self::Balance | Self::Charged | Self::Consumed => -2,
-            Self::PowerFactor(_) => -3,
+            Self::PowerFactor(_) | Self::Volume => -3,
             _ => 0,
         }
     }
@@ -234,13 +244,19 @@ impl Kind {
             | Self::Maximum(flow)
             | Self::Cumulative(flow)
             | Self::Power(flow)
+            | Self::PhasePower(flow)
                 if active(flow) =>
             {
                 27
             }
-            Self::Average(..) | Self::Demand(_) | Self::Maximum(_) | Self::Cumulative(_) | Self::Power(_) => {
-                29
-            }
+            Self::PowerLimit => 27,
+            Self::Average(..)
+            | Self::Demand(_)
+            | Self::Maximum(_)
+            | Self::Cumulative(_)
+            | Self::Power(_)
+            | Self::PhasePower(_) => 29,
+            Self::Volume => 13,
             Self::Angle(_) => 8,
             Self::ApparentPower => 28,
             Self::Voltage(_) | Self::VoltageLimit(_) => 35,
@@ -266,6 +282,9 @@ impl Kind {
             Self::Cumulative(flow) => MONTHLY_W * (1 + used(noise, flow, 0, at) / MONTHLY_WH),
             Self::Month(flow) => used(noise, flow, month_start(zone, at), at),
             Self::Power(flow) => power(noise, flow, at),
+            Self::PhasePower(flow) => power(noise, flow, at) / 3,
+            Self::PowerLimit => 22_000,
+            Self::Volume => total_at(noise, Flow::ActiveImport, at) / 10,
             Self::ApparentPower => {
                 let active = power(noise, Flow::ActiveImport, at);
                 let reactive = power(noise, Flow::ReactiveImport, at);
