@@ -1,7 +1,7 @@
 //! Parameters: every driver sets what its model allows, and reads it back.
 
 use collectors::SetParameter;
-use dlms::Obis;
+use dlms::{Obis, Unit};
 use models::{Bounds, Decimal};
 
 use super::*;
@@ -101,6 +101,44 @@ async fn a_wrong_password_sets_nothing_and_is_named() {
     assert_eq!(bench.ask(last, set(ALARM, "20000")).await.outcome(), Outcome::ParameterSet);
 }
 
+/// The first meter of a fleet that speaks DLMS with a password.
+fn of_dlms(fleet: &Fleet, model: &Arc<Model>) -> Station {
+    let meter = &fleet.meters()[0];
+    Station {
+        meter: 1,
+        address: fleet.addresses()[0].to_string().parse().unwrap(),
+        device_address: None,
+        subunit: None,
+        via: None,
+        server_sap: model.association.server_sap,
+        client_sap: model.association.client_sap_lls,
+        credentials: Credentials::lls(Password::new(meter.secrets().password.as_bytes())),
+        model: Arc::clone(model),
+        serial: Some(meter.serial()),
+        zone: TimeZone::UTC,
+    }
+}
+
+#[tokio::test]
+async fn ble_08_what_was_handled_of_an_alarm_register_is_cleared_and_the_rest_stays() {
+    const ALARMS: &str = "0.0.97.98.0.255";
+    let model = Arc::clone(&models::builtin().unwrap()["ble-lls"]);
+    let config = FleetConfig { security: Security::Lls, ..FleetConfig::new(Arc::clone(&model)) };
+    let fleet = Fleet::start(config).await.unwrap();
+    // Bits 1 and 13, and then only bit 1.
+    for value in ["8194", "2"] {
+        let asked = vec![(of_dlms(&fleet, &model), set(ALARMS, value))];
+        let done = collect(asked, Limits::default()).await.remove(0);
+        assert_eq!(done.outcome(), Outcome::ParameterSet, "{value}");
+        let asked = vec![(of_dlms(&fleet, &model), all_registers(&model))];
+        let done = collect(asked, Limits::default()).await.remove(0);
+        let shown =
+            done.registers().iter().find(|read| read.obis == ALARMS.parse().unwrap()).unwrap().clone();
+        assert_eq!((shown.class_id, shown.scaler, shown.unit), (1, 0, Unit::NONE));
+        assert_eq!(shown.value.to_string(), value);
+    }
+}
+
 #[tokio::test]
 async fn a_register_of_dlms_is_set_in_its_own_type_once_whatever_gets_lost() {
     for fault in [None, Some(Fault::Unanswered(Often::First(1))), Some(Fault::Unexecuted(Often::First(1)))] {
@@ -114,19 +152,7 @@ async fn a_register_of_dlms_is_set_in_its_own_type_once_whatever_gets_lost() {
         let config = FleetConfig { security: Security::Lls, faults, ..FleetConfig::new(Arc::clone(&model)) };
         let fleet = Fleet::start(config).await.unwrap();
         let meter = &fleet.meters()[0];
-        let station = || Station {
-            meter: 1,
-            address: fleet.addresses()[0].to_string().parse().unwrap(),
-            device_address: None,
-            subunit: None,
-            via: None,
-            server_sap: model.association.server_sap,
-            client_sap: model.association.client_sap_lls,
-            credentials: Credentials::lls(Password::new(meter.secrets().password.as_bytes())),
-            model: Arc::clone(&model),
-            serial: Some(meter.serial()),
-            zone: TimeZone::UTC,
-        };
+        let station = || of_dlms(&fleet, &model);
         let limits = Limits { response_timeout: Duration::from_millis(500), ..Limits::default() };
         for value in ["1234000", "1234000"] {
             let asked = vec![(station(), set("1.0.1.8.0.255", value))];

@@ -58,8 +58,8 @@ impl Objects for ClientView<'_> {
             return Err(DataAccessResult::ScopeOfAccessViolated);
         }
         let value = match attribute.class_id {
-            1 => self.data(attribute),
-            3..=5 => self.register(attribute),
+            1 if !self.is_register(attribute) => self.data(attribute),
+            1 | 3..=5 => self.register(attribute),
             8 => self.clock(attribute),
             script::CLASS => self.script_table(attribute),
             special_days::CLASS_ID => self.special_days(attribute),
@@ -81,9 +81,9 @@ impl Objects for ClientView<'_> {
             return Err(DataAccessResult::OtherReason);
         }
         let result = match attribute.class_id {
-            1 => self.set_data(attribute, value),
+            1 if !self.is_register(attribute) => self.set_data(attribute, value),
+            1 | 3..=5 => self.set_register(attribute, value),
             8 => self.set_clock(attribute, value),
-            3..=5 => self.set_register(attribute, value),
             special_days::CLASS_ID => self.set_special_days(attribute, value),
             image_transfer::CLASS => self.set_image(attribute, value),
             activity_calendar::CLASS_ID => self.set_calendar(attribute, value),

@@ -33,6 +33,13 @@ impl ClientView<'_> {
 }
 
 impl ClientView<'_> {
+    /// Whether the model names the object among its registers, whatever its class.
+    pub(super) fn is_register(&self, attribute: &AttributeDescriptor) -> bool {
+        let key = (attribute.class_id, attribute.instance);
+        let mut registers = self.meter.model().registers.iter();
+        registers.any(|register| (register.class_id, register.obis) == key)
+    }
+
     /// Sets the value, where the model allows that, in the type in which it is read.
     pub(super) fn set_register(
         &self,
