@@ -52,7 +52,7 @@ pub(crate) fn serve<'a>(
         task = work.task.kind()
     );
     let served = async move {
-        let outcome = match known_unreachable(session, &work) {
+        let outcome = match known_in_vain(session, &work) {
             Some(failure) => Err(failure),
             None => {
                 let begun = Instant::now();
@@ -60,7 +60,11 @@ pub(crate) fn serve<'a>(
                 let outcome = match task::run(&mut turn, &work.task).await {
                     Ok(done) => match task::look_at_clock(&mut turn, &work.task).await {
                         Err(_) => return Err(NobodyListens),
-                        Ok(()) => Ok(turn.covered(done)),
+                        Ok(()) => {
+                            let covered = turn.covered(done);
+                            session.note_welcome(work.station.meter);
+                            Ok(covered)
+                        }
                     },
                     Err(Setback::NobodyListens) => return Err(NobodyListens),
                     Err(setback) => {
@@ -82,10 +86,14 @@ pub(crate) fn serve<'a>(
     Box::pin(served.instrument(span))
 }
 
-/// Why the work need not be begun: a dead meter costs one look now and then, not one for each work.
-fn known_unreachable(session: &mut Session, work: &Work) -> Option<Failure> {
-    let bus = session.bus(&work.station);
-    let found = bus.known().forbids(work.station.meter, work.is_urgent(), Instant::now()).cloned()?;
+/// Why the work need not be begun: a dead meter costs one look now and then, not one for each work, and one that refuses us is not asked
+/// until it locks itself.
+fn known_in_vain(session: &mut Session, work: &Work) -> Option<Failure> {
+    let refused = session.refused(&work.station).cloned();
+    let found = refused.or_else(|| {
+        let bus = session.bus(&work.station);
+        bus.known().forbids(work.station.meter, work.is_urgent(), Instant::now()).cloned()
+    })?;
     let in_doubt = work.task.terms().is_some_and(|terms| terms.in_doubt);
     Some(Failure { in_doubt, ..found })
 }
@@ -93,6 +101,7 @@ fn known_unreachable(session: &mut Session, work: &Work) -> Option<Failure> {
 /// What a setback of a work, which took so long, says of other works. A dead station takes the line for as long as an answer may take, and
 /// then leaves it to the others for as long at least.
 fn note(session: &mut Session, work: &Work, setback: &Setback, failure: &Failure, took: Duration) {
+    session.note_refusal(&work.station, failure);
     let Setback::Line(stage, error) = setback else { return };
     let (bus, now) = (session.bus(&work.station), Instant::now());
     let mut bus = bus.known();

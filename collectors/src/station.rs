@@ -5,6 +5,7 @@ mod kept;
 mod lists;
 mod open;
 mod plain;
+mod refusals;
 mod rejection;
 mod stored;
 mod way;
@@ -16,7 +17,7 @@ use std::{
 };
 
 pub(crate) use self::{kept::Kept, lists::LIST_MAX};
-use self::{open::Open, plain::Plain};
+use self::{open::Open, plain::Plain, refusals::Refusals};
 
 use dlms::{
     AttributeDescriptor, Error, MethodDescriptor,
@@ -73,6 +74,8 @@ pub(crate) struct Session {
     stop: Stop,
     pressed_until: Option<Instant>,
     pools: BTreeMap<MeterId, CounterPool>,
+    /// Meters that refused us last.
+    refusals: BTreeMap<MeterId, Refusals>,
     /// Meters that refused a request with list, whatever they granted.
     without_lists: BTreeSet<MeterId>,
     scratch: Scratch,
@@ -118,6 +121,7 @@ impl Session {
             stop: Stop::default(),
             pressed_until: None,
             pools: BTreeMap::new(),
+            refusals: BTreeMap::new(),
             without_lists: BTreeSet::new(),
             scratch: Scratch::default(),
             answer: Vec::new(),
@@ -399,6 +403,7 @@ impl Session {
                     line.judge(true);
                 }
                 self.open = Some(Open::new(line, association, Arc::clone(station)));
+                self.note_welcome(station.meter);
                 Ok(())
             }
             Err(setback) => {

@@ -49,6 +49,27 @@ async fn wrong_secrets_are_told_apart() {
     }
 }
 
+/// Meters lock themselves after three to five wrong passwords or keys.
+#[tokio::test(start_paused = true)]
+async fn what_is_due_all_at_once_does_not_try_a_wrong_secret_until_the_meter_locks_itself() {
+    for (level, expected) in [(Level::Lls, Reason::WrongPassword), (Level::Gmac, Reason::WrongKey)] {
+        let meter = Meter::new(level).share();
+        meter.lock().unwrap().password = "other".into();
+        meter.lock().unwrap().key = 0xEE;
+        let (first, second) = (Arc::new(station(level)), Arc::new(station(level)));
+        let works = |jobs: std::ops::RangeInclusive<i64>, station: &Arc<_>| -> Vec<_> {
+            jobs.map(|job| work(job, station, Task::ReadClock)).collect()
+        };
+        let reports = collect(&meter, works(1..=5, &first)).await;
+        assert!((1..=5).all(|job| reason(&reports, job) == expected));
+        assert_eq!(meter.lock().unwrap().seen.aarqs, 2);
+        let reports =
+            collect(&meter, works(1..=5, &first).into_iter().chain(works(6..=9, &second)).collect()).await;
+        assert!((1..=9).all(|job| reason(&reports, job) == expected));
+        assert_eq!(meter.lock().unwrap().seen.aarqs, 2 + 3, "what comes later may come with other secrets");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_counter_that_is_too_low_is_reported_with_the_one_expected() {
     let meter = Meter::new(Level::Gmac).share();
