@@ -1,7 +1,7 @@
 use std::fmt;
 
 use crate::Error;
-use crate::axdr::Data;
+use crate::axdr::{Data, Number};
 
 /// A unit of measurement by its number (Blue Book, 4.3.2, table of units).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,18 +33,28 @@ pub struct ScalerUnit {
 }
 
 impl ScalerUnit {
-    /// Reads a `scal_unit_type`: structure of integer and enum.
+    /// Scaler 0, no unit.
+    pub const NONE: Self = Self { scaler: 0, unit: Unit::NONE };
+
+    /// Reads a `scal_unit_type`: a structure of integer and enum, for which meters take other whole numbers, too; null-data of an object without
+    /// any is [`NONE`](Self::NONE).
     ///
     /// # Errors
-    /// [`Error::DataType`] for another structure; those of [`Data::decode`].
+    /// [`Error::DataType`] for another structure or numbers without room; those of [`Data::decode`].
     pub fn decode(octets: &[u8]) -> Result<Self, Error> {
         let data = Data::decode(octets)?;
         let wrong = Error::DataType { expected: "scaler and unit", got: data.data_type() };
-        let Data::Structure(parts) = data else { return Err(wrong) };
-        match parts.as_slice() {
-            [Data::Integer(scaler), Data::Enum(unit)] => Ok(Self { scaler: *scaler, unit: Unit(*unit) }),
-            _ => Err(wrong),
-        }
+        let parts = match &data {
+            Data::NullData => return Ok(Self::NONE),
+            Data::Structure(parts) => parts.as_slice(),
+            _ => &[],
+        };
+        let [scaler, unit] = parts else { return Err(wrong) };
+        let whole =
+            |data| Number::of(data).filter(|number| number.exponent == 0).map(|number| number.mantissa);
+        let scaler = whole(scaler).and_then(|scaler| i8::try_from(scaler).ok());
+        let unit = whole(unit).and_then(|unit| u8::try_from(unit).ok());
+        scaler.zip(unit).map(|(scaler, unit)| Self { scaler, unit: Unit(unit) }).ok_or(wrong)
     }
 
     /// Appends it as a `scal_unit_type`.
@@ -185,5 +195,15 @@ mod tests {
         assert_eq!(again, octets);
         assert_eq!(Unit::NONE.symbol(), "");
         assert!(ScalerUnit::decode(&[0x02, 0x01, 0x0F, 0xFD]).is_err());
+        assert!(ScalerUnit::decode(&[0x0F, 0xFD]).is_err());
+    }
+
+    #[test]
+    fn scaler_and_unit_are_whole_numbers_of_any_type_or_none() {
+        assert_eq!(ScalerUnit::decode(&[0x02, 0x02, 0x0F, 0xFD, 0x11, 0x1E]).unwrap().unit, Unit(30));
+        assert_eq!(ScalerUnit::decode(&[0x02, 0x02, 0x10, 0xFF, 0xFE, 0x16, 0x1E]).unwrap().scaler, -2);
+        assert_eq!(ScalerUnit::decode(&[0x00]), Ok(ScalerUnit::NONE));
+        assert!(ScalerUnit::decode(&[0x02, 0x02, 0x11, 0xFD, 0x16, 0x1E]).is_err(), "253 is no scaler");
+        assert!(ScalerUnit::decode(&[0x02, 0x02, 0x00, 0x16, 0x1E]).is_err());
     }
 }

@@ -1,16 +1,18 @@
 //! A-XDR (IEC 61334-6) as DLMS uses it: lengths, and the choice `Data` with its types (Blue Book, 4.1.5).
 //!
-//! `reader` is the cursor over received octets, `data` the tree for values of any shape, `compact` the compact array, `skip` steps over a value
+//! `reader` is the cursor over received octets, `data` the tree for values of any shape, `number` the exact decimal that one of them is, `compact` the compact array, `skip` steps over a value
 //! without building anything. Bulk data have a decoder of their own, see [`profile`](crate::profile).
 
 mod compact;
 mod data;
 mod encode;
+mod number;
 mod reader;
 mod skip;
 
 pub use compact::{CompactArray, TypeDescription};
 pub use data::{BitString, Data};
+pub use number::Number;
 pub use reader::{Reader, write_length, write_octets};
 pub use skip::skip;
 
