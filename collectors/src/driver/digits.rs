@@ -20,11 +20,16 @@ pub(super) fn like(text: &str, wanted: Decimal, last: i8) -> Option<String> {
 
 /// What ten is to be raised to for a unit as a meter writes it; `None` when it is another one than the model's.
 pub(super) fn power_of(text: &str, unit: Unit) -> Option<i8> {
-    let is_unit = |text: &str| !text.is_empty() && text.eq_ignore_ascii_case(unit.symbol());
+    let plain = plain(unit.symbol());
+    let is_unit = |text: &str| {
+        let is = |symbol: &str| text.eq_ignore_ascii_case(symbol);
+        !text.is_empty() && (is(unit.symbol()) || is(&plain))
+    };
     if is_unit(text) {
         return Some(0);
     }
-    let (prefix, rest) = text.split_at_checked(1)?;
+    // A thousand of what has an exponent is not what a prefix says.
+    let (prefix, rest) = text.split_at_checked(1).filter(|_| !unit.symbol().contains(['²', '³']))?;
     let power = match prefix {
         "k" | "K" => 3,
         "M" => 6,
@@ -33,6 +38,17 @@ pub(super) fn power_of(text: &str, unit: Unit) -> Option<i8> {
         _ => return None,
     };
     is_unit(rest).then_some(power)
+}
+
+/// A symbol in the characters that a meter has: cubic metres are `m3`, degrees Celsius `C`.
+fn plain(symbol: &str) -> String {
+    let plain = |character| match character {
+        '²' => Some('2'),
+        '³' => Some('3'),
+        '°' => None,
+        other => Some(other),
+    };
+    symbol.chars().filter_map(plain).collect()
 }
 
 #[cfg(test)]
@@ -51,6 +67,12 @@ mod tests {
             ("kvarh", "Wh", None),
             ("furlong", "Wh", None),
             ("k", "Wh", None),
+            ("m3", "m³", Some(0)),
+            ("m³", "m³", Some(0)),
+            ("m3", "m", None),
+            ("mm3", "m³", None),
+            ("C", "°C", Some(0)),
+            ("m3/h", "m³/h", Some(0)),
             ("", "Wh", None),
         ] {
             assert_eq!(power_of(text, unit(symbol)), power, "{text}");

@@ -117,7 +117,7 @@ impl<'a> ModeCDriver<'a> {
     async fn sets(&mut self, turn: &mut Turn<'_>, names: &[&str]) -> Result<Sets, Setback> {
         loop {
             let read = match (self.spec.read, &self.read_out) {
-                (ReadBy::ReadOut, Some(known)) => return select(known, names),
+                (ReadBy::ReadOut, Some(known)) => return Ok(select(known, names)),
                 (ReadBy::ReadOut, None) => self.read_out(turn).await.map(|whole| {
                     self.read_out = Some(whole);
                     None
@@ -379,9 +379,9 @@ fn password(station: &Station) -> Result<Option<String>, Setback> {
     Ok(Some(text.to_owned()))
 }
 
-/// Each data set that was asked for, out of a read-out.
-fn select(read_out: &[u8], names: &[&str]) -> Result<Sets, Setback> {
-    let sets: Vec<DataSet<'_>> = DataSets::of(read_out).collect::<Result<_, _>>().map_err(wrong)?;
+/// Each data set that was asked for, out of a read-out that came undamaged. Lines that are no data sets, such as a heading, say nothing of the others.
+fn select(read_out: &[u8], names: &[&str]) -> Sets {
+    let sets: Vec<DataSet<'_>> = DataSets::of(read_out).filter_map(Result::ok).collect();
     let text = |set: &DataSet<'_>| {
         let value = |value: &Value<'_>| match value.unit {
             Some(unit) => format!("({}*{unit})", value.text),
@@ -389,7 +389,7 @@ fn select(read_out: &[u8], names: &[&str]) -> Result<Sets, Setback> {
         };
         set.values.iter().map(value).collect::<String>().into_bytes()
     };
-    Ok(names.iter().map(|name| sets.iter().find(|set| set.item == *name).map(text)).collect())
+    names.iter().map(|name| sets.iter().find(|set| set.item == *name).map(text)).collect()
 }
 
 /// The first value of a data set.
@@ -439,6 +439,14 @@ mod tests {
         assert_eq!(parts::<u8>("14:20:30").unwrap(), [14, 20, 30]);
         assert_eq!(parts::<u8>("260301").unwrap(), [26, 3, 1]);
         assert!(parts::<u8>("1420").is_err());
+    }
+
+    #[test]
+    fn a_line_that_is_no_data_set_hides_no_other() {
+        let read_out =
+            b"0.0.0(12345678)\r\nHEADER\r\n1.8.0(000123.45*kWh)\r\nF.F(a(b)\r\n2.8.0(7*kWh)\r\n!\r\n";
+        let sets = select(read_out, &["1.8.0", "F.F", "2.8.0"]);
+        assert_eq!(sets, [Some(b"(000123.45*kWh)".to_vec()), None, Some(b"(7*kWh)".to_vec())]);
     }
 
     #[test]

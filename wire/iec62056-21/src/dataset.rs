@@ -88,11 +88,16 @@ impl<'a> DataSets<'a> {
 impl<'a> Iterator for DataSets<'a> {
     type Item = Result<DataSet<'a>, Error>;
 
-    /// After an error there is no more.
+    /// What is no data set is an error, and passed over with the rest of its line.
     fn next(&mut self) -> Option<Self::Item> {
+        let is_end = |octet: &u8| matches!(octet, b'\r' | b'\n');
+        let begun = self.at;
         let set = self.read();
         if set.is_err() {
-            self.at = self.whole.len();
+            let line = &self.whole[begun..];
+            let blank = line.iter().take_while(|octet| is_end(octet)).count();
+            let length = line[blank..].iter().position(is_end).unwrap_or(line.len() - blank);
+            self.at = begun + blank + length;
         }
         set.transpose()
     }
@@ -118,6 +123,13 @@ mod tests {
         let want = want.map(|(item, values)| (item.to_owned(), values.to_owned()));
         assert_eq!(sets(body).unwrap(), want);
         assert_eq!(sets(b"(ER07)").unwrap(), [(String::new(), "ER07|".to_owned())]);
+    }
+
+    #[test]
+    fn a_line_that_is_no_data_set_is_passed_over() {
+        let body = b"0.0.0(12345678)\r\nHEADER\r\nF.F(a(b)c\td)(1)\r\n1.8.0(000123.45*kWh)\r\n2.8.0\r\n!\r\n";
+        let items = DataSets::of(body).map(|set| set.map(|set| set.item).map_err(drop));
+        assert_eq!(items.collect::<Vec<_>>(), [Ok("0.0.0"), Err(()), Err(()), Ok("1.8.0"), Err(())]);
     }
 
     #[test]
