@@ -13,8 +13,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30 * 60);
 /// The same where somebody else has the meter at the moment.
 const BUSY_WAITS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(5 * 60));
 
-/// Counters that are refused in one job before it is believed that somebody else uses them up as well.
-const COUNTER_TRIES: i16 = 3;
+/// Attempts of a job until which the next one goes on at once with what the one before put right. Who keeps refusing counters has somebody else
+/// who uses them up as well.
+const RIGHTED_TRIES: i16 = 3;
 
 /// Blocks of invocation counters that one job may use up.
 const MOST_BLOCKS: i16 = 100;
@@ -103,20 +104,18 @@ impl Cause {
 /// The fate of a job whose attempt number `attempts` (from 1) of at most `max_attempts` failed for `reason`.
 ///
 /// A broken line waits longer each time; a line that is in use is tried again sooner. What the failed attempt itself put right (a fresh
-/// layout, a raised or newly reserved counter) goes on at once. A job that was called off because the program stops did not fail and is
+/// layout, a raised or newly reserved counter) goes on at once, even where there was to be no other attempt. A job that was called off because the program stops did not fail and is
 /// due again, however often that happens.
 pub fn retry(reason: Reason, attempts: i16, max_attempts: i16) -> Retry {
     match reason {
         Reason::Cancelled => Retry::After(Duration::ZERO),
         // Not a failure: each attempt goes on behind the last capture, so this ends.
         Reason::CountersSpent if attempts < MOST_BLOCKS => Retry::After(Duration::ZERO),
-        _ if attempts >= max_attempts || !reason.is_transient() => Retry::Never,
-        Reason::CounterRejected if attempts >= COUNTER_TRIES => {
-            Retry::After(wait(attempts, (FIRST_WAIT, LONGEST_WAIT)))
-        }
-        Reason::LayoutChanged | Reason::CounterRejected | Reason::CountersSpent => {
+        Reason::LayoutChanged | Reason::CounterRejected if attempts < RIGHTED_TRIES => {
             Retry::After(Duration::ZERO)
         }
+        _ if attempts >= max_attempts || !reason.is_transient() => Retry::Never,
+        Reason::LayoutChanged | Reason::CountersSpent => Retry::After(Duration::ZERO),
         Reason::Refused => Retry::After(wait(attempts, BUSY_WAITS)),
         _ => Retry::After(wait(attempts, (FIRST_WAIT, LONGEST_WAIT))),
     }
@@ -183,6 +182,10 @@ mod tests {
     fn what_the_attempt_put_right_goes_on_at_once() {
         for reason in [Reason::LayoutChanged, Reason::CounterRejected, Reason::CountersSpent] {
             assert_eq!(retry(reason, 1, 5), Retry::After(Duration::ZERO), "{reason}");
+        }
+        for reason in [Reason::LayoutChanged, Reason::CounterRejected] {
+            assert_eq!(retry(reason, 1, 1), Retry::After(Duration::ZERO), "{reason}: it was silent before");
+            assert_eq!(retry(reason, RIGHTED_TRIES, 1), Retry::Never, "{reason}");
         }
     }
 

@@ -186,14 +186,15 @@ async fn began(
 ) -> Result<(), Error> {
     sqlx::query(
         "/* store::troubles::began */
-         INSERT INTO meter_trouble (meter_id, scope, cause, reason, detail, job_id, failures, needs_person)
+         INSERT INTO meter_trouble (meter_id, scope, cause, reason, detail, job_id, failures, patience_spent, needs_person)
          SELECT n.meter_id, n.scope, n.cause, n.reason::failure_reason, n.detail, n.job_id, coalesce(t.failures, 0) + 1,
-             coalesce(t.needs_person, false) OR coalesce(coalesce(t.failures, 0) + 1 >= n.person_after, false)
+             coalesce(t.patience_spent, 0) + (n.person_after IS NOT NULL)::int4,
+             coalesce(t.needs_person, false) OR coalesce(coalesce(t.patience_spent, 0) + 1 >= n.person_after, false)
          FROM unnest($1::int4[], $2::text[], $3::trouble_cause[], $4::text[], $5::text[], $6::int4[], $7::int8[])
              AS n (meter_id, scope, cause, reason, detail, person_after, job_id)
          LEFT JOIN meter_trouble t ON t.meter_id = n.meter_id AND t.scope = n.scope
          ON CONFLICT (meter_id, scope) DO UPDATE SET cause = EXCLUDED.cause, reason = EXCLUDED.reason, detail = EXCLUDED.detail,
-             failures = EXCLUDED.failures, job_id = EXCLUDED.job_id, last_at = now(), needs_person = EXCLUDED.needs_person",
+             failures = EXCLUDED.failures, patience_spent = EXCLUDED.patience_spent, job_id = EXCLUDED.job_id, last_at = now(), needs_person = EXCLUDED.needs_person",
     )
     .bind(troubles.keys().map(|(meter, _)| *meter).collect::<Vec<_>>())
     .bind(troubles.keys().map(|(_, scope)| scope.clone()).collect::<Vec<_>>())
