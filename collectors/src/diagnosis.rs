@@ -111,6 +111,17 @@ impl Setback {
         )
     }
 
+    /// Whether it is about nothing but the one thing that was asked for: the meter gave a whole answer, and may give others.
+    pub(crate) const fn is_of_one(&self) -> bool {
+        match self {
+            Self::Refused { failure, may_pass, .. } => {
+                !*may_pass && matches!(failure.reason, Reason::MeterRefused)
+            }
+            Self::Protocol(Stage::Open, Error::Access(_)) => true,
+            _ => false,
+        }
+    }
+
     /// Whether it was ended for something more urgent.
     pub(crate) const fn is_interruption(&self) -> bool {
         matches!(self, Self::Line(_, LineError::Interrupted))

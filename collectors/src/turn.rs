@@ -135,7 +135,7 @@ impl<'a> Turn<'a> {
     }
 
     /// Reads whole attributes, again if need be, several in one request where the meter takes that, and leaves them encoded. What the
-    /// meter does not have or show is an error in its place.
+    /// meter refuses, whatever it says about it, is an error in its place.
     pub(crate) async fn read_all(
         &mut self,
         descriptors: &[AttributeDescriptor],
@@ -149,7 +149,7 @@ impl<'a> Turn<'a> {
                     None => self.read_octets(descriptor).await,
                 };
                 match found {
-                    Err(setback) if !setback.is_absence() => return Err(setback),
+                    Err(setback) if !setback.is_of_one() => return Err(setback),
                     found => all.push(found),
                 }
             }
@@ -440,6 +440,7 @@ impl<'a> Turn<'a> {
         Covered {
             range: done.range,
             outcome: done.outcome,
+            note: done.note,
             bytes_on_wire: bytes - bytes_before,
             exchanges: exchanges.saturating_sub(exchanges_before),
         }

@@ -1,6 +1,9 @@
 //! What is made of single values.
 
-use dlms::{AttributeDescriptor, DateTime, Obis, axdr::Data};
+use dlms::{
+    AttributeDescriptor, DateTime, Obis,
+    axdr::{Data, Number},
+};
 
 use crate::{Failure, Reason, diagnosis::Setback};
 
@@ -38,20 +41,9 @@ pub(crate) fn name(octets: &[u8]) -> Option<String> {
     Some(if printable { name.iter().copied().map(char::from).collect() } else { hexadecimal() })
 }
 
-/// A whole number; `None` for anything else, fractions included: no reading passes through a float.
+/// A whole number of any type; `None` for anything else, fractions included.
 pub(crate) fn integer(data: &Data) -> Option<i64> {
-    match data {
-        Data::Integer(n) => Some(i64::from(*n)),
-        Data::Long(n) => Some(i64::from(*n)),
-        Data::DoubleLong(n) => Some(i64::from(*n)),
-        Data::Long64(n) => Some(*n),
-        Data::Unsigned(n) | Data::Enum(n) => Some(i64::from(*n)),
-        Data::LongUnsigned(n) => Some(i64::from(*n)),
-        Data::DoubleLongUnsigned(n) => Some(i64::from(*n)),
-        Data::Long64Unsigned(n) => i64::try_from(*n).ok(),
-        Data::Boolean(truth) => Some(i64::from(*truth)),
-        _ => None,
-    }
+    Number::of(data).filter(|number| number.exponent == 0).map(|number| number.mantissa)
 }
 
 /// A time, as octets or typed.
@@ -77,6 +69,18 @@ pub(crate) fn like(data: &Data, number: i64) -> Option<Data> {
         Data::Long64Unsigned(_) => Data::Long64Unsigned(number.try_into().ok()?),
         _ => return None,
     })
+}
+
+/// The meter has nothing to show in a place that it knows.
+pub(crate) fn no_value() -> Setback {
+    Setback::Refused {
+        failure: Failure::new(
+            Reason::MeterRefused,
+            "The meter has no value there; check whether it measures that.",
+        ),
+        is_absence: true,
+        may_pass: false,
+    }
 }
 
 /// The meter answered with another type than the object can have.
@@ -119,7 +123,8 @@ mod tests {
     #[test]
     fn fractions_and_numbers_that_do_not_fit_are_no_integers() {
         assert_eq!(integer(&Data::Long64Unsigned(u64::MAX)), None);
-        assert_eq!(integer(&Data::Float32([0x41, 0, 0, 0])), None);
+        assert_eq!(integer(&Data::Float32([0x41, 0, 0, 0])), Some(8));
+        assert_eq!(integer(&Data::Float32([0x3F, 0, 0, 0])), None);
         assert_eq!(integer(&Data::Long(-2)), Some(-2));
     }
 }

@@ -353,13 +353,15 @@ impl Captures {
 }
 
 /// What a work that succeeded covered and cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Covered {
     /// For a profile: the range, both ends inclusive, in which the meter has no other captures than those reported. Of a profile without a period it begins
     /// with the first capture that there is: those before it may have been overwritten.
     pub range: Option<(Timestamp, Timestamp)>,
     /// For an order: what the meter showed when it was read back.
     pub outcome: Option<Outcome>,
+    /// For an operator: what of what was asked for did not come, and why; `None` when all came.
+    pub note: Option<String>,
     /// Octets sent and received, wrapper headers included, TCP and below not.
     pub bytes_on_wire: u64,
     /// Requests that were answered, those that opened associations included.

@@ -12,9 +12,16 @@ mod common;
 
 use std::{sync::Arc, time::Duration};
 
-use collectors::{Channel, ClockReading, Dialer, Event, MemoryDialer, Reason, RegisterRequest, Task, Work};
+use collectors::{
+    Channel, ClockReading, Covered, Dialer, Event, Failure, MemoryDialer, Reason, RegisterRequest,
+    RegisterValue, Task, Work,
+};
 use common::*;
-use dlms::client::SystemTitle;
+use dlms::{
+    DataAccessResult,
+    axdr::{BitString, Data},
+    client::SystemTitle,
+};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep},
@@ -264,9 +271,90 @@ async fn registers_that_are_refused_do_not_hide_the_others() {
     assert!(
         matches!(&reports[0].event, Event::Registers(values) if values.len() == 1 && values[0].obis == VOLTAGE)
     );
-    let failure = ended(&reports, 1).unwrap_err();
+    let note = ended(&reports, 1).unwrap().note.expect("it is told");
+    assert!(
+        note.starts_with("1 of 2 registers did not come. 1.0.1.8.0.255: The meter refused access"),
+        "{note}"
+    );
+}
+
+/// What came of reading both registers of a meter that does so wrong.
+async fn both_registers(mischief: Mischief) -> (Vec<RegisterValue>, Result<Covered, Failure>) {
+    let meter = Meter::new(Level::None).share();
+    meter.lock().unwrap().mischief = mischief;
+    let station = Arc::new(station(Level::None));
+    let register = |obis| RegisterRequest { obis, class_id: 3, attribute: 2 };
+    let task = Task::ReadRegisters(vec![register(ENERGY), register(VOLTAGE)]);
+    let reports = collect(&meter, vec![work(1, &station, task)]).await;
+    let values = reports.iter().find_map(|report| match &report.event {
+        Event::Registers(values) => Some(values.clone()),
+        _ => None,
+    });
+    (values.unwrap_or_default(), ended(&reports, 1))
+}
+
+/// C-10: refusals of every kind.
+#[tokio::test(start_paused = true)]
+async fn whatever_a_register_is_refused_with_the_others_are_stored() {
+    for refusal in [
+        DataAccessResult::HardwareFault,
+        DataAccessResult::TemporaryFailure,
+        DataAccessResult::TypeUnmatched,
+        DataAccessResult::OtherReason,
+        DataAccessResult::ObjectUnavailable,
+    ] {
+        for attribute in [2, 3] {
+            let refusals = vec![(ENERGY, attribute, refusal)];
+            let (values, end) = both_registers(Mischief { refusals, ..Mischief::default() }).await;
+            let [voltage] = &values[..] else { panic!("{refusal:?}: {values:?}") };
+            assert_eq!((voltage.obis, voltage.value, voltage.scaler), (VOLTAGE, 2301, -1));
+            let note = end.unwrap().note.unwrap();
+            assert!(note.contains("1 of 2") && note.contains(&refusal.to_string()), "{note}");
+            assert_eq!(note.contains("powers of ten"), attribute == 3, "{note}");
+        }
+    }
+}
+
+/// C-10: values of other types than numbers.
+#[tokio::test(start_paused = true)]
+async fn whatever_a_register_holds_the_others_are_stored() {
+    let bits = BitString::new(8, vec![0x80]).unwrap();
+    for (odd, hint) in [
+        (Data::NullData, "has no value there"),
+        (Data::BitString(bits), "no number"),
+        (Data::VisibleString(b"---".to_vec()), "no number"),
+        (Data::Float32([0x7F, 0xC0, 0, 0]), "no number"),
+        (Data::Long64Unsigned(u64::MAX), "no number"),
+    ] {
+        let odd_values = vec![(ENERGY, 2, odd)];
+        let (values, end) = both_registers(Mischief { odd_values, ..Mischief::default() }).await;
+        assert_eq!(values.iter().map(|value| value.obis).collect::<Vec<_>>(), [VOLTAGE]);
+        let note = end.unwrap().note.unwrap();
+        assert!(note.contains(hint) && note.contains(&ENERGY.to_string()), "{note}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_register_with_a_fraction_is_the_exact_decimal() {
+    let float = Data::Float32([0x42, 0xF6, 0xCC, 0xCD]);
+    let odd_values = vec![(ENERGY, 2, float.clone()), (VOLTAGE, 2, float), (ENERGY, 3, Data::NullData)];
+    let (values, end) = both_registers(Mischief { odd_values, ..Mischief::default() }).await;
+    let found: Vec<_> = values.iter().map(|value| (value.value, value.scaler, value.unit.symbol())).collect();
+    assert_eq!(found, [(1234, -1, ""), (1234, -2, "V")], "123.4, and 123.4 tenths of a volt");
+    assert_eq!(end.unwrap().note, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_that_brought_no_register_failed() {
+    let denied = vec![(ENERGY, 2), (VOLTAGE, 2)];
+    let (values, end) = both_registers(Mischief { denied, ..Mischief::default() }).await;
+    assert_eq!(values, []);
+    let failure = end.unwrap_err();
     assert_eq!(failure.reason, Reason::MeterRefused);
-    assert!(failure.detail.contains(&ENERGY.to_string()), "{}", failure.detail);
+    assert!(
+        failure.detail.starts_with("2 of 2 registers did not come. 1.0.1.8.0.255, 1.0.32.7.0.255: "),
+        "{failure}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use collectors::{Event, Layout, MAX_VALUES, Oddity, ProfileRange, Reason, Report, Station, Task};
 use common::*;
 use dlms::{
-    Obis,
+    DataAccessResult, Obis,
     axdr::Data,
     profile::{CaptureObject, Column},
 };
@@ -357,9 +357,27 @@ async fn refused_selective_access_is_final_and_keeps_the_association() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_scaler_that_is_not_shown_counts_as_none() {
+async fn a_profile_whose_scaler_is_refused_has_no_layout_and_is_named() {
+    let refused = DataAccessResult::ObjectUnavailable;
+    let station = Arc::new(station(Level::None));
     let meter = Meter::new(Level::None).share();
-    meter.lock().unwrap().mischief.denied = vec![(VOLTAGE, 3)];
+    meter.lock().unwrap().mischief.refusals = vec![(VOLTAGE, 3, refused)];
+    let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(whole_day()))]).await;
+    let failure = ended(&reports, 1).unwrap_err();
+    assert_eq!((failure.reason, reports.len()), (Reason::MeterRefused, 1), "nothing is remembered");
+    for hint in ["profile 1.0.99.1.0.255", "column 1.0.32.7.0.255", "attribute 3", &refused.to_string()] {
+        assert!(failure.detail.contains(hint), "{}", failure.detail);
+    }
+    // A moment later it shows it.
+    meter.lock().unwrap().mischief.refusals.clear();
+    let reports = collect(&meter, vec![work(2, &station, Task::ReadProfile(whole_day()))]).await;
+    assert_eq!((layout(&reports).columns[2].scaler, captured(&reports).len()), (-1, 96));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_says_it_has_no_scaler_has_none() {
+    let meter = Meter::new(Level::None).share();
+    meter.lock().unwrap().mischief.odd_values = vec![(VOLTAGE, 3, Data::NullData)];
     let station = Arc::new(station(Level::None));
     let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(whole_day()))]).await;
     let last = layout(&reports).columns[2].clone();

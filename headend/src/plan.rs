@@ -2,7 +2,7 @@
 //!
 //! Every read has a grid in time, `read_every` apart and shifted by a fixed amount for each meter, so that a fleet spreads over
 //! the interval and the reads of one meter fall together. A read is due when a point of its grid has passed since the last one
-//! ended; what was never read is due at once. A profile is read from its high-water mark on. Holes in what is covered become jobs
+//! ended; what was never read is due at once. Of the registers of a meter a read takes those that are due. A profile is read from its high-water mark on. Holes in what is covered become jobs
 //! of their own (`ledger`), of a class that comes behind all others, and among them first what the meter overwrites first. Logs of events have no
 //! holes: they are read from a day before their high-water mark on, once it is known which meter it is.
 
@@ -27,7 +27,7 @@ use crate::store::{self, JobKind, Store, troubles};
 pub use grid::second_before;
 use grid::{earlier, later, passed, phase, second_after, signed};
 pub use ledger::gaps;
-pub use look::next_look;
+pub use look::{due_registers, next_look};
 use schedule::Schedule;
 
 /// The priority of planned reads.
@@ -207,12 +207,15 @@ pub fn due(state: &MeterState, model: &Model, now: Timestamp, config: &config::P
     if passed(state.identify_tried_at, look::identify_every(state, config), phase, now) {
         jobs.push(job(JobKind::Identify, now));
     }
-    for (kind, every, tried) in [
-        (JobKind::ReadRegisters, look::registers_every(state, model), state.registers_tried_at),
-        (JobKind::ListNodes, look::nodes_every(model), state.nodes_tried_at),
+    let of_registers = look::registers_every(state, model).collect::<BTreeSet<_>>();
+    let of_nodes = look::nodes_every(model).into_iter().collect();
+    for (kind, turns, tried) in [
+        (JobKind::ReadRegisters, of_registers, state.registers_tried_at),
+        (JobKind::ListNodes, of_nodes, state.nodes_tried_at),
     ] {
-        if let Some(every) = every.filter(|every| passed(tried, *every, phase, now)) {
-            jobs.push(job(kind, grid::next(every, phase, now)));
+        if turns.iter().any(|every| passed(tried, *every, phase, now)) {
+            let next = turns.iter().map(|every| grid::next(*every, phase, now)).min();
+            jobs.extend(next.map(|next| job(kind, next)));
         }
     }
     for profile in &model.profiles {

@@ -89,6 +89,30 @@ fn of_a_meter_whose_parts_are_named_in_requests_the_parts_are_read() {
 }
 
 #[test]
+fn hb_02_each_register_is_read_as_often_as_the_model_says() {
+    let model = &models::builtin().unwrap()["huabang-single"];
+    let hours = |n: i64| Timestamp::from_second(1_800_000_000 + n * 3600).unwrap();
+    let all = model.registers.len();
+    let hourly = model.registers.iter().filter(|one| one.read_every.as_secs() == 3600).count();
+    assert!(hourly > 0 && hourly < all);
+    let due = |last, now| plan::due_registers(7, model, last, now).len();
+    assert_eq!(due(None, hours(0)), all, "what was never read is due");
+    let counts: Vec<usize> = (1..=24).map(|hour| due(Some(hours(hour - 1)), hours(hour))).collect();
+    assert_eq!(counts.iter().filter(|count| **count == all).count(), 1, "once a day all of them: {counts:?}");
+    assert_eq!(counts.iter().filter(|count| **count == hourly).count(), 23, "{counts:?}");
+    assert_eq!(due(Some(hours(0)), hours(24)), all, "what reads that failed left out is made up for");
+    let state = |hour| MeterState {
+        registers_tried_at: Some(hours(hour)),
+        is_subunit: true,
+        ..meter(ProfileState::default())
+    };
+    for hour in 1..=24 {
+        let jobs = plan::due(&state(hour - 1), model, hours(hour), &config::Plan::default());
+        assert!(jobs.iter().any(|job| job.kind == JobKind::ReadRegisters), "hour {hour}");
+    }
+}
+
+#[test]
 fn a_concentrator_is_asked_for_its_nodes_every_hour_and_a_meter_never() {
     let model = |name: &str| Arc::clone(&models::builtin().unwrap()[name]);
     let kinds = |name: &str, tried: Option<Timestamp>| -> Vec<_> {

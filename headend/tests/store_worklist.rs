@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use ami_proto::v1::collection_service_client::CollectionServiceClient;
 use ami_proto::v1::{LikelyCause, ListTroublesRequest, ResolveTroublesRequest, Trouble, TroubleCause};
-use collectors::{MeterId, Reason};
+use collectors::{Covered, Event, JobId, MeterId, Reason, Report};
 use common::{Database, done, failed};
 use headend::{config, plan};
 use jiff::{SignedDuration, Timestamp};
@@ -19,18 +19,22 @@ use uuid::Uuid;
 
 /// Ends a running job of a meter that was planned, badly for a reason or well.
 async fn end(database: &Database, meter: MeterId, kind: &str, reason: Option<Reason>) {
+    end_as(database, meter, kind, |job| match reason {
+        Some(reason) => failed(meter, job, reason),
+        None => done(meter, job, None),
+    })
+    .await;
+}
+
+async fn end_as(database: &Database, meter: MeterId, kind: &str, report: impl FnOnce(JobId) -> Report) {
     let owner = Uuid::new_v4();
     let range = if kind == "read_profile" { "'\\x0100630100ff', now(), now()" } else { "NULL, NULL, NULL" };
     let made = format!(
-        "INSERT INTO job (meter_id, kind, obis, from_ts, to_ts, state, lease_owner, attempts)
-         VALUES ({meter}, '{kind}', {range}, 'running', '{owner}', 5) RETURNING id"
+        "INSERT INTO job (meter_id, kind, obis, from_ts, to_ts, state, lease_owner, attempts, started_at)
+         VALUES ({meter}, '{kind}', {range}, 'running', '{owner}', 5, now() - interval '1 minute') RETURNING id"
     );
     let job = database.sql(&made).lines().next().unwrap().parse().unwrap();
-    let report = match reason {
-        Some(reason) => failed(meter, job, reason),
-        None => done(meter, job, None),
-    };
-    database.store.write(owner, &[report]).await.unwrap();
+    database.store.write(owner, &[report(job)]).await.unwrap();
 }
 
 #[tokio::test]
@@ -93,6 +97,55 @@ async fn what_fails_alone_is_left_alone_after_three_times_and_a_success_ends_a_t
     assert_eq!(database.sql(troubles), format!("|route|timeout|1|f\n{profile}|3|t"));
     end(&database, meter, "read_profile", None).await;
     assert_eq!(database.sql(troubles), "");
+}
+
+#[tokio::test]
+async fn what_comes_back_by_itself_uses_up_no_patience_with_counters() {
+    let database = Database::new().await;
+    let meter = database.meter("M1");
+    let troubles = "SELECT cause, failures, patience_spent, needs_person FROM meter_trouble";
+    for _ in 0..4 {
+        end(&database, meter, "identify", Some(Reason::Timeout)).await;
+    }
+    end(&database, meter, "identify", Some(Reason::CounterRejected)).await;
+    assert_eq!(database.sql(troubles), "counter|5|1|f", "it was refused once");
+    end(&database, meter, "identify", Some(Reason::CounterRejected)).await;
+    end(&database, meter, "identify", Some(Reason::NoRoute)).await;
+    assert_eq!(database.sql(troubles), "route|7|2|f");
+    end(&database, meter, "identify", Some(Reason::CounterRejected)).await;
+    assert_eq!(database.sql(troubles), "counter|8|3|t");
+}
+
+#[tokio::test]
+async fn registers_that_did_not_come_are_told_with_a_read_that_is_done_and_are_no_trouble() {
+    let database = Database::new().await;
+    let meter = database.meter("M1");
+    let note = "1 of 19 registers did not come. 1.0.91.7.0.255: The meter refused access (object-undefined).";
+    for _ in 0..3 {
+        let covered = Covered { note: Some(note.into()), ..Covered::default() };
+        end_as(&database, meter, "read_registers", |job| Report {
+            job,
+            meter,
+            event: Event::Ended(Ok(covered)),
+        })
+        .await;
+    }
+    let jobs = "SELECT DISTINCT state, reason IS NULL, detail FROM job";
+    assert_eq!(database.sql(jobs), format!("done|t|{note}"));
+    assert_eq!(database.sql("SELECT count(*) FROM meter_trouble"), "0");
+}
+
+#[tokio::test]
+async fn only_a_read_of_registers_that_succeeded_begins_their_turns_anew() {
+    let database = Database::new().await;
+    let meter = database.meter("M1");
+    let read = "SELECT registers_tried_at IS NOT NULL, registers_read_at = (SELECT min(started_at) FROM job WHERE state = 'done') FROM meter";
+    end(&database, meter, "read_registers", Some(Reason::Timeout)).await;
+    assert_eq!(database.sql(read), "t|");
+    end(&database, meter, "read_registers", None).await;
+    assert_eq!(database.sql(read), "t|t");
+    end(&database, meter, "read_registers", Some(Reason::Timeout)).await;
+    assert_eq!(database.sql(read), "t|t");
 }
 
 #[tokio::test]

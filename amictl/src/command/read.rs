@@ -1,10 +1,13 @@
 //! `read`: a meter, now.
 
-use std::{io::Write, time::Duration};
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
 
 use ami_proto::v1::{
-    ClockOutcome, ClockTarget, IdentityTarget, ProfileTarget, ReadNowRequest, ReadNowResponse,
-    RegistersTarget, read_now_request::Target, read_now_response::Outcome,
+    ClockOutcome, ClockTarget, FailureReason, IdentityTarget, Job, ProfileTarget, ReadNowRequest,
+    ReadNowResponse, RegistersTarget, read_now_request::Target, read_now_response::Outcome,
     readings_service_client::ReadingsServiceClient,
 };
 use jiff::Timestamp;
@@ -61,6 +64,10 @@ fn tell<W: Write>(answer: ReadNowResponse, output: &mut Output<W>) -> Result<(),
         Some(Outcome::Readings(outcome)) => {
             let rows: Vec<_> = outcome.readings.into_iter().map(ReadingRow::from).collect();
             output.page(&rows)?;
+            // Readings stand alone on the standard output.
+            if let Some(missing) = answer.job.as_ref().and_then(missing) {
+                writeln!(io::stderr(), "{missing}")?;
+            }
             if outcome.truncated {
                 return Err(Error::Failed(
                     "more was read than is shown: see it with 'amictl readings'".into(),
@@ -89,6 +96,12 @@ fn tell<W: Write>(answer: ReadNowResponse, output: &mut Output<W>) -> Result<(),
             Err(Error::Failed("the head-end is newer than this amictl: use one of its version".into()))
         }
     }
+}
+
+/// What a read that is done did not bring; what an attempt before failed for has a reason.
+fn missing(job: &Job) -> Option<&str> {
+    let has_reason = job.reason() != FailureReason::Unspecified;
+    Some(job.detail.as_str()).filter(|detail| !has_reason && !detail.is_empty())
 }
 
 /// The clock of a meter as it is shown.
@@ -161,6 +174,15 @@ mod tests {
         for wrong in [&["--profile", "energy"][..], &["--clock", "--identify"], &["--from", "2026-01-01"]] {
             assert_eq!(target(wrong), None, "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn what_did_not_come_is_told_and_what_failed_before_is_not() {
+        let detail = "1 of 19 registers did not come.";
+        let job = Job { detail: detail.into(), ..Job::default() };
+        assert_eq!(missing(&job), Some(detail));
+        assert_eq!(missing(&Job { reason: FailureReason::Timeout.into(), ..job }), None);
+        assert_eq!(missing(&Job::default()), None);
     }
 
     #[test]

@@ -106,7 +106,9 @@ impl<'a> Dlt645Driver<'a> {
                     turn.yield_to_urgent().await?;
                     let read = self.shared_item(turn, place, item, register_subject(register)).await;
                     match read {
-                        Err(setback) if !setback.is_absence() => return Err(setback),
+                        Err(setback) if !(setback.is_absence() || setback.is_of_one()) => {
+                            return Err(setback);
+                        }
                         read => empty.insert(read),
                     }
                 }

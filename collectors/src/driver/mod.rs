@@ -37,6 +37,7 @@ use crate::{
         sync_clock::{Step, put_right},
     },
     turn::Turn,
+    value::no_value,
 };
 
 /// Interface class of the disconnect control, under whose name a switch is spoken of.
@@ -58,11 +59,11 @@ pub(crate) async fn run(turn: &mut Turn<'_>, task: &Task) -> Result<Done, Setbac
         Task::Identify => tasks::identify(turn, &mut driver).await.map(Done::from),
         Task::ReadClock => tasks::read_clock(turn, &mut driver).await.map(Done::from),
         Task::ReadRegisters(requests) => {
-            tasks::read_registers(turn, &mut driver, &known(&model, requests)?).await?;
+            let done = tasks::read_registers(turn, &mut driver, &known(&model, requests)?).await?;
             if driver.shows_clock_beside() && turn.clock_is_due() {
                 tasks::look_at_clock(turn, &mut driver).await?;
             }
-            Ok(Done::default())
+            Ok(done)
         }
         Task::ReadLog(wanted) => match &mut driver {
             Driver::Terminal(terminal) => terminal.log(turn, wanted).await.map(Done::from),
@@ -175,7 +176,7 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// What registers hold, in their order; what the meter does not have or show is an error in its place.
+    /// What registers hold, in their order; what the meter refuses, or holds that is no number, is an error in its place.
     async fn registers(&mut self, turn: &mut Turn<'_>, registers: &[&Register]) -> Result<Numbers, Setback> {
         match self {
             Self::Dlt645(driver) => driver.registers(turn, registers).await,
@@ -349,18 +350,6 @@ fn switch_subject(model: &Model, to: Option<SwitchTo>) -> Subject {
 fn times_subject(is_written: bool) -> Subject {
     let attribute = AttributeDescriptor { class_id: SCHEDULE, instance: TIMES, attribute: 2 };
     if is_written { Subject::set(&attribute) } else { Subject::get(&attribute) }
-}
-
-/// The meter has nothing to show in a place that it knows.
-fn no_value() -> Setback {
-    Setback::Refused {
-        failure: Failure::new(
-            Reason::MeterRefused,
-            "The meter has no value there; check whether it measures that.",
-        ),
-        is_absence: true,
-        may_pass: false,
-    }
 }
 
 /// An answer that contradicts the standard or the model.

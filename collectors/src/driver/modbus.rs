@@ -32,7 +32,8 @@ impl<'a> ModbusDriver<'a> {
     pub(super) async fn serial(&mut self, turn: &mut Turn<'_>) -> Result<Option<String>, Setback> {
         let Some(place) = &self.spec.serial else { return Ok(None) };
         let subject = Subject::get(&value::data(self.model.identity.serial));
-        self.number(turn, place, subject).await.map(|number| Some(number.mantissa.to_string()))
+        let octets = self.octets(turn, place, subject).await?;
+        number(place, 0, &octets).map(|number| Some(number.value.to_string()))
     }
 
     pub(super) async fn registers(
@@ -46,15 +47,12 @@ impl<'a> ModbusDriver<'a> {
                 return Err(unsupported(turn, &register.name));
             };
             turn.yield_to_urgent().await?;
-            numbers.push(match self.number(turn, place, register_subject(register)).await {
-                Ok(number) => Ok(Number {
-                    value: number.mantissa,
-                    scaler: register.scaler.saturating_add(number.exponent),
-                    at: None,
-                }),
-                Err(setback) if setback.is_absence() => Err(setback),
+            let number = match self.octets(turn, place, register_subject(register)).await {
+                Ok(octets) => number(place, register.scaler, &octets),
+                Err(setback) if setback.is_of_one() => Err(setback),
                 Err(setback) => return Err(setback),
-            });
+            };
+            numbers.push(number);
         }
         Ok(numbers)
     }
@@ -128,16 +126,16 @@ impl<'a> ModbusDriver<'a> {
         }
     }
 
-    async fn number(
+    /// The octets of a place.
+    async fn octets(
         &self,
         turn: &mut Turn<'_>,
         place: &ModbusPlace,
         subject: Subject,
-    ) -> Result<modbus::Number, Setback> {
+    ) -> Result<Vec<u8>, Setback> {
         let first = place.first(turn.station().subunit);
         let request = Request::Read { table: place.table, first, count: place.registers.into() };
-        let octets = self.ask(turn, &request, subject).await?;
-        place.format().read(&octets).map_err(wrong)
+        self.ask(turn, &request, subject).await
     }
 
     async fn ask(
@@ -155,6 +153,13 @@ impl<'a> ModbusDriver<'a> {
         let ear = || AnswerEar { answers: Answers::new(), server, request };
         if is_order { turn.say_once(&say, &mut ear()).await } else { turn.say(&say, ear).await }
     }
+}
+
+/// The number that the octets of a place are.
+fn number(place: &ModbusPlace, scaler: i8, octets: &[u8]) -> Result<Number, Setback> {
+    let number = place.format().read(octets).map_err(wrong)?;
+    let scaler = scaler.checked_add(number.exponent).ok_or_else(|| wrong("a number without room"))?;
+    Ok(Number { value: number.mantissa, scaler, at: None })
 }
 
 /// A value as its registers hold it: as a whole number of the model's scaler, or with the fewest digits behind the point that a float needs.
@@ -212,4 +217,29 @@ fn server(station: &Station) -> Result<u8, Setback> {
     let address = station.device_address.filter(|address| SERVERS.contains(address));
     let address = address.and_then(|address| u8::try_from(address).ok());
     address.ok_or_else(|| unspeakable("a meter that speaks Modbus needs a device address from 1 to 247"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_float_that_is_none_and_digits_that_are_none_are_no_numbers() {
+        let place = |kind, registers| ModbusPlace {
+            table: Table::HoldingRegisters,
+            register: 0,
+            registers,
+            kind,
+            order: modbus::Order::Abcd,
+            step: 0,
+        };
+        let float = |octets: &[u8]| number(&place(Kind::Float, 2), 3, octets);
+        assert_eq!(float(&[0x42, 0xF6, 0xCC, 0xCD]), Ok(Number { value: 1234, scaler: 2, at: None }));
+        let reason = |found: Result<Number, Setback>| match found {
+            Err(Setback::Final(failure)) => failure.reason,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(reason(float(&[0x7F, 0xC0, 0, 0])), Reason::MeterBrokeRules);
+        assert_eq!(reason(number(&place(Kind::Bcd, 1), 0, &[0xFF, 0xFF])), Reason::MeterBrokeRules);
+    }
 }

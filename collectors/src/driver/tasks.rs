@@ -8,8 +8,11 @@ use models::Register;
 
 use super::{Driver, Number, unsupported, wrong};
 use crate::{
-    ClockReading, Event, Failure, ProfileRange, Reason, RegisterValue, diagnosis::Setback,
-    task::read_registers, time, turn::Turn,
+    ClockReading, Event, Failure, ProfileRange, Reason, RegisterValue,
+    diagnosis::Setback,
+    task::{Done, read_registers},
+    time,
+    turn::Turn,
 };
 
 /// Attribute that holds the value of a register (Blue Book, 4.3.2).
@@ -27,13 +30,8 @@ pub(super) async fn identify(turn: &mut Turn<'_>, driver: &mut Driver<'_>) -> Re
         None => {
             let model = turn.station().model.clone();
             let first: Vec<_> = model.registers.iter().take(1).collect();
-            for found in driver.registers(turn, &first).await? {
-                if let Err(setback) = found
-                    && !setback.is_absence()
-                {
-                    return Err(setback);
-                }
-            }
+            // Whatever it says of it, it is there.
+            driver.registers(turn, &first).await?;
             let address = turn.station().device_address.map(|address| address.to_string());
             turn.station().serial.clone().or(address).ok_or_else(|| unsupported(turn, "identify"))?
         }
@@ -75,24 +73,19 @@ pub(super) fn reading(turn: &Turn<'_>, local: DateTime) -> Result<ClockReading, 
     Ok(ClockReading { shown, resolution: SECOND, offset_min: None, status: NO_STATUS, read_at, delay })
 }
 
-/// Reads registers. What could be read is reported even when some were refused.
+/// Reads registers. What one of them holds or refuses hides no other.
 pub(super) async fn read_registers(
     turn: &mut Turn<'_>,
     driver: &mut Driver<'_>,
     registers: &[&Register],
-) -> Result<(), Setback> {
+) -> Result<Done, Setback> {
     verify(turn, driver).await?;
     let found = driver.registers(turn, registers).await?;
     let at = turn.now();
-    let (mut values, mut refused) = (Vec::with_capacity(registers.len()), None);
-    for (register, found) in registers.iter().zip(found) {
-        match found {
-            Ok(number) => values.push(register_value(register, number, at)),
-            Err(setback) => refused = refused.or(Some((register.obis, setback))),
-        }
-    }
-    let missed = refused.map(|(obis, setback)| (obis, setback, "not given"));
-    read_registers::report(turn, values, registers.len(), missed).await
+    let each = registers.iter().zip(found);
+    let found = each
+        .map(|(register, found)| (register.obis, found.map(|number| register_value(register, number, at))));
+    read_registers::report(turn, found.collect()).await
 }
 
 /// What a register held, at the latest `at`.

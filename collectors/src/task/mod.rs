@@ -34,12 +34,14 @@ use models::{Language, MBus};
 use crate::{Outcome, Task, diagnosis::Setback, driver, turn::Turn};
 
 /// What a task did.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Done {
     /// The range of captures that it covered, if it was about any.
     pub(crate) range: Option<(Timestamp, Timestamp)>,
     /// What the meter showed, if something was ordered.
     pub(crate) outcome: Option<Outcome>,
+    /// What of what was asked for did not come, and why.
+    pub(crate) note: Option<String>,
 }
 
 impl From<()> for Done {
@@ -56,13 +58,13 @@ impl From<(Timestamp, Timestamp)> for Done {
 
 impl From<Option<(Timestamp, Timestamp)>> for Done {
     fn from(range: Option<(Timestamp, Timestamp)>) -> Self {
-        Self { range, outcome: None }
+        Self { range, ..Self::default() }
     }
 }
 
 impl From<Outcome> for Done {
     fn from(outcome: Outcome) -> Self {
-        Self { range: None, outcome: Some(outcome) }
+        Self { outcome: Some(outcome), ..Self::default() }
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) async fn run(
 ) -> Result<Option<(Timestamp, Timestamp)>, Setback> {
     let client = turn.station().model.mbus.iter().flat_map(MBus::clients).find(|(n, _)| *n == channel);
     let Some((channel, client)) = client else { return Ok(None) };
-    let Some(shown) = mbus_client::look(turn, channel, client).await? else { return Ok(None) };
+    let Some(shown) = mbus_client::look(turn, channel, client).await?? else { return Ok(None) };
     turn.report(Event::MBus(vec![shown])).await?;
     if shown.device.is_none() {
         return Ok(Some((range.from, range.to)));

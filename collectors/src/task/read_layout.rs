@@ -1,5 +1,5 @@
 use dlms::{
-    AttributeDescriptor, Obis, ScalerUnit,
+    AttributeDescriptor, Obis, ScalerUnit, Unit,
     axdr::Data,
     profile::{CaptureObject, Column, decode_list},
 };
@@ -28,7 +28,12 @@ pub(super) async fn run(turn: &mut Turn<'_>, obis: Obis) -> Result<Layout, Setba
     let is_value = |capture: &CaptureObject| Column::of(capture) == Column::Value;
     let values: Vec<AttributeDescriptor> =
         captures.iter().filter(|capture| is_value(capture)).map(described).collect();
-    let mut scalers = scaler_unit::read_all(turn, &values).await?.into_iter();
+    let scalers = scaler_unit::read_all(turn, &values).await?;
+    let known = values
+        .iter()
+        .zip(scalers)
+        .map(|(value, scaler)| scaler.map_err(|unknown| unscaled(turn, obis, value, &unknown)));
+    let mut scalers = known.collect::<Result<Vec<_>, _>>()?.into_iter();
     let columns = captures
         .into_iter()
         .map(|capture| {
@@ -38,7 +43,7 @@ pub(super) async fn run(turn: &mut Turn<'_>, obis: Obis) -> Result<Layout, Setba
                 Column::Time => Some(ScalerUnit { scaler: 0, unit: SECOND }),
                 Column::Clock | Column::Status | Column::Text | Column::Ignored => None,
             };
-            let ScalerUnit { scaler, unit } = scaler_unit.unwrap_or(scaler_unit::NONE);
+            let ScalerUnit { scaler, unit } = scaler_unit.unwrap_or(ScalerUnit::NONE);
             LayoutColumn { capture, column, scaler, unit }
         })
         .collect();
@@ -53,7 +58,7 @@ pub(super) fn make_room(layout: &mut Layout) {
     let times = layout.columns.iter_mut().rev().filter(|column| column.column == Column::Time);
     for time in times.take(excess) {
         let LayoutColumn { capture, .. } = *time;
-        *time = LayoutColumn { capture, column: Column::Ignored, scaler: 0, unit: scaler_unit::NONE.unit };
+        *time = LayoutColumn { capture, column: Column::Ignored, scaler: 0, unit: Unit::NONE };
     }
 }
 
@@ -104,6 +109,16 @@ pub(crate) fn of_model(turn: &Turn<'_>, obis: Obis) -> Result<Layout, Setback> {
         );
         Setback::Final(Failure::new(Reason::Unsupported, detail))
     })
+}
+
+/// What stands in the way of a profile of which a column has values that nothing can be made of. It is told each time, and never remembered as its layout.
+fn unscaled(turn: &Turn<'_>, profile: Obis, column: &AttributeDescriptor, unknown: &Setback) -> Setback {
+    let Failure { reason, detail, .. } = turn.explain(unknown);
+    let detail = format!(
+        "Nothing of profile {profile} is stored, because of its column {}. {detail}",
+        column.instance
+    );
+    Setback::Final(Failure::new(reason, detail))
 }
 
 /// The attribute that a column captures.

@@ -45,7 +45,7 @@ pub(super) async fn run(turn: &mut Turn<'_>, range: &ProfileRange) -> Result<Don
     }
     let is_covered = row.is_whole && row.last > range.from;
     let covered = is_covered.then(|| certain(layout.period_s, (range.from, row.last), row.first));
-    Ok(Done { range: covered, outcome: None })
+    Ok(covered.into())
 }
 
 /// Captures that follow one another.

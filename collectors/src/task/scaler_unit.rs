@@ -1,24 +1,23 @@
-use dlms::{AttributeDescriptor, ScalerUnit, Unit};
+use dlms::{AttributeDescriptor, ScalerUnit};
 
-use crate::{diagnosis::Setback, turn::Turn, value};
+use crate::{Failure, Reason, diagnosis::Setback, turn::Turn, value};
 
-/// Scaler 0, no unit.
-pub(super) const NONE: ScalerUnit = ScalerUnit { scaler: 0, unit: Unit::NONE };
-
-/// Scaler and unit of each attribute's value. An object that has none, or does not show it, counts: scaler 0, no unit.
+/// Scaler and unit of each attribute's value: scaler 0 and no unit where its class has none. What the meter refuses to show is an error in its
+/// place: without it the value may be off by powers of ten.
 pub(super) async fn read_all(
     turn: &mut Turn<'_>,
     of: &[AttributeDescriptor],
-) -> Result<Vec<ScalerUnit>, Setback> {
+) -> Result<Vec<Result<ScalerUnit, Setback>>, Setback> {
     let asked: Vec<AttributeDescriptor> = of.iter().filter_map(attribute).collect();
     let mut found = turn.read_all(&asked).await?.into_iter();
-    of.iter()
-        .map(|value| match attribute(value).and_then(|descriptor| Some((descriptor, found.next()?))) {
+    let each = of.iter().map(|value| {
+        match attribute(value).and_then(|descriptor| Some((descriptor, found.next()?))) {
             Some((descriptor, Ok(octets))) => decode(&descriptor, &octets),
-            // It has none, or does not show it.
-            Some((_, Err(_))) | None => Ok(NONE),
-        })
-        .collect()
+            Some((descriptor, Err(refusal))) => Err(unknown(turn, &descriptor, &refusal)),
+            None => Ok(ScalerUnit::NONE),
+        }
+    });
+    Ok(each.collect())
 }
 
 /// The attribute with the scaler and unit of the value, when its class has one.
@@ -33,4 +32,15 @@ fn attribute(of: &AttributeDescriptor) -> Option<AttributeDescriptor> {
 
 fn decode(descriptor: &AttributeDescriptor, octets: &[u8]) -> Result<ScalerUnit, Setback> {
     ScalerUnit::decode(octets).map_err(|_| value::unexpected(descriptor, "scaler and unit"))
+}
+
+/// Why nothing can be made of a value.
+fn unknown(turn: &Turn<'_>, descriptor: &AttributeDescriptor, refusal: &Setback) -> Setback {
+    let AttributeDescriptor { class_id, attribute, .. } = descriptor;
+    let why = turn.explain(refusal).detail;
+    let detail = format!(
+        "Its value is not used, because scaler and unit (attribute {attribute} of class {class_id}) are not shown and it may be off by powers of \
+         ten. {why}"
+    );
+    Setback::Final(Failure::new(Reason::MeterRefused, detail))
 }

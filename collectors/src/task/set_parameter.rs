@@ -1,6 +1,6 @@
 use std::fmt::Display;
 
-use dlms::{AttributeDescriptor, axdr::Data};
+use dlms::{AttributeDescriptor, ScalerUnit, axdr::Data};
 use models::{Decimal, Register};
 
 use super::{
@@ -119,8 +119,8 @@ impl Holder for Attribute {
 
     async fn shown(&mut self, turn: &mut Turn<'_>) -> Result<Decimal, Setback> {
         let found = turn.read(&self.descriptor).await?;
-        let scaler = scaler_unit::read_all(turn, &[self.descriptor]).await?.pop();
-        let scaler = scaler.unwrap_or(scaler_unit::NONE).scaler;
+        let scaler_unit = scaler_unit::read_all(turn, &[self.descriptor]).await?.pop();
+        let scaler = scaler_unit.unwrap_or(Ok(ScalerUnit::NONE))?.scaler;
         let number = value::integer(&found).ok_or_else(|| value::unexpected(&self.descriptor, "a number"))?;
         self.held = Some((found, scaler));
         Ok(Decimal::new(number, scaler))

@@ -101,6 +101,10 @@ pub(crate) struct Mischief {
     pub(crate) invalid_before: Option<Timestamp>,
     /// Attributes that are refused.
     pub(crate) denied: Vec<(Obis, i8)>,
+    /// Attributes that are refused in another way.
+    pub(crate) refusals: Vec<(Obis, i8, DataAccessResult)>,
+    /// What attributes hold instead of what they should.
+    pub(crate) odd_values: Vec<(Obis, i8, Data)>,
     /// What becomes of each order, by number; the others are carried out and answered.
     pub(crate) orders: BTreeMap<usize, Fate>,
     /// The load switch accepts orders and stays as it is.
@@ -300,6 +304,18 @@ impl Objects for Meter {
         self.seen.gets.push(name);
         if self.mischief.denied.contains(&name) {
             return Err(DataAccessResult::ReadWriteDenied);
+        }
+        let is_meant = |obis: Obis, attribute: i8| (obis, attribute) == name;
+        if let Some((.., refusal)) =
+            self.mischief.refusals.iter().find(|(obis, attribute, _)| is_meant(*obis, *attribute))
+        {
+            return Err(*refusal);
+        }
+        if let Some((.., odd)) =
+            self.mischief.odd_values.iter().find(|(obis, attribute, _)| is_meant(*obis, *attribute))
+        {
+            odd.encode(out);
+            return Ok(());
         }
         let text = |text: &str| Data::OctetString(text.as_bytes().to_vec());
         match (attribute.class_id, attribute.instance.octets(), attribute.attribute) {

@@ -168,3 +168,23 @@ async fn a_register_of_dlms_is_set_in_its_own_type_once_whatever_gets_lost() {
         assert!(beyond.failure().detail.contains("out of bounds"), "{}", beyond.failure());
     }
 }
+
+#[tokio::test]
+async fn hb_04_a_register_that_holds_no_number_hides_no_other() {
+    let mut bench = bench("multi-user-modbus", ALARM, |_| {}).await;
+    let last = bench.last();
+    assert_eq!(bench.ask(last, set(ALARM, "20000")).await.outcome(), Outcome::ParameterSet);
+    let mut model = Model::clone(&bench.model);
+    let register = model.registers.iter_mut().find(|register| register.obis.to_string() == ALARM).unwrap();
+    let Some(models::Place::Modbus(place)) = &mut register.at else { panic!("{}", register.name) };
+    // It holds 2000, 0x7D0, which are no decimal digits.
+    place.kind = ::modbus::Kind::Bcd;
+    bench.model = Arc::new(model);
+    let task = bench.all_registers();
+    let done = bench.ask(last, task).await;
+    let asked = bench.model.registers.len();
+    assert_eq!(done.registers().len(), asked - 1);
+    assert!(done.registers().iter().all(|value| value.obis.to_string() != ALARM));
+    let note = done.end.as_ref().unwrap().note.as_ref().expect("it is told");
+    assert!(note.starts_with(&format!("1 of {asked} registers did not come. {ALARM}: ")), "{note}");
+}

@@ -129,7 +129,7 @@ impl Fleet {
 /// What a meter answers to a job: all captures that it asks for.
 pub(crate) fn captures(meter: MeterId, job: &LeasedJob) -> Vec<Report> {
     let report = |event| Report { job: job.id, meter, event };
-    let covered = Covered { range: job.range, outcome: None, bytes_on_wire: 3658, exchanges: 3 };
+    let covered = Covered { range: job.range, bytes_on_wire: 3658, exchanges: 3, ..Covered::default() };
     let end = report(Event::Ended(Ok(covered)));
     let Some((from, to)) = job.range else { return vec![end] };
     let at: Vec<_> = (0..DAY).rev().map(|n| to - SignedDuration::from_mins(15 * n)).collect();

@@ -12,9 +12,10 @@ use collectors::{
 };
 use dlms::client::Counters;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use models::Model;
+use models::{Model, Register};
 use tracing::{Span, info_span};
 
+use crate::plan::{SCHEDULED, due_registers};
 use crate::store::JobKind;
 use crate::store::jobs::{Leased, LeasedJob};
 use crate::telemetry;
@@ -125,7 +126,7 @@ fn work(station: &Arc<Station>, job: &LeasedJob, sources: Sources<'_>) -> Result
         station: Arc::clone(station),
         counters: job.counters.map(|(first, end)| Counters::new(first, end)),
         seed: seed()?,
-        task: task(&station.model, job, sources)?,
+        task: task(station, job, sources)?,
         priority: job.priority,
         span: span(station, job),
     })
@@ -145,7 +146,8 @@ fn span(station: &Station, job: &LeasedJob) -> Span {
     span
 }
 
-fn task(model: &Model, job: &LeasedJob, sources: Sources<'_>) -> Result<Task, Failure> {
+fn task(station: &Station, job: &LeasedJob, sources: Sources<'_>) -> Result<Task, Failure> {
+    let model = &station.model;
     match job.kind {
         JobKind::Command => match &job.command {
             Some(command) => order::task(command, model, sources),
@@ -159,9 +161,8 @@ fn task(model: &Model, job: &LeasedJob, sources: Sources<'_>) -> Result<Task, Fa
         JobKind::ListNodes => Ok(Task::ListNodes),
         JobKind::ReadTariff => Ok(Task::ReadTariff),
         JobKind::ReadRegisters => {
-            let wanted =
-                model.registers.iter().filter(|register| job.obis.is_none_or(|obis| obis == register.obis));
-            let requests: Vec<_> = wanted
+            let requests: Vec<_> = registers(station, job)
+                .into_iter()
                 .map(|register| RegisterRequest {
                     obis: register.obis,
                     class_id: register.class_id,
@@ -187,6 +188,18 @@ fn task(model: &Model, job: &LeasedJob, sources: Sources<'_>) -> Result<Task, Fa
             let from = resume(from, to, job);
             Ok(Task::ReadProfile(ProfileRange { obis, from, to, layout: job.layout.clone() }))
         }
+    }
+}
+
+/// The registers that a job is about: one, those that are due, or all that somebody wants to see now.
+fn registers<'a>(station: &'a Station, job: &LeasedJob) -> Vec<&'a Register> {
+    let model = &station.model;
+    match job.obis {
+        Some(obis) => model.registers.iter().filter(|register| register.obis == obis).collect(),
+        None if job.priority <= SCHEDULED => {
+            due_registers(station.meter, model, job.registers_read_at, job.started_at)
+        }
+        None => model.registers.iter().collect(),
     }
 }
 
@@ -271,6 +284,8 @@ mod tests {
             counters: None,
             layout: None,
             last_ts: last_ts.map(at),
+            started_at: at("2026-01-02T01:00:00Z"),
+            registers_read_at: None,
             request_id: None,
             trace_parent: None,
             command: None,

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use collectors::MeterId;
 use jiff::{SignedDuration, Timestamp};
-use models::Model;
+use models::{Model, Register};
 use sha2::{Digest as _, Sha256};
 
 use super::grid::{self, later, phase};
@@ -26,6 +27,19 @@ pub fn next_look(state: &MeterState, model: &Model, now: Timestamp, config: &con
     turns.chain(holes).chain(wanted).min().unwrap_or(Timestamp::MAX).min(later(now, LONGEST))
 }
 
+/// The registers of a meter that are due in a planned read of them that began at `now`: those of which a turn has passed since the last one that
+/// succeeded began, at `last`. When none has, somebody wanted all.
+pub fn due_registers(
+    meter: MeterId,
+    model: &Model,
+    last: Option<Timestamp>,
+    now: Timestamp,
+) -> Vec<&Register> {
+    let is_due = |register: &&Register| grid::passed(last, register.read_every, phase(meter), now);
+    let due: Vec<&Register> = model.registers.iter().filter(is_due).collect();
+    if due.is_empty() { model.registers.iter().collect() } else { due }
+}
+
 /// How often a meter is asked who it is.
 pub(super) fn identify_every(state: &MeterState, config: &config::Plan) -> Duration {
     match state.identified_at {
@@ -34,10 +48,10 @@ pub(super) fn identify_every(state: &MeterState, config: &config::Plan) -> Durat
     }
 }
 
-/// How often the registers of a meter are read, if it has some. One whose parts are named in each request has nothing to be read itself.
-pub(super) fn registers_every(state: &MeterState, model: &Model) -> Option<Duration> {
+/// How often each register of a meter is read. One whose parts are named in each request has nothing to be read itself.
+pub(super) fn registers_every(state: &MeterState, model: &Model) -> impl Iterator<Item = Duration> {
     let has_registers = state.is_subunit || !model.names_subunits();
-    model.registers.iter().map(|register| register.read_every).min().filter(|_| has_registers)
+    model.registers.iter().map(|register| register.read_every).filter(move |_| has_registers)
 }
 
 /// How often it is asked for its nodes, if it has some.
@@ -54,6 +68,6 @@ pub(super) fn basis(model: &Model, config: &config::Plan) -> [u8; 32] {
 fn turns(state: &MeterState, model: &Model, config: &config::Plan) -> impl Iterator<Item = Duration> {
     let profiles = model.profiles.iter().map(|profile| ledger::read_within(state, profile));
     let logs = model.logs.iter().filter(|_| state.identified_at.is_some()).map(|log| log.read_every);
-    let others = [registers_every(state, model), nodes_every(model)].into_iter().flatten();
+    let others = registers_every(state, model).chain(nodes_every(model));
     std::iter::once(identify_every(state, config)).chain(others).chain(profiles).chain(logs)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use collectors::{Covered, Failure, JobId, MeterId, Reason};
 use dlms::Obis;
 use jiff::Timestamp;
-use jiff_sqlx::Timestamp as SqlTimestamp;
+use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx as _};
 use sqlx::{FromRow, PgConnection};
 use tracing::{Span, warn};
 use uuid::Uuid;
@@ -35,6 +35,8 @@ pub(super) struct Running {
     pub(super) kept_s: Option<i64>,
     pub(super) attempts: i16,
     pub(super) max_attempts: i16,
+    /// When this attempt began.
+    pub(super) started_at: Option<Timestamp>,
     /// Place of the request that ordered it in its trace.
     pub(super) trace_parent: Option<String>,
 }
@@ -70,7 +72,7 @@ impl End {
         self.reason
     }
 
-    /// The same for a person.
+    /// The same for a person; of a read that is done, what of it did not come.
     pub(super) fn detail(&self) -> Option<&str> {
         self.detail.as_deref()
     }
@@ -93,6 +95,7 @@ struct Stored {
     priority: i16,
     attempts: i16,
     max_attempts: i16,
+    started_at: Option<SqlTimestamp>,
     trace_parent: Option<String>,
 }
 
@@ -108,7 +111,7 @@ pub(super) async fn decide(
     }
     let rows: Vec<Stored> = sqlx::query_as(
         "/* store::ends::decide */
-         SELECT id, meter_id, kind, obis, from_ts, kept_s, priority, attempts, max_attempts, trace_parent FROM job
+         SELECT id, meter_id, kind, obis, from_ts, kept_s, priority, attempts, max_attempts, started_at, trace_parent FROM job
          WHERE id = ANY ($1) AND state = 'running' AND lease_owner = $2 ORDER BY id FOR UPDATE",
     )
     .bind(outcomes.keys().copied().collect::<Vec<_>>())
@@ -145,6 +148,7 @@ impl Stored {
             kept_s: self.kept_s,
             attempts: self.attempts,
             max_attempts: self.max_attempts,
+            started_at: self.started_at.map(SqlTimestamp::to_jiff),
             trace_parent: self.trace_parent,
         })
     }
@@ -181,7 +185,7 @@ fn concluded(
     command: Option<CommandEnd>,
 ) -> End {
     let octets = |covered: &Covered| i64::try_from(covered.bytes_on_wire).unwrap_or(i64::MAX);
-    let failure = outcome.as_ref().err();
+    let (failure, covered) = (outcome.as_ref().err(), outcome.as_ref().ok());
     End {
         job,
         running,
@@ -189,8 +193,11 @@ fn concluded(
         state,
         wait,
         reason: failure.map(|failure| failure.reason),
-        detail: failure.map(|failure| failure.detail.clone()),
-        bytes_on_wire: outcome.as_ref().ok().map(octets),
+        detail: match covered {
+            Some(covered) => covered.note.clone(),
+            None => failure.map(|failure| failure.detail.clone()),
+        },
+        bytes_on_wire: covered.map(octets),
     }
 }
 
@@ -207,7 +214,7 @@ pub(super) async fn write(
     sqlx::query(
         "/* store::ends::write */
          UPDATE job j SET state = e.state, lease_owner = NULL, captures = j.captures + e.captures,
-             reason = coalesce(e.reason::failure_reason, j.reason), detail = coalesce(e.detail, j.detail),
+             reason = CASE WHEN e.state = 'done' AND e.detail IS NOT NULL THEN NULL ELSE coalesce(e.reason::failure_reason, j.reason) END, detail = coalesce(e.detail, j.detail),
              due_at = CASE WHEN e.state = 'due' THEN now() + e.wait * (1 - random() / 4) ELSE j.due_at END,
              finished_at = CASE WHEN e.state = 'due' THEN NULL ELSE now() END,
              bytes_on_wire = coalesce(e.bytes_on_wire, j.bytes_on_wire)
@@ -239,6 +246,15 @@ async fn note_attempts(connection: &mut PgConnection, ends: &[End]) -> Result<()
     };
     let (identified, registers) = (meters(JobKind::Identify), meters(JobKind::ReadRegisters));
     let nodes = meters(JobKind::ListNodes);
+    let is_read = |end: &&End| {
+        let Running { kind, planned, .. } = end.running;
+        end.state == JobState::Done && planned && kind == JobKind::ReadRegisters
+    };
+    let (read, begun): (Vec<MeterId>, Vec<SqlTimestamp>) = ends
+        .iter()
+        .filter(is_read)
+        .filter_map(|end| Some((end.running.meter, end.running.started_at?.to_sqlx())))
+        .unzip();
     if identified.is_empty() && registers.is_empty() && nodes.is_empty() {
         return Ok(());
     }
@@ -247,12 +263,16 @@ async fn note_attempts(connection: &mut PgConnection, ends: &[End]) -> Result<()
          UPDATE meter SET
              identify_tried_at = CASE WHEN id = ANY ($1) THEN now() ELSE identify_tried_at END,
              registers_tried_at = CASE WHEN id = ANY ($2) THEN now() ELSE registers_tried_at END,
+             registers_read_at = coalesce(
+                 (SELECT max(r.begun) FROM unnest($4::int4[], $5::timestamptz[]) AS r (meter_id, begun) WHERE r.meter_id = meter.id), registers_read_at),
              nodes_tried_at = CASE WHEN id = ANY ($3) THEN now() ELSE nodes_tried_at END
          WHERE id = ANY ($1 || $2 || $3)",
     )
     .bind(identified)
     .bind(registers)
     .bind(nodes)
+    .bind(read)
+    .bind(begun)
     .execute(connection)
     .await
     .map_err(failed("store::ends::note_attempts"))?;

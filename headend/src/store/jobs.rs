@@ -88,6 +88,10 @@ pub struct LeasedJob {
     pub layout: Option<Arc<Layout>>,
     /// High-water mark of the profile: no stored capture is later.
     pub last_ts: Option<Timestamp>,
+    /// When this attempt began.
+    pub started_at: Timestamp,
+    /// When the last planned read of the registers of the meter that succeeded began.
+    pub registers_read_at: Option<Timestamp>,
     /// The request that ordered it; `None` for planned work.
     pub request_id: Option<Uuid>,
     /// Place of that request in its trace.

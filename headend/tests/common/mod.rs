@@ -207,6 +207,6 @@ pub(crate) fn done(meter: MeterId, job: JobId, range: Option<(Timestamp, Timesta
     Report {
         job,
         meter,
-        event: Event::Ended(Ok(Covered { range, outcome: None, bytes_on_wire: 1234, exchanges: 5 })),
+        event: Event::Ended(Ok(Covered { range, bytes_on_wire: 1234, exchanges: 5, ..Covered::default() })),
     }
 }

@@ -118,7 +118,7 @@ pub(super) async fn confirm(turn: &mut Turn<'_>, meter: &Meter, image: &Image) -
 pub(super) async fn running(turn: &mut Turn<'_>) -> Result<Outcome, Setback> {
     match identify::run(turn).await {
         Err(Setback::NobodyListens) => Err(Setback::NobodyListens),
-        Ok(()) | Err(_) => Ok(Outcome::FirmwareActive),
+        Ok(_) | Err(_) => Ok(Outcome::FirmwareActive),
     }
 }
 
