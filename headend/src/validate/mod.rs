@@ -18,7 +18,7 @@ pub use counter::{Counter, Point};
 pub use limits::{bound, is_no_value};
 pub use memory::Memory;
 pub use plan::{Plan, counter_of};
-pub use register::{Shown, against_captures, against_each_other, follow};
+pub use register::{Intervals, Shown, against_captures, against_each_other, against_intervals, follow};
 
 /// A rule that does not hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -82,8 +82,47 @@ pub fn against_captures(
     })
 }
 
+/// What the captures of interval energies around two values of a register hold, in their own digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Intervals {
+    /// Energy of the intervals that lie between the two values for certain; `None` when there are none.
+    pub within: Option<i64>,
+    /// Energy of all intervals that may have a part between the two values; `None` when it is not known of each.
+    pub around: Option<i64>,
+    /// How many those are.
+    pub count: i64,
+    /// Scaler of the column.
+    pub scaler: i8,
+}
+
+/// Compares how far a register came with the energies of the intervals meanwhile: not less than those that lie between its two values, and not more than all that
+/// touch them. The last digit of each interval and of both values may be cut off.
+pub fn against_intervals((before, now, scaler): (i64, i64, i8), intervals: Intervals) -> Option<Numbers> {
+    let finest = scaler.min(intervals.scaler);
+    let digits = |value: i64, scaler: i8| i128::from(value).saturating_mul(pow10(scaler.abs_diff(finest)));
+    let (before, now) = (digits(before, scaler), digits(now, scaler));
+    let cut = digits(1, intervals.scaler).saturating_mul(intervals.count.max(0).into());
+    let bound = cut.saturating_add(digits(1, scaler));
+    let energy = |energy: i64| before.saturating_add(digits(energy, intervals.scaler));
+    let advance = now.saturating_sub(before);
+    if advance < 0 {
+        return None;
+    }
+    let too_low = intervals.within.map(energy).filter(|least| now < least.saturating_sub(bound));
+    let too_high = intervals.around.map(energy).filter(|most| now > most.saturating_add(bound));
+    let stored = |value: i128| i64::try_from(value).ok();
+    Some(Numbers {
+        value: stored(now),
+        reference: stored(too_low.or(too_high)?),
+        bound: stored(bound),
+        scaler: finest,
+    })
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn point(ts: i64, value: i64) -> Option<Point> {
@@ -152,6 +191,40 @@ mod tests {
             read(rates, [10_000, 9_000, 9_000], 0, &validation),
             Some((0, Some(10_000), Some(18_000)))
         );
+    }
+
+    #[test]
+    fn a_register_comes_as_far_as_the_intervals_meanwhile() {
+        let intervals = Intervals { within: Some(900), around: Some(1100), count: 10, scaler: 0 };
+        let compared = |now, intervals| {
+            let numbers = against_intervals((5000, now, 0), intervals)?;
+            Some((numbers.value?, numbers.reference?, numbers.bound?))
+        };
+        assert_eq!(compared(6000, intervals), None);
+        assert_eq!(compared(5889, intervals), None, "each interval may be cut off");
+        assert_eq!(compared(5888, intervals), Some((5888, 5900, 11)));
+        assert_eq!(compared(6112, intervals), Some((6112, 6100, 11)));
+        assert_eq!(compared(9999, Intervals { around: None, ..intervals }), None, "one is missing");
+        assert_eq!(compared(5000, Intervals { within: None, ..intervals }), None, "they are too close");
+        assert_eq!(compared(17, intervals), None, "a fall is another matter");
+    }
+
+    proptest! {
+        #[test]
+        fn an_honest_meter_is_never_flagged(
+            energies in proptest::collection::vec(0_i64..100_000, 20..120), start in 0_i64..1 << 40, from in 0_usize..8, to in 12_usize..20,
+            coarse in 0_i8..4, coarser in 0_i8..4, part in 0_i64..100
+        ) {
+            // In units of a hundredth, read somewhere within an interval at both ends.
+            let unit = |scaler: i8| 100 * 10_i64.pow(scaler.unsigned_abs().into());
+            let at = |n: usize| start + energies[..n].iter().sum::<i64>() + energies[n] * part / 100;
+            let (before, now) = (at(from) / unit(coarse), at(to) / unit(coarse));
+            let sum = |range: &[i64]| Some(range.iter().map(|energy| energy / unit(coarser)).sum());
+            let (within, around) = (sum(&energies[from + 1..to]), sum(&energies[from..=to]));
+            let count = i64::try_from(to - from + 1).unwrap();
+            let intervals = Intervals { within, around, count, scaler: coarser };
+            prop_assert_eq!(against_intervals((before, now, coarse), intervals), None);
+        }
     }
 
     #[test]
