@@ -54,6 +54,11 @@ impl Layout {
     pub fn clock(&self) -> Option<&LayoutColumn> {
         self.columns.iter().find(|column| column.column == Column::Clock)
     }
+
+    /// The column with the status word of a capture; the first, where there are more.
+    pub fn status(&self) -> Option<&LayoutColumn> {
+        self.columns.iter().find(|column| column.column == Column::Status)
+    }
 }
 
 impl LayoutColumn {

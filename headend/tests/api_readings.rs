@@ -97,7 +97,7 @@ async fn a_reading_carries_everything_that_is_known_of_it() {
         unit: "Wh".into(),
         kind: ReadingKind::Profile.into(),
         profile: "1.0.99.1.0.255".into(),
-        status: Some(4),
+        status: Some(8),
         clock_status: Some(0),
         clock_offset_minutes: Some(60),
         job_id: job("read_profile"),

@@ -37,7 +37,7 @@ fn first() -> Timestamp {
 fn store(database: &Database) -> Store {
     let mut model = Model::clone(&models::builtin().unwrap()["generic-dlms"]);
     let (max_power, counter_modulus) = (Some(10_000), 1_000_000);
-    model.validation = Validation { max_power, counter_modulus, no_value: vec![777_777] };
+    model.validation = Validation { max_power, counter_modulus, no_value: vec![777_777], status: Vec::new() };
     database.store.clone().with_models(&[("generic-dlms".to_owned(), Arc::new(model))].into())
 }
 
@@ -225,6 +225,42 @@ async fn a_clock_that_doubts_itself_is_on_every_value_of_its_capture() {
     assert_eq!(database.sql("SELECT DISTINCT obis_text(obis) FROM reading_flag"), "0.0.1.0.0.255");
 }
 
+#[tokio::test]
+async fn what_the_status_word_says_is_on_every_value_of_its_capture() {
+    let database = Database::new().await;
+    let library = models::builtin().unwrap();
+    let (store, meter) = (database.store.clone().with_models(&library), database.meter("M1"));
+    let layout = layout(900, 0);
+    let mut day = slips(&layout, 5000, 8, &[(3, 0)]);
+    // Nothing, summer time, data not valid, clock not valid, clock set, power gone, critical error, none.
+    day.status = [0, 8, 0x0C, 6, 0x20, 0x80, 5].map(Some).into_iter().chain([None]).collect();
+    let raised = write(&store, &[captures(meter, 1, day.clone())]).await;
+    let expected = [
+        ("clock_invalid", 1),
+        ("device_error", 1),
+        ("data_not_valid", 3),
+        ("clock_adjusted", 1),
+        ("power_down", 1),
+    ];
+    assert_eq!(raised, expected, "of an invalid clock the counter is compared with nothing");
+    let borne = "SELECT ts AT TIME ZONE 'UTC', flags FROM reading WHERE obis = '1.0.32.7.0.255' AND flags <> '{}' ORDER BY ts";
+    let flags = [
+        "2026-03-31 00:45:00|{data_not_valid}",
+        "2026-03-31 01:00:00|{clock_invalid,data_not_valid}",
+        "2026-03-31 01:15:00|{clock_adjusted}",
+        "2026-03-31 01:30:00|{power_down}",
+        "2026-03-31 01:45:00|{device_error,data_not_valid}",
+    ];
+    assert_eq!(database.sql(borne), flags.join("\n"));
+    let first = "SELECT obis_text(obis), value, unit FROM reading_flag ORDER BY ts, id LIMIT 1";
+    assert_eq!(database.sql(first), "0.0.96.10.1.255|12|255");
+    // Read again, it is all right.
+    day.status = vec![Some(0); 8];
+    day.values[6] = Some(5300);
+    assert_eq!(write(&store, &[captures(meter, 2, day)]).await, []);
+    assert_eq!(database.sql("SELECT count(*) FROM reading_flag WHERE withdrawn_at IS NULL"), "0");
+}
+
 /// A capture of a clock that began anew is kept and flagged, and proves nothing about the year that it names.
 #[tokio::test]
 async fn a_capture_of_an_invalid_clock_covers_nothing() {
@@ -273,6 +309,49 @@ async fn a_register_is_compared_with_its_past_and_with_the_captures_around_it() 
     let flag =
         "SELECT ts AT TIME ZONE 'UTC', value, reference, bound, job_id FROM reading_flag WHERE job_id = 5";
     assert_eq!(database.sql(flag), "2026-03-31 12:05:00|12000|10200|1|5");
+}
+
+#[tokio::test]
+async fn a_register_is_compared_with_the_energies_of_the_intervals_where_they_are_all_that_is_captured() {
+    let database = Database::new().await;
+    let (store, layout) = (store(&database), layout(900, 0));
+    let mut columns = layout.columns.clone();
+    columns[2].capture.instance = "1.0.1.29.0.255".parse().unwrap();
+    let layout = Arc::new(Layout { columns, ..Layout::clone(&layout) });
+    // 100 Wh in each quarter of an hour, from noon to noon 9600.
+    let energies = |hole: Option<usize>| {
+        let mut day = quarters(&layout, first(), 192, 0);
+        day.values.iter_mut().step_by(2).for_each(|value| *value = Some(100));
+        if let Some(hole) = hole {
+            day.values[2 * hole] = None;
+        }
+        day
+    };
+    let noons = ["2026-03-31T12:05:00Z", "2026-04-01T12:05:00Z", "2026-04-01T20:05:00Z"];
+    for (number, advance, hole, raised) in [
+        ("M1", 9_600, None, 0),
+        ("M2", 8_400, None, 1),
+        ("M3", 10_800, None, 1),
+        ("M4", 10_800, Some(70), 0),
+        ("M5", 8_000, Some(70), 1),
+    ] {
+        let meter = database.meter(number);
+        write(&store, &[captures(meter, 1, energies(hole))]).await;
+        let values = [50_000, 50_000 + advance, 50_000 + advance + 3_200];
+        for (job, (when, value)) in (2..).zip(noons.into_iter().zip(values)) {
+            write(&store, &[register(meter, job, when, value)]).await;
+        }
+        let flags = format!(
+            "SELECT count(*) FROM reading_flag f JOIN meter m ON m.id = f.meter_id
+             WHERE rule = 'register_mismatch' AND job_id = 3 AND serial = '{number}'"
+        );
+        assert_eq!(database.sql(&flags), raised.to_string(), "{number}");
+    }
+    let numbers = "SELECT value, reference, bound, ts AT TIME ZONE 'UTC' FROM reading_flag ORDER BY meter_id";
+    assert_eq!(
+        database.sql(numbers),
+        "58400|58700|106|2026-04-01 12:05:00\n60800|60500|106|2026-04-01 12:05:00\n58000|58600|106|2026-04-01 12:05:00"
+    );
 }
 
 #[tokio::test]

@@ -89,7 +89,7 @@ async fn order_overlap_and_repetition_within_a_batch_do_not_matter() {
     contradiction.at.push(first());
     contradiction.offset_min.push(Some(60));
     contradiction.clock_status.push(0);
-    contradiction.status.push(Some(4));
+    contradiction.status.push(Some(8));
     contradiction.values.extend([Some(6), Some(2301)]);
     let third = database.meter("M3");
     let written = database.store.write(owner, &[captures(third, 3, contradiction)]).await.unwrap();

@@ -18,8 +18,8 @@ use dlms::profile::{CaptureObject, Column};
 
 use crate::{
     AlarmBit, Alarms, Billing, Bounds, ClockSync, ColumnSpec, Concentrator, Error, Firmware, KEYS, Language,
-    Log, MBus, Model, Outages, Place, Profile, Reach, Register, Severity, TEST_KEY, Tariff, Transformers,
-    Validation,
+    Log, MBus, Model, Outages, Place, Profile, Reach, Register, Severity, StatusBit, TEST_KEY, Tariff,
+    Transformers, Validation,
 };
 
 const NAME_LIMIT: usize = 32;
@@ -325,7 +325,15 @@ impl Check<'_> {
         let count = validation.no_value.len();
         self.that(count <= NO_VALUE_LIMIT, "validation.no_value", || {
             format!("has {count} entries, at most {NO_VALUE_LIMIT} are allowed")
-        })
+        })?;
+        let mut bits = BTreeSet::new();
+        for StatusBit { bit, .. } in &validation.status {
+            let is_bit = u32::from(*bit) < u32::BITS && bits.insert(bit);
+            self.that(is_bit, "validation.status", || {
+                format!("has bit {bit}, must have each of 0 to 31 once at most")
+            })?;
+        }
+        Ok(())
     }
 
     fn concentrator(&self, concentrator: &Concentrator) -> Result<(), Error> {

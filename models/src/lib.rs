@@ -86,4 +86,4 @@ pub use switch::Switch;
 pub use tariff::Tariff;
 pub use times::{BadTimes, DayTime, DayTimes, Dlt645Times, Times, TimesPlace};
 pub use transformers::{RatioObjects, Transformers};
-pub use validation::Validation;
+pub use validation::{StatusBit, StatusMeaning, Validation};

@@ -17,10 +17,40 @@ pub struct Validation {
     /// of the types with 32 and 64 bits). At most 16. Default: none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub no_value: Vec<i64>,
+    /// What bits of the status word of a capture (`0.b.96.10.e.255`) mean, such as `{ bit = 2, means = "data_not_valid" }`; each bit once, so at most 32.
+    /// Default: none, the word is stored and says nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub status: Vec<StatusBit>,
+}
+
+/// A bit of the status word of captures that says something is doubtful.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatusBit {
+    /// Which one, from 0 to 31, the least significant first.
+    pub bit: u8,
+    /// What is so when it is set.
+    pub means: StatusMeaning,
+}
+
+/// What the status word of a capture may say. Bits that say nothing doubtful, such as that of summer time, have no meaning here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StatusMeaning {
+    /// The meter has a critical error.
+    DeviceError,
+    /// The clock is not valid.
+    ClockInvalid,
+    /// What was captured is not for use without a look at it.
+    DataNotValid,
+    /// The clock was set within the capture period.
+    ClockAdjusted,
+    /// The supply was gone within the capture period.
+    PowerDown,
 }
 
 impl Default for Validation {
     fn default() -> Self {
-        Self { max_power: None, counter_modulus: 1 << 32, no_value: Vec::new() }
+        Self { max_power: None, counter_modulus: 1 << 32, no_value: Vec::new(), status: Vec::new() }
     }
 }

@@ -213,6 +213,18 @@ fn what_no_meter_can_be_is_refused_with_its_key() {
 }
 
 #[test]
+fn a_bit_of_the_status_word_has_one_meaning() {
+    let with =
+        |bits: &str| key_of("[identity]", &format!("validation = {{ status = [{bits}] }}\n[identity]"));
+    assert_eq!(with("{ bit = 32, means = \"power_down\" }"), "validation.status");
+    let one = "{ bit = 2, means = \"data_not_valid\" }";
+    assert_eq!(with(&format!("{one}, {one}")), "validation.status");
+    let unknown =
+        refusal("[identity]", "validation = { status = [{ bit = 1, means = \"fine\" }] }\n[identity]");
+    assert!(unknown.contains("unknown variant `fine`"), "{unknown}");
+}
+
+#[test]
 fn firmware_is_a_capability_of_its_own() {
     assert_eq!(parse("small.toml", SMALL).unwrap().firmware, None);
     let with = |section: &str| format!("{SMALL}\n[firmware]\nimage_transfer = \"0.0.44.0.0.255\"\n{section}");

@@ -2,7 +2,7 @@
 //!
 //! Pure: captures and what came before them go in, flags come out. [`Plan`] (`plan.rs`) says once for a layout what each column can be; `counter.rs` goes
 //! along the values of a counter, which `memory.rs` keeps from one read to the next, `limits.rs` says what a value can be at all, `sums.rs` compares columns of
-//! one capture, `register.rs` compares a register with the captures around it.
+//! one capture, `status.rs` says what the meter itself says of it, `register.rs` compares a register with the captures around it.
 //! What is plausible is data: [`models::Validation`], by model. The store asks while it writes (`store/flags`), so that who sees a reading sees its flags.
 
 mod counter;
@@ -10,6 +10,7 @@ mod limits;
 mod memory;
 mod plan;
 mod register;
+mod status;
 mod sums;
 
 use crate::store::FlagRule;
@@ -27,10 +28,32 @@ pub struct Found {
     pub rule: FlagRule,
     /// Instant of the capture, in microseconds since 1970.
     pub ts: i64,
-    /// The column that holds the value, by its place among the values; `None` for the clock of the capture.
-    pub slot: Option<usize>,
+    /// What of the capture it is about.
+    pub place: Place,
     /// The numbers that made it.
     pub numbers: Numbers,
+}
+
+/// A part of a capture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// The column with a value, by its place among the values.
+    Value(usize),
+    /// The time.
+    Clock,
+    /// The status word.
+    Status,
+}
+
+/// What stands in front of the values of a capture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// Instant, in microseconds since 1970.
+    pub ts: i64,
+    /// What the clock says of it (IEC 62056-6-2, 4.1.6.1); 255 when it says nothing.
+    pub clock_status: i16,
+    /// The status word, whose bits are those of an unsigned number.
+    pub status: Option<i32>,
 }
 
 /// The numbers of a flag, in the meter's own digits.

@@ -8,14 +8,9 @@ use super::counter::{Counter, Point, Trace, Verdict};
 use super::limits::{bound, is_no_value, is_power};
 use super::memory::{Key, Memory};
 use super::sums::{Sum, sums};
-use super::{Found, Numbers};
+use super::{Found, Numbers, Place, Stamp, status};
 use crate::store::FlagRule;
 
-/// `profile_row.clock_status` of a capture whose clock status the meter did not give.
-const NOT_GIVEN: i16 = 255;
-/// Clock status bits (IEC 62056-6-2, 4.1.6.1).
-const INVALID: i16 = 1;
-const DOUBTFUL: i16 = 2;
 /// Microseconds.
 const SECOND: i64 = 1_000_000;
 
@@ -71,18 +66,13 @@ impl Plan {
     }
 
     /// Holds one capture against the rules; `values` are its columns. Captures of one profile come in ascending order.
-    pub fn check(
-        &self,
-        memory: &mut Memory,
-        (ts, clock_status): (i64, i16),
-        values: &[Option<i64>],
-        found: &mut Vec<Found>,
-    ) {
-        let is_valid = clock(ts, clock_status, found);
+    pub fn check(&self, memory: &mut Memory, stamp: Stamp, values: &[Option<i64>], found: &mut Vec<Found>) {
+        let is_valid = status::said(&self.validation.status, stamp, found);
+        let ts = stamp.ts;
         let value = |slot: usize| values.get(slot).copied().flatten();
         let usable = |slot: usize| value(slot).filter(|value| !self.is_no_value(slot, *value));
         let mut raise = |rule, slot: usize, numbers| {
-            found.push(Found { rule, ts, slot: Some(slot), numbers });
+            found.push(Found { rule, ts, place: Place::Value(slot), numbers });
         };
         for (slot, &(_, scaler)) in self.units.iter().enumerate() {
             if let Some(value) = value(slot).filter(|value| self.is_no_value(slot, *value)) {
@@ -116,7 +106,7 @@ impl Plan {
             if let Some(Verdict { rule, about, reference, bound }) = verdict {
                 let (value, reference) = (Some(about.value), Some(reference));
                 let numbers = Numbers { value, reference, bound, scaler: counter.scaler };
-                found.push(Found { rule, ts: about.ts, slot: Some(*slot), numbers });
+                found.push(Found { rule, ts: about.ts, place: Place::Value(*slot), numbers });
             }
         }
     }
@@ -154,21 +144,6 @@ impl Plan {
     fn is_no_value(&self, slot: usize, value: i64) -> bool {
         self.units.get(slot).is_some_and(|&(unit, scaler)| is_no_value(value, unit, scaler, &self.validation))
     }
-}
-
-/// What a clock says of itself; whether the time can be believed.
-fn clock(ts: i64, status: i16, found: &mut Vec<Found>) -> bool {
-    if status == NOT_GIVEN {
-        return true;
-    }
-    let rule = match (status & INVALID != 0, status & DOUBTFUL != 0) {
-        (true, _) => FlagRule::ClockInvalid,
-        (false, true) => FlagRule::ClockDoubtful,
-        (false, false) => return true,
-    };
-    let numbers = Numbers { value: Some(status.into()), ..Numbers::default() };
-    found.push(Found { rule, ts, slot: None, numbers });
-    rule != FlagRule::ClockInvalid
 }
 
 /// The number at which counters begin anew.
@@ -240,6 +215,10 @@ mod tests {
         Layout { obis: "1.0.99.1.0.255".parse().unwrap(), period_s: 900, columns }
     }
 
+    fn stamp(ts: i64, clock_status: i16) -> Stamp {
+        Stamp { ts, clock_status, status: None }
+    }
+
     /// Clock, import in Wh, voltage in tenths, power in W, net in Wh.
     fn plan() -> Plan {
         let columns = [
@@ -254,27 +233,22 @@ mod tests {
         Plan::of(&layout(&columns), &validation)
     }
 
-    fn checked(
-        memory: &mut Memory,
-        ts: i64,
-        status: i16,
-        values: [i64; 4],
-    ) -> Vec<(FlagRule, Option<usize>)> {
+    fn checked(memory: &mut Memory, ts: i64, status: i16, values: [i64; 4]) -> Vec<(FlagRule, Place)> {
         let mut found = Vec::new();
-        plan().check(memory, (ts, status), &values.map(Some), &mut found);
-        found.iter().map(|found| (found.rule, found.slot)).collect()
+        plan().check(memory, stamp(ts, status), &values.map(Some), &mut found);
+        found.iter().map(|found| (found.rule, found.place)).collect()
     }
 
     #[test]
     fn numbers_that_stand_for_none_are_flagged_and_compared_with_nothing() {
         let mut memory = Memory::default();
         assert_eq!(checked(&mut memory, QUARTER, 0, [7000, 2301, 800, -5]), []);
-        let no_value = |slot| (FlagRule::NoValue, Some(slot));
+        let no_value = |slot| (FlagRule::NoValue, Place::Value(slot));
         let ends = [4_294_967_295, 65_535, 999_999_999, i64::from(i32::MIN)];
         assert_eq!(checked(&mut memory, 2 * QUARTER, 0, ends), [0, 1, 2, 3].map(no_value));
         assert_eq!(
             checked(&mut memory, 3 * QUARTER, 0, [65_535, 2301, 800, -5]),
-            [(FlagRule::Spike, Some(0))]
+            [(FlagRule::Spike, Place::Value(0))]
         );
         assert_eq!(checked(&mut memory, 4 * QUARTER, 0, [7100, 2301, 800, -9]), [], "net may fall");
     }
@@ -322,12 +296,12 @@ mod tests {
         let said = |now: i64, after: &Layout| {
             let (mut memory, mut found) = (Memory::default(), Vec::new());
             let plan = |layout| Plan::of(layout, &Validation::default());
-            plan(&before).check(&mut memory, (QUARTER, 0), &[Some(7000)], &mut found);
-            plan(after).check(&mut memory.beyond(), (2 * QUARTER, 0), &[Some(5), Some(now)], &mut found);
-            found.iter().map(|found| (found.rule, found.slot)).collect::<Vec<_>>()
+            plan(&before).check(&mut memory, stamp(QUARTER, 0), &[Some(7000)], &mut found);
+            plan(after).check(&mut memory.beyond(), stamp(2 * QUARTER, 0), &[Some(5), Some(now)], &mut found);
+            found.iter().map(|found| (found.rule, found.place)).collect::<Vec<_>>()
         };
         assert_eq!(said(7100, &after), []);
-        assert_eq!(said(0, &after), [(FlagRule::Zero, Some(1))]);
+        assert_eq!(said(0, &after), [(FlagRule::Zero, Place::Value(1))]);
         let coarser = layout(&[clock, (3, "1.0.2.8.0.255", 0, 30), (3, "1.0.1.8.0.255", 3, 30)]);
         assert_eq!(said(7, &coarser), [], "other digits are compared with nothing");
     }
@@ -338,12 +312,15 @@ mod tests {
         assert_eq!(checked(&mut memory, QUARTER, 0, [7000, 2301, 10_001, 0]), [], "a digit may be cut off");
         assert_eq!(
             checked(&mut memory, 2 * QUARTER, 0, [7000, 2301, -10_002, 0]),
-            [(FlagRule::Spike, Some(2))]
+            [(FlagRule::Spike, Place::Value(2))]
         );
-        assert_eq!(checked(&mut memory, 3 * QUARTER, 1, [0, 2301, 0, 0]), [(FlagRule::ClockInvalid, None)]);
+        assert_eq!(
+            checked(&mut memory, 3 * QUARTER, 1, [0, 2301, 0, 0]),
+            [(FlagRule::ClockInvalid, Place::Clock)]
+        );
         assert_eq!(
             checked(&mut memory, 4 * QUARTER, 2, [7001, 2301, 0, 0]),
-            [(FlagRule::ClockDoubtful, None)]
+            [(FlagRule::ClockDoubtful, Place::Clock)]
         );
         assert_eq!(checked(&mut memory, 5 * QUARTER, 255, [7002, 2301, 0, 0]), []);
     }
@@ -356,11 +333,11 @@ mod tests {
         let (mut memory, mut found) = (Memory::default(), Vec::new());
         for (n, values) in [(1, [7000, 5]), (2, [7100, 101]), (3, [7300, 150]), (5, [7400, 1]), (6, [0, 90])]
         {
-            plan.check(&mut memory, (n * QUARTER, 0), &values.map(Some), &mut found);
+            plan.check(&mut memory, stamp(n * QUARTER, 0), &values.map(Some), &mut found);
         }
         let mismatch = found.first().unwrap();
         let numbers = Numbers { value: Some(150), reference: Some(200), bound: Some(1), scaler: 0 };
-        assert_eq!((mismatch.ts, mismatch.slot, mismatch.numbers), (3 * QUARTER, Some(1), numbers));
+        assert_eq!((mismatch.ts, mismatch.place, mismatch.numbers), (3 * QUARTER, Place::Value(1), numbers));
         let rules: Vec<_> = found.iter().map(|found| found.rule).collect();
         assert_eq!(
             rules,
@@ -377,7 +354,7 @@ mod tests {
             let (mut whole, mut parted) = (Memory::default(), Memory::default());
             let (mut first, mut second) = (Vec::new(), Vec::new());
             for (index, (value, status)) in rows.iter().enumerate() {
-                let time = (i64::try_from(index).unwrap() * QUARTER, *status);
+                let time = stamp(i64::try_from(index).unwrap() * QUARTER, *status);
                 let values = [Some(i64::from(*value)), None, Some(1), None];
                 plan().check(&mut whole, time, &values, &mut first);
                 if index == cut {

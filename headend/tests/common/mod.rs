@@ -188,7 +188,7 @@ pub(crate) fn quarters(layout: &Arc<Layout>, first: Timestamp, count: usize, val
         at,
         offset_min: vec![Some(60); count],
         clock_status: vec![0; count],
-        status: vec![Some(4); count],
+        status: vec![Some(8); count],
         width: 2,
         values: (0..count as i64).flat_map(|n| [Some(value + n), Some(2301)]).collect(),
     }

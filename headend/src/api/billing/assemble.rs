@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ami_proto::v1::{
     BillingDemand, BillingIntervals, BillingIssue, BillingRegister, BillingSet, BillingSource, BillingValue,
-    Decimal,
+    Decimal, FlagRule,
 };
 use dlms::Unit;
 use jiff::{SignedDuration, Timestamp};
@@ -24,6 +24,8 @@ pub(super) const TOLERANCE: SignedDuration = SignedDuration::from_secs(60);
 const DAY_S: i32 = 86_400;
 /// `profile_row.clock_status` of a capture whose clock status the meter did not give.
 const NOT_GIVEN: i16 = 255;
+/// Flags that make a time unsure, because of the clock or of the status word.
+const UNSURE_FLAGS: [FlagRule; 2] = [FlagRule::ClockInvalid, FlagRule::ClockDoubtful];
 /// Bits of a clock status that make a time unsure: invalid, doubtful.
 const UNSURE: i16 = 0b11;
 /// Attribute that holds the value of an object, and that which holds the time of a maximum (classes 3 and 4).
@@ -223,7 +225,11 @@ fn register(obis: [u8; 6], facts: &Facts, (from, to): (Timestamp, Timestamp)) ->
         consumption = exact.filter(|_| is_same && !fell);
     }
     let unsure = |found: Option<&Found>| {
-        found.is_some_and(|found| found.clock_status != NOT_GIVEN && found.clock_status & UNSURE != 0)
+        let is_unsure = |rule: &i32| UNSURE_FLAGS.map(i32::from).contains(rule);
+        found.is_some_and(|found| {
+            found.clock_status != NOT_GIVEN && found.clock_status & UNSURE != 0
+                || facts.doubts(found).iter().any(is_unsure)
+        })
     };
     issue(unsure(opening) || unsure(closing), BillingIssue::ClockDoubtful);
     Some(BillingRegister {
@@ -322,6 +328,7 @@ fn unit(code: i16) -> Unit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::flags::Borne;
 
     const IMPORT: [u8; 6] = [1, 0, 1, 8, 0, 255];
 
@@ -401,6 +408,30 @@ mod tests {
         assert_eq!(told(vec![opening()], vec![doubtful]), (vec![BillingIssue::ClockDoubtful], true));
         let early = found("2026-10-31T23:00:00Z", 2000, BillingSource::Register);
         assert_eq!(told(vec![opening()], vec![early]), (vec![BillingIssue::NotAtLimit], true));
+    }
+
+    #[test]
+    fn a_status_word_makes_a_time_as_unsure_as_a_clock_does() {
+        let issues = |rule| {
+            let mut facts = Facts {
+                opening: vec![found("2026-10-01T00:00:00Z", 1000, BillingSource::Billing)],
+                closing: vec![found("2026-11-01T00:00:00Z", 2000, BillingSource::Billing)],
+                ..Facts::default()
+            };
+            facts.flags.add(Borne {
+                ts: jiff_sqlx::ToSqlx::to_sqlx(at("2026-11-01T00:00:00Z")),
+                layout_id: Some(1),
+                obis: vec![0, 0, 96, 10, 1, 255],
+                attribute: 2,
+                rule,
+            });
+            let register = register(IMPORT, &facts, limits()).unwrap();
+            let flags = register.closing.as_ref().map_or(0, |closing| closing.flags.len());
+            (register.issues().collect::<Vec<_>>(), flags)
+        };
+        use crate::store::FlagRule::{ClockInvalid, DataNotValid};
+        assert_eq!(issues(ClockInvalid), (vec![BillingIssue::ClockDoubtful], 1));
+        assert_eq!(issues(DataNotValid), (vec![], 1), "it is there, and doubtful");
     }
 
     #[test]

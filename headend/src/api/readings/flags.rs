@@ -24,8 +24,8 @@ type Place = (Timestamp, Option<i32>, Vec<u8>, i16);
 #[derive(Debug, Default)]
 pub(in crate::api) struct Flags {
     values: BTreeMap<Place, Vec<i32>>,
-    /// Those about the time of a capture are about all of its values.
-    times: BTreeMap<(Timestamp, Option<i32>), Vec<i32>>,
+    /// Those about the time of a capture, or the capture as a whole, are about all of its values.
+    captures: BTreeMap<(Timestamp, Option<i32>), Vec<i32>>,
 }
 
 impl Flags {
@@ -66,22 +66,22 @@ impl Flags {
     /// Adds a flag.
     pub(in crate::api) fn add(&mut self, borne: Borne) {
         let (at, rule) = (borne.ts.to_jiff(), rule(borne.rule).into());
-        if borne.rule.is_about_time() {
-            self.times.entry((at, borne.layout_id)).or_default().push(rule);
+        if borne.rule.is_about_all_values() {
+            self.captures.entry((at, borne.layout_id)).or_default().push(rule);
         } else {
             let place = (at, borne.layout_id, borne.obis, borne.attribute);
             self.values.entry(place).or_default().push(rule);
         }
     }
 
-    /// Those of one reading: of its time, and of its value.
+    /// Those of one reading: of its capture, and of its value.
     pub(in crate::api) fn of(&self, at: Timestamp, layout: Option<i32>, object: &(Vec<u8>, i16)) -> Vec<i32> {
-        if self.values.is_empty() && self.times.is_empty() {
+        if self.values.is_empty() && self.captures.is_empty() {
             return Vec::new();
         }
-        let times = self.times.get(&(at, layout)).into_iter().flatten();
+        let captures = self.captures.get(&(at, layout)).into_iter().flatten();
         let values = self.values.get(&(at, layout, object.0.clone(), object.1)).into_iter().flatten();
-        times.chain(values).copied().collect()
+        captures.chain(values).copied().collect()
     }
 }
 

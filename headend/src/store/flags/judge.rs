@@ -21,7 +21,7 @@ use super::super::profiles::ProfileKey;
 use super::super::{Error, FlagRule, Store, failed};
 use super::write::NewFlag;
 use super::{late, registers};
-use crate::validate::{Found, Memory, Numbers, Plan};
+use crate::validate::{Found, Memory, Numbers, Place, Plan, Stamp};
 
 /// Where meters have their serial number.
 const SERIAL: [u8; 6] = [0, 0, 96, 1, 0, 255];
@@ -115,7 +115,7 @@ pub(in crate::store) fn unread(digest: &Digest<'_>, now: Timestamp) -> Vec<NewFl
                 let (id, ts) = ((*layout)?, at.as_microsecond());
                 let value = Some(i64::from(*second));
                 let numbers = Numbers { value, ..Numbers::default() };
-                let found = Found { rule: FlagRule::SecondOutOfRange, ts, slot: None, numbers };
+                let found = Found { rule: FlagRule::SecondOutOfRange, ts, place: Place::Clock, numbers };
                 return Some(self::flag(*meter, *job, (id, columns), found));
             }
         };
@@ -141,7 +141,8 @@ fn forward(rows: &[&Row], plans: &mut Plans<'_>, judged: &mut Judged) {
     };
     let mut found = Vec::new();
     for row in rows {
-        plan.check(&mut memory, (row.ts, row.clock_status), &row.values, &mut found);
+        let stamp = Stamp { ts: row.ts, clock_status: row.clock_status, status: row.status };
+        plan.check(&mut memory, stamp, &row.values, &mut found);
         judged.flags.extend(found.drain(..).map(|found| {
             let about = rows.iter().find(|about| about.ts == found.ts).unwrap_or(row);
             flag(row.meter, about.job, (row.layout, layout), found)
@@ -153,10 +154,12 @@ fn forward(rows: &[&Row], plans: &mut Plans<'_>, judged: &mut Judged) {
 
 /// What a rule found as a flag.
 pub(super) fn flag(meter: i32, job: i64, (id, layout): (i32, &Layout), found: Found) -> NewFlag {
-    let column = match found.slot {
-        Some(slot) => layout.values().nth(slot),
-        None => layout.clock(),
+    let column = match found.place {
+        Place::Value(slot) => layout.values().nth(slot),
+        Place::Clock => layout.clock(),
+        Place::Status => layout.status(),
     };
+    let value = column.filter(|_| matches!(found.place, Place::Value(_)));
     NewFlag {
         meter,
         rule: found.rule,
@@ -165,7 +168,7 @@ pub(super) fn flag(meter: i32, job: i64, (id, layout): (i32, &Layout), found: Fo
         obis: column.map_or(layout.obis, |column| column.capture.instance).octets(),
         attribute: column.map_or(2, |column| column.capture.attribute.into()),
         numbers: found.numbers,
-        unit: found.slot.and(column).map_or(NO_UNIT, |column| column.unit.0.into()),
+        unit: value.map_or(NO_UNIT, |column| column.unit.0.into()),
         job,
     }
 }

@@ -11,7 +11,7 @@ use super::super::readings::Capture;
 use super::super::{Error, failed};
 use super::judge::{Judged, Plans, flag};
 use super::write::{Checked, NewFlag, withdraw};
-use crate::validate::Memory;
+use crate::validate::{Memory, Stamp};
 
 /// Captures behind the range that are looked at, too: what they are compared with may lie in it.
 const BEHIND: usize = 3;
@@ -50,7 +50,8 @@ pub(super) async fn recheck(
         *from = before.max().unwrap_or(*from);
         for capture in captures() {
             let ts = capture.ts.as_microsecond();
-            plan.check(&mut memory, (ts, capture.clock_status), &capture.values, &mut found);
+            let stamp = Stamp { ts, clock_status: capture.clock_status, status: capture.status };
+            plan.check(&mut memory, stamp, &capture.values, &mut found);
             flags.extend(found.drain(..).filter(|found| found.ts >= *from).map(|found| {
                 let about = captures().find(|about| about.ts.as_microsecond() == found.ts).unwrap_or(capture);
                 flag(*meter, about.job_id, (*layout_id, layout), found)

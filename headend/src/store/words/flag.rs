@@ -38,11 +38,19 @@ pub enum FlagRule {
     RatioChanged,
     /// Another device is on an M-Bus channel than before, or none.
     DeviceExchanged,
+    /// The status word of the capture says that the meter has a critical error.
+    DeviceError,
+    /// The status word of the capture says that it is not for use without a look at it.
+    DataNotValid,
+    /// The status word of the capture says that the clock was set meanwhile.
+    ClockAdjusted,
+    /// The status word of the capture says that the supply was gone meanwhile.
+    PowerDown,
 }
 
 impl FlagRule {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 21] = [
         Self::ClockInvalid,
         Self::ClockDoubtful,
         Self::SecondOutOfRange,
@@ -60,6 +68,10 @@ impl FlagRule {
         Self::WrongMeter,
         Self::RatioChanged,
         Self::DeviceExchanged,
+        Self::DeviceError,
+        Self::DataNotValid,
+        Self::ClockAdjusted,
+        Self::PowerDown,
     ];
 
     /// The word in the schema.
@@ -82,12 +94,25 @@ impl FlagRule {
             Self::WrongMeter => "wrong_meter",
             Self::RatioChanged => "ratio_changed",
             Self::DeviceExchanged => "device_exchanged",
+            Self::DeviceError => "device_error",
+            Self::DataNotValid => "data_not_valid",
+            Self::ClockAdjusted => "clock_adjusted",
+            Self::PowerDown => "power_down",
         }
     }
 
-    /// Whether it is about the time of a capture, and so about all of its values.
-    pub const fn is_about_time(self) -> bool {
-        matches!(self, Self::ClockInvalid | Self::ClockDoubtful | Self::SecondOutOfRange)
+    /// Whether it is about the time of a capture, or the capture as a whole, and so about all of its values.
+    pub const fn is_about_all_values(self) -> bool {
+        matches!(
+            self,
+            Self::ClockInvalid
+                | Self::ClockDoubtful
+                | Self::SecondOutOfRange
+                | Self::DeviceError
+                | Self::DataNotValid
+                | Self::ClockAdjusted
+                | Self::PowerDown
+        )
     }
 
     /// Whether it follows from what is stored of a profile, so that it is raised and withdrawn as captures change.
@@ -103,6 +128,10 @@ impl FlagRule {
                 | Self::RolledOver
                 | Self::Spike
                 | Self::SumMismatch
+                | Self::DeviceError
+                | Self::DataNotValid
+                | Self::ClockAdjusted
+                | Self::PowerDown
         )
     }
 }
