@@ -82,7 +82,6 @@ async fn ask(line: &mut Line, limits: &Limits, scratch: &mut Scratch, is_first: 
     let mut strangers = 0;
     let may_be_late = is_first && line.is_borrowed();
     while line.receive(&mut scratch.apdu, deadline).await.map_err(broken)? == Origin::Stranger
-        || is_unasked(&scratch.apdu)
         || (may_be_late && is_late(&scratch.apdu))
     {
         strangers += 1;
@@ -91,11 +90,6 @@ async fn ask(line: &mut Line, limits: &Limits, scratch: &mut Scratch, is_first: 
         }
     }
     Ok(())
-}
-
-/// Whether an APDU was sent unasked: data-notification, information-report or event-notification in the clear.
-fn is_unasked(apdu: &[u8]) -> bool {
-    matches!(apdu.first(), Some(0x0F | 0x18 | 0xC2))
 }
 
 /// Whether an APDU answers something that was asked on an association, and so none that is being opened: a response to GET, SET or ACTION, in the

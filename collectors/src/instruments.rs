@@ -6,8 +6,11 @@ use std::sync::{
 };
 
 use dlms::hdlc::BadFrames;
+use tokio::sync::mpsc;
 
-use crate::{LineUse, ProtocolLog, Reason, bus::Buses, exchange::Service, line::Fault};
+use crate::{
+    LineUse, ProtocolLog, Reason, Unasked, bus::Buses, exchange::Service, line::Fault, unasked::Ears,
+};
 
 /// Results of an exchange: an answer, or a [`Reason`] why there is none.
 const RESULTS: usize = 1 + Reason::ALL.len();
@@ -27,6 +30,7 @@ pub struct Instruments {
     open_lines: AtomicU64,
     open_associations: AtomicU64,
     protocol_log: ProtocolLog,
+    ears: Ears,
     buses: Buses,
 }
 
@@ -88,6 +92,16 @@ impl Instruments {
     /// The knobs of the protocol log.
     pub const fn protocol_log(&self) -> &ProtocolLog {
         &self.protocol_log
+    }
+
+    /// Lets what meters send unasked over these lines go there, from the first call on; what finds no room is added to `turned_away`.
+    pub fn hear_to(&self, to: mpsc::Sender<Unasked>, turned_away: Arc<AtomicU64>) {
+        self.ears.open(to, turned_away);
+    }
+
+    /// Where that goes.
+    pub(crate) const fn ears(&self) -> &Ears {
+        &self.ears
     }
 
     /// What is known of lines that stations share.

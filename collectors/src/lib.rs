@@ -59,6 +59,7 @@ mod tariff;
 mod task;
 mod time;
 mod turn;
+mod unasked;
 mod value;
 mod work;
 
@@ -90,6 +91,7 @@ pub use reach::Reach;
 pub use seed::Seed;
 pub use tariff::{Activation, HeldTariff, PushTariff, TariffObjects};
 pub use time::instant;
+pub use unasked::Unasked;
 pub use value::text;
 pub use work::{
     Captures, Covered, Event, JobId, MeterId, Node, ProfileRange, RegisterRequest, RegisterValue, Report,

@@ -336,12 +336,19 @@ async fn collect(
     instruments.protocol_log().capture_to(captured);
     let capturing = captures::store_captured(store.clone(), queue, stop.clone());
     let queues = Writers { reads, orders };
-    let collector =
-        Collector::new(store.clone(), owner, models, config.collector, queues, Arc::clone(&instruments))
-            .called_by(lobby)
-            .by_clock(clock.clone(), config.clock.measure);
+    let collector = Collector::new(
+        store.clone(),
+        owner,
+        Arc::clone(&models),
+        config.collector,
+        queues,
+        Arc::clone(&instruments),
+    )
+    .called_by(lobby)
+    .by_clock(clock.clone(), config.clock.measure);
     let comparing = clock::follow(store.clone(), clock, stop.clone());
-    tokio::join!(knobs, capturing, comparing, collector.run(stop));
+    let overhearing = listen::overhear(&instruments, store.clone(), models, config.listener, stop.clone());
+    tokio::join!(knobs, capturing, comparing, overhearing, collector.run(stop));
     let (mut captures, mut batches) = (0, 0);
     while let Some(written) = writers.join_next().await {
         let stats = written.map_err(|_| Error::Role("ingest"))?;

@@ -54,6 +54,7 @@ use crate::{
     instruments::Instruments,
     lobby::Lobby,
     station::Kept,
+    unasked::is_unasked,
 };
 
 pub use capture::Captured;
@@ -187,6 +188,8 @@ pub(crate) struct Line {
     gate: Option<Gate>,
     /// Longest time without a frame while an answer comes in several.
     answer_time: Duration,
+    /// The name of the line.
+    name: String,
     /// What is known of the line and of the station on it.
     bus: SharedBus,
     meter: MeterId,
@@ -226,6 +229,7 @@ impl Line {
             framing: Framing::of(station, expected, limits)?,
             gate: Gate::of(station),
             answer_time: limits.response_timeout,
+            name: station.address.line(),
             bus: bus.clone(),
             meter: station.meter,
             limits: limits.clone(),
@@ -316,7 +320,7 @@ impl Line {
         timeout(limit, self.port.flush()).await.map_err(|_| LineError::Silent)?
     }
 
-    /// Waits until the deadline for a whole APDU, puts it into `apdu` and says whose it is. While the station sends frame after frame
+    /// Waits until the deadline for a whole APDU, puts it into `apdu` and says whose it is; what is sent unasked is passed on. While the station sends frame after frame
     /// of an answer, the deadline moves. May be dropped at any await: no octet is lost.
     pub(crate) async fn receive(
         &mut self,
@@ -327,7 +331,12 @@ impl Line {
             if let Step::Apdu(arrival) = self.advance(apdu, deadline).await? {
                 self.port.received(arrival, apdu);
                 let is_ours = self.gate.as_ref().is_none_or(|gate| gate.unwrap(apdu));
-                return Ok(if is_ours { arrival.origin } else { Origin::Stranger });
+                let origin = if is_ours { arrival.origin } else { Origin::Stranger };
+                if is_unasked(apdu, origin == Origin::Stranger) {
+                    self.instruments().ears().hear(&self.name, apdu);
+                    continue;
+                }
+                return Ok(origin);
             }
         }
     }

@@ -34,7 +34,7 @@ pub(crate) struct Arrival {
     /// Who waits for what becomes of it.
     pub(crate) waiting: Waiting,
     /// Its share of what one address may have on the way.
-    pub(crate) _turn: OwnedSemaphorePermit,
+    pub(crate) _turn: Option<OwnedSemaphorePermit>,
 }
 
 /// How far a push is understood before its sender is known.
@@ -58,6 +58,8 @@ pub(crate) enum Form {
 /// Who waits for what becomes of a push.
 #[derive(Debug)]
 pub(crate) enum Waiting {
+    /// Nobody.
+    Nobody,
     /// A connection.
     Connection(oneshot::Sender<Answer>),
     /// Whoever sent a datagram with this header, if it had one.
@@ -138,7 +140,7 @@ impl Arrival {
                     drop(socket.try_send_to(&frame, peer));
                 }
             }
-            Waiting::Datagram(_, _, None) => {}
+            Waiting::Datagram(_, _, None) | Waiting::Nobody => {}
         }
     }
 }

@@ -132,5 +132,14 @@ fn arrival(
     turn: OwnedSemaphorePermit,
 ) -> Arrival {
     let (at, host) = (Timestamp::now(), host(peer));
-    Arrival { at, peer: format!("{transport} {peer}"), host, line: None, octets, form, waiting, _turn: turn }
+    Arrival {
+        at,
+        peer: format!("{transport} {peer}"),
+        host,
+        line: None,
+        octets,
+        form,
+        waiting,
+        _turn: Some(turn),
+    }
 }

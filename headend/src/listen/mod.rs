@@ -6,7 +6,8 @@
 //! gets it after the commit; nobody gets anything else. [`sources`] keeps one address from hurting others, at a [`pace`].
 //!
 //! A meter, or the modem in front of it, may also say who it is and stay: [`caller`]. Who says nothing is asked: [`asking`]. Then its connection stands in the [`Lobby`], where channels
-//! borrow it, and in the table of those who are connected ([`presence`]).
+//! borrow it, and in the table of those who are connected ([`presence`]). What comes unasked over lines that a collector has opened goes the same way
+//! ([`overheard`]).
 
 mod arrival;
 mod asking;
@@ -16,12 +17,15 @@ mod intake;
 mod judge;
 mod listed;
 mod message;
+mod overheard;
 mod pace;
 mod presence;
 mod record;
 mod sources;
 mod tcp;
 mod udp;
+
+pub use overheard::overhear;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -7,6 +7,7 @@ use dlms::push::Push;
 use heartbeat::{Dialect, Kind};
 use simulator::{CallConfig, Framing, Modems, Security, caller_id};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::hall::{Hall, fleet, is_closed, say, soon};
 
@@ -78,6 +79,35 @@ async fn pushes_of_a_caller_are_heard_between_its_heartbeats_and_known_by_its_co
     heartbeat::write(Dialect::Login, Kind::Heartbeat, "M0DEM-8", &mut frame).unwrap();
     caller.write_all(&frame).await.unwrap();
     assert!(is_closed(&mut caller).await);
+    hall.program.stop().await;
+    fleet.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_comes_unasked_over_a_line_that_was_opened_to_read_is_heard_and_disturbs_nothing() {
+    let hall = Hall::new().await;
+    let fleet = fleet(Security::None, Framing::Wrapper).await;
+    let (between, meter) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), fleet.addresses()[0]);
+    let line = between.local_addr().unwrap().to_string();
+    let serial = hall.register(&fleet, 0, &line).await;
+    let pushing = tokio::spawn(async move {
+        let (mut near, _) = between.accept().await.unwrap();
+        let mut far = TcpStream::connect(meter).await.unwrap();
+        // Bit 2 of alarm register 1, to the push client and, as an event-notification, to the client that reads.
+        let mut frames = Vec::new();
+        let bits = [2, 2, 9, 6, 0, 0, 97, 98, 0, 255, 6, 0, 0, 0, 4];
+        dlms::wrapper::frame(1, 0x66, &[&[0x0F, 0, 0, 0, 1, 0][..], &bits].concat(), &mut frames).unwrap();
+        let event = [0xC2, 0, 0, 1, 0, 0, 97, 98, 0, 255, 2, 6, 0, 0, 0, 8];
+        dlms::wrapper::frame(1, 16, &event, &mut frames).unwrap();
+        near.write_all(&frames).await.unwrap();
+        tokio::io::copy_bidirectional(&mut near, &mut far).await
+    });
+    let job = hall.order(&serial);
+    hall.ends(&job, "done||1").await;
+    let heard = "SELECT m.serial, a.source, a.code, a.peer FROM alarm a JOIN meter m ON m.id = a.meter_id ORDER BY a.code";
+    let both = format!("{serial}|bit|2|line {line}\n{serial}|bit|3|line {line}");
+    hall.until(heard, &both).await;
+    pushing.abort();
     hall.program.stop().await;
     fleet.shutdown().await;
 }

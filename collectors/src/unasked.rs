@@ -1,0 +1,53 @@
+//! What meters send unasked over lines that were opened to ask them something.
+
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicU64, Ordering},
+};
+
+use tokio::sync::mpsc;
+
+/// Tags of what only ever comes unasked: data-notification, information-report, event-notification plain and ciphered.
+const UNASKED: [u8; 5] = [0x0F, 0x18, 0xC2, 0xCA, 0xD2];
+/// Tags of envelopes, which hold pushes where nobody can have been asked.
+const ENVELOPES: [u8; 3] = [0xDB, 0xDC, 0xDD];
+
+/// An APDU that came unasked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unasked {
+    /// The name of the line over which it came; several meters may share it.
+    pub line: String,
+    /// The APDU, as it came.
+    pub apdu: Vec<u8>,
+}
+
+/// Where such APDUs go. No line waits for whoever takes them.
+#[derive(Debug, Default)]
+pub(crate) struct Ears(OnceLock<Ear>);
+
+#[derive(Debug)]
+struct Ear {
+    to: mpsc::Sender<Unasked>,
+    turned_away: Arc<AtomicU64>,
+}
+
+impl Ears {
+    /// Lets them go there, from the first call on; what finds no room is counted.
+    pub(crate) fn open(&self, to: mpsc::Sender<Unasked>, turned_away: Arc<AtomicU64>) {
+        // Whoever came first stays.
+        let _ = self.0.set(Ear { to, turned_away });
+    }
+
+    /// Passes one on, if somebody wants it.
+    pub(crate) fn hear(&self, line: &str, apdu: &[u8]) {
+        let Some(Ear { to, turned_away }) = self.0.get() else { return };
+        if to.try_send(Unasked { line: line.to_owned(), apdu: apdu.to_vec() }).is_err() {
+            turned_away.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Whether an APDU was sent unasked. What comes from others than the station that was asked may be so inside an envelope, too.
+pub(crate) fn is_unasked(apdu: &[u8], is_stranger: bool) -> bool {
+    apdu.first().is_some_and(|tag| UNASKED.contains(tag) || (is_stranger && ENVELOPES.contains(tag)))
+}
