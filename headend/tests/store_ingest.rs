@@ -60,7 +60,7 @@ async fn a_second_read_changes_nothing_and_a_different_one_leaves_a_trace() {
     );
     assert_eq!(
         database.sql("SELECT ts, v0, v1, status, clock_status, clock_offset_min, job_id, replaced_by FROM profile_row_rev ORDER BY ts"),
-        "2024-03-31 02:00:00+00|1007|2301|4|0|60|11|13\n2024-03-31 02:30:00+00|1009|2301|4|0|60|11|13"
+        "2024-03-31 02:00:00+00|1007|2301|8|0|60|11|13\n2024-03-31 02:30:00+00|1009|2301|8|0|60|11|13"
     );
 }
 
