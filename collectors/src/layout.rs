@@ -39,7 +39,10 @@ impl Layout {
     /// The layout that a model says a profile has, for whoever is not asked for it; `None` when the model does not name it, or more values than can be stored.
     pub fn of_model(model: &Model, obis: Obis) -> Option<Self> {
         let spec = model.profiles.iter().find(|spec| spec.obis == obis)?;
-        let columns = spec.columns.iter().map(LayoutColumn::of_model).collect();
+        let captures: Vec<CaptureObject> = spec.columns.iter().map(captured).collect();
+        let kinds = Column::of_all(&captures);
+        let columns =
+            spec.columns.iter().zip(kinds).map(|(spec, kind)| LayoutColumn::of_model(spec, kind)).collect();
         Some(Self { obis, period_s: spec.period_s, columns })
             .filter(|layout| layout.values().count() <= MAX_VALUES)
     }
@@ -48,6 +51,12 @@ impl Layout {
     /// layout that a collector reported. A time is stored as seconds since 1970, in UTC.
     pub fn values(&self) -> impl Iterator<Item = &LayoutColumn> {
         self.columns.iter().filter(|column| column.is_stored())
+    }
+
+    /// Times at which values occurred that are not stored, because a capture has no room for them.
+    pub(crate) fn times_left_out(&self) -> usize {
+        let is_time = |column: &&LayoutColumn| Column::of(&column.capture) == Column::Time;
+        self.columns.iter().filter(|column| column.column == Column::Ignored).filter(is_time).count()
     }
 
     /// The clock column, which the range of a read goes by.
@@ -67,16 +76,20 @@ impl LayoutColumn {
         matches!(self.column, Column::Value | Column::Time)
     }
 
-    fn of_model(spec: &ColumnSpec) -> Self {
-        let ColumnSpec { class_id, obis: instance, attribute, .. } = *spec;
-        let capture = CaptureObject { class_id, instance, attribute, data_index: 0 };
-        match Column::of(&capture) {
+    fn of_model(spec: &ColumnSpec, kind: Column) -> Self {
+        let capture = captured(spec);
+        match kind {
             Column::Value => Self { capture, column: Column::Value, scaler: spec.scaler, unit: spec.unit },
             // Whoever is not asked for columns passes on no times but those of the rows.
             Column::Time => Self { capture, column: Column::Ignored, scaler: 0, unit: Unit::NONE },
             column => Self { capture, column, scaler: 0, unit: Unit::NONE },
         }
     }
+}
+
+fn captured(spec: &ColumnSpec) -> CaptureObject {
+    let ColumnSpec { class_id, obis: instance, attribute, .. } = *spec;
+    CaptureObject { class_id, instance, attribute, data_index: 0 }
 }
 
 /// What is known for certain of a range that was read, the first capture in which is `first`: without a period, what is in front of that may have been there

@@ -31,6 +31,13 @@ pub enum Oddity {
         /// Place of the clock, from 0.
         place: usize,
     },
+    /// A profile has more values than a capture can hold, so times at which values occurred are left out, the last ones first.
+    TimesLeftOut {
+        /// The profile.
+        profile: Obis,
+        /// How many.
+        times: usize,
+    },
     /// The time of a capture has a second that no clock shows; the capture stands at the full minute.
     Second {
         /// The columns of its profile.
@@ -39,5 +46,31 @@ pub enum Oddity {
         at: Timestamp,
         /// The second.
         second: u8,
+    },
+    /// A row of a profile or a log could not be read, because its time is none or it has other columns; it was left out.
+    Row {
+        /// The profile.
+        profile: Obis,
+        /// The row as it came.
+        octets: Vec<u8>,
+    },
+    /// A column of a capture holds something else than a number that can be stored; the capture has no value there. Of a column that holds another type
+    /// one capture of a read stands for all.
+    Cell {
+        /// The columns of its profile.
+        layout: Arc<Layout>,
+        /// The capture.
+        at: Timestamp,
+        /// Place of the column, from 0.
+        column: usize,
+        /// What it holds, as it came.
+        octets: Vec<u8>,
+    },
+    /// More could not be read than is told one by one.
+    More {
+        /// The profile.
+        profile: Obis,
+        /// How many rows and columns of captures.
+        more: u64,
     },
 }

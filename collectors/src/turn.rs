@@ -59,6 +59,11 @@ impl<'a> Turn<'a> {
         self.session.server_title()
     }
 
+    /// Whether the meter granted that rows are selected; taken for granted while no association is open.
+    pub(crate) fn selects(&self) -> bool {
+        self.session.selects()
+    }
+
     /// Our wall clock.
     pub(crate) fn now(&self) -> Timestamp {
         self.session.clock.now()
@@ -218,12 +223,12 @@ impl<'a> Turn<'a> {
     pub(crate) async fn get(
         &mut self,
         descriptor: &AttributeDescriptor,
-        selection: &Selection,
+        selection: Option<&Selection>,
     ) -> Result<Piece, Setback> {
         self.ensure().await?;
         let stop = self.session.stop();
         let limit = (self.work.priority, self.interruptions < INTERRUPTIONS_MAX);
-        unless_urgent(self.session.get(descriptor, Some(selection)), self.inbox, limit, &stop).await
+        unless_urgent(self.session.get(descriptor, selection), self.inbox, limit, &stop).await
     }
 
     /// Asks once for the next piece; the caller [recovers](Self::recover). It may be ended like [`get`](Self::get).

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use collectors::{Event, Layout, MAX_VALUES, Oddity, ProfileRange, Reason, Report, Station, Task};
 use common::*;
 use dlms::{
-    DataAccessResult, Obis,
+    Conformance, DataAccessResult, Obis,
     axdr::Data,
     profile::{CaptureObject, Column},
 };
@@ -385,21 +385,157 @@ async fn an_object_that_says_it_has_no_scaler_has_none() {
     assert_eq!(captured(&reports).len(), 96);
 }
 
-/// C-10: values and times of other kinds than the columns.
+/// C-10, C-29: a row without a time, a row of another shape, and a cell that is no number stand aside with their octets; everything else is stored.
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_stored_exactly_or_placed_in_time_is_named() {
+async fn c_10_what_cannot_be_read_costs_nothing_else_and_is_told_with_its_octets() {
     let station = Arc::new(station(Level::None));
     let meter = Meter::new(Level::None).share();
-    meter.lock().unwrap().mischief.odd_cell = Some(Data::Float32([0x45, 0x93, 0x38, 0]));
+    let mut mischief = Mischief { entries_in_use: Some(96), ..Mischief::default() };
+    mischief.wrong_months.insert(5);
+    mischief.shorter.insert(11);
+    mischief.odd_cells.insert(20, Data::Long64Unsigned(u64::MAX));
+    mischief.odd_cells.extend((40..50).map(|row| (row, Data::OctetString(b"no number".to_vec()))));
+    meter.lock().unwrap().mischief = mischief;
     let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(whole_day()))]).await;
-    assert_eq!(reason(&reports, 1), Reason::Unsupported);
+    assert_eq!(ended(&reports, 1).unwrap().range, Some((whole_day().from, whole_day().to)));
+    let mut whole = expected(&meter);
+    let lacks = |row: &usize| *row == 20 || (40..50).contains(row);
+    (0..96).filter(lacks).for_each(|row| whole[row].1[0] = None);
+    let (at_20, at_40) = (whole[20].0, whole[40].0);
+    whole.remove(11);
+    whole.remove(5);
+    assert_eq!(captured(&reports), whole);
+
+    let layout = layout(&reports);
+    let odd = odd(&reports);
+    let cell = |at, octets: &[u8]| Oddity::Cell {
+        layout: Arc::clone(&layout),
+        at,
+        column: 1,
+        octets: octets.to_vec(),
+    };
+    let rows = odd.iter().filter_map(|odd| match odd {
+        Oddity::Row { profile: PROFILE, octets } => Some(octets.clone()),
+        _ => None,
+    });
+    let rows: Vec<Vec<u8>> = rows.collect();
+    assert_eq!(rows.len(), 2, "{odd:?}");
+    assert_eq!((&rows[0][..5], rows[0][6]), (&[2, 3, 9, 12, 7][..], 13), "the month is the thirteenth");
+    assert_eq!(rows[1][..2], [2, 2], "two columns");
+    assert!(odd.contains(&cell(at_20, &[21, 255, 255, 255, 255, 255, 255, 255, 255])), "{odd:?}");
+    let told = [cell(at_40, &[&[9, 9][..], b"no number"].concat())];
+    assert!(odd.contains(&told[0]), "{odd:?}");
+    assert_eq!(odd.len(), 4, "a column of another type is told once: {odd:?}");
+}
+
+/// C-10: what cannot be read is told one by one up to a limit, and counted beyond it.
+#[tokio::test(start_paused = true)]
+async fn rows_without_end_that_cannot_be_read_are_counted() {
+    let station = Arc::new(station(Level::None));
     let meter = Meter::new(Level::None).share();
-    meter.lock().unwrap().mischief.wrong_month = true;
+    meter.lock().unwrap().mischief.wrong_months = (0..96).collect();
     let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(whole_day()))]).await;
-    let failure = ended(&reports, 1).unwrap_err();
-    assert_eq!(failure.reason, Reason::MeterBrokeRules);
-    assert!(failure.detail.contains("not on the calendar"), "{}", failure.detail);
+    assert!(ended(&reports, 1).is_ok());
     assert!(captured(&reports).is_empty());
+    let odd = odd(&reports);
+    assert_eq!(odd.len(), 65);
+    assert_eq!(odd[64], Oddity::More { profile: PROFILE, more: 32 });
+}
+
+/// Some meters refuse a range where others answer with no rows; one that refuses all of a profile is none of them.
+#[tokio::test(start_paused = true)]
+async fn a_refused_range_is_empty_only_where_the_meter_answers_others() {
+    let station = Arc::new(station(Level::None));
+    let known = warm_range(Level::None).await;
+    let before = ProfileRange { from: at("2026-05-01T00:15:00Z"), to: at("2026-05-02T00:00:00Z"), ..known };
+    for refusal in [DataAccessResult::ObjectUnavailable, DataAccessResult::OtherReason] {
+        let meter = Meter::new(Level::None).share();
+        meter.lock().unwrap().mischief =
+            Mischief { refuses_nothing: Some(refusal), entries_in_use: Some(96), ..Mischief::default() };
+        let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(before.clone()))]).await;
+        assert_eq!(ended(&reports, 1).unwrap().range, Some((before.from, before.to)), "{refusal:?}");
+        assert!(captured(&reports).is_empty());
+
+        let meter = Meter::new(Level::None).share();
+        meter.lock().unwrap().mischief = Mischief {
+            refuses_ranges: Some(refusal),
+            refuses_entries: true,
+            entries_in_use: Some(96),
+            ..Mischief::default()
+        };
+        let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(before.clone()))]).await;
+        assert_eq!(reason(&reports, 1), Reason::MeterRefused, "{refusal:?}");
+    }
+    let meter = Meter::new(Level::None).share();
+    meter.lock().unwrap().rows.clear();
+    meter.lock().unwrap().mischief = Mischief {
+        refuses_nothing: Some(DataAccessResult::ObjectUnavailable),
+        refuses_entries: true,
+        entries_in_use: Some(0),
+        ..Mischief::default()
+    };
+    let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(before))]).await;
+    assert!(ended(&reports, 1).is_ok(), "it says that it holds none");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_meter_that_selects_no_rows_by_time_is_read_by_number_or_whole() {
+    let station = Arc::new(station(Level::None));
+    let range = ProfileRange {
+        from: at("2026-06-01T10:00:00Z"),
+        to: at("2026-06-01T11:00:00Z"),
+        ..warm_range(Level::None).await
+    };
+    let by_number = Mischief {
+        refuses_ranges: Some(DataAccessResult::TypeUnmatched),
+        entries_in_use: Some(96),
+        ..Mischief::default()
+    };
+    let whole = Mischief {
+        refuses_ranges: Some(DataAccessResult::ReadWriteDenied),
+        services: Some(Conformance::GET.union(Conformance::BLOCK_GET)),
+        gives_whole: true,
+        ..Mischief::default()
+    };
+    for mischief in [by_number, whole] {
+        let meter = Meter::new(Level::None).share();
+        meter.lock().unwrap().mischief = mischief.clone();
+        let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(range.clone()))]).await;
+        let inside: Vec<_> =
+            expected(&meter).into_iter().filter(|(at, _)| (range.from..=range.to).contains(at)).collect();
+        assert_eq!(captured(&reports), inside, "{mischief:?}");
+        assert_eq!(inside.len(), 5);
+        assert_eq!(odd(&reports), [], "all rows were asked for");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_profile_without_a_clock_goes_by_the_end_of_its_billing_periods() {
+    let station = Arc::new(station(Level::None));
+    let meter = Meter::new(Level::None).share();
+    let end = CaptureObject { class_id: 3, instance: END_OF_BILLING, attribute: 2, data_index: 0 };
+    meter.lock().unwrap().captures[0] = end;
+    let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(whole_day()))]).await;
+    assert_eq!(captured(&reports), expected(&meter));
+    let clock = layout(&reports).clock().cloned().unwrap();
+    assert_eq!((clock.capture, clock.column), (end, Column::Clock));
+}
+
+#[tokio::test(start_paused = true)]
+async fn times_for_which_a_capture_has_no_room_are_told() {
+    let station = Arc::new(station(Level::None));
+    let meter = Meter::new(Level::None).share();
+    let value = meter.lock().unwrap().captures[1];
+    let time = CaptureObject { class_id: 4, attribute: 5, ..meter.lock().unwrap().captures[2] };
+    meter.lock().unwrap().captures.extend([value; MAX_VALUES - 3]);
+    meter.lock().unwrap().captures.extend([time; 4]);
+    let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(whole_day()))]).await;
+    assert!(
+        odd(&reports).contains(&Oddity::TimesLeftOut { profile: PROFILE, times: 3 }),
+        "{:?}",
+        odd(&reports)
+    );
+    assert_eq!(layout(&reports).values().count(), MAX_VALUES);
 }
 
 #[tokio::test(start_paused = true)]

@@ -475,6 +475,35 @@ async fn what_is_odd_about_a_read_is_a_flag_on_its_profile() {
     assert_eq!(database.sql(of_first), "{second_out_of_range}");
 }
 
+/// C-10: what could not be read is kept as it came, each once a day.
+#[tokio::test]
+async fn what_could_not_be_read_is_kept_as_it_came() {
+    let database = Database::new().await;
+    let (store, meter, layout) = (store(&database), database.meter("M1"), layout(900, 0));
+    let profile = layout.obis;
+    let odd = |oddity| Report { job: 9, meter, event: Event::Odd(oddity) };
+    let mut day = slips(&layout, 5000, 2, &[]);
+    day.values[0] = None;
+    let cell = Oddity::Cell { layout: Arc::clone(&layout), at: first(), column: 2, octets: vec![0x15, 0xFF] };
+    let reports = [
+        captures(meter, 9, day),
+        odd(cell),
+        odd(Oddity::Row { profile, octets: vec![2, 2, 9, 0] }),
+        odd(Oddity::Row { profile, octets: vec![2, 2, 9, 1] }),
+        odd(Oddity::More { profile, more: 7 }),
+        odd(Oddity::TimesLeftOut { profile, times: 3 }),
+    ];
+    assert_eq!(write(&store, &reports).await, [("unreadable", 4), ("times_left_out", 1)]);
+    assert_eq!(write(&store, &reports[1..]).await, [], "again on the same day");
+    assert_eq!(
+        database.sql(
+            "SELECT rule, obis_text(obis), layout_id IS NOT NULL, ts > '2026-04-01', value, encode(octets, 'hex') FROM reading_flag ORDER BY id"
+        ),
+        "unreadable|1.0.1.8.0.255|t|f||15ff\nunreadable|1.0.99.1.0.255|f|t||02020900\nunreadable|1.0.99.1.0.255|f|t||02020901\n\
+         unreadable|1.0.99.1.0.255|f|t|7|\ntimes_left_out|1.0.99.1.0.255|f|t|3|"
+    );
+}
+
 #[tokio::test]
 async fn known_captures_that_come_again_raise_nothing_twice() {
     let database = Database::new().await;

@@ -6,6 +6,7 @@ mod common;
 mod template;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use collectors::{Event, Failure, Level, Reason, Report};
@@ -98,6 +99,53 @@ async fn one_statement_brings_all_that_a_session_needs() {
     let again = store.lease(owner, Wanted::any(5), MINUTE, 50).await.unwrap();
     assert_eq!(again[0].jobs[0].layout.as_deref(), Some(&*layout));
     assert_eq!(again[0].jobs[0].attempts, 2);
+}
+
+/// C-10: columns that nobody looked at for two weeks, or that another firmware may have changed, are read again.
+#[tokio::test]
+async fn columns_are_read_again_after_another_firmware_and_now_and_then() {
+    let database = Database::new().await;
+    let (meter, layout) = (database.meter("M1"), layout(900, -3));
+    let owner = Uuid::new_v4();
+    let job = database.profile_job(meter, at("2024-05-01T10:15:00Z"), at("2024-05-01T11:00:00Z"));
+    let report = |event| Report { job, meter, event };
+    let firmware = |firmware: &str| {
+        report(Event::Identity {
+            serial: "M1".into(),
+            logical_device_name: None,
+            firmware: Some(firmware.into()),
+            system_title: None,
+        })
+    };
+    let read = report(Event::Layout(Arc::clone(&layout)));
+    let known = async || {
+        let leased = database.store.lease(owner, Wanted::any(5), MINUTE, 0).await.unwrap();
+        let known = leased[0].jobs[0].layout.clone();
+        database.store.write(owner, &[failed(meter, job, Reason::LayoutChanged)]).await.unwrap();
+        database.sql("UPDATE job SET attempts = 0, due_at = now()");
+        known
+    };
+    database.store.write(owner, &[read.clone(), firmware("1.2")]).await.unwrap();
+    assert_eq!(
+        known().await.as_deref(),
+        Some(&*layout),
+        "a firmware that was not known before is no other one"
+    );
+    database.store.write(owner, &[firmware("1.2")]).await.unwrap();
+    assert_eq!(known().await.as_deref(), Some(&*layout));
+    database.store.write(owner, &[firmware("1.3")]).await.unwrap();
+    assert_eq!(known().await, None);
+    database.store.write(owner, &[read]).await.unwrap();
+    assert_eq!(known().await.as_deref(), Some(&*layout));
+    database.sql("UPDATE meter_profile SET layout_read_at = now() - interval '6 days'");
+    assert_eq!(known().await.as_deref(), Some(&*layout));
+    database.sql("UPDATE meter_profile SET layout_read_at = now() - interval '14 days'");
+    assert_eq!(known().await, None);
+    assert_eq!(
+        database.sql("SELECT layout_id IS NOT NULL FROM meter_profile"),
+        "t",
+        "what is stored keeps its columns"
+    );
 }
 
 #[tokio::test]

@@ -107,6 +107,7 @@ words! {
         EntriesInUse = "entries_in_use", ClockNotFirst = "clock_not_first", WrongMeter = "wrong_meter",
         RatioChanged = "ratio_changed", DeviceExchanged = "device_exchanged", DeviceError = "device_error",
         DataNotValid = "data_not_valid", ClockAdjusted = "clock_adjusted", PowerDown = "power_down",
+        Unreadable = "unreadable", TimesLeftOut = "times_left_out",
     }
     ZoneFault {
         Offset = "offset", SummerMissing = "summer_missing", SummerAdded = "summer_added", Saving = "saving",

@@ -4,7 +4,7 @@ use ami_proto::v1::{FlagRule, ReadingFlag};
 use serde::Serialize;
 
 use super::{cell, given, word};
-use crate::{decimal, output::Row, time};
+use crate::{decimal, hex, output::Row, time};
 
 /// Why a reading, a capture, or a read as a whole is doubtful; numbers are text, so that no digit is lost to a float.
 #[derive(Debug, Serialize)]
@@ -20,6 +20,7 @@ pub(crate) struct FlagRow {
     reference: Option<String>,
     bound: Option<String>,
     unit: Option<String>,
+    octets: Option<String>,
     job: i64,
     raised_at: String,
     withdrawn_at: Option<String>,
@@ -36,6 +37,7 @@ impl From<ReadingFlag> for FlagRow {
             reference: flag.reference.as_ref().map(decimal::text),
             bound: flag.bound.as_ref().map(decimal::text),
             unit: given(flag.unit),
+            octets: given(hex::encode(&flag.octets)),
             raised_at: time::text(flag.raised_at.as_ref()),
             withdrawn_at: given(time::text(flag.withdrawn_at.as_ref())),
             meter: flag.meter_serial,
@@ -59,6 +61,7 @@ impl Row for FlagRow {
         "reference",
         "bound",
         "unit",
+        "octets",
         "job",
         "raised_at",
         "withdrawn_at",
@@ -75,6 +78,7 @@ impl Row for FlagRow {
         "reference",
         "bound",
         "unit",
+        "octets",
         "withdrawn_at",
     ];
 
@@ -91,6 +95,7 @@ impl Row for FlagRow {
             cell(&self.reference),
             cell(&self.bound),
             cell(&self.unit),
+            cell(&self.octets),
             self.job.to_string(),
             self.raised_at.clone(),
             cell(&self.withdrawn_at),
@@ -122,8 +127,8 @@ mod tests {
         };
         let mut bytes = Vec::new();
         Output::new(&mut bytes, Format::Csv).page(&[FlagRow::from(flag)]).unwrap();
-        let expected = "id,meter,at,rule,profile,obis,attribute,value,reference,bound,unit,job,raised_at,withdrawn_at\n\
-             5,SIM00017,,decreased,,1.0.1.8.0.255,2,1.500,2.000,,Wh,9,,\n";
+        let expected = "id,meter,at,rule,profile,obis,attribute,value,reference,bound,unit,octets,job,raised_at,withdrawn_at\n\
+             5,SIM00017,,decreased,,1.0.1.8.0.255,2,1.500,2.000,,Wh,,9,,\n";
         assert_eq!(String::from_utf8(bytes).unwrap(), expected);
     }
 }

@@ -1,4 +1,4 @@
-//! Several attributes in one request, where the meter takes that.
+//! What the meter granted of how attributes are asked for: several in one request, and rows of them.
 
 use dlms::{AttributeDescriptor, Conformance, DataAccessResult, Error, apdu::get::read_results};
 
@@ -18,6 +18,12 @@ impl Session {
             open.association.negotiated().conformance.contains(Conformance::MULTIPLE_REFERENCES)
                 && !self.without_lists.contains(&open.station.meter)
         })
+    }
+
+    /// Whether the meter of the open association granted selective access; taken for granted while none is open.
+    pub(crate) fn selects(&self) -> bool {
+        let granted = self.open.as_ref().map(|open| open.association.negotiated().conformance);
+        granted.is_none_or(|services| services.contains(Conformance::SELECTIVE_ACCESS))
     }
 
     /// The meter of the open association does not take requests with list.

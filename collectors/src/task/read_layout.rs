@@ -25,9 +25,10 @@ pub(super) async fn run(turn: &mut Turn<'_>, obis: Obis) -> Result<Layout, Setba
     let objects = turn.read_octets(&attribute(3)).await?;
     let captures = decode_list(&objects).map_err(Setback::answer)?;
     let period_s = period(turn, obis).await?;
-    let is_value = |capture: &CaptureObject| Column::of(capture) == Column::Value;
+    let kinds = Column::of_all(&captures);
+    let is_value = |(_, kind): &(&CaptureObject, &Column)| **kind == Column::Value;
     let values: Vec<AttributeDescriptor> =
-        captures.iter().filter(|capture| is_value(capture)).map(described).collect();
+        captures.iter().zip(&kinds).filter(is_value).map(|(capture, _)| described(capture)).collect();
     let scalers = scaler_unit::read_all(turn, &values).await?;
     let known = values
         .iter()
@@ -36,8 +37,8 @@ pub(super) async fn run(turn: &mut Turn<'_>, obis: Obis) -> Result<Layout, Setba
     let mut scalers = known.collect::<Result<Vec<_>, _>>()?.into_iter();
     let columns = captures
         .into_iter()
-        .map(|capture| {
-            let column = Column::of(&capture);
+        .zip(kinds)
+        .map(|(capture, column)| {
             let scaler_unit = match column {
                 Column::Value => scalers.next(),
                 Column::Time => Some(ScalerUnit { scaler: 0, unit: SECOND }),
@@ -131,7 +132,7 @@ fn storable(layout: Layout) -> Result<Layout, Setback> {
     let values = layout.values().count();
     let detail = if layout.clock().is_none() {
         format!(
-            "Profile {} captures no clock, so its rows have no time; capture 0.0.1.0.0.255 in it.",
+            "Profile {} captures neither a clock nor the end of a billing period, so its rows have no time; capture 0.0.1.0.0.255 in it.",
             layout.obis
         )
     } else if values > MAX_VALUES {

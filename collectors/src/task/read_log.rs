@@ -2,13 +2,13 @@ use std::sync::Arc;
 
 use dlms::{
     DateTime, Unit,
-    profile::{Column, Rows},
+    profile::{Column, Rows, Unreadable},
 };
 use jiff::{Timestamp, tz::TimeZone};
 use models::{Log, Model};
 
 use super::read_layout;
-use super::read_profile::{self, Ascent, Sink, Taken};
+use super::read_profile::{self, Ascent, Sink, Taken, Teller};
 use crate::{
     Event, Failure, Layout, LayoutColumn, LogEntries, LogEntry, LogLoss, LogLossCause, LogRange, LogRead,
     Reason,
@@ -29,6 +29,9 @@ pub(super) async fn run(
     let mut book = Book::new(&model, turn.station().zone.clone(), wanted)?;
     match read_profile::read(turn, &wanted.range, &mut book).await {
         Ok(range) => {
+            if let Some(unread) = book.teller.rest(wanted.range.obis) {
+                turn.report(unread).await?;
+            }
             // Its room is asked for where it matters: once, when something is missing.
             let room = if book.missed().is_some() {
                 read_layout::capacity(turn, wanted.range.obis).await?
@@ -39,7 +42,7 @@ pub(super) async fn run(
             Ok(Some(range))
         }
         // A log that was there before is missed.
-        Err(setback) if setback.is_undefined() && wanted.range.layout.is_none() => {
+        Err(setback) if setback.is_undefined() && wanted.range.layout.is_none() && wanted.mark.is_none() => {
             tracing::debug!(log = %wanted.range.obis, "the meter has no such log");
             Ok(None)
         }
@@ -61,6 +64,8 @@ pub(crate) struct Book<'a> {
     next: Option<Timestamp>,
     mark_is_there: bool,
     ascent: Ascent,
+    /// Tells what could not be read.
+    teller: Teller,
 }
 
 impl Sink for Book<'_> {
@@ -93,7 +98,7 @@ impl Sink for Book<'_> {
     fn take(&mut self, _layout: &Arc<Layout>, rows: &Rows) -> Result<Taken, Setback> {
         let mut entries = Vec::with_capacity(rows.len());
         for (index, clock) in rows.clocks.iter().enumerate() {
-            let time = clock.unwrap_or(DateTime::new([0xFF; 12]));
+            let time = clock.unwrap_or(DateTime::UNSPECIFIED);
             let value = if rows.width > 0 { rows.values[index * rows.width] } else { None };
             let logged = value.or(rows.statuses[index].map(i64::from));
             let node = rows.texts.get(index).and_then(|text| value::name(text.as_deref()?));
@@ -102,11 +107,12 @@ impl Sink for Book<'_> {
             entries.extend(entered);
         }
         let log = self.log.obis;
+        // An entry whose time is none is kept with what stands there for it.
+        let lost = rows.unread.iter().filter(|unread| unread.what != Unreadable::Time);
+        let told: Vec<Event> = lost.filter_map(|unread| self.teller.row(log, &unread.octets)).collect();
+        let logged = (!entries.is_empty()).then_some(Event::Logged(LogEntries { log, entries }));
         Ok(Taken {
-            events: (!entries.is_empty())
-                .then_some(Event::Logged(LogEntries { log, entries }))
-                .into_iter()
-                .collect(),
+            events: logged.into_iter().chain(told).collect(),
             // More of the same second may follow, so it is asked for again.
             next: self.ascent.proven(),
             lacks_order: false,
@@ -122,8 +128,18 @@ impl<'a> Book<'a> {
             let detail = format!("Model {} names no log {obis}: choose one that it names.", model.name);
             Setback::Final(Failure::new(Reason::Unsupported, detail))
         })?;
-        let ascent = Ascent::default();
-        Ok(Self { model, log, zone, wanted, rows: 0, last: None, next: None, mark_is_there: false, ascent })
+        Ok(Self {
+            model,
+            log,
+            zone,
+            wanted,
+            rows: 0,
+            last: None,
+            next: None,
+            mark_is_there: false,
+            ascent: Ascent::default(),
+            teller: Teller::default(),
+        })
     }
 
     /// Takes in an entry, and says when it was made and what it stands for.

@@ -1,12 +1,14 @@
 mod entries;
+mod resort;
 mod rowwise;
+mod unread;
 
 use std::sync::Arc;
 
 use dlms::{
-    AttributeDescriptor, Fault,
-    profile::{Column, NullRule, RowDecoder, Rows},
-    selection::{RangeSelection, Selection},
+    AttributeDescriptor, Error,
+    profile::{Column, NullRule, RowDecoder, Rows, Unread, Unreadable},
+    selection::{EntrySelection, RangeSelection, Selection},
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -18,15 +20,21 @@ use crate::{
     time::{Order, RangeLimits, TimeError, range_limits},
     turn::Turn,
 };
+use resort::{Meaning, Way};
 use rowwise::Rowwise;
 
 pub(super) use rowwise::Ascent;
+pub(super) use unread::Teller;
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 const HOUR_S: u32 = 3600;
 const DAY_S: u32 = 86_400;
 /// The longest time that a clock shows twice, and as much again.
 const REPEATED_S: u32 = 2 * HOUR_S;
+/// Rows that are asked for by their number at once, where the meter does not say how many it answers.
+const ROWS_AT_ONCE: u32 = 96;
+/// All there is.
+const EVER: (Timestamp, Timestamp) = (Timestamp::MIN, Timestamp::MAX);
 
 /// Reads the captures of a range and returns the range covered.
 pub(super) async fn run(
@@ -38,6 +46,9 @@ pub(super) async fn run(
     let (profile, rows) = (range.obis, captures.outside());
     if rows > 0 {
         turn.report(Event::Odd(Oddity::RowsOutside { profile, rows })).await?;
+    }
+    if let Some(unread) = captures.unread(profile) {
+        turn.report(unread).await?;
     }
     if range.layout.is_none() {
         entries::compare(turn, profile, captures.inside()).await?;
@@ -81,56 +92,131 @@ pub(super) async fn read(
 ) -> Result<(Timestamp, Timestamp), Setback> {
     let layout = match &range.layout {
         Some(layout) => Arc::new(sink.fit(Layout::clone(layout))?),
-        None => {
-            let layout = Arc::new(sink.fit(read_layout::run(turn, range.obis).await?)?);
-            announce(turn, &layout).await?;
-            let place = layout.columns.iter().position(|column| column.column == Column::Clock);
-            if let Some(place @ 1..) = place {
-                turn.report(Event::Odd(Oddity::ClockNotFirst { profile: layout.obis, place })).await?;
-            }
-            layout
-        }
+        None => fresh(turn, range, sink).await?,
     };
     let mut next = range.from;
-    let mut doubts_period = range.layout.is_some();
+    let mut buffer =
+        Buffer { layout, doubts_period: range.layout.is_some(), is_lenient: false, way: Way::Range };
     while next <= range.to {
-        let part = (next, part_end(turn, &layout, (next, range.to)));
-        match read_part(turn, (&layout, doubts_period), part, &mut next, sink).await {
+        let part = (next, buffer.part_end(turn, (next, range.to)));
+        let setback = match read_part(turn, &buffer, part, &mut next, sink).await {
             Ok(Part::Whole) => {
                 turn.progressed();
                 next = part.1 + SECOND;
+                continue;
             }
-            Ok(Part::Interrupted) => turn.progressed(),
+            Ok(Part::Interrupted) => {
+                turn.progressed();
+                continue;
+            }
             // Asked once: then it is known, or the read is over.
-            Ok(Part::Unordered) => sink.sorted(order(turn, &layout).await?),
+            Ok(Part::Unordered) => {
+                sink.sorted(order(turn, &buffer.layout).await?);
+                continue;
+            }
             // Asked once: rows that are missing look the same.
             Ok(Part::OffBeat) => {
-                doubts_period = false;
-                match read_layout::period(turn, layout.obis).await {
-                    Ok(period_s) if period_s != layout.period_s => {
-                        let fresh = sink.fit(read_layout::run(turn, layout.obis).await?)?;
-                        return Err(changed(turn, &layout, fresh).await);
-                    }
-                    Err(setback) if !setback.is_absence() => return Err(setback),
-                    Ok(_) | Err(_) => {}
-                }
+                buffer.doubts_period = false;
+                doubt_period(turn, &buffer.layout, sink).await?;
+                continue;
             }
-            Err(setback) if setback.is_interruption() => {
-                if next > part.0 {
-                    turn.progressed();
-                }
-                turn.give_way().await?;
+            Err(setback) => setback,
+        };
+        if next > part.0 {
+            turn.progressed();
+        }
+        if let Setback::Shape(error) = setback {
+            buffer.is_lenient = explain_shape(turn, &buffer, error, sink).await?;
+        } else if buffer.way == Way::Range && resort::may_mean_selection(&setback, turn.selects()) {
+            match resort::meaning(turn, &buffer, part, &setback).await {
+                Ok(Meaning::NoRows) => next = part.1 + SECOND,
+                Ok(Meaning::AskOtherwise(way)) => buffer.way = way,
+                Err(setback) => again(turn, setback).await?,
             }
-            Err(Setback::Shape(error)) => return Err(explain_shape(turn, &layout, error, sink).await),
-            Err(setback) => {
-                if next > part.0 {
-                    turn.progressed();
-                }
-                turn.recover(setback).await?;
-            }
+        } else {
+            again(turn, setback).await?;
         }
     }
     Ok((range.from, range.to))
+}
+
+/// Makes ready to ask again, or gives the setback back.
+async fn again(turn: &mut Turn<'_>, setback: Setback) -> Result<(), Setback> {
+    if setback.is_interruption() { turn.give_way().await } else { turn.recover(setback).await }
+}
+
+/// Reads the columns, and reports them.
+async fn fresh(
+    turn: &mut Turn<'_>,
+    range: &ProfileRange,
+    sink: &mut impl Sink,
+) -> Result<Arc<Layout>, Setback> {
+    let read = read_layout::run(turn, range.obis).await?;
+    let times = read.times_left_out();
+    let layout = Arc::new(sink.fit(read)?);
+    announce(turn, &layout).await?;
+    let profile = layout.obis;
+    let place = layout.columns.iter().position(|column| column.column == Column::Clock);
+    if let Some(place @ 1..) = place {
+        turn.report(Event::Odd(Oddity::ClockNotFirst { profile, place })).await?;
+    }
+    if times > 0 {
+        turn.report(Event::Odd(Oddity::TimesLeftOut { profile, times })).await?;
+    }
+    Ok(layout)
+}
+
+/// How a buffer is read.
+struct Buffer {
+    layout: Arc<Layout>,
+    /// Captures that come at another rate are looked into.
+    doubts_period: bool,
+    /// Rows of another number of columns are put aside.
+    is_lenient: bool,
+    way: Way,
+}
+
+impl Buffer {
+    /// The end of the longest part of the range that the meter answers at once. Where it is not asked by time, all of the range is one.
+    fn part_end(&self, turn: &Turn<'_>, range: (Timestamp, Timestamp)) -> Timestamp {
+        if self.way == Way::Range { part_end(turn, &self.layout, range) } else { range.1 }
+    }
+
+    fn decoder(&self, turn: &Turn<'_>) -> RowDecoder {
+        let null_rule = match turn.station().model.quirks.null_rule {
+            models::NullRule::Repeat => NullRule::Repeat,
+            models::NullRule::Absent => NullRule::Absent,
+        };
+        let columns = self.layout.columns.iter().map(|column| column.column).collect();
+        let decoder = RowDecoder::new(columns, null_rule);
+        if self.is_lenient { decoder.lenient() } else { decoder }
+    }
+
+    /// What is wrong with a row that was put aside.
+    fn misfit(&self, unread: &Unread) -> Option<Error> {
+        let Unreadable::Row { elements: got } = unread.what else { return None };
+        Some(Error::RowShape { expected: self.layout.columns.len(), got })
+    }
+
+    fn descriptor(&self) -> AttributeDescriptor {
+        AttributeDescriptor { class_id: PROFILE, instance: self.layout.obis, attribute: 2 }
+    }
+}
+
+/// Captures come at another rate than they should: asks how often they are taken.
+async fn doubt_period(
+    turn: &mut Turn<'_>,
+    layout: &Arc<Layout>,
+    sink: &mut impl Sink,
+) -> Result<(), Setback> {
+    match read_layout::period(turn, layout.obis).await {
+        Ok(period_s) if period_s != layout.period_s => {
+            let fresh = sink.fit(read_layout::run(turn, layout.obis).await?)?;
+            Err(changed(turn, layout, fresh).await)
+        }
+        Err(setback) if !setback.is_absence() => Err(setback),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// How much of a part was read.
@@ -182,44 +268,106 @@ fn limits(turn: &Turn<'_>, layout: &Layout, part: (Timestamp, Timestamp)) -> Opt
 /// Reads a part. Everything before `next` was reported, or is not there.
 async fn read_part(
     turn: &mut Turn<'_>,
-    (layout, doubts_period): (&Arc<Layout>, bool),
+    buffer: &Buffer,
     part: (Timestamp, Timestamp),
     next: &mut Timestamp,
     sink: &mut impl Sink,
 ) -> Result<Part, Setback> {
-    let (selection, asked) = select(turn, layout, part)?;
-    let buffer = AttributeDescriptor { class_id: PROFILE, instance: layout.obis, attribute: 2 };
-    let null_rule = match turn.station().model.quirks.null_rule {
-        models::NullRule::Repeat => NullRule::Repeat,
-        models::NullRule::Absent => NullRule::Absent,
+    match buffer.way {
+        Way::Range => {
+            let (selection, asked) = select(turn, &buffer.layout, part)?;
+            sink.restart(part, asked);
+            receive(turn, buffer, Some(&selection), (part, next), sink).await.map(|(part, _)| part)
+        }
+        Way::Whole => {
+            sink.restart(part, EVER);
+            receive(turn, buffer, None, (part, next), sink).await.map(|(part, _)| part)
+        }
+        Way::Entries(rows) => read_entries(turn, buffer, rows, part, sink).await,
+    }
+}
+
+/// Reads the rows of a part by their number, from the last one on, until those come that lie before the part.
+async fn read_entries(
+    turn: &mut Turn<'_>,
+    buffer: &Buffer,
+    rows: u32,
+    part: (Timestamp, Timestamp),
+    sink: &mut impl Sink,
+) -> Result<Part, Setback> {
+    let at_once = match turn.station().model.quirks.max_rows_per_read {
+        0 => ROWS_AT_ONCE,
+        rows => rows,
     };
-    let columns = layout.columns.iter().map(|column| column.column).collect();
-    let mut decoder = RowDecoder::new(columns, null_rule);
-    sink.restart(part, asked);
+    let mut to = rows;
+    while to > 0 {
+        let from = to.saturating_sub(at_once - 1).max(1);
+        let selection = Selection::Entries(EntrySelection { from, to, first_column: 1, last_column: 0 });
+        sink.restart(part, EVER);
+        // Rows that come later lie before these, so nothing is known of what lies before them.
+        let received = receive(turn, buffer, Some(&selection), (part, &mut part.0.clone()), sink).await?;
+        match received {
+            (Part::Whole, times) if times.begin().is_some_and(|first| first < part.0) => break,
+            (Part::Whole, _) => turn.progressed(),
+            (other, _) => return Ok(other),
+        }
+        to = from - 1;
+    }
+    Ok(Part::Whole)
+}
+
+/// Asks for rows and takes them in, and says when they were captured.
+async fn receive(
+    turn: &mut Turn<'_>,
+    buffer: &Buffer,
+    selection: Option<&Selection>,
+    (part, next): ((Timestamp, Timestamp), &mut Timestamp),
+    sink: &mut impl Sink,
+) -> Result<(Part, Ascent), Setback> {
+    let mut decoder = buffer.decoder(turn);
     let mut rows = Rows::default();
-    let mut piece = turn.get(&buffer, &selection).await?;
+    let mut times = Ascent::default();
+    let (mut misfit, mut fits) = (None, false);
+    let mut piece = turn.get(&buffer.descriptor(), selection).await?;
     loop {
-        decoder.push(turn.answer(), &mut rows).map_err(Setback::row)?;
-        let taken = sink.take(layout, &rows)?;
+        let pushed = decoder.push(turn.answer(), &mut rows).map_err(Setback::row);
+        // Whether rows in front of it are those of the layout shows when that is compared.
+        if let Err(setback @ Setback::Shape(Error::RowShape { .. })) = pushed {
+            return Err(setback);
+        }
+        if buffer.way != Way::Range {
+            rows.clocks
+                .iter()
+                .flatten()
+                .filter_map(|clock| turn.instant(clock))
+                .for_each(|at| times.note(at));
+        }
+        fits |= !rows.is_empty();
+        misfit = misfit.or_else(|| rows.unread.iter().find_map(|unread| buffer.misfit(unread)));
+        let taken = sink.take(&buffer.layout, &rows)?;
         rows.clear();
-        if doubts_period && taken.events.iter().any(is_off_beat) {
-            return Ok(Part::OffBeat);
+        if buffer.doubts_period && taken.events.iter().any(is_off_beat) {
+            return Ok((Part::OffBeat, times));
         }
         for event in taken.events {
             turn.report(event).await?;
         }
         *next = taken.next.map_or(part.0, |next| next.max(part.0));
+        pushed?;
         if taken.lacks_order {
-            return Ok(Part::Unordered);
+            return Ok((Part::Unordered, times));
         }
         match piece {
             Piece::Last => break,
-            Piece::More if turn.yield_to_urgent().await? => return Ok(Part::Interrupted),
+            Piece::More if turn.yield_to_urgent().await? => return Ok((Part::Interrupted, times)),
             Piece::More => piece = turn.next_block().await?,
         }
     }
     decoder.finish().map_err(Setback::answer)?;
-    Ok(Part::Whole)
+    match misfit {
+        Some(error) if !fits => Err(Setback::Shape(error)),
+        _ => Ok((Part::Whole, times)),
+    }
 }
 
 /// The range in the meter's terms, and from when to when it may answer.
@@ -238,29 +386,29 @@ fn select(
     Ok((Selection::Range(RangeSelection { restricting, from, to, form, columns: Vec::new() }), asked))
 }
 
-/// A row does not fit the layout: either the layout is another one now, and is reported, or the meter contradicts itself.
+/// A row does not fit the layout: either the layout is another one now, and is reported, or the meter contradicts itself. Rows that do may be asked for once
+/// more then, without those that do not.
 async fn explain_shape(
     turn: &mut Turn<'_>,
-    layout: &Arc<Layout>,
-    error: dlms::Error,
+    buffer: &Buffer,
+    error: Error,
     sink: &mut impl Sink,
-) -> Setback {
-    let fresh = match read_layout::run(turn, layout.obis).await.and_then(|fresh| sink.fit(fresh)) {
-        Ok(fresh) => fresh,
-        Err(setback) => return setback,
-    };
-    if fresh == **layout {
-        // A float, say, is no lie of the meter, but nothing that could be stored exactly.
-        let cannot_store = error.fault() == Fault::Limit;
-        return Setback::Final(Failure::new(
-            if cannot_store { Reason::Unsupported } else { Reason::MeterBrokeRules },
-            format!(
-                "A row of profile {} does not fit the columns that the meter itself names ({error}); ask its maker.",
-                layout.obis
-            ),
-        ));
+) -> Result<bool, Setback> {
+    let layout = &buffer.layout;
+    let fresh = read_layout::run(turn, layout.obis).await.and_then(|fresh| sink.fit(fresh))?;
+    if fresh != **layout {
+        return Err(changed(turn, layout, fresh).await);
     }
-    changed(turn, layout, fresh).await
+    if !buffer.is_lenient && matches!(error, Error::RowShape { .. }) {
+        return Ok(true);
+    }
+    Err(Setback::Final(Failure::new(
+        Reason::MeterBrokeRules,
+        format!(
+            "Rows of profile {} do not fit the columns that the meter itself names ({error}); ask its maker.",
+            layout.obis
+        ),
+    )))
 }
 
 /// Whether captures follow each other at another rate than their layout says: none is one period behind the one before.

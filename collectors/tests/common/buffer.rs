@@ -3,7 +3,7 @@
 use dlms::{DataAccessResult, DateTime, axdr::Data, selection::Selection};
 use jiff::Timestamp;
 
-use super::meter::{CLOCK, ENERGY, Meter, QUARTER, expected_values};
+use super::meter::{CLOCK, END_OF_BILLING, ENERGY, Meter, QUARTER, expected_values};
 
 impl Meter {
     pub(super) fn buffer(
@@ -23,7 +23,15 @@ impl Meter {
                 let (from, to) = (bounds.0.unwrap_or(i64::MIN), bounds.1.unwrap_or(i64::MAX));
                 let is_everywhere = |at| self.mischief.ignores_range || self.is_invalid(at);
                 let inside = |at| is_everywhere(at) || (from..=to).contains(&at.as_second());
-                self.rows.iter().copied().enumerate().filter(|(_, at)| inside(*at)).collect()
+                let rows: Vec<_> =
+                    self.rows.iter().copied().enumerate().filter(|(_, at)| inside(*at)).collect();
+                if let Some(refusal) = self.mischief.refuses_ranges {
+                    return Err(refusal);
+                }
+                if let (true, Some(refusal)) = (rows.is_empty(), self.mischief.refuses_nothing) {
+                    return Err(refusal);
+                }
+                rows
             }
             Some(Selection::Entries(_)) if self.mischief.refuses_entries => {
                 return Err(DataAccessResult::ScopeOfAccessViolated);
@@ -33,7 +41,9 @@ impl Meter {
                 let rows = self.rows.iter().copied().enumerate();
                 rows.filter(|(row, _)| chosen.contains(&(row + 1))).collect()
             }
-            _ => panic!("the whole buffer was asked for"),
+            None if self.mischief.gives_whole => self.rows.iter().copied().enumerate().collect(),
+            None => return Err(DataAccessResult::ScopeOfAccessViolated),
+            Some(Selection::Objects(_)) => panic!("a list of objects was asked for"),
         };
         let is_next = |one: Timestamp, other: Timestamp| (one - other).get_seconds().abs() == QUARTER;
         let rows = rows.iter().enumerate().map(|(place, (row, at))| {
@@ -55,22 +65,22 @@ impl Meter {
             false => DateTime::from_unix(at.as_second(), Some(0), u8::from(self.is_invalid(at))),
         };
         let mut octets = time.octets();
-        octets[2] = if self.mischief.wrong_month { 13 } else { octets[2] };
+        octets[2] = if self.mischief.wrong_months.contains(&row) { 13 } else { octets[2] };
         if let Some((_, second)) = self.mischief.wrong_second.filter(|(odd, _)| *odd == row) {
             octets[7] = second;
         }
         let values = expected_values(at);
         let cells = self.captures.iter().map(|capture| match capture.instance {
             CLOCK if is_implied => Data::NullData,
-            CLOCK => Data::OctetString(octets.to_vec()),
+            CLOCK | END_OF_BILLING => Data::OctetString(octets.to_vec()),
             ENERGY => {
                 let energy = Data::DoubleLongUnsigned(u32::try_from(values[0]).unwrap());
-                self.mischief.odd_cell.clone().unwrap_or(energy)
+                self.mischief.odd_cells.get(&row).cloned().unwrap_or(energy)
             }
             _ => Data::LongUnsigned(u16::try_from(values[1]).unwrap()),
         });
         let mut cells: Vec<_> = cells.collect();
-        if self.mischief.short_rows {
+        if self.mischief.short_rows || self.mischief.shorter.contains(&row) {
             cells.pop();
         }
         cells

@@ -30,6 +30,8 @@ pub(crate) const PROFILE: Obis = Obis::new([1, 0, 99, 1, 0, 255]);
 pub(crate) const ENERGY: Obis = Obis::new([1, 0, 1, 8, 0, 255]);
 pub(crate) const VOLTAGE: Obis = Obis::new([1, 0, 32, 7, 0, 255]);
 pub(crate) const CLOCK: Obis = Obis::new([0, 0, 1, 0, 0, 255]);
+/// When a billing period ended.
+pub(crate) const END_OF_BILLING: Obis = Obis::new([0, 0, 0, 1, 2, 255]);
 pub(crate) const QUARTER: i64 = 900;
 /// Octets of an APDU that the head-end takes: about six rows.
 pub(crate) const PDU: u16 = 200;
@@ -81,10 +83,18 @@ pub(crate) struct Mischief {
     pub(crate) without_deviation: bool,
     /// Rows have one column less than the capture objects say.
     pub(crate) short_rows: bool,
-    /// The cell that stands in place of the energy.
-    pub(crate) odd_cell: Option<Data>,
-    /// The month of all rows is 13.
-    pub(crate) wrong_month: bool,
+    /// Cells that stand in place of the energy, by the number of their row.
+    pub(crate) odd_cells: BTreeMap<usize, Data>,
+    /// Rows whose month is 13.
+    pub(crate) wrong_months: BTreeSet<usize>,
+    /// Rows that have one column less than the others.
+    pub(crate) shorter: BTreeSet<usize>,
+    /// What it says to a range in which it has no rows.
+    pub(crate) refuses_nothing: Option<DataAccessResult>,
+    /// What it says to every range.
+    pub(crate) refuses_ranges: Option<DataAccessResult>,
+    /// It gives all rows at once; otherwise it refuses that.
+    pub(crate) gives_whole: bool,
     /// The second of the row with this number.
     pub(crate) wrong_second: Option<(usize, u8)>,
     /// Rows that it says it holds; it does not say when that is absent.

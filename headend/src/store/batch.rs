@@ -100,7 +100,7 @@ impl Store {
         for report in reports {
             let (Event::Layout(layout)
             | Event::Captures(Captures { layout, .. })
-            | Event::Odd(Oddity::Second { layout, .. })) = &report.event
+            | Event::Odd(Oddity::Second { layout, .. } | Oddity::Cell { layout, .. })) = &report.event
             else {
                 continue;
             };

@@ -102,7 +102,10 @@ impl<'a> Digest<'a> {
                 *self.counts.entry(job).or_default() += values.len() as i64;
                 self.registers.extend(values.iter().map(|value| (meter, job, value)));
             }
-            Event::Layout(layout) => self.layout(meter, layout, layout_id(layout)),
+            Event::Layout(layout) => {
+                self.layout(meter, layout, layout_id(layout));
+                self.advances.entry((meter, layout.obis)).or_default().layout_read = true;
+            }
             Event::Capacity { profile, rows } => {
                 self.advances.entry((meter, *profile)).or_default().capacity = Some(*rows);
             }
@@ -115,7 +118,7 @@ impl<'a> Digest<'a> {
             }
             Event::Odd(oddity) => {
                 let layout = match oddity {
-                    Oddity::Second { layout, .. } => layout_id(layout),
+                    Oddity::Second { layout, .. } | Oddity::Cell { layout, .. } => layout_id(layout),
                     _ => None,
                 };
                 self.odd.push((meter, job, oddity, layout));

@@ -148,26 +148,27 @@ struct StoredColumn {
 
 impl Stored {
     fn layout(self) -> Result<Layout, Error> {
-        let columns = self.columns.into_iter().map(StoredColumn::column).collect::<Result<_, _>>()?;
+        let captures = self.columns.iter().map(StoredColumn::capture).collect::<Result<Vec<_>, _>>()?;
+        let columns = self.columns.iter().zip(&captures).zip(Column::of_all(&captures));
+        let columns = columns.map(|((stored, capture), kind)| stored.column(*capture, kind)).collect();
         Ok(Layout { obis: parse(&self.obis)?, period_s: self.period_s, columns })
     }
 }
 
 impl StoredColumn {
-    fn column(self) -> Result<LayoutColumn, Error> {
-        let capture = CaptureObject {
-            class_id: self.class_id,
-            instance: parse(&self.obis)?,
-            attribute: self.attribute,
-            data_index: self.data_index,
-        };
-        let column = match (self.slot, Column::of(&capture)) {
+    fn capture(&self) -> Result<CaptureObject, Error> {
+        let Self { class_id, attribute, data_index, .. } = *self;
+        Ok(CaptureObject { class_id, instance: parse(&self.obis)?, attribute, data_index })
+    }
+
+    fn column(&self, capture: CaptureObject, kind: Column) -> LayoutColumn {
+        let column = match (self.slot, kind) {
             (Some(_), Column::Time) => Column::Time,
             (Some(_), _) => Column::Value,
             (None, Column::Value | Column::Time) => Column::Ignored,
             (None, other) => other,
         };
-        Ok(LayoutColumn { capture, column, scaler: self.scaler, unit: Unit(self.unit) })
+        LayoutColumn { capture, column, scaler: self.scaler, unit: Unit(self.unit) }
     }
 }
 

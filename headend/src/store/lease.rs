@@ -20,6 +20,9 @@ const JOBS_PER_METER: i64 = 32;
 /// Queued jobs that are looked at for each meter that is wanted, so that one group or another collector does not hide what stands behind it.
 const CANDIDATES: i64 = 2;
 
+/// For so many days at least, and less than twice as many, the columns of a profile are taken to be those that they were: not all meters are asked on one day.
+const LAYOUT_DAYS: i32 = 7;
+
 /// `picked` locks the meters with their lines and skips those that another owner is just taking. Everything after it sees only those.
 /// A line that is ours already has its session, and so none of its group's room is needed. The room of a group is counted by jobs, which
 /// are more than sessions: what is left out is taken by the next statement.
@@ -78,10 +81,10 @@ SELECT l.id AS meter, l.serial, l.model, l.line, coalesce(w.address, l.address) 
     l.server_sap, l.client_sap, l.zone, l.security, l.client_title,
     l.suite, l.policy, l.meter_public_key, l.system_title, s.password, s.encryption_key, s.authentication_key, s.signing_key, r.next AS counters_end,
     t.id AS job, t.kind, t.obis, t.from_ts, t.to_ts, t.priority, t.attempts, t.request_id, t.trace_parent,
-    t.started_at, l.registers_read_at, p.last_ts, p.layout_id,
+    t.started_at, l.registers_read_at, p.last_ts, y.layout_id,
     d.id AS via, d.address AS via_address, d.model AS via_model,
     a.id AS command, a.kind AS command_kind, a.deadline, a.in_doubt, a.progress_total, o.arguments,
-    CASE WHEN p.layout_id <> ALL ($6) THEN layout_json(p.layout_id) END AS layout
+    CASE WHEN y.layout_id <> ALL ($6) THEN layout_json(y.layout_id) END AS layout
 FROM leased l JOIN taken t ON t.meter_id = l.id
 LEFT JOIN meter_path w ON w.meter_id = l.id AND w.place = l.path
 LEFT JOIN reserved r ON r.meter_id = l.id
@@ -90,6 +93,7 @@ LEFT JOIN meter d ON d.serial = concentrator_of(coalesce(w.address, l.address))
 LEFT JOIN armed a ON a.job_id = t.id
 LEFT JOIN command_order o ON o.id = a.order_id
 LEFT JOIN meter_profile p ON t.kind = 'read_profile' AND p.meter_id = l.id AND p.obis = t.obis
+LEFT JOIN LATERAL (SELECT p.layout_id WHERE p.layout_read_at > now() - make_interval(days => $16 + l.id % $16)) y ON true
 ORDER BY l.id, t.priority DESC, t.wanted_by, t.due_at, t.id";
 
 /// A row of that statement: a job, with its meter repeated.
@@ -173,6 +177,7 @@ pub(super) async fn lease(
         .bind(CANDIDATES)
         .bind(i64::from(wanted.room))
         .bind(wanted.most_priority)
+        .bind(LAYOUT_DAYS)
         .fetch_all(&store.pool)
         .await
         .map_err(failed("store::jobs::lease"))?;

@@ -164,6 +164,7 @@ fn exchange(begun: &Begun) -> Option<NewFlag> {
         attribute: IDENTIFICATION,
         numbers: Numbers { value, reference, ..Numbers::default() },
         unit: NO_UNIT,
+        octets: None,
         job: begun.job_id,
     })
 }

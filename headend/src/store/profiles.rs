@@ -37,6 +37,8 @@ pub(super) struct Advance {
     pub(super) layout: Option<i32>,
     /// Rows that it keeps now.
     pub(super) capacity: Option<u32>,
+    /// They were read.
+    pub(super) layout_read: bool,
     /// The latest capture.
     pub(super) last_ts: Option<Timestamp>,
     /// What is now covered.
@@ -142,12 +144,12 @@ pub(super) async fn advance(
     sqlx::query(
         "/* store::profiles::advance */
          WITH moved AS (
-         INSERT INTO meter_profile AS p (meter_id, obis, layout_id, last_ts, coverage, read_at, tried_at, hole_tried_at, trusted, capacity)
+         INSERT INTO meter_profile AS p (meter_id, obis, layout_id, last_ts, coverage, read_at, tried_at, hole_tried_at, trusted, capacity, layout_read_at)
          SELECT a.meter_id, a.obis, a.layout_id, a.last_ts, coalesce(c.coverage, '{}'),
              CASE WHEN a.read THEN now() END, CASE WHEN a.tried THEN now() END, CASE WHEN a.hole_tried THEN now() END,
-             a.trusted::int8[], a.capacity
-         FROM unnest($1::int4[], $2::bytea[], $3::int4[], $4::timestamptz[], $5::bool[], $6::bool[], $7::bool[], $11::text[], $12::int8[])
-             WITH ORDINALITY AS a (meter_id, obis, layout_id, last_ts, read, tried, hole_tried, trusted, capacity, n)
+             a.trusted::int8[], a.capacity, CASE WHEN a.layout_read THEN now() END
+         FROM unnest($1::int4[], $2::bytea[], $3::int4[], $4::timestamptz[], $5::bool[], $6::bool[], $7::bool[], $11::text[], $12::int8[], $13::bool[])
+             WITH ORDINALITY AS a (meter_id, obis, layout_id, last_ts, read, tried, hole_tried, trusted, capacity, layout_read, n)
          LEFT JOIN (SELECT n, range_agg(tstzrange(after, until, '(]')) AS coverage
              FROM unnest($8::int4[], $9::timestamptz[], $10::timestamptz[]) AS c (n, after, until) GROUP BY n) AS c ON c.n = a.n - 1
          ORDER BY a.meter_id, a.obis
@@ -157,6 +159,7 @@ pub(super) async fn advance(
              coverage = p.coverage + EXCLUDED.coverage,
              read_at = coalesce(EXCLUDED.read_at, p.read_at),
              tried_at = coalesce(EXCLUDED.tried_at, p.tried_at),
+             layout_read_at = coalesce(EXCLUDED.layout_read_at, p.layout_read_at),
              hole_tried_at = coalesce(EXCLUDED.hole_tried_at, p.hole_tried_at),
              trusted = coalesce(EXCLUDED.trusted, p.trusted),
              capacity = coalesce(EXCLUDED.capacity, CASE WHEN EXCLUDED.layout_id <> p.layout_id THEN NULL ELSE p.capacity END)
@@ -176,6 +179,7 @@ pub(super) async fn advance(
     .bind(covered().map(|(_, range)| range.1.to_sqlx()).collect::<Vec<_>>())
     .bind(advances.values().map(|advance| advance.trusted.as_ref().map(literal)).collect::<Vec<_>>())
     .bind(advances.values().map(|advance| advance.capacity.map(i64::from)).collect::<Vec<_>>())
+    .bind(each(|advance| advance.layout_read))
     .execute(connection)
     .await
     .map_err(failed("store::profiles::advance"))?;

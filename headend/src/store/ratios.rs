@@ -135,6 +135,7 @@ fn changes(begun: &Begun) -> impl Iterator<Item = NewFlag> + '_ {
             attribute: VALUE,
             numbers: Numbers { value: *value, reference: *reference, ..Numbers::default() },
             unit: NO_UNIT,
+            octets: None,
             job: begun.job_id,
         })
     })

@@ -56,7 +56,7 @@ pub(super) async fn insert(
 }
 
 /// Notes who meters say they are; what a meter does not say stays as it was, and a system title belongs to the first meter that
-/// has it.
+/// has it. With another firmware, a meter may capture other columns.
 pub(super) async fn identify(
     connection: &mut PgConnection,
     identities: &[Identity<'_>],
@@ -67,16 +67,19 @@ pub(super) async fn identify(
     let text = |value: Option<&str>| value.map(str::to_owned);
     sqlx::query(
         "/* store::registers::identify */
+         WITH shown AS (
+             SELECT *, min(id) FILTER (WHERE system_title IS NOT NULL) OVER (PARTITION BY system_title) AS holder
+             FROM unnest($1::int4[], $2::text[], $3::text[], $4::bytea[]) AS n (id, logical_device_name, firmware, system_title)),
+         doubted AS (
+             UPDATE meter_profile p SET layout_read_at = NULL FROM shown i JOIN meter m ON m.id = i.id
+             WHERE p.meter_id = i.id AND i.firmware <> m.firmware)
          UPDATE meter m SET identified_at = now(), firmware = coalesce(i.firmware, m.firmware),
              logical_device_name = coalesce(i.logical_device_name, m.logical_device_name),
              system_title = CASE
                  WHEN i.holder = i.id AND NOT EXISTS (
                      SELECT FROM meter o WHERE o.system_title = i.system_title AND o.id <> i.id) THEN i.system_title
                  ELSE m.system_title END
-         FROM (SELECT *, min(id) FILTER (WHERE system_title IS NOT NULL) OVER (PARTITION BY system_title) AS holder
-             FROM unnest($1::int4[], $2::text[], $3::text[], $4::bytea[])
-                 AS n (id, logical_device_name, firmware, system_title)) i
-         WHERE m.id = i.id",
+         FROM shown i WHERE m.id = i.id",
     )
     .bind(identities.iter().map(|identity| identity.meter).collect::<Vec<_>>())
     .bind(identities.iter().map(|identity| text(identity.logical_device_name)).collect::<Vec<_>>())

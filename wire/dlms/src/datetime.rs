@@ -40,6 +40,9 @@ impl DateTime {
     /// Bit of the status that says that daylight saving is on.
     pub const DAYLIGHT_SAVING: u8 = 0x80;
 
+    /// No part of it is specified.
+    pub const UNSPECIFIED: Self = Self([0xFF; LENGTH]);
+
     /// Takes the twelve octets. None are refused: meters send parts outside their ranges, and what they sent is kept.
     pub const fn new(octets: [u8; LENGTH]) -> Self {
         Self(octets)

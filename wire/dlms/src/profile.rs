@@ -7,11 +7,14 @@
 
 mod capture;
 mod cell;
+mod unread;
 
 pub use capture::{CaptureObject, Column, decode_list, encode_list};
+pub use unread::{Unread, Unreadable};
 
 use crate::axdr::{self, Reader, TypeDescription, tag};
 use crate::{DateTime, Error};
+use unread::{Element, between, element};
 
 /// Longest row that is accepted, in octets. The longest rows of the meters' datasheets stay below
 /// a tenth of it.
@@ -44,6 +47,8 @@ pub struct Rows {
     pub times_width: usize,
     /// Times, row-major.
     pub times: Vec<Option<DateTime>>,
+    /// What could not be read, in the order in which it came.
+    pub unread: Vec<Unread>,
 }
 
 impl Rows {
@@ -59,15 +64,16 @@ impl Rows {
 
     /// Drops all rows and keeps the memory.
     pub fn clear(&mut self) {
-        self.truncate(0);
+        self.truncate(0, 0);
     }
 
-    fn truncate(&mut self, rows: usize) {
+    fn truncate(&mut self, rows: usize, unread: usize) {
         self.clocks.truncate(rows);
         self.statuses.truncate(rows);
         self.values.truncate(rows * self.width);
         self.texts.truncate(rows);
         self.times.truncate(rows * self.times_width);
+        self.unread.truncate(unread);
     }
 }
 
@@ -79,6 +85,10 @@ impl Rows {
 pub struct RowDecoder {
     columns: Vec<Column>,
     null_rule: NullRule,
+    /// Rows of another number of elements are put aside.
+    is_lenient: bool,
+    /// A time that follows from the row before is as little known as that of this row.
+    lost_time: bool,
     width: usize,
     times_width: usize,
     /// What the buffer's header announced; `None` until it is complete.
@@ -114,6 +124,8 @@ impl RowDecoder {
         Self {
             columns,
             null_rule,
+            is_lenient: false,
+            lost_time: false,
             width,
             times_width,
             announced: None,
@@ -126,13 +138,18 @@ impl RowDecoder {
         }
     }
 
+    /// The same decoder, which puts rows of another number of elements aside instead of ending at the first one.
+    pub fn lenient(self) -> Self {
+        Self { is_lenient: true, ..self }
+    }
+
     /// Takes the next octets and appends the rows that they complete. `rows` must be empty or come
-    /// from decoders of the same width.
+    /// from decoders of the same width. An element of a type that its column cannot hold (a float, say), and a number
+    /// that does not fit, is no value and stands in [`Rows::unread`]; so does a row whose time is not on the calendar.
     ///
     /// # Errors
     /// [`Error::RowShape`] when a row has another number of elements than there are columns,
-    /// [`Error::Cell`] when an element has a type that its column cannot hold (a float, say),
-    /// [`Error::ValueRange`] when a number does not fit, [`Error::TooLong`] for a row above
+    /// [`Error::TooLong`] for a row above
     /// [`ROW_MAX`], [`Error::Trailing`] for octets behind the last row announced.
     pub fn push(&mut self, mut bytes: &[u8], rows: &mut Rows) -> Result<(), Error> {
         if rows.is_empty() {
@@ -199,7 +216,7 @@ impl RowDecoder {
     /// Decodes the buffer's header or one row at the start of `bytes` and returns its length, or
     /// `None` and nothing changed when its end is missing.
     fn step(&mut self, bytes: &[u8], rows: &mut Rows) -> Result<Option<usize>, Error> {
-        let whole = rows.len();
+        let whole = (rows.len(), rows.unread.len());
         let mut bytes = &bytes[..bytes.len().min(ROW_MAX)];
         // A row that does not end within the announced octets ends nowhere.
         let mut last = false;
@@ -219,7 +236,7 @@ impl RowDecoder {
         match stepped {
             Ok(()) => Ok(Some(bytes.len() - reader.remaining())),
             Err(error) => {
-                rows.truncate(whole);
+                rows.truncate(whole.0, whole.1);
                 if error == Error::Truncated && !last { Ok(None) } else { Err(error) }
             }
         }
@@ -236,6 +253,8 @@ impl RowDecoder {
                 self.announced = Some(Announced::Octets(reader.length()?));
                 self.types = types;
             }
+            // A buffer that is no array is empty.
+            tag::NULL_DATA => self.announced = Some(Announced::Rows(0)),
             got => return Err(Error::DataType { expected: "array of rows", got }),
         }
         Ok(())
@@ -250,50 +269,125 @@ impl RowDecoder {
     }
 
     fn row(&mut self, reader: &mut Reader<'_>, rows: &mut Rows) -> Result<(), Error> {
-        let before = reader.remaining();
+        let start = reader.clone();
         if self.types.is_empty() {
             let got = reader.u8()?;
             if got != tag::STRUCTURE {
                 return Err(Error::DataType { expected: "row (structure)", got });
             }
-            self.shape(reader.length()?)?;
+            match self.shape(reader.length()?) {
+                Err(Error::RowShape { got, .. }) if self.is_lenient => {
+                    return self.put_aside(&start, (reader, got), rows);
+                }
+                shape => shape?,
+            }
         }
+        let whole = (rows.len(), rows.unread.len());
         let (first, first_time) = (rows.values.len(), rows.times.len());
         let (mut clock, mut status) = (None, None);
         for (column, kind) in self.columns.iter().enumerate() {
             let typed = self.types.get(column);
+            let (place, unread) = ((whole.0, column), &mut rows.unread);
             match (kind, typed) {
                 (Column::Ignored, Some(typed)) => typed.skip_item(reader)?,
                 (Column::Ignored, None) => axdr::skip(reader)?,
-                (Column::Clock, _) => clock = cell::clock(reader, typed, column)?,
-                (Column::Status, _) => {
-                    status = cell::status(reader, typed, column)?.or(self.null(self.last_status));
+                (Column::Clock, _) => {
+                    clock =
+                        match element(reader, typed, place, unread, |cell| cell::clock(cell, typed, column))?
+                        {
+                            Element::Read(clock) => clock,
+                            Element::Unread => Some(DateTime::UNSPECIFIED),
+                        }
                 }
-                (Column::Text, _) => rows.texts.push(cell::text(reader, typed, column)?),
+                (Column::Status, _) => {
+                    let read =
+                        element(reader, typed, place, unread, |cell| cell::status(cell, typed, column))?;
+                    status = self.filled(read, self.last_status);
+                }
+                (Column::Text, _) => {
+                    let read = element(reader, typed, place, unread, |cell| cell::text(cell, typed, column))?;
+                    rows.texts.push(read.value());
+                }
                 (Column::Value, _) => {
                     let last = self.last_values[rows.values.len() - first];
-                    rows.values.push(cell::value(reader, typed, column, last)?.or(self.null(last)));
+                    let read =
+                        element(reader, typed, place, unread, |cell| cell::value(cell, typed, column, last))?;
+                    rows.values.push(self.filled(read, last));
                 }
                 (Column::Time, _) => {
                     let last = self.last_times[rows.times.len() - first_time];
-                    rows.times.push(cell::clock(reader, typed, column)?.or(self.null(last)));
+                    let read = element(reader, typed, place, unread, |cell| cell::time(cell, typed, column))?;
+                    rows.times.push(self.filled(read, last));
                 }
             }
         }
+        let lost_time = clock.map_or(self.lost_time, |clock| !unread::is_on_calendar(clock));
+        if lost_time {
+            let octets = between(&start, reader);
+            rows.unread.push(Unread { row: whole.0, what: Unreadable::Time, octets });
+        }
         rows.clocks.push(clock);
         rows.statuses.push(status);
-        self.last_status = status.or(self.last_status);
-        for (last, value) in self.last_values.iter_mut().zip(&rows.values[first..]) {
-            *last = value.or(*last);
-        }
-        for (last, time) in self.last_times.iter_mut().zip(&rows.times[first_time..]) {
-            *last = time.or(*last);
-        }
+        self.lost_time = lost_time;
+        self.remember(rows, (first, first_time), whole.1);
+        self.row_ended(&start, reader);
+        Ok(())
+    }
+
+    /// Steps over the elements of a row that does not fit the columns.
+    fn put_aside(
+        &mut self,
+        start: &Reader<'_>,
+        (reader, elements): (&mut Reader<'_>, usize),
+        rows: &mut Rows,
+    ) -> Result<(), Error> {
+        (0..elements).try_for_each(|_| axdr::skip(reader))?;
+        let octets = between(start, reader);
+        rows.unread.push(Unread { row: rows.len(), what: Unreadable::Row { elements }, octets });
+        // Nobody knows what a row behind it repeats.
+        self.lost_time = true;
+        self.last_status = None;
+        self.last_values.fill(None);
+        self.last_times.fill(None);
+        self.row_ended(start, reader);
+        Ok(())
+    }
+
+    fn row_ended(&mut self, start: &Reader<'_>, end: &Reader<'_>) {
         if let Some(Announced::Octets(left)) = &mut self.announced {
-            *left -= before - reader.remaining();
+            *left -= start.remaining() - end.remaining();
         }
         self.done += 1;
-        Ok(())
+    }
+
+    /// Keeps what the next row may repeat: its values begin at these places, and what could not be read of it at that one.
+    fn remember(&mut self, rows: &Rows, (values, times): (usize, usize), unread: usize) {
+        self.last_status = rows.statuses.last().copied().flatten().or(self.last_status);
+        for (last, value) in self.last_values.iter_mut().zip(&rows.values[values..]) {
+            *last = value.or(*last);
+        }
+        for (last, time) in self.last_times.iter_mut().zip(&rows.times[times..]) {
+            *last = time.or(*last);
+        }
+        for unread in &rows.unread[unread..] {
+            let Unreadable::Cell { column, .. } = unread.what else { continue };
+            let kind = self.columns[column];
+            let place = self.columns[..column].iter().filter(|other| **other == kind).count();
+            match kind {
+                Column::Status => self.last_status = None,
+                Column::Value => self.last_values[place] = None,
+                Column::Time => self.last_times[place] = None,
+                Column::Clock | Column::Text | Column::Ignored => {}
+            }
+        }
+    }
+
+    /// An element where null-data stands for the one before, if it does.
+    fn filled<T>(&self, element: Element<T>, last: Option<T>) -> Option<T> {
+        match element {
+            Element::Read(value) => value.or(self.null(last)),
+            Element::Unread => None,
+        }
     }
 
     fn null<T>(&self, last: Option<T>) -> Option<T> {

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests stand outside the test functions")]
 
-use dlms::profile::{CaptureObject, Column, NullRule, ROW_MAX, RowDecoder, Rows, decode_list, encode_list};
+use dlms::profile::{
+    CaptureObject, Column, NullRule, ROW_MAX, RowDecoder, Rows, Unread, Unreadable, decode_list, encode_list,
+};
 use dlms::{DateTime, Error, Obis};
 use proptest::prelude::*;
 
@@ -65,8 +67,7 @@ fn a_string_is_text_and_nothing_else_is() {
         assert_eq!((count, rows.values), (3, vec![Some(3), Some(1), Some(2)]), "cut at {cut}");
         assert_eq!(rows.texts, [Some(b"n1".to_vec()), None, Some(Vec::new())]);
     }
-    let number = buffer(&[vec![vec![17, 3]]]);
-    assert_eq!(decode(&[Text], NullRule::Repeat, &[&number]), Err(Error::Cell { column: 0, tag: 17 }));
+    assert_eq!(unread(Text, &[17, 3]), (true, vec![17, 3]));
 }
 
 #[test]
@@ -103,8 +104,7 @@ fn a_delta_adds_to_the_row_before() {
     ]);
     let (rows, _) = decode(&[Value], NullRule::Repeat, &[&bytes]).unwrap();
     assert_eq!(rows.values, [Some(256), Some(255), Some(255), Some(511)]);
-    let first = buffer(&[vec![vec![28, 1]]]);
-    assert_eq!(decode(&[Value], NullRule::Repeat, &[&first]), Err(Error::ValueRange { column: 0 }));
+    assert_eq!(unread(Value, &[28, 1]), (false, vec![28, 1]), "there is nothing to add to");
 }
 
 #[test]
@@ -142,19 +142,92 @@ fn typed_clocks_are_clocks() {
     assert_eq!(rows.clocks, [Some(DateTime::new(CLOCK))]);
 }
 
+/// The only thing that cannot be read of a row of one cell: whether it is of another type, and its octets.
+fn unread(column: Column, cell: &[u8]) -> (bool, Vec<u8>) {
+    let (rows, _) = decode(&[column], NullRule::Repeat, &[&buffer(&[vec![cell.to_vec()]])]).unwrap();
+    assert_eq!((rows.len(), rows.values.iter().flatten().count()), (1, 0));
+    match &rows.unread[..] {
+        [Unread { row: 0, what: Unreadable::Cell { column: 0, is_type }, octets }] => {
+            (*is_type, octets.clone())
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// C-10: what a column cannot hold is no value, and its octets are kept.
 #[test]
-fn what_does_not_fit_is_named() {
-    let one = |column, cell: &[u8]| decode(&[column], NullRule::Repeat, &[&buffer(&[vec![cell.to_vec()]])]);
-    assert_eq!(one(Value, &[23, 0, 0, 0, 0]), Err(Error::Cell { column: 0, tag: 23 }), "float32");
-    assert_eq!(one(Value, &[24, 0, 0, 0, 0, 0, 0, 0, 0]), Err(Error::Cell { column: 0, tag: 24 }), "float64");
-    assert_eq!(one(Value, &[9, 0]), Err(Error::Cell { column: 0, tag: 9 }), "octet-string");
-    assert_eq!(one(Clock, &[17, 0]), Err(Error::Cell { column: 0, tag: 17 }), "number as clock");
-    assert!(matches!(one(Clock, &[9, 2, 0, 0]), Err(Error::Length { .. })), "short clock");
-    let beyond = [21, 0x80, 0, 0, 0, 0, 0, 0, 0];
-    assert_eq!(one(Value, &beyond), Err(Error::ValueRange { column: 0 }), "u64 beyond i64");
-    assert_eq!(one(Status, &[15, 0xFF]), Err(Error::ValueRange { column: 0 }), "negative status");
-    assert!(matches!(one(Status, &[4, 40, 0, 0, 0, 0, 0]), Err(Error::TooLong { .. })), "40 bits of status");
-    assert_eq!(one(Value, &[13, 0x0A]), Err(Error::ValueRange { column: 0 }), "no decimal digit");
+fn what_does_not_fit_is_no_value_and_its_octets_are_kept() {
+    let types: [(Column, &[u8]); 7] = [
+        (Value, &[23, 0, 0, 0, 0]),
+        (Value, &[24, 0, 0, 0, 0, 0, 0, 0, 0]),
+        (Value, &[9, 1, 7]),
+        (Value, &[4, 8, 0]),
+        (Value, &[2, 2, 17, 1, 17, 2]),
+        (Status, &[9, 1, 0]),
+        (Status, &[4, 40, 0, 0, 0, 0, 0]),
+    ];
+    for (column, cell) in types {
+        assert_eq!(unread(column, cell), (true, cell.to_vec()));
+    }
+    let numbers: [(Column, &[u8]); 3] = [
+        (Value, &[21, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]),
+        (Status, &[15, 0xFF]),
+        (Value, &[13, 0x0A]),
+    ];
+    for (column, cell) in numbers {
+        assert_eq!(unread(column, cell), (false, cell.to_vec()));
+    }
+}
+
+/// C-29: a row whose time is none is there, with the octets of all of it.
+#[test]
+fn a_row_without_a_usable_time_keeps_its_octets_and_costs_no_other() {
+    let never = [&[9, 12], &[0xFF; 12][..]].concat();
+    let clocks = [never, vec![9, 0], vec![17, 0], vec![0], clock_cell(), vec![0]];
+    let rows = clocks.map(|clock| vec![clock, vec![17, 3]]);
+    let bytes = buffer(&rows);
+    let (decoded, count) = decode(&[Clock, Value], NullRule::Repeat, &[&bytes]).unwrap();
+    assert_eq!((count, decoded.values), (6, vec![Some(3); 6]));
+    let never = Some(DateTime::UNSPECIFIED);
+    assert_eq!(decoded.clocks, [never, never, never, None, Some(DateTime::new(CLOCK)), None]);
+    let of_rows = decoded.unread.iter().filter(|unread| unread.what == Unreadable::Time);
+    let kept: Vec<_> = of_rows.map(|unread| (unread.row, unread.octets.clone())).collect();
+    let whole = |row: usize| (row, [&[2, 2][..], &rows[row].concat()].concat());
+    assert_eq!(kept, [whole(0), whole(1), whole(2), whole(3)], "what is counted from none is none");
+}
+
+#[test]
+fn what_could_not_be_read_is_not_repeated() {
+    let bytes = buffer(
+        &[[17, 5].to_vec(), [9, 1, 1].to_vec(), [0].to_vec(), [28, 1].to_vec()].map(|cell| vec![cell]),
+    );
+    let (rows, _) = decode(&[Value], NullRule::Repeat, &[&bytes]).unwrap();
+    assert_eq!(rows.values, [Some(5), None, None, None]);
+    assert_eq!(
+        rows.unread.iter().map(|unread| unread.row).collect::<Vec<_>>(),
+        [1, 3],
+        "a delta of nothing is none"
+    );
+}
+
+#[test]
+fn a_row_of_another_shape_is_put_aside_where_that_is_wanted() {
+    let bytes =
+        buffer(&[vec![vec![17, 1]], vec![vec![17, 1], vec![9, 1, 2]], vec![vec![0]], vec![vec![17, 3]]]);
+    for cut in 0..bytes.len() {
+        let mut rows = Rows::default();
+        let mut decoder = RowDecoder::new(vec![Value], NullRule::Repeat).lenient();
+        decoder.push(&bytes[..cut], &mut rows).unwrap();
+        decoder.push(&bytes[cut..], &mut rows).unwrap();
+        assert_eq!(decoder.finish(), Ok(4));
+        assert_eq!(rows.values, [Some(1), None, Some(3)], "cut at {cut}");
+        let aside =
+            Unread { row: 1, what: Unreadable::Row { elements: 2 }, octets: vec![2, 2, 17, 1, 9, 1, 2] };
+        let behind = [(1, vec![2, 1, 0]), (2, vec![2, 1, 17, 3])];
+        let behind = behind.map(|(row, octets)| Unread { row, what: Unreadable::Time, octets });
+        assert_eq!(rows.unread[0], aside, "cut at {cut}");
+        assert_eq!(rows.unread[1..], behind, "their times follow from it");
+    }
 }
 
 #[test]
@@ -181,6 +254,7 @@ fn fewer_or_more_rows_than_announced_are_refused() {
     let trailing = decode(&[Value], NullRule::Repeat, &[&bytes, &[0]]);
     assert_eq!(trailing, Err(Error::Trailing { left: 1 }));
     assert_eq!(decode(&[Value], NullRule::Repeat, &[&[1, 0]]).unwrap().1, 0);
+    assert_eq!(decode(&[Value], NullRule::Repeat, &[&[0]]).unwrap().1, 0, "null-data");
     assert!(matches!(decode(&[Value], NullRule::Repeat, &[&[2, 0]]), Err(Error::DataType { .. })));
 }
 
@@ -228,8 +302,9 @@ fn a_compact_array_gives_the_rows_of_an_array() {
     let trailing = decode(&columns, NullRule::Absent, &[&wide, &[0]]);
     assert_eq!(trailing, Err(Error::Trailing { left: 1 }));
     // A delta needs a row to add to.
-    let delta = decode(&columns, NullRule::Absent, &[&compact(&types, &[row(3)])]);
-    assert_eq!(delta, Err(Error::ValueRange { column: 4 }));
+    let (rows, _) = decode(&columns, NullRule::Absent, &[&compact(&types, &[row(3)])]).unwrap();
+    let what = Unreadable::Cell { column: 4, is_type: false };
+    assert_eq!(rows.unread, [Unread { row: 0, what, octets: vec![3] }]);
 }
 
 #[test]
@@ -238,8 +313,12 @@ fn c_10_compact_rows_of_wrong_types_are_named() {
         decode(columns, NullRule::Repeat, &[&compact(types, &[row.to_vec()])])
     };
     assert_eq!(one(&[Value, Value], &[17], &[1]), Err(Error::RowShape { expected: 2, got: 1 }));
-    assert_eq!(one(&[Value], &[9], &[1, 1]), Err(Error::Cell { column: 0, tag: 9 }));
-    assert_eq!(one(&[Value], &[23], &[0; 4]), Err(Error::Cell { column: 0, tag: 23 }));
+    let unread = |columns: &[Column], types: &[u8], row: &[u8]| {
+        let (rows, _) = one(columns, types, row).unwrap();
+        rows.unread.into_iter().map(|unread| unread.octets).collect::<Vec<_>>()
+    };
+    assert_eq!(unread(&[Value, Value], &[9, 17], &[1, 1, 5]), [[1, 1]]);
+    assert_eq!(unread(&[Value], &[23], &[0; 4]), [[0; 4]]);
     // Rows that are no structures, a row that ends behind the contents, and columns that cost nothing.
     let values = decode(&[Value], NullRule::Repeat, &[&[19, 17, 2, 1, 2]]);
     assert_eq!(values, Err(Error::DataType { expected: "row (structure)", got: 19 }));
@@ -250,10 +329,8 @@ fn c_10_compact_rows_of_wrong_types_are_named() {
     let nested = [19, 2, 2, 1, 0, 2, 17, 17, 3, 7, 8, 9];
     let (rows, _) = decode(&[Ignored, Value], NullRule::Repeat, &[&nested]).unwrap();
     assert_eq!(rows.values, [Some(9)]);
-    assert_eq!(
-        decode(&[Value, Ignored], NullRule::Repeat, &[&nested]),
-        Err(Error::Cell { column: 0, tag: 1 })
-    );
+    let (rows, _) = decode(&[Value, Ignored], NullRule::Repeat, &[&nested]).unwrap();
+    assert_eq!((rows.values, &rows.unread[0].octets[..]), (vec![None], &[7, 8][..]));
 }
 
 #[test]
@@ -335,9 +412,32 @@ fn capture_objects_survive_and_name_their_columns() {
     assert_eq!(decode_list(&[&bytes[..], &[0]].concat()), Err(Error::Trailing { left: 1 }));
 }
 
+/// A profile that captures no clock has the time of its billing period; with a clock that is one of the times.
+#[test]
+fn the_end_of_a_billing_period_is_a_time() {
+    let object = |class_id, name: &str| CaptureObject {
+        class_id,
+        instance: name.parse::<Obis>().unwrap(),
+        attribute: 2,
+        data_index: 0,
+    };
+    let [clock, end, energy] =
+        [object(8, "0.0.1.0.0.255"), object(3, "0.0.0.1.2.255"), object(3, "1.0.1.8.0.255")];
+    assert_eq!(Column::of_all(&[end, energy]), [Clock, Value]);
+    assert_eq!(Column::of_all(&[clock, energy, end]), [Clock, Value, Time]);
+    // Its time stamps of earlier periods are other objects.
+    assert_eq!(Column::of_all(&[object(3, "0.0.0.1.2.101"), energy]), [Value, Value]);
+    // A maximum that never occurred has no time.
+    let bytes = buffer(&[vec![clock_cell(), vec![17, 0], vec![9, 0]]]);
+    let (rows, _) = decode(&[Clock, Value, Time], NullRule::Repeat, &[&bytes]).unwrap();
+    assert_eq!((rows.times, rows.unread), (vec![Some(DateTime::UNSPECIFIED)], Vec::new()));
+}
+
 fn cell() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         Just(vec![0]),
+        Just(vec![9, 2, 1, 2]),
+        Just(vec![21, 0xFF, 0, 0, 0, 0, 0, 0, 0]),
         any::<u32>().prop_map(|value| [&[6], &value.to_be_bytes()[..]].concat()),
         any::<i16>().prop_map(|value| [&[16], &value.to_be_bytes()[..]].concat()),
     ]
@@ -372,14 +472,17 @@ proptest! {
         tail in prop::collection::vec(any::<u8>(), 0..300),
         size in 1usize..50,
     ) {
+        // How much is left over depends on the piece.
+        let decode = |pieces: &[&[u8]]| decode(&COLUMNS, NullRule::Absent, pieces).map_err(|error| match error {
+            Error::Trailing { .. } => Error::Trailing { left: 0 },
+            other => other,
+        });
         let bytes = [&[1, 0x82, 0xFF, 0xFF, 2, 5][..], &tail].concat();
         let pieces: Vec<&[u8]> = bytes.chunks(size).collect();
-        let whole = decode(&COLUMNS, NullRule::Absent, &[&bytes]);
-        prop_assert_eq!(decode(&COLUMNS, NullRule::Absent, &pieces), whole);
+        prop_assert_eq!(decode(&pieces), decode(&[&bytes]));
 
         let bytes = [&[19, 2, 5, 9, 4, 17, 10, 18, 0x81, 0xC8][..], &tail].concat();
         let pieces: Vec<&[u8]> = bytes.chunks(size).collect();
-        let whole = decode(&COLUMNS, NullRule::Absent, &[&bytes]);
-        prop_assert_eq!(decode(&COLUMNS, NullRule::Absent, &pieces), whole);
+        prop_assert_eq!(decode(&pieces), decode(&[&bytes]));
     }
 }

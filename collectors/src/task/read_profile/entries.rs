@@ -50,7 +50,7 @@ async fn last_entries(turn: &mut Turn<'_>, profile: Obis, said: u64) -> Option<u
 /// Asks once for rows by their number and counts them.
 async fn rows(turn: &mut Turn<'_>, profile: Obis, entries: EntrySelection) -> Result<u64, Setback> {
     let buffer = AttributeDescriptor { class_id: PROFILE, instance: profile, attribute: 2 };
-    let mut piece = turn.get(&buffer, &Selection::Entries(entries)).await?;
+    let mut piece = turn.get(&buffer, Some(&Selection::Entries(entries))).await?;
     let mut octets = turn.answer().to_vec();
     while piece == Piece::More {
         piece = turn.next_block().await?;
@@ -63,7 +63,7 @@ async fn rows(turn: &mut Turn<'_>, profile: Obis, entries: EntrySelection) -> Re
 }
 
 /// Rows that the profile says it holds (attribute 7); `None` when it does not say.
-async fn entries_in_use(turn: &mut Turn<'_>, profile: Obis) -> Result<Option<u64>, Setback> {
+pub(super) async fn entries_in_use(turn: &mut Turn<'_>, profile: Obis) -> Result<Option<u64>, Setback> {
     let attribute = AttributeDescriptor { class_id: PROFILE, instance: profile, attribute: 7 };
     let answer = turn.read_all(&[attribute]).await?.pop().and_then(Result::ok);
     let said = answer.and_then(|octets| Data::decode(&octets).ok()).and_then(|data| value::integer(&data));

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use dlms::{
-    DateTime,
-    profile::{Column, Rows},
+    DateTime, Obis,
+    profile::{Column, Rows, Unreadable},
 };
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Sink, Taken};
+use super::{
+    Sink, Taken,
+    unread::{Teller, of_row},
+};
 use crate::{
     Captures, Event, Layout, Oddity, Station,
     diagnosis::Setback,
@@ -38,6 +41,8 @@ pub(super) struct Rowwise {
     resolver: Resolver,
     /// The same for a time that belongs to no row's order; it never learns anything.
     alone: Resolver,
+    /// Tells what could not be read.
+    teller: Teller,
 }
 
 /// How many rows came.
@@ -64,6 +69,7 @@ impl Rowwise {
             ascent: Ascent::default(),
             resolver: alone.clone().of_any_order(),
             alone,
+            teller: Teller::default(),
         }
     }
 
@@ -75,6 +81,11 @@ impl Rowwise {
     /// Rows so far that nobody asked for, each once.
     pub(super) const fn outside(&self) -> u64 {
         self.done.outside + self.coming.outside
+    }
+
+    /// More that could not be read than was told.
+    pub(super) fn unread(&self, profile: Obis) -> Option<Event> {
+        self.teller.rest(profile)
     }
 
     /// What is known for certain of a range by the rows so far.
@@ -165,6 +176,12 @@ impl Sink for Rowwise {
         let mut odd = Vec::new();
         let mut lacks_order = false;
         for (index, clock) in rows.clocks.iter().enumerate() {
+            let unread = of_row(rows, index);
+            let aside = unread.iter().filter(|unread| !matches!(unread.what, Unreadable::Cell { .. }));
+            odd.extend(aside.filter_map(|aside| self.teller.row(layout.obis, &aside.octets)));
+            if unread.iter().any(|unread| unread.what == Unreadable::Time) {
+                continue;
+            }
             let (clock, second) = clock.map_or((None, None), full_minute);
             let moment = match self.resolver.resolve(clock.as_ref()) {
                 Ok(moment) => moment,
@@ -180,9 +197,12 @@ impl Sink for Rowwise {
             odd.extend(second.map(|second| {
                 Event::Odd(Oddity::Second { layout: Arc::clone(layout), at: moment.at, second })
             }));
+            odd.extend(unread.iter().filter_map(|cell| self.teller.cell(layout, moment.at, cell)));
             self.ascent.note(moment.at);
             self.add(&mut captures, &moment, rows, index);
         }
+        let behind = of_row(rows, rows.len()).iter().filter(|_| !lacks_order);
+        odd.extend(behind.filter_map(|aside| self.teller.row(layout.obis, &aside.octets)));
         let captures = (!captures.at.is_empty()).then_some(Event::Captures(captures));
         let next = self.ascent.proven().map(|last| last + SECOND);
         Ok(Taken { events: captures.into_iter().chain(odd).collect(), next, lacks_order })
@@ -203,6 +223,11 @@ impl Ascent {
         self.is_broken |= self.last.is_some_and(|last| at < last);
         self.first = self.first.or(Some(at));
         self.last = Some(at);
+    }
+
+    /// The first row, when none came that lies before it.
+    pub(in crate::task) fn begin(&self) -> Option<Timestamp> {
+        self.proven().and(self.first)
     }
 
     /// The last row, when nothing can follow that lies before it.

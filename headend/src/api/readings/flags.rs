@@ -133,6 +133,7 @@ fn sent(flag: Flag) -> Result<ReadingFlag, Refusal> {
         job_id: flag.job_id,
         raised_at: Some(convert::stored(flag.raised_at)),
         withdrawn_at: flag.withdrawn_at.map(convert::stored),
+        octets: flag.octets.unwrap_or_default(),
     })
 }
 

@@ -99,6 +99,7 @@ pub(in crate::store) fn unread(digest: &Digest<'_>, now: Timestamp) -> Vec<NewFl
         attribute,
         numbers,
         unit: NO_UNIT,
+        octets: None,
         job,
     };
     let is_other = |failure: &collectors::Failure| failure.reason == Reason::WrongMeter;
@@ -110,6 +111,21 @@ pub(in crate::store) fn unread(digest: &Digest<'_>, now: Timestamp) -> Vec<NewFl
             }
             Oddity::ClockNotFirst { profile, place } => {
                 (FlagRule::ClockNotFirst, profile, 3, u64::try_from(*place).unwrap_or(u64::MAX), None)
+            }
+            Oddity::TimesLeftOut { profile, times } => {
+                (FlagRule::TimesLeftOut, profile, 3, u64::try_from(*times).unwrap_or(u64::MAX), None)
+            }
+            Oddity::More { profile, more } => (FlagRule::Unreadable, profile, 2, *more, None),
+            Oddity::Row { profile, octets } => {
+                let about = flag(*meter, *job, FlagRule::Unreadable, profile.octets(), 2, Numbers::default());
+                return Some(NewFlag { octets: Some(octets.clone()), ..about });
+            }
+            Oddity::Cell { layout: columns, at, column, octets } => {
+                let capture = columns.columns.get(*column)?.capture;
+                let (name, attribute) = (capture.instance.octets(), capture.attribute.into());
+                let about = flag(*meter, *job, FlagRule::Unreadable, name, attribute, Numbers::default());
+                let (layout, octets) = (Some((*layout)?), Some(octets.clone()));
+                return Some(NewFlag { ts: at.as_microsecond(), layout, octets, ..about });
             }
             Oddity::Second { layout: columns, at, second } => {
                 let (id, ts) = ((*layout)?, at.as_microsecond());
@@ -169,6 +185,7 @@ pub(super) fn flag(meter: i32, job: i64, (id, layout): (i32, &Layout), found: Fo
         attribute: column.map_or(2, |column| column.capture.attribute.into()),
         numbers: found.numbers,
         unit: value.map_or(NO_UNIT, |column| column.unit.0.into()),
+        octets: None,
         job,
     }
 }

@@ -41,6 +41,8 @@ pub struct Flag {
     pub scaler: i16,
     /// Unit code.
     pub unit: i16,
+    /// What the meter sent, where it could not be read.
+    pub octets: Option<Vec<u8>>,
     /// The job that brought it.
     pub job_id: i64,
     /// When it was raised.

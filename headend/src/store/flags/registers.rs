@@ -194,6 +194,7 @@ fn flag((meter, job, read): &Register<'_>, rule: FlagRule, numbers: Numbers) -> 
         attribute: read.attribute.into(),
         numbers,
         unit: read.unit.0.into(),
+        octets: None,
         job: *job,
     }
 }

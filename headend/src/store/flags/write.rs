@@ -26,6 +26,8 @@ pub struct NewFlag {
     pub numbers: Numbers,
     /// Unit code of the numbers.
     pub unit: i16,
+    /// What the meter sent, where it could not be read.
+    pub octets: Option<Vec<u8>>,
     /// The job that brought the reading.
     pub job: i64,
 }
@@ -68,9 +70,9 @@ pub(in crate::store) async fn raise(
         |of: fn(&Numbers) -> Option<i64>| flags.iter().map(|flag| of(&flag.numbers)).collect::<Vec<_>>();
     let new: Vec<FlagRule> = sqlx::query_scalar(
         "/* store::flags::raise */
-         INSERT INTO reading_flag (meter_id, rule, ts, layout_id, obis, attribute, value, reference, bound, scaler, unit, job_id, raised_at)
-         SELECT *, $13::timestamptz FROM unnest($1::int4[], $2::flag_rule[], $3::timestamptz[], $4::int4[], $5::bytea[], $6::int2[], $7::int8[],
-                              $8::int8[], $9::int8[], $10::int2[], $11::int2[], $12::int8[])
+         INSERT INTO reading_flag (meter_id, rule, ts, layout_id, obis, attribute, value, reference, bound, scaler, unit, job_id, octets, raised_at)
+         SELECT *, $14::timestamptz FROM unnest($1::int4[], $2::flag_rule[], $3::timestamptz[], $4::int4[], $5::bytea[], $6::int2[], $7::int8[],
+                              $8::int8[], $9::int8[], $10::int2[], $11::int2[], $12::int8[], $13::bytea[])
          ON CONFLICT DO NOTHING RETURNING rule",
     )
     .bind(flags.iter().map(|flag| flag.meter).collect::<Vec<_>>())
@@ -85,6 +87,7 @@ pub(in crate::store) async fn raise(
     .bind(flags.iter().map(|flag| i16::from(flag.numbers.scaler)).collect::<Vec<_>>())
     .bind(flags.iter().map(|flag| flag.unit).collect::<Vec<_>>())
     .bind(flags.iter().map(|flag| flag.job).collect::<Vec<_>>())
+    .bind(flags.iter().map(|flag| flag.octets.as_deref()).collect::<Vec<_>>())
     .bind(raised_at)
     .fetch_all(connection)
     .await

@@ -46,11 +46,15 @@ pub enum FlagRule {
     ClockAdjusted,
     /// The status word of the capture says that the supply was gone meanwhile.
     PowerDown,
+    /// A row, or a value of a capture, could not be read.
+    Unreadable,
+    /// A capture has no room for all times at which its values occurred.
+    TimesLeftOut,
 }
 
 impl FlagRule {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::ClockInvalid,
         Self::ClockDoubtful,
         Self::SecondOutOfRange,
@@ -72,6 +76,8 @@ impl FlagRule {
         Self::DataNotValid,
         Self::ClockAdjusted,
         Self::PowerDown,
+        Self::Unreadable,
+        Self::TimesLeftOut,
     ];
 
     /// The word in the schema.
@@ -98,6 +104,8 @@ impl FlagRule {
             Self::DataNotValid => "data_not_valid",
             Self::ClockAdjusted => "clock_adjusted",
             Self::PowerDown => "power_down",
+            Self::Unreadable => "unreadable",
+            Self::TimesLeftOut => "times_left_out",
         }
     }
 

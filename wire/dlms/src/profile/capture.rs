@@ -32,19 +32,39 @@ pub enum Column {
 }
 
 impl Column {
+    /// The meaning of each column of a profile. Where no clock is captured, the time of the end of a billing period is that of the row.
+    pub fn of_all<'a>(objects: impl IntoIterator<Item = &'a CaptureObject>) -> Vec<Self> {
+        let objects: Vec<&CaptureObject> = objects.into_iter().collect();
+        let mut columns: Vec<Self> = objects.iter().map(|object| Self::of(object)).collect();
+        if !columns.contains(&Self::Clock)
+            && let Some(place) = objects.iter().position(|object| is_end_of_billing(object))
+        {
+            columns[place] = Self::Clock;
+        }
+        columns
+    }
+
     /// The meaning of a captured attribute: 8/x/2 is the clock, 0.b.96.10.x the status, an attribute
     /// that by its class is no number (logical name, scaler and unit, all attributes at once) is ignored, the
-    /// capture time of an extended register, such as a maximum, is a time, the rest are values.
+    /// capture time of an extended register, such as a maximum, is a time, as is that of the end of a billing period (0.b.0.1.2.255), the rest are
+    /// values.
     pub fn of(object: &CaptureObject) -> Self {
         let [a, _, c, d, _, _] = object.instance.octets();
         match (object.class_id, object.attribute) {
             (8, 2) => Self::Clock,
             (4, 5) => Self::Time,
+            _ if is_end_of_billing(object) => Self::Time,
             (_, 0 | 1) | (3 | 4, 3) | (5, 4) | (5, 6 | 7) | (8, _) => Self::Ignored,
             (_, 2) if (a, c, d) == (0, 96, 10) => Self::Status,
             _ => Self::Value,
         }
     }
+}
+
+/// Whether it is the time at which a billing period ended (Blue Book, 6.2.1), which is the value of a plain object.
+fn is_end_of_billing(object: &CaptureObject) -> bool {
+    let [a, _, names @ ..] = object.instance.octets();
+    matches!((object.class_id, object.attribute), (1 | 3 | 4, 2)) && (a, names) == (0, [0, 1, 2, 255])
 }
 
 impl CaptureObject {

@@ -11,18 +11,37 @@ pub(super) fn clock(
     typed: Option<&TypeDescription>,
     column: usize,
 ) -> Result<Option<DateTime>, Error> {
-    let data_type = data_type(reader, typed)?;
-    let octets = match data_type {
-        tag::NULL_DATA => return Ok(None),
-        tag::DATE_TIME => reader.take(12)?,
-        tag::OCTET_STRING => {
-            let length = reader.length()?;
-            reader.take(length)?
-        }
-        _ => return Err(Error::Cell { column, tag: data_type }),
-    };
+    let Some(octets) = octets_of_time(reader, typed, column)? else { return Ok(None) };
     let wrong = Error::Length { what: "capture time", expected: 12, got: octets.len() };
     Ok(Some(DateTime::new(octets.try_into().map_err(|_| wrong)?)))
+}
+
+/// The time at which a value occurred: the same, or an empty octet-string for a value that never occurred.
+#[inline]
+pub(super) fn time(
+    reader: &mut Reader<'_>,
+    typed: Option<&TypeDescription>,
+    column: usize,
+) -> Result<Option<DateTime>, Error> {
+    let mut ahead = reader.clone();
+    if octets_of_time(&mut ahead, typed, column)?.is_some_and(<[u8]>::is_empty) {
+        *reader = ahead;
+        return Ok(Some(DateTime::UNSPECIFIED));
+    }
+    clock(reader, typed, column)
+}
+
+fn octets_of_time<'a>(
+    reader: &mut Reader<'a>,
+    typed: Option<&TypeDescription>,
+    column: usize,
+) -> Result<Option<&'a [u8]>, Error> {
+    match data_type(reader, typed)? {
+        tag::NULL_DATA => Ok(None),
+        tag::DATE_TIME => reader.take(12).map(Some),
+        tag::OCTET_STRING => reader.octets().map(Some),
+        other => Err(Error::Cell { column, tag: other }),
+    }
 }
 
 /// A status word: bit-string of up to 32 bits or a number; `None` for null-data.
