@@ -14,37 +14,45 @@ const DAY_S: u32 = 86_400;
 const HOUR_S: i64 = 3600;
 
 /// Takes over what the concentrator holds of a range, and returns the range that is covered by it: up to the last capture that it holds, when none is missing before
-/// that, and otherwise none, so that nothing but the captures themselves is covered. What the concentrator does not hold it may still read. The columns are
-/// those of the model, because what the concentrator gives names registers and nothing else.
+/// that, and otherwise none, so that nothing but the captures themselves is covered. What the concentrator does not hold it may still read. Scalers
+/// and units are those of the model, because what the concentrator gives names registers and nothing else.
 pub(super) async fn run(turn: &mut Turn<'_>, range: &ProfileRange) -> Result<Done, Setback> {
-    let layout = Arc::new(of_model(turn, range.obis)?);
-    if range.layout.as_ref() != Some(&layout) {
-        turn.report(Event::Layout(Arc::clone(&layout))).await?;
-    }
-    let what = format!("Profile {}", layout.obis);
+    let named = Arc::new(of_model(turn, range.obis)?);
+    let mut layout = range.layout.clone();
+    let obis = range.obis;
+    let what = format!("Profile {obis}");
     let (mut next, mut row) = (range.from, InARow { first: None, last: range.from, is_whole: true });
     while next <= range.to {
         let to = next.checked_add(PART).map_or(range.to, |end| end.min(range.to));
         let span = Span { from: next.as_second(), to: to.as_second() };
         let document = ask(turn, &what, |meter| Request::MeterProfile {
             meter,
-            profile: Ident(layout.obis.octets()),
+            profile: Ident(obis.octets()),
             register: None,
             span,
         });
         let document = document.await?;
         let profiles = document.devices.iter().flat_map(|device| &device.profiles);
-        let profiles = profiles.filter(|profile| profile.ident == Ident(layout.obis.octets()));
-        if let Some(captures) = held::captures(&layout, profiles, (next, to), true).map_err(inexact)? {
-            captures.at.iter().for_each(|at| row.goes_on(*at, layout.period_s));
+        let profiles = profiles.filter(|profile| profile.ident == Ident(obis.octets()));
+        let model = &turn.station().model;
+        for captures in held::captures(model, obis, profiles, (next, to), true).map_err(unheld)? {
+            if layout.as_ref() != Some(&captures.layout) {
+                turn.report(Event::Layout(Arc::clone(&captures.layout))).await?;
+                layout = Some(Arc::clone(&captures.layout));
+            }
+            captures.at.iter().for_each(|at| row.goes_on(*at, captures.layout.period_s));
             turn.report(Event::Captures(captures)).await?;
         }
         turn.progressed();
         turn.yield_to_urgent().await?;
         next = to + SECOND;
     }
+    if layout.is_none() {
+        turn.report(Event::Layout(Arc::clone(&named))).await?;
+    }
+    let period_s = layout.unwrap_or(named).period_s;
     let is_covered = row.is_whole && row.last > range.from;
-    let covered = is_covered.then(|| certain(layout.period_s, (range.from, row.last), row.first));
+    let covered = is_covered.then(|| certain(period_s, (range.from, row.last), row.first));
     Ok(covered.into())
 }
 
@@ -74,7 +82,7 @@ impl InARow {
     }
 }
 
-fn inexact(error: held::Inexact) -> Setback {
+fn unheld(error: held::Unheld) -> Setback {
     Setback::Final(Failure::new(Reason::Unsupported, format!("{error}.")))
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use collectors::{Captures, Event, JobId, Layout, LogEntries, MeterId, Report, held};
+use collectors::{Captures, Event, JobId, LogEntries, MeterId, Report, held};
 use dlms::Obis;
 use jiff::{SignedDuration, Timestamp};
 use models::Model;
@@ -111,8 +111,10 @@ impl Taking {
         }
         for (ident, profiles) in profiles {
             match self.captures(&device.id, model, (ident, &profiles)) {
-                Ok(Some(captures)) => self.events.push((meter, Event::Captures(captures))),
-                Ok(None) => {}
+                Ok(captures) => {
+                    self.events
+                        .extend(captures.into_iter().map(|captures| (meter, Event::Captures(captures))));
+                }
                 Err(problem) => self.problems.push(problem),
             }
         }
@@ -135,11 +137,7 @@ impl Taking {
         id: &str,
         model: &Model,
         (ident, profiles): (Ident, &[&Profile]),
-    ) -> Result<Option<Captures>, String> {
-        let layout = Layout::of_model(model, Obis::new(ident.0));
-        let layout = layout.ok_or_else(|| {
-            format!("model {} of {id:?} does not say what profile {ident} captures", model.name)
-        })?;
+    ) -> Result<Vec<Captures>, String> {
         let late = profiles.iter().flat_map(|profile| &profile.registers);
         let late = late.filter(|register| register.at > self.within.1.as_second()).count();
         if late > 0 {
@@ -147,8 +145,8 @@ impl Taking {
                 "{late} values of {id:?} in profile {ident} are from the future, and were left out"
             ));
         }
-        held::captures(&Arc::new(layout), profiles.iter().copied(), self.within, self.is_whole)
-            .map_err(|error| format!("{id:?}: {error}"))
+        held::captures(model, Obis::new(ident.0), profiles.iter().copied(), self.within, self.is_whole)
+            .map_err(|error| format!("{id:?} (model {}): {error}", model.name))
     }
 
     fn close(self) -> Taken {
