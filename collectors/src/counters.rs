@@ -7,6 +7,10 @@ use std::collections::BTreeMap;
 
 use dlms::client::Counters;
 
+/// The farthest that a meter may push its counter ahead in one step. What a meter says it expects is not authenticated, so that a forged answer
+/// must not spend the counters of a key, of which there are 2³² - 1.
+pub const LEAP_MAX: u32 = 1 << 28;
+
 /// Most ranges kept for one meter; beyond it the lowest goes unused. Counters may be wasted, never reused.
 const RANGES_MAX: usize = 64;
 
@@ -40,11 +44,18 @@ impl CounterPool {
     }
 
     /// Gives up all counters below `expected`, which the meter would refuse.
-    pub(crate) fn raise(&mut self, expected: u32) {
+    ///
+    /// # Errors
+    /// The counter that was used last or comes next, when the other one is so far ahead of it ([`LEAP_MAX`]) that it is not followed.
+    pub(crate) fn raise(&mut self, expected: u32) -> Result<(), u32> {
+        if expected.saturating_sub(self.floor) > LEAP_MAX {
+            return Err(self.floor);
+        }
         self.floor = self.floor.max(expected);
         for (start, end) in std::mem::take(&mut self.ranges) {
             self.add(&Counters::new(start, end));
         }
+        Ok(())
     }
 
     /// Whether nothing is left.
@@ -86,9 +97,22 @@ mod tests {
         let mut pool = CounterPool::default();
         pool.add(&Counters::new(1, 100));
         pool.add(&Counters::new(200, 300));
-        pool.raise(250);
+        assert_eq!(pool.raise(250), Ok(()));
         pool.add(&Counters::new(100, 200));
         assert_eq!(pool.take().map(|range| (range.next(), range.left())), Some((250, 50)));
+        assert!(pool.is_empty());
+    }
+
+    #[test]
+    fn what_is_too_far_ahead_is_not_followed() {
+        let mut pool = CounterPool::default();
+        pool.add(&Counters::new(1000, 2000));
+        pool.take().unwrap();
+        pool.add(&Counters::new(1003, 2000));
+        assert_eq!(pool.raise(1001 + LEAP_MAX), Err(1000));
+        assert_eq!(pool.take().map(|range| range.next()), Some(1003), "and nothing is given up");
+        pool.add(&Counters::new(1004, 2000));
+        assert_eq!(pool.raise(1003 + LEAP_MAX), Ok(()));
         assert!(pool.is_empty());
     }
 

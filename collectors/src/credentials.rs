@@ -100,6 +100,30 @@ impl Credentials {
         ways(self) == ways(other)
     }
 
+    /// Security and policy, as the inventory calls them, for whoever compares them with what the meter demands.
+    pub(crate) fn shown(&self) -> String {
+        let security = match &self.level {
+            Level::None => "none",
+            Level::Lls { .. } => "lls",
+            Level::Hls(hls) => match hls {
+                Hls::Manufacturer { .. } => "manufacturer",
+                Hls::Md5 { .. } => "md5",
+                Hls::Sha1 { .. } => "sha1",
+                Hls::Gmac => "gmac",
+                Hls::Sha256 { .. } => "sha256",
+                Hls::Ecdsa { .. } => "ecdsa",
+            },
+        };
+        let policy = self.protection.as_ref().map_or(SecurityPolicy::None, |protection| protection.policy);
+        let policy = match policy {
+            SecurityPolicy::None => "none",
+            SecurityPolicy::Authenticated => "authenticated",
+            SecurityPolicy::Encrypted => "encrypted",
+            SecurityPolicy::AuthenticatedEncrypted => "authenticated_encrypted",
+        };
+        format!("security {security}, policy {policy}")
+    }
+
     /// The security of one association with a meter of this model; `counters` when keys take them.
     pub(crate) fn security(&self, model: &Model, seed: &Seed, counters: Option<Counters>) -> Security {
         let authentication = match &self.level {

@@ -1,12 +1,15 @@
 //! From what went wrong to what an operator is told, and whether asking again can help. The only place that knows both.
 
+mod answers;
+
 use dlms::{
-    AssociationResult, DataAccessResult, Diagnostic, Error, ExceptionResponse, Fault, Obis, ServiceError,
-    StateError,
+    AssociationResult, DataAccessResult, Error, ExceptionResponse, Fault, Obis, ServiceError, StateError,
 };
 use models::Language;
 
-use crate::{Failure, Level, Limits, Reason, Station, line::LineError, time::TimeError};
+use self::answers::{answer, opening, spent};
+pub(crate) use self::answers::{counter_rejected, counter_unusable, refused_keys};
+use crate::{Failure, Limits, Reason, Station, line::LineError, time::TimeError};
 
 /// How far the conversation had come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -345,151 +348,5 @@ fn unheard(error: &LineError, place: &str, station: &Station) -> Failure {
     Failure::new(
         Reason::Timeout,
         format!("{place} could not be asked: what was sent on {address} {what}; {help}."),
-    )
-}
-
-/// Errors inside an association.
-fn answer(error: &Error) -> Failure {
-    match error {
-        Error::Action(result) => {
-            let help = "check the rights of the client address and the state of the meter";
-            Failure::new(Reason::MeterRefused, format!("The meter refused the order ({result}); {help}."))
-        }
-        Error::Access(result) => {
-            let help = "check the rights of the client address and the meter's model";
-            Failure::new(Reason::MeterRefused, format!("The meter refused access ({result}); {help}."))
-        }
-        Error::Exception(exception) => self::exception(exception),
-        Error::CountersSpent => spent(),
-        Error::TagMismatch => Failure::new(
-            Reason::WrongKey,
-            "The meter proved its keys when it associated, but its answers do not authenticate; check whether its keys are \
-             being changed, then suspect its firmware or something on the way.",
-        ),
-        other => common(other),
-    }
-}
-
-/// Errors while the association is opened.
-fn opening(error: &Error, station: &Station) -> Failure {
-    let sap = station.client_sap;
-    let credentials = &station.credentials;
-    match error {
-        Error::Exception(exception) => self::exception(exception),
-        Error::CountersSpent => spent(),
-        Error::TagMismatch => wrong_key(error),
-        Error::ServerProof
-        | Error::Action(_)
-        | Error::Rejected { diagnostic: Diagnostic::AUTHENTICATION_FAILURE, .. }
-            if credentials.proves_by_key() =>
-        {
-            wrong_key(error)
-        }
-        Error::ServerProof
-        | Error::Action(_)
-        | Error::Rejected { diagnostic: Diagnostic::AUTHENTICATION_FAILURE, .. }
-            if matches!(credentials.level, Level::Hls(_)) =>
-        {
-            let detail = format!(
-                "The secret of the meter for client address {sap} is another one ({error}); correct it before the meter locks up."
-            );
-            Failure::new(Reason::WrongPassword, detail)
-        }
-        Error::Rejected {
-            diagnostic: Diagnostic::AUTHENTICATION_FAILURE | Diagnostic::AUTHENTICATION_REQUIRED,
-            ..
-        } if matches!(credentials.level, Level::Lls { .. }) => Failure::new(
-            Reason::WrongPassword,
-            format!(
-                "The meter refused the password for client address {sap}; correct it before the meter locks up."
-            ),
-        ),
-        Error::Rejected { diagnostic: Diagnostic::TITLE_NOT_RECOGNISED, .. } => Failure::new(
-            Reason::MeterRefused,
-            "The meter does not know the head-end's system title; register the title in the meter or correct it.",
-        ),
-        Error::Rejected { result, diagnostic } => Failure::new(
-            Reason::MeterRefused,
-            format!(
-                "The meter refused the association ({result}, {diagnostic}); check client address {sap}, its level of \
-                 security and its password."
-            ),
-        ),
-        other => common(other),
-    }
-}
-
-fn common(error: &Error) -> Failure {
-    if let Error::Downgrade(weaker) = error {
-        let detail = format!(
-            "The meter offers less security than the inventory demands ({weaker}); look whether something is between it and the head-end, or \
-             whether it was set up anew."
-        );
-        return Failure::new(Reason::Downgrade, detail);
-    }
-    match error.fault() {
-        Fault::PeerBroke => Failure::new(
-            Reason::MeterBrokeRules,
-            format!("The meter's answer is wrong ({error}); note firmware and model, and ask its maker."),
-        ),
-        Fault::PeerRefused => Failure::new(
-            Reason::MeterRefused,
-            format!("{error}; check client address and the meter's model."),
-        ),
-        Fault::Line => Failure::new(
-            Reason::LineCut,
-            format!("The link broke: {error}; check the line and what else is on it."),
-        ),
-        Fault::Misuse | Fault::Limit => Failure::new(
-            Reason::Unsupported,
-            format!("The head-end cannot handle the meter's answer: {error}."),
-        ),
-    }
-}
-
-fn exception(exception: &ExceptionResponse) -> Failure {
-    match exception.service {
-        ServiceError::InvocationCounterError => {
-            let expected = exception.expected_counter;
-            let named = expected.map_or_else(String::new, |counter| format!(" and expects {counter}"));
-            counter_rejected(expected, &format!("The meter refused the invocation counter{named}"))
-        }
-        ServiceError::DecipheringError => wrong_key(&Error::Exception(*exception)),
-        ServiceError::ServiceNotSupported | ServiceError::PduTooLong => Failure::new(
-            Reason::Unsupported,
-            format!("The meter cannot process the request ({exception}); check the meter's model."),
-        ),
-        _ if exception.state == StateError::ServiceUnknown => Failure::new(
-            Reason::Unsupported,
-            format!("The meter does not know the service ({exception}); check the meter's model."),
-        ),
-        _ => Failure::new(
-            Reason::MeterRefused,
-            format!("The meter refused the request ({exception}); check the rights of the client address."),
-        ),
-    }
-}
-
-/// The meter wants a higher invocation counter, `expected` if it says so; `what` happened opens the sentence.
-pub(crate) fn counter_rejected(expected: Option<u32>, what: &str) -> Failure {
-    let detail = format!(
-        "{what}; the next attempt uses a higher one. If this repeats, another client uses the same keys."
-    );
-    Failure { expected_counter: expected, ..Failure::new(Reason::CounterRejected, detail) }
-}
-
-fn wrong_key(error: &Error) -> Failure {
-    Failure::new(
-        Reason::WrongKey,
-        format!(
-            "The meter holds other keys than the head-end, or is another meter ({error}); correct the keys."
-        ),
-    )
-}
-
-fn spent() -> Failure {
-    Failure::new(
-        Reason::CountersSpent,
-        "The invocation counters reserved for this work are used up; the next attempt reserves new ones.",
     )
 }

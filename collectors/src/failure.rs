@@ -8,7 +8,7 @@ use std::{fmt, str::FromStr};
 pub enum Reason {
     /// Nothing answers under the address: unknown name, unreachable network, or no TCP connection in time.
     NoRoute,
-    /// Something answers under the address and refuses the TCP connection.
+    /// Something answers under the address and refuses the TCP connection, a link, or for now the association.
     Refused,
     /// The connection stands, the answer did not come in time.
     Timeout,
@@ -26,7 +26,7 @@ pub enum Reason {
     WrongMeter,
     /// The profile has other columns than before; the new ones were reported.
     LayoutChanged,
-    /// The meter said no: access denied, object unknown, association not allowed.
+    /// The meter said no: access denied, object unknown.
     MeterRefused,
     /// The meter's answer contradicts the standard or itself.
     MeterBrokeRules,
@@ -48,11 +48,15 @@ pub enum Reason {
     BoundaryCrossed,
     /// The clock of the collector is not known to be right, and no meter is set by it.
     ClockUntrusted,
+    /// The meter refused the association for good, and not for a password or key that it named.
+    AssociationRefused,
+    /// The meter takes no invocation counter that the head-end uses by itself: it is too far ahead, or none is left.
+    CounterUnusable,
 }
 
 impl Reason {
     /// Every reason with its text.
-    pub const ALL: [(Self, &'static str); 21] = [
+    pub const ALL: [(Self, &'static str); 23] = [
         (Self::NoRoute, "no_route"),
         (Self::Refused, "refused"),
         (Self::Timeout, "timeout"),
@@ -74,6 +78,8 @@ impl Reason {
         (Self::BoundaryNear, "boundary_near"),
         (Self::BoundaryCrossed, "boundary_crossed"),
         (Self::ClockUntrusted, "clock_untrusted"),
+        (Self::AssociationRefused, "association_refused"),
+        (Self::CounterUnusable, "counter_unusable"),
     ];
 
     /// The text of the reason, such as `no_route`.
@@ -106,7 +112,9 @@ impl Reason {
             | Self::DeadlinePassed
             | Self::ImageMismatch
             | Self::Downgrade
-            | Self::BoundaryCrossed => false,
+            | Self::BoundaryCrossed
+            | Self::AssociationRefused
+            | Self::CounterUnusable => false,
         }
     }
 }
@@ -163,7 +171,7 @@ mod tests {
             assert_eq!(reason.to_string(), text);
             assert_eq!(text.parse(), Ok(reason));
         }
-        assert_eq!(Reason::ClockUntrusted as usize, Reason::ALL.len() - 1);
+        assert_eq!(Reason::CounterUnusable as usize, Reason::ALL.len() - 1);
     }
 
     #[test]
@@ -171,7 +179,7 @@ mod tests {
         let texts: Vec<_> = Reason::ALL.iter().map(|(_, text)| *text).collect();
         let sql = "no_route refused timeout line_cut wrong_password wrong_key counter_rejected counters_spent \
                    wrong_meter layout_changed meter_refused meter_broke_rules unsupported cancelled not_effective deadline_passed \
-                   image_mismatch downgrade boundary_near boundary_crossed clock_untrusted";
+                   image_mismatch downgrade boundary_near boundary_crossed clock_untrusted association_refused counter_unusable";
         assert_eq!(texts.join(" "), sql);
         assert_eq!("No_Route".parse::<Reason>(), Err(UnknownReason("No_Route".into())));
     }

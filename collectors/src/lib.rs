@@ -69,6 +69,7 @@ pub use bus::LineUse;
 pub use channel::Channel;
 pub use clock::{Clock, ClockReading, SystemClock};
 pub use clock_setup::{ClockSetup, ZoneFault};
+pub use counters::LEAP_MAX as COUNTER_LEAP_MAX;
 pub use credentials::{Credentials, Level, Protection};
 pub use failure::{Failure, Reason, UnknownReason};
 pub use holdings::{Held, Holdings, HoldingsKeeper, Kept, Part};

@@ -163,8 +163,11 @@ impl Session {
     }
 
     /// Gives up the counters that the meter would refuse because it expects higher ones.
-    pub(crate) fn give_up_below(&mut self, meter: MeterId, expected: u32) {
-        self.pools.entry(meter).or_default().raise(expected);
+    ///
+    /// # Errors
+    /// The counter that we are at, when that is too far behind to be followed.
+    pub(crate) fn give_up_below(&mut self, meter: MeterId, expected: u32) -> Result<(), u32> {
+        self.pools.entry(meter).or_default().raise(expected)
     }
 
     /// Whether counters for another association with the meter are there.

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use crate::{
     Covered, Event, Failure, Finding, Report, Station, Work,
-    diagnosis::{Setback, Stage},
+    diagnosis::{Setback, Stage, counter_unusable},
     driver::{Ear, Memory, Say},
     inbox::Inbox,
     line::{LineError, Stop},
@@ -432,10 +432,11 @@ impl<'a> Turn<'a> {
             self.session.close().await;
         }
         let failure = self.explain(setback);
-        if let Some(expected) = failure.expected_counter {
-            self.session.give_up_below(self.work.station.meter, expected);
+        let Some(expected) = failure.expected_counter else { return failure };
+        match self.session.give_up_below(self.work.station.meter, expected) {
+            Ok(()) => failure,
+            Err(next) => Failure { in_doubt: failure.in_doubt, ..counter_unusable(expected, next) },
         }
-        failure
     }
 
     /// Ends the turn with success.

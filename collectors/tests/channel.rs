@@ -87,6 +87,21 @@ async fn a_counter_that_is_too_low_is_reported_with_the_one_expected() {
     assert_eq!((failure.reason, failure.expected_counter), (Reason::CounterRejected, Some(5001)));
 }
 
+/// What a meter says it expects is not proven.
+#[tokio::test(start_paused = true)]
+async fn a_counter_that_is_too_far_ahead_is_not_followed_and_nothing_more_is_tried() {
+    let meter = Meter::new(Level::Gmac).share();
+    meter.lock().unwrap().last_client_counter = Some(300_000_000);
+    let station = Arc::new(station(Level::Gmac));
+    let reports = collect(&meter, (1..=5).map(|job| work(job, &station, Task::ReadClock)).collect()).await;
+    for job in 1..=5 {
+        let failure = ended(&reports, job).unwrap_err();
+        assert_eq!((failure.reason, failure.expected_counter), (Reason::CounterUnusable, None));
+        assert!(failure.detail.contains("300000001") && failure.detail.contains("inventory"), "{failure}");
+    }
+    assert_eq!(meter.lock().unwrap().seen.connections, 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn counters_are_used_in_order_and_their_end_is_named() {
     let meter = Meter::new(Level::Gmac).share();

@@ -56,8 +56,10 @@ impl Cause {
         Some(match reason {
             Reason::NoRoute | Reason::Timeout | Reason::LineCut => Self::Route,
             Reason::Refused => Self::Busy,
-            Reason::WrongPassword | Reason::WrongKey | Reason::Downgrade => Self::Authentication,
-            Reason::CounterRejected | Reason::CountersSpent => Self::Counter,
+            Reason::WrongPassword | Reason::WrongKey | Reason::Downgrade | Reason::AssociationRefused => {
+                Self::Authentication
+            }
+            Reason::CounterRejected | Reason::CountersSpent | Reason::CounterUnusable => Self::Counter,
             Reason::WrongMeter => Self::Identity,
             Reason::LayoutChanged
             | Reason::MeterRefused
@@ -90,12 +92,13 @@ impl Cause {
         !matches!(self, Self::Data)
     }
 
-    /// After how many failed jobs it takes a person; `None` for what comes back by itself. A meter that refuses a key may lock itself when it is
-    /// asked again and again.
-    pub const fn person_after(self) -> Option<i32> {
+    /// After how many jobs that failed for a reason behind which it stands it takes a person; `None` for what comes back by itself. A meter that
+    /// refuses a key may lock itself when it is asked again and again.
+    pub const fn person_after(self, reason: Reason) -> Option<i32> {
         match self {
             Self::Route | Self::Busy => None,
             Self::Authentication | Self::Identity => Some(1),
+            Self::Counter if matches!(reason, Reason::CounterUnusable) => Some(1),
             Self::Counter | Self::Data => Some(PATIENCE),
         }
     }
@@ -173,7 +176,13 @@ mod tests {
 
     #[test]
     fn what_time_can_not_heal_fails_at_once() {
-        for reason in [Reason::WrongPassword, Reason::WrongKey, Reason::WrongMeter, Reason::Unsupported] {
+        for reason in [
+            Reason::WrongPassword,
+            Reason::WrongKey,
+            Reason::WrongMeter,
+            Reason::CounterUnusable,
+            Reason::Unsupported,
+        ] {
             assert_eq!(retry(reason, 1, 5), Retry::Never, "{reason}");
         }
     }
@@ -191,8 +200,9 @@ mod tests {
 
     #[test]
     fn a_wrong_key_takes_a_person_at_once_and_a_silent_line_never() {
-        let after = |reason| Cause::of(reason).and_then(Cause::person_after);
+        let after = |reason| Cause::of(reason).and_then(|cause| cause.person_after(reason));
         assert_eq!([Reason::WrongKey, Reason::WrongMeter, Reason::Downgrade].map(after), [Some(1); 3]);
+        assert_eq!([Reason::AssociationRefused, Reason::CounterUnusable].map(after), [Some(1); 2]);
         assert_eq!([Reason::CounterRejected, Reason::MeterRefused].map(after), [Some(3); 2]);
         assert_eq!([Reason::NoRoute, Reason::Refused, Reason::Cancelled].map(after), [None; 3]);
     }

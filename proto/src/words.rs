@@ -78,6 +78,7 @@ words! {
         Cancelled = "cancelled", NotEffective = "not_effective", DeadlinePassed = "deadline_passed",
         ImageMismatch = "image_mismatch", Downgrade = "downgrade", BoundaryNear = "boundary_near",
         BoundaryCrossed = "boundary_crossed", ClockUntrusted = "clock_untrusted",
+        AssociationRefused = "association_refused", CounterUnusable = "counter_unusable",
     }
     SecurityLevel {
         None = "none", Lls = "lls", Gmac = "gmac", Manufacturer = "manufacturer", Md5 = "md5", Sha1 = "sha1",
@@ -124,7 +125,7 @@ words! {
     LikelyCause {
         PowerLost = "power_lost", DoesNotCall = "does_not_call", LineDown = "line_down", MeterSilent = "meter_silent",
         NoAnswer = "no_answer", InUse = "in_use", WrongSecret = "wrong_secret", CounterShared = "counter_shared",
-        Exchanged = "exchanged", WrongModel = "wrong_model",
+        Exchanged = "exchanged", WrongModel = "wrong_model", CounterAhead = "counter_ahead",
     }
     ResultState { Taken = "taken", Damaged = "damaged", Doubled = "doubled", Refused = "refused" }
     PushFate {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use dlms::client::Association;
 
-use super::{Open, Session, refusals::is_refusal};
-use crate::{Station, diagnosis::Setback, instruments::Held, line::Line};
+use super::{Open, Session};
+use crate::{Reason, Station, diagnosis::Setback, instruments::Held, line::Line};
 
 /// An association that stays open while nobody has its line.
 #[derive(Debug)]
@@ -41,7 +41,8 @@ impl Open {
 impl Session {
     /// Whether a setback says that who is at the other end does not know the meter's secrets.
     pub(super) fn is_no_proof(&self, setback: &Setback, station: &Station) -> bool {
-        is_refusal(setback.failure(station, &self.limits).reason)
+        let reason = setback.failure(station, &self.limits).reason;
+        matches!(reason, Reason::WrongKey | Reason::WrongPassword | Reason::Downgrade)
     }
 }
 

@@ -28,22 +28,21 @@ impl Session {
 
     /// Notes that a work failed, if that says that the meter does not let us in.
     pub(crate) fn note_refusal(&mut self, station: &Arc<Station>, failure: &Failure) {
-        if !is_refusal(failure.reason) {
-            return;
-        }
         let before = self.refusals.get(&station.meter).map_or(0, |refusals| refusals.in_a_row);
+        let in_a_row = match failure.reason {
+            Reason::WrongKey | Reason::WrongPassword | Reason::Downgrade | Reason::AssociationRefused => {
+                before.saturating_add(1)
+            }
+            // No other work has a counter that the meter would take.
+            Reason::CounterUnusable => REFUSALS_MAX,
+            _ => return,
+        };
         let (station, failure) = (Arc::clone(station), failure.clone());
-        self.refusals
-            .insert(station.meter, Refusals { station, failure, in_a_row: before.saturating_add(1) });
+        self.refusals.insert(station.meter, Refusals { station, failure, in_a_row });
     }
 
     /// Notes that the meter let us in.
     pub(crate) fn note_welcome(&mut self, meter: MeterId) {
         self.refusals.remove(&meter);
     }
-}
-
-/// Whether it says that whoever is at the other end does not hold the same secrets.
-pub(super) const fn is_refusal(reason: Reason) -> bool {
-    matches!(reason, Reason::WrongKey | Reason::WrongPassword | Reason::Downgrade)
 }

@@ -9,8 +9,8 @@ use dlms::{Error, ServiceError, axdr::Data, client::Security};
 
 use super::{Open, Session};
 use crate::{
-    Credentials, Failure, Reason, Station, association,
-    diagnosis::{Setback, Stage, counter_rejected},
+    Credentials, Station, association,
+    diagnosis::{Setback, Stage, counter_rejected, refused_keys},
     value,
 };
 
@@ -39,13 +39,7 @@ impl Session {
                 Setback::Final(counter_rejected(Some(last.saturating_add(1)), &what))
             }
             Ok(_) if counter_is_wrong => setback,
-            Ok(last) => Setback::Final(Failure::new(
-                Reason::WrongKey,
-                format!(
-                    "The meter refused the ciphered request although its counter ({used}) is above the last one ({last}); correct the keys, \
-                     or look whether this is another meter."
-                ),
-            )),
+            Ok(last) => Setback::Final(refused_keys(used, last, &station.credentials)),
             Err(unknown) => {
                 tracing::debug!(?unknown, "the meter does not tell its invocation counter");
                 setback

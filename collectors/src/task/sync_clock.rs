@@ -161,7 +161,7 @@ fn may_move(
             Reason::BoundaryCrossed,
             format!(
                 "Nothing was sent: the clock is off by {}, and would jump over the end of an interval of {period_s} s, which \
-                 leaves a hole or comes twice; order it with leave to cross boundaries.",
+                 leaves a hole or comes twice; order it with leave to cross boundaries (across_boundaries, amictl --across-boundaries).",
                 Signed(shown.drift())
             ),
         ),

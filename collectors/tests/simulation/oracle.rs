@@ -239,9 +239,14 @@ fn explained(
         }
         Reason::LayoutChanged => order.is_stale,
         Reason::MeterRefused => damaged || asks_for_absent(&order.task),
-        Reason::WrongKey | Reason::CounterRejected | Reason::Unsupported | Reason::Downgrade => damaged,
-        Reason::Refused
-        | Reason::WrongPassword
+        Reason::WrongKey
+        | Reason::CounterRejected
+        | Reason::CounterUnusable
+        | Reason::Unsupported
+        | Reason::Downgrade
+        | Reason::AssociationRefused
+        | Reason::Refused => damaged,
+        Reason::WrongPassword
         | Reason::WrongMeter
         | Reason::Cancelled
         | Reason::NotEffective

@@ -242,7 +242,9 @@ fn read_failed(reason: FailureReason) -> Code {
         | FailureReason::NotEffective
         | FailureReason::DeadlinePassed
         | FailureReason::ImageMismatch
-        | FailureReason::BoundaryCrossed => Code::FailedPrecondition,
+        | FailureReason::BoundaryCrossed
+        | FailureReason::AssociationRefused
+        | FailureReason::CounterUnusable => Code::FailedPrecondition,
     }
 }
 

@@ -121,6 +121,10 @@ fn via(
 }
 
 fn work(station: &Arc<Station>, job: &LeasedJob, sources: Sources<'_>) -> Result<Work, Failure> {
+    if station.credentials.takes_counters() && job.counters.is_none() {
+        let detail = "No invocation counters are left for the keys of the meter: give it new keys, and correct the meter in the inventory.";
+        return Err(Failure::new(Reason::CounterUnusable, detail));
+    }
     Ok(Work {
         job: job.id,
         station: Arc::clone(station),
@@ -236,6 +240,7 @@ fn ended(leased: &Leased, job: &LeasedJob, failure: Failure) -> Report {
 #[cfg(test)]
 mod tests {
     use collectors::Credentials;
+    use dlms::client::{GlobalKeys, Key, SystemTitle};
 
     use super::*;
     use crate::store::jobs::LeasedVia;
@@ -300,6 +305,19 @@ mod tests {
             Task::ReadProfile(range) => range.from.to_string(),
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn a_meter_whose_keys_have_no_counters_left_is_not_tried() {
+        let keys = GlobalKeys::of_suite_0(Key::new([1; 16]), Key::new([2; 16]));
+        let meter = Leased {
+            credentials: Credentials::gmac(SystemTitle::new([7; 8]), keys),
+            ..leased("sed302", "UTC", profile_job(1, None))
+        };
+        let (works, refused) = from_lease(&meter, &models::builtin().unwrap(), nothing());
+        let Event::Ended(Err(failure)) = &refused[0].event else { panic!("{refused:?}") };
+        assert!(works.is_empty());
+        assert_eq!(failure.reason, Reason::CounterUnusable);
     }
 
     #[test]

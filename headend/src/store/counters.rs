@@ -2,19 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use collectors::MeterId;
+use collectors::{COUNTER_LEAP_MAX, MeterId};
 use sqlx::PgConnection;
 use tracing::warn;
 
 use super::{Error, Store, failed};
 
-/// The farthest that a meter may push its counter ahead in one step. What a meter says it expects is not authenticated, so
-/// a forged answer must not spend the counters of a key, of which there are 2³² - 1.
-pub const LARGEST_RAISE: i64 = 1 << 28;
-
 impl Store {
     /// Raises the counters of meters to what they expect. A counter is never lowered, and one that would be raised by more
-    /// than [`LARGEST_RAISE`] stays. Returns the meters whose counter is now at least what they expect.
+    /// than [`COUNTER_LEAP_MAX`] stays. Returns the meters whose counter is now at least what they expect.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Contended`], [`Error::Refused`] for a meter that does not exist.
@@ -46,7 +42,7 @@ pub(super) async fn raise(
     )
     .bind(&meters)
     .bind(counters)
-    .bind(LARGEST_RAISE)
+    .bind(i64::from(COUNTER_LEAP_MAX))
     .fetch_all(connection)
     .await
     .map_err(failed("store::counters::raise"))?;

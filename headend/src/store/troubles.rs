@@ -201,7 +201,7 @@ async fn began(
     .bind(troubles.values().map(|(_, _, cause)| *cause).collect::<Vec<Cause>>())
     .bind(troubles.values().map(|(_, reason, _)| reason.as_str()).collect::<Vec<_>>())
     .bind(troubles.values().map(|(end, ..)| end.detail().map(str::to_owned)).collect::<Vec<_>>())
-    .bind(troubles.values().map(|(_, _, cause)| cause.person_after()).collect::<Vec<_>>())
+    .bind(troubles.values().map(|(_, reason, cause)| cause.person_after(*reason)).collect::<Vec<_>>())
     .bind(troubles.values().map(|(end, ..)| end.job).collect::<Vec<_>>())
     .execute(connection)
     .await

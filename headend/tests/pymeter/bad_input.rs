@@ -1,7 +1,7 @@
 //! Each way to fail has its own name, in the API and in the list of jobs, and is never "no data".
 
 use ami_proto::v1::read_now_request::Target;
-use ami_proto::v1::{ClockTarget, FailureReason, IdentityTarget, JobState};
+use ami_proto::v1::{ClockTarget, Credentials, FailureReason, IdentityTarget, JobState, SecurityPolicy};
 
 use crate::head::{Head, failure, gmac, lls};
 use crate::meter::Meter;
@@ -58,6 +58,44 @@ async fn a_stale_invocation_counter() {
     assert_eq!((job.state(), job.attempts), (JobState::Done, 2), "{job:?}\n{}", head.log());
     assert_eq!(head.stored(8), meter.expected(FROM, TO));
     assert_eq!(job.reason(), FailureReason::CounterRejected, "why the first attempt failed");
+}
+
+/// What a meter says of its counter is not proven: one that is far ahead is for a person, and no counter is spent on it.
+#[tokio::test]
+#[ignore = "needs pymeter.py: see PYMETER"]
+async fn an_invocation_counter_that_is_too_far_ahead() {
+    let meter = Meter::start(&["--invocation-counter", "300000000"]);
+    let head = Head::start().await;
+    head.register(&meter, "gmac", "UTC").await;
+    let detail = fails(&head, &meter.text("serial"), FailureReason::CounterUnusable).await;
+    assert!(detail.contains(" 30000000") && detail.contains("inventory"), "{detail}");
+    assert_eq!(head.jobs().await[0].attempts, 1);
+    assert_eq!(head.sql("SELECT scope, cause, needs_person FROM meter_trouble"), "|counter|t");
+    assert_eq!(head.sql("SELECT next < 10000 FROM meter_counter"), "t");
+}
+
+/// The meter has no association for that client: it is told once, as what it is, and not as profiles that are absent.
+#[tokio::test]
+#[ignore = "needs pymeter.py: see PYMETER"]
+async fn an_association_that_is_refused() {
+    let meter = Meter::start(&["--auth", "public,management"]);
+    let head = Head::start().await;
+    head.register(&meter, "lls", "UTC").await;
+    let detail = fails(&head, &meter.text("serial"), FailureReason::AssociationRefused).await;
+    assert!(detail.contains("client address") && detail.contains("security lls"), "{detail}");
+    assert_eq!(head.sql("SELECT scope, cause, needs_person FROM meter_trouble"), "|authentication|t");
+}
+
+#[tokio::test]
+#[ignore = "needs pymeter.py: see PYMETER"]
+async fn a_policy_that_is_weaker_than_the_meter_demands() {
+    let meter = Meter::start(&["--policy", "both"]);
+    let head = Head::start().await;
+    let level = gmac(&meter.text("encryption_key"), &meter.text("authentication_key"));
+    let level = Credentials { policy: SecurityPolicy::Authenticated.into(), ..level };
+    head.create(&meter.text("serial"), &meter.address().to_string(), "UTC", Some(level)).await;
+    let detail = fails(&head, &meter.text("serial"), FailureReason::WrongKey).await;
+    assert!(detail.contains("security gmac, policy authenticated"), "{detail}");
 }
 
 #[tokio::test]

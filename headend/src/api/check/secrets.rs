@@ -147,7 +147,11 @@ impl Rules<'_> {
     fn title(&mut self, title: &[u8], has_keys: bool) {
         let names_it = matches!(self.security, Security::Gmac | Security::Sha256 | Security::Ecdsa);
         if has_keys || names_it {
-            self.that(title.len() == TITLE, "client_title", "8 octets are expected");
+            self.that(
+                title.len() == TITLE,
+                "client_title",
+                "8 octets are expected: ciphering, and the proofs of gmac, sha256 and ecdsa, name the head-end by them",
+            );
         } else {
             self.unused(title.is_empty(), "client_title");
         }

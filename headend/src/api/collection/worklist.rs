@@ -5,6 +5,7 @@ use ami_proto::v1::{
     Trouble, TroubleCause,
 };
 use ami_proto::words::Word as _;
+use collectors::Reason;
 
 use super::{Collection, MAX_LIST};
 use crate::api::orders::Asker;
@@ -88,6 +89,7 @@ fn likely(trouble: &troubles::Trouble) -> LikelyCause {
     let all_silent = trouble.neighbours > 0 && trouble.silent_neighbours >= trouble.neighbours;
     match trouble.cause {
         Cause::Authentication => LikelyCause::WrongSecret,
+        Cause::Counter if trouble.reason == Reason::CounterUnusable.as_str() => LikelyCause::CounterAhead,
         Cause::Counter => LikelyCause::CounterShared,
         Cause::Identity => LikelyCause::Exchanged,
         Cause::Data => LikelyCause::WrongModel,
