@@ -6,11 +6,14 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use toml::{Table, Value};
+use toml::Table;
 
 use crate::base::{self, Library};
 use crate::check::check;
 use crate::{Error, Model};
+
+/// Lines that are quoted of a table in an error.
+const QUOTED_MAX: usize = 8;
 
 /// Files in one folder at most.
 const MODELS_LIMIT: usize = 256;
@@ -125,10 +128,10 @@ fn model(file: &str, text: &str, library: &Library) -> Result<Model, Error> {
     let model: Model = match own.get(base::BASE) {
         // Without a base the error has the line.
         None => toml::from_str(text).map_err(|error| syntax(file, text, &error))?,
-        Some(_) => Value::Table(base::complete(file, own, library)?).try_into().map_err(|error| {
-            let message = toml::de::Error::message(&error).to_owned();
-            Error::Base { file: file.to_owned(), message }
-        })?,
+        Some(_) => {
+            let whole = base::complete(file, own, library)?.to_string();
+            toml::from_str(&whole).map_err(|error| based(file, &whole, &error))?
+        }
     };
     check(file, &model)?;
     Ok(model)
@@ -148,6 +151,20 @@ pub(crate) fn syntax(file: &str, text: &str, error: &toml::de::Error) -> Error {
         line: line_of(text, error.span().map_or(0, |span| span.start)),
         message: error.message().to_owned(),
     }
+}
+
+/// An error of a model with its base, which as a whole stands in no file: it quotes the table instead of a line.
+fn based(file: &str, whole: &str, error: &toml::de::Error) -> Error {
+    let at = line_of(whole, error.span().map_or(0, |span| span.start)) - 1;
+    let lines: Vec<&str> = whole.lines().collect();
+    let is_header = |line: &&str| line.starts_with('[');
+    let begin = lines.iter().take(at + 1).rposition(is_header).unwrap_or(0);
+    let rest = lines.get(begin..).unwrap_or_default();
+    let own = rest.iter().enumerate().take_while(|(place, line)| *place == 0 || !is_header(line));
+    let quoted: Vec<&str> =
+        own.map(|(_, line)| *line).filter(|line| !line.is_empty()).take(QUOTED_MAX).collect();
+    let message = format!("{} (in {})", error.message(), quoted.join("; "));
+    Error::Base { file: file.to_owned(), message }
 }
 
 /// The name of the model in a file of this name.

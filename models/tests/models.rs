@@ -569,3 +569,14 @@ fn mt_05_captures_are_read_twice_before_a_meter_overwrites_them() {
         "nobody knows for how long"
     );
 }
+
+/// Lists are taken whole, so that a profile of a model with a base has to say everything; which one does not is told.
+#[test]
+fn a_profile_that_lacks_something_is_named_where_there_is_a_base() {
+    let text =
+        "base = 'generic-dlms'\nname = 'fast'\n[[profiles]]\nobis = '1.0.99.1.0.255'\nread_every = '1m'";
+    let message = parse("fast.toml", text).unwrap_err().to_string();
+    for part in ["fast.toml", "missing field", "[[profiles]]; obis = \"1.0.99.1.0.255\""] {
+        assert!(message.contains(part), "{message}");
+    }
+}
