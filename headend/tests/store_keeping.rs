@@ -5,9 +5,13 @@
 mod common;
 mod template;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use common::{Database, at, captures, layout, quarters};
+use headend::store::readings::{Day, DayRange};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -30,7 +34,7 @@ fn after_any_revisions_each_instant_shows_the_last_word_of_then() {
     let config = ProptestConfig { cases: 15, failure_persistence: None, ..ProptestConfig::default() };
     proptest!(config, |(batches in batches)| {
         database.sql("TRUNCATE profile_row, profile_row_rev, meter_profile");
-        let mut known = std::collections::BTreeMap::new();
+        let mut known = BTreeMap::new();
         let mut expected = Vec::new();
         for batch in &batches {
             for &(quarter, value) in batch {
@@ -72,6 +76,91 @@ async fn days_are_those_of_the_meters_zone_and_made_anew_when_captures_change() 
     while database.store.add_up_days().await.unwrap() > 0 {}
     let low = database.sql("SELECT day, low FROM reading_daily WHERE obis = '1.0.1.8.0.255' AND low < 100");
     assert_eq!(low, "2026-03-29|99.0");
+}
+
+/// Zones whose clocks are changed at midnight or an hour or two from it, each in its way.
+const AT_MIDNIGHT: [&str; 7] = [
+    "Africa/Cairo",
+    "America/Havana",
+    "America/Nuuk",
+    "America/Santiago",
+    "Asia/Beirut",
+    "Atlantic/Azores",
+    "Europe/Berlin",
+];
+
+/// What a day has to show: captures, captures that are expected, the lowest value, the advance and the sum.
+type Shown = (i32, i32, i64, Option<String>, String);
+
+/// What the days have to show in which captures count up from 1, in the order of the days.
+fn by_the_calendar(at: &[Timestamp], zone: &TimeZone) -> BTreeMap<Date, Shown> {
+    let mut days = BTreeMap::<Date, Vec<i64>>::new();
+    for (ts, value) in at.iter().zip(1..) {
+        days.entry((*ts - SignedDuration::from_nanos(1)).to_zoned(zone.clone()).date())
+            .or_default()
+            .push(value);
+    }
+    let begins = |day: Date| day.to_zoned(zone.clone()).unwrap().timestamp();
+    let shown = |(day, values): (Date, Vec<i64>)| {
+        let length = begins(day.tomorrow().unwrap()).duration_since(begins(day));
+        let advance = at.contains(&begins(day)).then(|| values.len().to_string());
+        let (count, sum) = (values.len().try_into().unwrap(), values.iter().sum::<i64>());
+        (day, (count, i32::try_from(length.as_mins() / 15).unwrap(), values[0], advance, sum.to_string()))
+    };
+    days.into_iter().map(shown).collect()
+}
+
+#[tokio::test]
+async fn a_day_begins_at_its_first_midnight_where_clocks_are_changed_at_midnight() {
+    let database = Database::new().await;
+    let layout = layout(900, 0);
+    let mut meters = Vec::new();
+    for name in AT_MIDNIGHT {
+        let zone = TimeZone::get(name).unwrap();
+        for change in zone.following(at("2026-01-01T00:00:00Z")).take(2) {
+            for order in ["forward", "backward"] {
+                let meter = database.meter(&format!("{name} {} {order}", change.timestamp()));
+                database.sql(&format!("UPDATE meter SET zone = '{name}' WHERE id = {meter}"));
+                meters.push((meter, zone.clone(), change.timestamp(), order == "forward"));
+            }
+        }
+    }
+    // Pieces of eight hours, which begin in the hour that comes twice as well, are added up one by one.
+    let first = |change: Timestamp| change - SignedDuration::from_mins(4 * 8 * 60 + 15);
+    for piece in 0..8 {
+        let reports: Vec<_> = meters
+            .iter()
+            .map(|(meter, _, change, is_forward)| {
+                let place = if *is_forward { piece } else { 7 - piece };
+                let from = first(*change) + SignedDuration::from_hours(8 * place);
+                captures(*meter, piece, quarters(&layout, from, 32, 1 + 32 * place))
+            })
+            .collect();
+        database.store.write(Uuid::new_v4(), &reports).await.unwrap();
+        while database.store.add_up_days().await.unwrap() > 0 {}
+    }
+    let view = "SELECT string_agg(concat_ws('|', day, captures, low, advance, total), E'\n' ORDER BY day) FROM reading_daily WHERE obis = '1.0.1.8.0.255' AND meter_id = ";
+    let import = [vec![1, 0, 1, 8, 0, 255]];
+    for (meter, zone, change, is_forward) in meters {
+        let stored: Vec<_> = (0..256).map(|n| first(change) + SignedDuration::from_mins(15 * n)).collect();
+        let expected = by_the_calendar(&stored, &zone);
+        let (from, to) = (Date::constant(2026, 1, 1), Date::constant(2027, 12, 31));
+        let range = DayRange { meter, obis: &import, from, to, first: (0, from, 0) };
+        let days = database.store.days(&range, 100).await.unwrap();
+        let shown =
+            |day: Day| (day.day.to_jiff(), (day.captures, day.expected, day.low, day.advance, day.total));
+        let days: BTreeMap<_, _> = days.into_iter().map(shown).collect();
+        assert_eq!(days, expected, "{zone:?}, {change}, {is_forward}");
+        let row = |(day, (captures, _, low, advance, total)): (Date, Shown)| {
+            [Some(day.to_string()), Some(captures.to_string()), Some(low.to_string()), advance, Some(total)]
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>()
+                .join("|")
+        };
+        let rows: Vec<_> = expected.into_iter().map(row).collect();
+        assert_eq!(database.sql(&format!("{view}{meter}")), rows.join("\n"));
+    }
 }
 
 #[tokio::test]

@@ -44,6 +44,14 @@ fn a_meter_that_is_not_reached_is_in_the_work_list_until_it_is_mended() {
 }
 
 #[test]
+fn that_no_day_is_added_up_yet_is_said() {
+    let bench = Bench::new("sed302", 1);
+    let none = bench.run(&format!("--json days {} --from 2020-01-01 --to 2020-01-01", Bench::serial(0)));
+    assert_eq!((none.code, none.out.as_str()), (0, ""), "{none:?}");
+    assert!(none.err.contains("added up every ten minutes"), "{none:?}");
+}
+
+#[test]
 fn a_schedule_is_set_shown_and_removed() {
     let bench = Bench::new("sed302", 1);
     bench.done("schedules set night --goal 98@06:00 --goal 100@24:00 --zone Europe/Berlin --model sed302");

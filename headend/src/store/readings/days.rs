@@ -72,8 +72,7 @@ impl Store {
         let query = sqlx::query_as(
             "/* store::days */
              SELECT d.day, m.zone, d.layout_id, s.slot, l.obis AS profile, s.obis, s.attribute, s.scaler, s.unit, d.captures,
-                 (extract(epoch FROM (d.day + 1)::timestamp AT TIME ZONE m.zone - d.day::timestamp AT TIME ZONE m.zone) / l.period_s)::int4
-                     AS expected,
+                 (extract(epoch FROM day_begins(d.day + 1, m.zone) - day_begins(d.day, m.zone)) / l.period_s)::int4 AS expected,
                  d.last_ts, d.last[s.slot + 1] AS last, least(s.scaler, p.scaler) AS advance_scaler,
                  (d.last[s.slot + 1] * ('1e' || s.scaler - least(s.scaler, p.scaler))::numeric
                      - p.value * ('1e' || p.scaler - least(s.scaler, p.scaler))::numeric)::text AS advance,
