@@ -264,6 +264,32 @@ async fn a_deadline_ends_what_was_not_begun_and_a_day_more_what_stays_in_doubt()
 }
 
 #[tokio::test]
+async fn what_is_ordered_of_a_meter_that_is_retired_ends_and_says_so() {
+    let database = Database::new().await;
+    let (store, owner) = (&database.store, Uuid::new_v4());
+    let retire = async |serial: &str| store.retire_meter(serial, &entry()).await.unwrap();
+    let [begun, waiting] = ["S1", "S2"].map(|serial| database.meter(serial));
+    place(&database, &order("k", &[begun])).await;
+    let (meter, job, _) = lease(&database, owner).await.unwrap();
+    place(&database, &order("l", &[waiting])).await;
+    for serial in ["S1", "S2"] {
+        assert!(retire(serial).await);
+    }
+    assert_eq!(store.expire_commands().await, Ok(1), "what a collector works on is left to end");
+    let unread = Failure { in_doubt: true, ..Failure::new(Reason::Timeout, "It did not answer.") };
+    end(&database, owner, (meter, job), Err(unread)).await;
+    assert_eq!(store.expire_commands().await, Ok(0), "its work is not called off yet");
+    assert_eq!(store.call_off_retired().await, Ok(1));
+    assert_eq!(store.expire_commands().await, Ok(1));
+    let rows = "SELECT state, failure, detail, finished_at IS NOT NULL FROM command ORDER BY id";
+    let expected = [
+        "unknown|cancelled|Something may have been sent, and what came of it was not read: The meter was retired before this was done.|t",
+        "cancelled|cancelled|The meter was retired before this was done.|t",
+    ];
+    assert_eq!(database.sql(rows), expected.join("\n"));
+}
+
+#[tokio::test]
 async fn the_arrows_of_the_database_are_those_of_the_program() {
     let database = Database::new().await;
     let allowed = database.sql(

@@ -236,8 +236,8 @@ impl Store {
         query.fetch_all(self.pool()).await.map_err(failed("store::open_commands"))
     }
 
-    /// Ends commands that nobody will end otherwise: those whose deadline passed before they were begun, and those that were begun and are
-    /// still in doubt a day after their deadline. Returns how many.
+    /// Ends commands that nobody will end otherwise: those whose work was called off because their meter was retired, those whose deadline passed before they
+    /// were begun, and those that were begun and are still in doubt a day after their deadline. Returns how many.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Contended`].
@@ -245,10 +245,11 @@ impl Store {
         let done = sqlx::query(
             "/* store::expire_commands */
              WITH late AS (
-                 SELECT c.id, c.job_id, c.state FROM command c LEFT JOIN job j ON j.id = c.job_id
+                 SELECT c.id, c.job_id, c.state, CASE WHEN j.state = 'cancelled' THEN j.detail END AS why
+                 FROM command c LEFT JOIN job j ON j.id = c.job_id
                  WHERE c.state IN ('accepted', 'awaiting_approval', 'quarantined', 'sending', 'unknown') AND c.finished_at IS NULL
-                     AND coalesce(j.state, 'failed') <> 'running' AND (
-                     (c.state IN ('accepted', 'awaiting_approval', 'quarantined') AND c.deadline < now())
+                     AND coalesce(j.state, 'failed') <> 'running' AND (j.state = 'cancelled'
+                     OR (c.state IN ('accepted', 'awaiting_approval', 'quarantined') AND c.deadline < now())
                      OR (c.state IN ('sending', 'unknown') AND (j.id IS NULL OR j.state <> 'due' OR c.deadline < now() - interval '1 day')))
                  ORDER BY c.id LIMIT 1000),
              called_off AS (
@@ -256,9 +257,13 @@ impl Store {
                      detail = coalesce(j.detail, 'The deadline of the command passed.')
                  FROM late l WHERE j.id = l.job_id AND j.state = 'due' RETURNING j.id)
              UPDATE command c SET finished_at = now(),
-                 state = CASE WHEN l.state IN ('sending', 'unknown') THEN 'unknown' ELSE 'expired' END::command_state,
-                 failure = coalesce(c.failure, 'deadline_passed'),
-                 detail = CASE WHEN l.state IN ('sending', 'unknown')
+                 state = CASE WHEN l.state IN ('sending', 'unknown') THEN 'unknown' WHEN l.why IS NOT NULL THEN 'cancelled'
+                     ELSE 'expired' END::command_state,
+                 failure = CASE WHEN l.why IS NOT NULL THEN 'cancelled' ELSE coalesce(c.failure, 'deadline_passed') END,
+                 detail = CASE WHEN l.why IS NOT NULL AND l.state IN ('sending', 'unknown')
+                     THEN 'Something may have been sent, and what came of it was not read: ' || l.why
+                     WHEN l.why IS NOT NULL THEN l.why
+                     WHEN l.state IN ('sending', 'unknown')
                      THEN 'Something may have been sent and the meter could not be read for a day; read it, or order again, which begins by reading.'
                      WHEN l.state = 'awaiting_approval' THEN 'The deadline passed before a second person approved it: nothing was sent.'
                      ELSE 'The deadline passed before the meter could be reached: nothing was sent. ' || coalesce(c.detail, '') END
