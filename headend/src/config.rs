@@ -238,6 +238,9 @@ pub struct Plan {
     /// The least time between two reads of one profile that fill holes. Default 1m, from 1s to 30days.
     #[serde(with = "humantime_serde")]
     pub hole_pause: Duration,
+    /// How much later a meter is asked again for what it did not give, before that counts as lost. Default 15m, from 0s to 30days.
+    #[serde(with = "humantime_serde")]
+    pub second_look: Duration,
     /// How often a planned job is tried before it fails. Default 5, from 1 to 100.
     pub max_attempts: i16,
     /// How long ended jobs are kept. Default 30days, from 1h to 3650days.
@@ -393,6 +396,7 @@ impl Default for Plan {
             horizon: day * 30,
             identify_every: day,
             hole_pause: Duration::from_secs(60),
+            second_look: Duration::from_secs(15 * 60),
             max_attempts: 5,
             keep_jobs: day * 30,
         }

@@ -112,6 +112,8 @@ pub struct ProfileState {
     pub hole_tried_at: Option<Timestamp>,
     /// What is covered, ascending and apart from each other.
     pub coverage: Vec<Range>,
+    /// Where what a meter was asked for and did not give begins, and when it was asked for the first of it; `None` when there is no such thing, or it is lost.
+    pub absent: Option<(Timestamp, Timestamp)>,
 }
 
 impl ProfileState {

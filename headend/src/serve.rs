@@ -156,7 +156,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), Error> {
     let database = Database::open(&config.database).await?;
     let clock = OurClock::new(config.clock.trust);
     let store = database.store.clone().with_cim(cim).with_models(&models).with_clock(clock.clone());
-    let store = store.with_credit(&config.credit);
+    let store = store.with_credit(&config.credit).with_second_look(config.plan.second_look);
     let outcome = match database.prepare().await {
         Ok(()) => {
             tokio::select! {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use ami_proto::v1::collection_service_client::CollectionServiceClient;
 use ami_proto::v1::{FailureReason, Gap, ListGapsRequest, ListProfileLossesRequest, ProfileLossCause};
-use collectors::{Layout, MeterId, Reason};
+use collectors::{Event, Layout, MeterId, Reason, Report};
 use common::{Database, at, captures, done, energy, failed, layout, quarters};
 use headend::store::jobs::Wanted;
 use headend::{config, plan};
@@ -56,17 +56,25 @@ async fn what_a_meter_does_not_give_is_lost_with_its_cause_and_not_asked_for_aga
     let day = [part("2024-05-01T06:15:00Z", 24), part("2024-05-01T13:15:00Z", 44)];
     assert_eq!(database.store.write(owner, &day).await.unwrap().losses, 0, "the read has not ended");
     let rest = [part("2024-05-02T00:15:00Z", 20), done(meter, job, asked())];
-    assert_eq!(database.store.write(owner, &rest).await.unwrap().losses, 3);
+    assert_eq!(database.store.write(owner, &rest).await.unwrap().losses, 1);
+    assert_eq!(database.sql(LOSSES), format!("not_recorded|01 12:00|01 13:00|{job}"));
+    assert_eq!(
+        database.sql("SELECT coverage FROM meter_profile"),
+        "{(\"2024-05-01 06:00:00+00\",\"2024-05-02 05:00:00+00\"]}",
+        "an answer may begin late or end early, once"
+    );
+    let again = read(&database, meter, owner, 100_000);
+    assert_eq!(database.store.write(owner, &[done(meter, again, asked())]).await.unwrap().losses, 2);
     let lost = format!(
-        "before_first|01 00:00|01 06:00|{job}\nnot_recorded|01 12:00|01 13:00|{job}\nnot_recorded|02 05:00|02 06:00|{job}"
+        "before_first|01 00:00|01 06:00|{again}\nnot_recorded|01 12:00|01 13:00|{job}\nnot_recorded|02 05:00|02 06:00|{again}"
     );
     assert_eq!(database.sql(LOSSES), lost);
     assert_eq!(
-        database.sql("SELECT coverage FROM meter_profile"),
-        "{(\"2024-05-01 00:00:00+00\",\"2024-05-02 06:00:00+00\"]}"
+        database.sql("SELECT coverage, absent FROM meter_profile"),
+        "{(\"2024-05-01 00:00:00+00\",\"2024-05-02 06:00:00+00\"]}|{}"
     );
-    let again = read(&database, meter, owner, 100_000);
-    assert_eq!(database.store.write(owner, &[done(meter, again, asked())]).await.unwrap().losses, 0);
+    let more = read(&database, meter, owner, 100_000);
+    assert_eq!(database.store.write(owner, &[done(meter, more, asked())]).await.unwrap().losses, 0);
     assert_eq!(database.sql(LOSSES), lost, "asked again, it is the same loss");
 
     // What comes to light by another way is not lost any more.
@@ -87,9 +95,11 @@ async fn only_what_is_before_all_that_a_meter_gives_is_before_its_first() {
     let job = read(&database, meter, owner, 100_000);
     let all = [part("2024-05-01T06:15:00Z", 24), part("2024-05-01T13:15:00Z", 68), done(meter, job, asked())];
     database.store.write(owner, &all).await.unwrap();
+    let again = read(&database, meter, owner, 100_000);
+    database.store.write(owner, &[done(meter, again, asked())]).await.unwrap();
     assert_eq!(
         database.sql(LOSSES),
-        format!("before_first|01 00:00|01 06:00|{job}\nnot_recorded|01 12:00|01 13:00|{job}")
+        format!("before_first|01 00:00|01 06:00|{again}\nnot_recorded|01 12:00|01 13:00|{job}")
     );
 }
 
@@ -102,7 +112,91 @@ async fn what_is_older_than_the_meter_keeps_was_overwritten() {
     let job = read(&database, meter, owner, 10);
     let kept = quarters(&layout, at("2024-05-01T18:15:00Z"), 48, 0);
     database.store.write(owner, &[captures(meter, job, kept), done(meter, job, asked())]).await.unwrap();
-    assert_eq!(database.sql(LOSSES), format!("overwritten|01 00:00|01 18:00|{job}"));
+    assert_eq!(database.sql(LOSSES), "");
+    let again = read(&database, meter, owner, 10);
+    database.store.write(owner, &[done(meter, again, asked())]).await.unwrap();
+    assert_eq!(database.sql(LOSSES), format!("overwritten|01 00:00|01 18:00|{again}"));
+}
+
+/// Meters answer with nothing, or with the latest or the earliest of what they hold, and the next time with all of it.
+#[tokio::test]
+async fn what_one_answer_leaves_out_is_asked_for_again() {
+    let database = Database::new().await;
+    let (store, models) = (&database.store, models());
+    let (owner, layout) = (Uuid::new_v4(), layout(900, 0));
+    let config = config::Plan { horizon: Duration::from_secs(5 * 86_400), ..config::Plan::default() };
+    let store = store.clone().with_second_look(config.second_look);
+    let of = async |pass: &str| -> BTreeMap<MeterId, (i64, (Timestamp, Timestamp))> {
+        plan::pass(&store, &models, &config, Timestamp::now()).await.unwrap();
+        let leased = store.lease(owner, Wanted::any(10), Duration::from_secs(60), 10).await.unwrap();
+        let jobs = leased.into_iter().map(|meter| {
+            let [job] = &meter.jobs[..] else { panic!("{pass}: {meter:?}") };
+            (meter.meter, (job.id, job.range.unwrap()))
+        });
+        jobs.collect()
+    };
+    let meters = ["EMPTY", "LATEST", "EARLIEST", "ALL"].map(|serial| database.meter(serial));
+    database.sql("UPDATE meter SET identify_tried_at = now()");
+    let held = |(from, to): (Timestamp, Timestamp)| {
+        let first = Timestamp::from_second((from.as_second() + 899) / 900 * 900).unwrap();
+        (first, usize::try_from((to.as_second() - first.as_second()) / 900 + 1).unwrap())
+    };
+    let first = of("first").await;
+    let mut asked = Vec::new();
+    for (meter, (job, range)) in &first {
+        let (begin, count) = held(*range);
+        let part = |skip: usize, count| {
+            let from = begin + SignedDuration::from_mins(15 * skip as i64);
+            captures(*meter, *job, quarters(&layout, from, count, skip as i64))
+        };
+        let given = match meters.iter().position(|known| known == meter) {
+            Some(0) => vec![],
+            Some(1) => vec![part(count - 100, 100)],
+            Some(2) => vec![part(0, 100)],
+            _ => vec![part(0, count)],
+        };
+        let interned = [Report { job: *job, meter: *meter, event: Event::Layout(Arc::clone(&layout)) }];
+        store
+            .write(owner, &[&interned[..], &given, &[done(*meter, *job, Some(*range))]].concat())
+            .await
+            .unwrap();
+    }
+    assert_eq!(database.sql(LOSSES), "", "once is not enough");
+    // Nothing is asked for again at once, and a look that comes too early decides nothing.
+    for minutes in [5, 20] {
+        database.sql("UPDATE meter_profile SET tried_at = tried_at - interval '1 day', hole_tried_at = hole_tried_at - interval '1 day'");
+        database.sql(&format!("UPDATE meter_profile SET absent_at = absent_at - interval '{minutes} minutes'; UPDATE meter_plan SET look_at = now()"));
+        for (meter, (job, range)) in of("again").await {
+            asked.push((minutes, meter));
+            let (begin, count) = held(range);
+            let given = if minutes == 5 { 0 } else { count };
+            let rows = captures(meter, job, quarters(&layout, begin, given, 0));
+            store.write(owner, &[rows, done(meter, job, Some(range))]).await.unwrap();
+        }
+    }
+    assert_eq!(database.sql(LOSSES), "");
+    assert!(asked.contains(&(20, meters[1])) && !asked.contains(&(5, meters[1])), "{asked:?}");
+    let counts = "SELECT count(*), count(DISTINCT n) FROM (SELECT count(*) AS n FROM profile_row WHERE ts < date_trunc('hour', now()) GROUP BY meter_id) r";
+    assert_eq!(database.sql(counts), "4|1", "each has what the one has that gave all at once");
+}
+
+/// While the clock of a meter is far off, what it does not give says nothing about what it holds.
+#[tokio::test]
+async fn by_a_wrong_clock_nothing_is_lost() {
+    let database = Database::new().await;
+    let (meter, owner, layout) = (database.meter("M1"), Uuid::new_v4(), layout(900, 0));
+    let intern = Report { job: 1, meter, event: Event::Layout(Arc::clone(&layout)) };
+    database.store.write(owner, &[intern]).await.unwrap();
+    for (drift, losses) in [("400 days", ""), ("400 days", ""), ("2 s", ""), ("2 s", "before_first")] {
+        database.sql(&format!(
+            "INSERT INTO meter_clock (meter_id, read_at, meter_ts, drift_ms, uncertainty_ms, status, kept_at, kept_drift_ms, kept_status)
+             SELECT {meter}, now(), now(), extract(epoch FROM interval '{drift}') * 1000, 10, 0, now(), 0, 0
+             ON CONFLICT (meter_id) DO UPDATE SET drift_ms = EXCLUDED.drift_ms"
+        ));
+        let job = read(&database, meter, owner, 100_000);
+        database.store.write(owner, &[done(meter, job, asked())]).await.unwrap();
+        assert_eq!(database.sql("SELECT cause FROM profile_loss"), losses, "{drift}");
+    }
 }
 
 /// Captures of a day and of an hour stand on the clock of the meter, which need not be a full hour of UTC.
@@ -359,9 +453,12 @@ async fn gaps_and_losses_are_told_with_their_reasons() {
         ListGapsRequest { holes_only: true, meter_serials: vec!["HOLED".into()], ..Default::default() };
     assert_eq!(client.list_gaps(holes).await.unwrap().into_inner().gaps, std::slice::from_ref(hole));
 
-    let job = database.profile_job(holed, ago(56), ago(50));
-    database.sql(&format!("UPDATE job SET state = 'running', lease_owner = '{owner}' WHERE id = {job}"));
-    database.store.write(owner, &[done(holed, job, Some((ago(56), ago(50))))]).await.unwrap();
+    let mut job = 0;
+    for _look in 0..2 {
+        job = database.profile_job(holed, ago(56), ago(50));
+        database.sql(&format!("UPDATE job SET state = 'running', lease_owner = '{owner}' WHERE id = {job}"));
+        database.store.write(owner, &[done(holed, job, Some((ago(56), ago(50))))]).await.unwrap();
+    }
     let question = ListProfileLossesRequest { meter_serials: vec!["HOLED".into()], ..Default::default() };
     let losses = client.list_profile_losses(question).await.unwrap().into_inner().losses;
     let [loss] = &losses[..] else { panic!("{losses:?}") };

@@ -413,6 +413,26 @@ fn a_mark_in_the_future_does_not_stop_holes_from_being_filled_and_given_up() {
     assert!(again <= now() + SignedDuration::from_mins(1), "{again}");
 }
 
+#[test]
+fn a_day_that_is_not_over_is_not_missing() {
+    let mut model = only_energy();
+    (model.profiles[0].period_s, model.profiles[0].read_every) = (86_400, Duration::from_secs(6 * 3600));
+    let read_until_midnight = ProfileState {
+        last_ts: Some(at("2024-06-15T00:00:00Z")),
+        coverage: vec![(at("2024-05-16T00:00:00Z"), at("2024-06-15T00:00:00Z"))],
+        ..ProfileState::default()
+    };
+    for (now, captures) in [
+        ("2024-06-15T23:59:00Z", None),
+        ("2024-06-16T04:00:00Z", None),
+        ("2024-06-16T06:30:00Z", Some(1)),
+        ("2024-06-18T01:00:00Z", Some(2)),
+    ] {
+        let missing = plan::ledger::missing(&meter(read_until_midnight.clone()), &model, at(now));
+        assert_eq!(missing.first().map(|gap| gap.captures), captures, "{now}");
+    }
+}
+
 #[tokio::test]
 async fn only_active_meters_of_known_models_are_planned_and_each_job_once() {
     let database = Database::new().await;

@@ -38,6 +38,7 @@ impl Config {
         lasts("plan.horizon", self.plan.horizon, HOUR * 1_000, 3650 * DAY * 1_000)?;
         lasts("plan.identify_every", self.plan.identify_every, MINUTE * 1_000, 365 * DAY * 1_000)?;
         lasts("plan.hole_pause", self.plan.hole_pause, 1_000, 30 * DAY * 1_000)?;
+        lasts("plan.second_look", self.plan.second_look, 0, 30 * DAY * 1_000)?;
         within("plan.max_attempts", self.plan.max_attempts, 1..=100)?;
         lasts("plan.keep_jobs", self.plan.keep_jobs, HOUR * 1_000, 3650 * DAY * 1_000)?;
         lasts("clock.tolerance", self.clock.tolerance, 2_000, HOUR * 1_000)?;

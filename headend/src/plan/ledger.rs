@@ -1,8 +1,8 @@
 //! What is missing of a profile, and until when the meter still holds it: pure.
 //!
 //! What should be there begins with what was read first, or when the meter came into the inventory. What of it is not covered is a gap: a *hole*
-//! when something later is there, else the profile is behind. A meter that is asked and does not give what should be there has lost it; that is
-//! covered then, and the loss stands in a ledger of its own, so that nobody asks again. What a hole holds is given up when it is older than the
+//! when something later is there, else the profile is behind. A meter that is asked twice and does not give what should be there has lost it; that
+//! is covered then, and the loss stands in a ledger of its own, so that nobody asks again. What a hole holds is given up when it is older than the
 //! program asks for.
 
 use std::time::Duration;
@@ -85,7 +85,7 @@ pub(super) fn holes(
     let known = known(state, profile, now);
     let rests = |known| rests_until(known, read_within(state, profile), config);
     let Some((known, last)) = known.filter(|(known, _)| rests(known) <= now) else { return Vec::new() };
-    let after = begin(state, known).max(earlier(now, signed(config.horizon)));
+    let after = begin(state, known).max(oldest(known, now, config));
     let gaps = gaps(&known.coverage, (after, last)).into_iter();
     let holes = gaps.map(|(after, until)| (second_after(after), until));
     holes.filter(|(from, to)| from <= to).take(HOLES).collect()
@@ -112,8 +112,7 @@ pub(super) fn given_up(
     config: &config::Plan,
 ) -> Vec<Range> {
     let Some((known, last)) = known(state, profile, now) else { return Vec::new() };
-    let horizon = earlier(now, signed(config.horizon));
-    gaps(&known.coverage, (begin(state, known), horizon.min(last)))
+    gaps(&known.coverage, (begin(state, known), oldest(known, now, config).min(last)))
 }
 
 /// What of `within` is not covered: exactly the difference of the ranges.
@@ -169,12 +168,14 @@ pub(super) fn next_after(state: &MeterState, profile: &Profile) -> SignedDuratio
     SignedDuration::from_secs(i64::from(period_s(state, profile).clamp(1, HOUR_S)))
 }
 
-/// Until when holes are left alone: for a while after each attempt, and longer after one that failed.
+/// Until when holes are left alone: for a while after each attempt, longer after one that failed, and until what was not given is looked for again.
 fn rests_until(known: &ProfileState, read_within: Duration, config: &config::Plan) -> Timestamp {
-    let Some(tried) = known.hole_tried_at else { return Timestamp::MIN };
-    let failed = known.read_at.is_none_or(|read| read < tried);
-    let pause = if failed { config.hole_pause.max(read_within) } else { config.hole_pause };
-    later(tried, signed(pause))
+    let absent = known.absent.map(|(_, at)| later(at, signed(config.second_look)));
+    let tried = known.hole_tried_at.map(|tried| {
+        let failed = known.read_at.is_none_or(|read| read < tried);
+        later(tried, signed(if failed { config.hole_pause.max(read_within) } else { config.hole_pause }))
+    });
+    absent.max(tried).unwrap_or(Timestamp::MIN)
 }
 
 /// A profile with a period of which something was read, and up to when.
@@ -187,14 +188,22 @@ fn known<'a>(
     Some((known, known.reached(now).filter(|_| period_s(state, profile) > 0)?))
 }
 
-/// Since when captures should be there.
-fn begin(state: &MeterState, known: &ProfileState) -> Timestamp {
-    known.coverage.first().map_or(state.since, |first| first.0.min(state.since))
+/// From when on captures are asked for: what was asked for once, and is to be asked for again, may have become older than the program asks for meanwhile.
+fn oldest(known: &ProfileState, now: Timestamp, config: &config::Plan) -> Timestamp {
+    let horizon = earlier(now, signed(config.horizon));
+    known.absent.map_or(horizon, |(after, _)| after.min(horizon))
 }
 
-/// Captures that end in a range. A day may have an hour more, and a month a day less, than the period says.
+/// Since when captures should be there.
+fn begin(state: &MeterState, known: &ProfileState) -> Timestamp {
+    let first = known.coverage.first().map(|first| first.0);
+    let absent = known.absent.map(|(after, _)| after);
+    [first, absent].into_iter().flatten().fold(state.since, Timestamp::min)
+}
+
+/// Captures that end in a range. Those that follow the clock of the meter are an hour closer together once a year.
 fn captures((after, until): Range, period_s: u32) -> u64 {
     let (length, period) = (until.duration_since(after).as_secs(), i64::from(period_s.max(1)));
-    let slack = if period_s <= HOUR_S { 0 } else { period / 2 };
+    let slack = if period_s <= HOUR_S { 0 } else { (period / 2).min(i64::from(HOUR_S)) };
     u64::try_from((length + slack) / period).unwrap_or(0)
 }

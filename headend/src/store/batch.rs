@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use collectors::{Captures, Event, JobId, Layout, MeterId, Oddity, Report};
 use jiff::{SignedDuration, Timestamp};
 use jiff_sqlx::Timestamp as SqlTimestamp;
+use models::MBus;
 use sqlx::PgConnection;
 use tracing::warn;
 use uuid::Uuid;
@@ -16,7 +17,7 @@ use super::captures::{Row, Stored};
 use super::digest::Digest;
 use super::ends::{self, End};
 use super::flags::{Judged, NewFlag};
-use super::ledger::Absence;
+use super::ledger::{Absence, Doubt};
 use super::log::Changes;
 use super::mbus::Parts;
 use super::profiles::{Advance, Mark, ProfileKey, Range};
@@ -178,6 +179,8 @@ async fn write_all(
             _ => written.again += 1,
         }
     }
+    let doubts = ledger::doubts(connection, &absent, store.second_look).await?;
+    let absent = leave_open(&mut advances, absent, doubts);
     written.losses = ledger::insert_losses(connection, &parts.lose(absent)).await?;
     profiles::advance(connection, &advances).await?;
     ends::write(connection, &ends, |job| store.tally.of(job) + digest.counts.get(&job).copied().unwrap_or(0))
@@ -294,11 +297,36 @@ fn conclude(
     // Where captures come at no fixed times, the latest known one was asked for again: when it is gone, those behind it are, too.
     let (least_s, kept_s) =
         if period_s > 0 { (period_s / 2, end.running.kept_s) } else { (MONTH_S, Some(0)) };
+    // Nobody asks a second time for what one device on a channel did not give: there may be another by then.
+    let is_asked_again = period_s > 0 && MBus::channel(key.1).is_none();
     let absence = |range: Range| {
         let follows = first.is_some_and(|first| first < range.0);
-        Absence { key, range, least_s, follows, kept_s, job: end.job }
+        Absence { key, range, least_s, follows, asked: is_asked_again.then_some(asked), kept_s, job: end.job }
     };
     absent.into_iter().filter(|range| range.0 < range.1).map(absence).collect()
+}
+
+/// Has what is to be looked for once more not covered. Returns what is absent without it.
+fn leave_open(
+    advances: &mut BTreeMap<ProfileKey, Advance>,
+    absent: Vec<Absence>,
+    doubts: Vec<Doubt>,
+) -> Vec<Absence> {
+    let mut open: BTreeMap<ProfileKey, Vec<Range>> = BTreeMap::new();
+    for Doubt { key, range, is_look } in doubts {
+        open.entry(key).or_default().push(range);
+        advances.entry(key).or_default().absent.extend(is_look.then_some(range));
+    }
+    for (key, ranges) in &mut open {
+        ranges.sort_unstable();
+        let covered = &mut advances.entry(*key).or_default().covered;
+        *covered = covered.iter().flat_map(|range| gaps(ranges, *range)).collect();
+    }
+    let rest = absent.into_iter().flat_map(|absence| {
+        let ranges = gaps(open.get(&absence.key).map_or(&[], Vec::as_slice), absence.range);
+        ranges.into_iter().map(move |range| Absence { range, ..absence.clone() })
+    });
+    rest.collect()
 }
 
 /// Up to when nothing more comes of a profile that was read until `to`: its latest capture, and behind that as many periods as had passed a day ago. Parts of a

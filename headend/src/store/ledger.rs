@@ -1,13 +1,18 @@
-//! What is lost of profiles. A loss is covered as well: what is neither covered nor lost is a gap.
+//! What is lost of profiles. A meter that did not give something is asked for it once more before. A loss is covered as well: what is neither covered nor lost is a gap.
+
+use std::time::Duration;
 
 use collectors::{JobId, MeterId};
 use dlms::Obis;
 use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx as _};
 use sqlx::{FromRow, PgConnection};
 
+use super::jobs::interval;
+use super::layouts::obis;
 use super::profiles::{ProfileKey, Range};
 use super::{Error, ProfileLossCause, Store, failed};
 use crate::plan::GivenUp;
+use crate::plan::ledger::SETTLES;
 
 /// What a meter did not give of a range that it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +23,8 @@ pub(super) struct Absence {
     pub(super) least_s: u32,
     /// Whether the meter gave something earlier with it.
     pub(super) follows: bool,
+    /// What the meter was asked for, when it is asked again for what is missing at an end of that; `None` when it would not help.
+    pub(super) asked: Option<Range>,
     /// For how many seconds the meter keeps a capture.
     pub(super) kept_s: Option<i64>,
     /// The job that asked.
@@ -134,6 +141,60 @@ impl Store {
         .map_err(failed("store::ledger::give_up"))?;
         Ok(made.unsigned_abs())
     }
+}
+
+/// What is missing at an end of what a meter was asked for, and is to be looked for once more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Doubt {
+    pub(super) key: ProfileKey,
+    pub(super) range: Range,
+    /// Whether this was a first look. By a clock that is off by more than [`SETTLES`] it was none.
+    pub(super) is_look: bool,
+}
+
+/// What of these ranges is no loss yet: an answer may be empty, or end early, once. What was missing at least `second_look` ago, and is again, is none of it.
+/// It has to be called before the ranges are covered.
+pub(super) async fn doubts(
+    connection: &mut PgConnection,
+    absent: &[Absence],
+    second_look: Duration,
+) -> Result<Vec<Doubt>, Error> {
+    let asked: Vec<(&Absence, Range)> =
+        absent.iter().filter_map(|absence| Some((absence, absence.asked?))).collect();
+    if asked.is_empty() {
+        return Ok(Vec::new());
+    }
+    let failed = failed("store::ledger::doubts");
+    let rows: Vec<(MeterId, Vec<u8>, SqlTimestamp, SqlTimestamp, bool)> = sqlx::query_as(
+        "/* store::ledger::doubts */
+         SELECT a.meter_id, a.obis, lower(doubt), upper(doubt), NOT is_off
+         FROM unnest($1::int4[], $2::bytea[], $3::timestamptz[], $4::timestamptz[], $5::int8[], $6::timestamptz[], $7::timestamptz[])
+             AS a (meter_id, obis, after, until, least_s, asked_after, asked_until)
+         LEFT JOIN meter_profile p ON p.meter_id = a.meter_id AND p.obis = a.obis
+         LEFT JOIN meter_clock k ON k.meter_id = a.meter_id
+         CROSS JOIN LATERAL (SELECT coalesce(abs(k.drift_ms) > $8, false) AS is_off) o
+         CROSS JOIN LATERAL unnest(tstzmultirange(tstzrange(a.after, a.until, '(]')) - coalesce(p.coverage, '{}')) AS gap
+         CROSS JOIN LATERAL unnest(tstzmultirange(gap)
+             - CASE WHEN is_off OR p.absent_at > now() - $9 THEN '{}' ELSE coalesce(p.absent, '{}') END) AS doubt
+         WHERE (lower(gap) = a.asked_after OR upper(gap) = a.asked_until) AND upper(doubt) - lower(doubt) >= a.least_s * interval '1 second'",
+    )
+    .bind(asked.iter().map(|(absence, _)| absence.key.0).collect::<Vec<_>>())
+    .bind(asked.iter().map(|(absence, _)| absence.key.1.octets().to_vec()).collect::<Vec<_>>())
+    .bind(asked.iter().map(|(absence, _)| absence.range.0.to_sqlx()).collect::<Vec<_>>())
+    .bind(asked.iter().map(|(absence, _)| absence.range.1.to_sqlx()).collect::<Vec<_>>())
+    .bind(asked.iter().map(|(absence, _)| i64::from(absence.least_s)).collect::<Vec<_>>())
+    .bind(asked.iter().map(|(_, asked)| asked.0.to_sqlx()).collect::<Vec<_>>())
+    .bind(asked.iter().map(|(_, asked)| asked.1.to_sqlx()).collect::<Vec<_>>())
+    .bind(i64::try_from(SETTLES.as_millis()).unwrap_or(i64::MAX))
+    .bind(interval(second_look))
+    .fetch_all(connection)
+    .await
+    .map_err(failed)?;
+    let doubts = rows.into_iter().map(|(meter, profile, after, until, is_look)| {
+        let range = (after.to_jiff(), until.to_jiff());
+        Ok(Doubt { key: (meter, obis(&profile)?), range, is_look })
+    });
+    doubts.collect()
 }
 
 /// Notes what of these ranges is lost: what was not covered before, and is no sliver that a day of 25 hours or a month of 31 days leaves. It has

@@ -120,6 +120,8 @@ pub struct Store {
     /// Where that is low, by the symbol of its unit.
     credit: Arc<BTreeMap<String, CreditLevel>>,
     clock: OurClock,
+    /// How much later a meter is asked again for what it did not give.
+    second_look: Duration,
     /// Months whose partition is known to exist. There are at most as many as the calendar of a meter has.
     months: Arc<Mutex<BTreeSet<i32>>>,
 }
@@ -144,6 +146,7 @@ impl Store {
             remaining: Arc::default(),
             credit: Arc::default(),
             clock: OurClock::default(),
+            second_look: Duration::ZERO,
             months: Arc::default(),
         }
     }
@@ -174,6 +177,12 @@ impl Store {
     #[must_use]
     pub fn with_clock(self, clock: OurClock) -> Self {
         Self { clock, ..self }
+    }
+
+    /// The same store, that takes what a meter did not give for lost when it does not give it so much later either; without it the next read will do.
+    #[must_use]
+    pub fn with_second_look(self, second_look: Duration) -> Self {
+        Self { second_look, ..self }
     }
 
     /// The connections, for the files of this module and for tests.

@@ -38,6 +38,8 @@ struct ProfileRow {
     read_at: Option<SqlTimestamp>,
     tried_at: Option<SqlTimestamp>,
     hole_tried_at: Option<SqlTimestamp>,
+    absent_after: Option<SqlTimestamp>,
+    absent_at: Option<SqlTimestamp>,
     after: Vec<SqlTimestamp>,
     until: Vec<SqlTimestamp>,
 }
@@ -130,7 +132,8 @@ impl Store {
     async fn states(&self, meters: Vec<MeterRow>) -> Result<Vec<MeterState>, Error> {
         let rows: Vec<ProfileRow> = sqlx::query_as(
             "/* store::planned::states */
-             SELECT p.meter_id, p.obis, (SELECT period_s FROM profile_layout l WHERE l.id = p.layout_id) AS period_s, p.capacity, p.last_ts, p.read_at, p.tried_at, p.hole_tried_at, c.after, c.until
+             SELECT p.meter_id, p.obis, (SELECT period_s FROM profile_layout l WHERE l.id = p.layout_id) AS period_s, p.capacity, p.last_ts, p.read_at, p.tried_at, p.hole_tried_at,
+                 lower(p.absent) AS absent_after, p.absent_at, c.after, c.until
              FROM meter_profile p CROSS JOIN LATERAL (
                  SELECT coalesce(array_agg(lower(r) ORDER BY r), '{}') AS after,
                         coalesce(array_agg(upper(r) ORDER BY r), '{}') AS until FROM unnest(p.coverage) AS r) AS c
@@ -238,6 +241,7 @@ impl ProfileRow {
             tried_at: self.tried_at.map(SqlTimestamp::to_jiff),
             hole_tried_at: self.hole_tried_at.map(SqlTimestamp::to_jiff),
             coverage: coverage.collect(),
+            absent: self.absent_after.zip(self.absent_at).map(|(after, at)| (after.to_jiff(), at.to_jiff())),
         })
     }
 }

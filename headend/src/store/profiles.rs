@@ -43,6 +43,8 @@ pub(super) struct Advance {
     pub(super) last_ts: Option<Timestamp>,
     /// What is now covered.
     pub(super) covered: Vec<Range>,
+    /// What it was asked for, and did not give, for the first time.
+    pub(super) absent: Vec<Range>,
     /// A read of it succeeded.
     pub(super) read: bool,
     /// A planned read of new captures ended.
@@ -135,35 +137,43 @@ pub(super) async fn advance(
     let keys: Vec<ProfileKey> = advances.keys().copied().collect();
     let (meters, names) = split(&keys);
     let each = |value: fn(&Advance) -> bool| advances.values().map(value).collect::<Vec<bool>>();
-    let covered = || {
-        advances
-            .values()
-            .enumerate()
-            .flat_map(|(n, advance)| advance.covered.iter().map(move |range| (n, range)))
+    let ranges = || {
+        advances.values().enumerate().flat_map(|(n, advance)| {
+            let covered = advance.covered.iter().map(|range| (range, true));
+            covered
+                .chain(advance.absent.iter().map(|range| (range, false)))
+                .map(move |(range, given)| (n, range, given))
+        })
     };
     sqlx::query(
         "/* store::profiles::advance */
          WITH moved AS (
-         INSERT INTO meter_profile AS p (meter_id, obis, layout_id, last_ts, coverage, read_at, tried_at, hole_tried_at, trusted, capacity, layout_read_at)
+         INSERT INTO meter_profile AS p (meter_id, obis, layout_id, last_ts, coverage, read_at, tried_at, hole_tried_at, trusted, capacity, layout_read_at,
+             absent, absent_at)
          SELECT a.meter_id, a.obis, a.layout_id, a.last_ts, coalesce(c.coverage, '{}'),
              CASE WHEN a.read THEN now() END, CASE WHEN a.tried THEN now() END, CASE WHEN a.hole_tried THEN now() END,
-             a.trusted::int8[], a.capacity, CASE WHEN a.layout_read THEN now() END
+             a.trusted::int8[], a.capacity, CASE WHEN a.layout_read THEN now() END,
+             coalesce(c.absent, '{}'), CASE WHEN c.absent IS NOT NULL THEN now() END
          FROM unnest($1::int4[], $2::bytea[], $3::int4[], $4::timestamptz[], $5::bool[], $6::bool[], $7::bool[], $11::text[], $12::int8[], $13::bool[])
              WITH ORDINALITY AS a (meter_id, obis, layout_id, last_ts, read, tried, hole_tried, trusted, capacity, layout_read, n)
-         LEFT JOIN (SELECT n, range_agg(tstzrange(after, until, '(]')) AS coverage
-             FROM unnest($8::int4[], $9::timestamptz[], $10::timestamptz[]) AS c (n, after, until) GROUP BY n) AS c ON c.n = a.n - 1
+         LEFT JOIN (
+             SELECT n, range_agg(tstzrange(after, until, '(]')) FILTER (WHERE given) AS coverage,
+                 range_agg(tstzrange(after, until, '(]')) FILTER (WHERE NOT given) AS absent
+             FROM unnest($8::int4[], $9::timestamptz[], $10::timestamptz[], $14::bool[]) AS c (n, after, until, given) GROUP BY n) AS c ON c.n = a.n - 1
          ORDER BY a.meter_id, a.obis
          ON CONFLICT (meter_id, obis) DO UPDATE SET
              layout_id = coalesce(EXCLUDED.layout_id, p.layout_id),
              last_ts = greatest(EXCLUDED.last_ts, p.last_ts),
              coverage = p.coverage + EXCLUDED.coverage,
+             absent = p.absent + EXCLUDED.absent - p.coverage - EXCLUDED.coverage,
+             absent_at = CASE WHEN p.absent - p.coverage - EXCLUDED.coverage = '{}' THEN EXCLUDED.absent_at ELSE p.absent_at END,
              read_at = coalesce(EXCLUDED.read_at, p.read_at),
              tried_at = coalesce(EXCLUDED.tried_at, p.tried_at),
              layout_read_at = coalesce(EXCLUDED.layout_read_at, p.layout_read_at),
              hole_tried_at = coalesce(EXCLUDED.hole_tried_at, p.hole_tried_at),
              trusted = coalesce(EXCLUDED.trusted, p.trusted),
              capacity = coalesce(EXCLUDED.capacity, CASE WHEN EXCLUDED.layout_id <> p.layout_id THEN NULL ELSE p.capacity END)
-         RETURNING p.meter_id, p.coverage <> tstzmultirange(range_merge(p.coverage)) AS has_hole)
+         RETURNING p.meter_id, p.coverage <> tstzmultirange(range_merge(p.coverage)) OR p.absent <> '{}' AS has_hole)
          UPDATE meter_plan p SET look_at = now()
          FROM (SELECT DISTINCT meter_id FROM moved WHERE has_hole) h WHERE p.meter_id = h.meter_id AND p.look_at > now() + interval '1 minute'",
     )
@@ -174,12 +184,13 @@ pub(super) async fn advance(
     .bind(each(|advance| advance.read))
     .bind(each(|advance| advance.tried))
     .bind(each(|advance| advance.hole_tried))
-    .bind(covered().map(|(n, _)| small("profile of a batch", n)).collect::<Result<Vec<i32>, Error>>()?)
-    .bind(covered().map(|(_, range)| range.0.to_sqlx()).collect::<Vec<_>>())
-    .bind(covered().map(|(_, range)| range.1.to_sqlx()).collect::<Vec<_>>())
+    .bind(ranges().map(|(n, ..)| small("profile of a batch", n)).collect::<Result<Vec<i32>, Error>>()?)
+    .bind(ranges().map(|(_, range, _)| range.0.to_sqlx()).collect::<Vec<_>>())
+    .bind(ranges().map(|(_, range, _)| range.1.to_sqlx()).collect::<Vec<_>>())
     .bind(advances.values().map(|advance| advance.trusted.as_ref().map(literal)).collect::<Vec<_>>())
     .bind(advances.values().map(|advance| advance.capacity.map(i64::from)).collect::<Vec<_>>())
     .bind(each(|advance| advance.layout_read))
+    .bind(ranges().map(|(.., given)| given).collect::<Vec<_>>())
     .execute(connection)
     .await
     .map_err(failed("store::profiles::advance"))?;

@@ -71,7 +71,7 @@ impl Head {
         let text = format!(
             "{}[api]\nlisten = \"127.0.0.1:0\"\nplaintext_role = \"engineer\"\n[roles]\nplanner = false\n\
              [collector]\nresponse_timeout = \"{patience}\"\nconnect_timeout = \"2s\"\nline_retries = 12\nlease = \"5s\"\n\
-             [log]\nlevel = \"info,headend=debug,collectors=debug\"\n",
+             [plan]\nsecond_look = \"0s\"\n[log]\nlevel = \"info,headend=debug,collectors=debug\"\n",
             template::section(&folder.join("data")),
         );
         std::fs::write(folder.join("headend.toml"), text).unwrap();
