@@ -273,7 +273,7 @@ async fn whoever_changes_the_inventory_or_tries_to_is_in_the_audit() {
     let rows = "SELECT principal, action, target, outcome, detail FROM audit ORDER BY id";
     let expected = "\
         loopback|InventoryService/CreateMeter|A1|accepted|\n\
-        loopback|InventoryService/CreateMeter|A1|meter_exists|there is a meter A1 already, or another one with its system title, its equipment id or its place on its parent\n\
+        loopback|InventoryService/CreateMeter|A1|meter_exists|there is a meter A1 already, in service or out of it, or another one with its system title, its equipment id or its place on its parent: correct that one\n\
         loopback|InventoryService/ImportMeters|I1 I2 I3|accepted|3 meters\n\
         loopback|InventoryService/ImportMeters||import_problems|nothing was imported: 3 problems in the file\n\
         loopback|InventoryService/RetireMeter|A1|accepted|\n\

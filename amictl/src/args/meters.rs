@@ -17,8 +17,18 @@ pub(crate) enum Meters {
     /// Columns: serial, model, address, device_address, server_sap, client_sap, zone, security (none, lls, manufacturer, md5, sha1, gmac,
     /// sha256, ecdsa), password, password_hex, client_title, encryption_key, authentication_key, suite, policy (none, authenticated,
     /// encrypted, authenticated_encrypted), signing_key, meter_public_key, system_title, equipment_id, paths (further ways, parted by spaces),
-    /// parent, subunit, throttle_group, pulses_per_kwh, ratio, circuit. Keys and titles are hexadecimal digits.
+    /// parent, subunit, throttle_group, pulses_per_kwh, ratio, circuit, state (active), invocation_counter (the lowest that may be used with the
+    /// keys). Keys and titles are hexadecimal digits.
     Import {
+        /// The file; - is standard input.
+        file: PathBuf,
+    },
+    /// Correct the meters of a CSV file, all or none, and have what failed of them tried again at once.
+    ///
+    /// The columns are those of import; serial says whose row it is, and what the header does not name stays as it is. Credentials, system title and
+    /// invocation counter that are left empty stay, too; anything else that is left empty is none, or the model's or parent's own. A meter that was
+    /// retired comes back into service where state is active. An invocation counter is never lowered.
+    Correct {
         /// The file; - is standard input.
         file: PathBuf,
     },
@@ -132,6 +142,9 @@ pub(crate) struct AddArgs {
     /// The meter's public key for signatures (ecdsa), both coordinates in hexadecimal digits.
     #[arg(long, value_name = "HEX")]
     pub(crate) meter_public_key: Option<String>,
+    /// The lowest invocation counter that may be used with the keys, of a meter that another system read before; 0 = 1.
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub(crate) invocation_counter: u32,
 }
 
 /// `meters list`.

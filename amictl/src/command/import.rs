@@ -1,4 +1,4 @@
-//! `meters import`: a CSV file into the inventory, all of it or nothing.
+//! `meters import` and `meters correct`: a CSV file into the inventory, all of it or nothing.
 
 use std::{
     io::{Read as _, Write},
@@ -7,8 +7,10 @@ use std::{
 };
 
 use ami_proto::v1::{
-    ImportMetersRequest, ImportMetersResponse, inventory_service_client::InventoryServiceClient,
+    CorrectMetersRequest, ImportMetersRequest, ImportProblem,
+    inventory_service_client::InventoryServiceClient,
 };
+use indicatif::ProgressBar;
 use serde::Serialize;
 use tonic::transport::Channel;
 
@@ -46,40 +48,75 @@ pub(crate) async fn run<W: Write>(
     file: &Path,
     output: &mut Output<W>,
 ) -> Result<(), Error> {
+    let (chunks, bar) = chunks(file)?;
+    let requests = tokio_stream::iter(chunks.map(|chunk| ImportMetersRequest { chunk }));
+    let answer = client.import_meters(request_within(requests, TIMEOUT)).await;
+    bar.finish_and_clear();
+    let answer = answer?.into_inner();
+    taken("imported", answer.problems, answer.problem_count, output)?;
+    tell(&Imported { imported: answer.imported }, format!("{} meters imported", answer.imported), output)
+}
+
+/// The same of corrections.
+pub(crate) async fn correct<W: Write>(
+    mut client: InventoryServiceClient<Channel>,
+    file: &Path,
+    output: &mut Output<W>,
+) -> Result<(), Error> {
+    let (chunks, bar) = chunks(file)?;
+    let requests = tokio_stream::iter(chunks.map(|chunk| CorrectMetersRequest { chunk }));
+    let answer = client.correct_meters(request_within(requests, TIMEOUT)).await;
+    bar.finish_and_clear();
+    let answer = answer?.into_inner();
+    taken("corrected", answer.problems, answer.problem_count, output)?;
+    let corrected = Corrected { corrected: answer.corrected, unchanged: answer.unchanged };
+    let line = format!("{} meters corrected, {} were so already", corrected.corrected, corrected.unchanged);
+    tell(&corrected, line, output)
+}
+
+#[derive(Serialize)]
+struct Imported {
+    imported: u32,
+}
+
+#[derive(Serialize)]
+struct Corrected {
+    corrected: u32,
+    unchanged: u32,
+}
+
+/// The octets of a file in pieces, with a bar that shows how many of them went away.
+fn chunks(file: &Path) -> Result<(impl Iterator<Item = Vec<u8>> + Send + 'static, ProgressBar), Error> {
     let octets = read(file)?;
     let bar = progress::octets(octets.len() as u64);
     let sent = bar.clone();
     let chunks: Vec<Vec<u8>> = octets.chunks(CHUNK).map(<[u8]>::to_vec).collect();
-    drop(octets);
-    let chunks = tokio_stream::iter(chunks.into_iter().map(move |chunk| {
-        sent.inc(chunk.len() as u64);
-        ImportMetersRequest { chunk }
-    }));
-    let answer = client.import_meters(request_within(chunks, TIMEOUT)).await;
-    bar.finish_and_clear();
-    tell(answer?.into_inner(), output)
+    Ok((chunks.into_iter().inspect(move |chunk| sent.inc(chunk.len() as u64)), bar))
 }
 
-fn tell<W: Write>(answer: ImportMetersResponse, output: &mut Output<W>) -> Result<(), Error> {
-    #[derive(Serialize)]
-    struct Imported {
-        imported: u32,
+fn tell<W: Write>(answer: &impl Serialize, line: String, output: &mut Output<W>) -> Result<(), Error> {
+    match output.format() {
+        Format::Json => output.json(answer),
+        Format::Table | Format::Csv => output.line(&line),
     }
-    let listed = answer.problems.len();
-    let problems = answer.problems.into_iter();
-    let rows: Vec<_> =
-        problems.map(|row| ProblemRow { line: row.line, column: row.column, problem: row.problem }).collect();
-    if answer.problem_count == 0 {
-        return match output.format() {
-            Format::Json => output.json(&Imported { imported: answer.imported }),
-            Format::Table | Format::Csv => output.line(&format!("{} meters imported", answer.imported)),
-        };
+}
+
+/// Whether the file was taken; else every row that is wrong is listed.
+fn taken<W: Write>(
+    done: &str,
+    problems: Vec<ImportProblem>,
+    count: u32,
+    output: &mut Output<W>,
+) -> Result<(), Error> {
+    if count == 0 {
+        return Ok(());
     }
+    let row = |row: ImportProblem| ProblemRow { line: row.line, column: row.column, problem: row.problem };
+    let rows: Vec<_> = problems.into_iter().map(row).collect();
     output.page(&rows)?;
-    let shown = if listed as u64 == u64::from(answer.problem_count) { "" } else { " (the first are listed)" };
+    let shown = if rows.len() as u64 == u64::from(count) { "" } else { " (the first are listed)" };
     Err(Error::Failed(format!(
-        "nothing was imported: correct the {} problems{shown} and import the file again",
-        answer.problem_count
+        "nothing was {done}: correct the {count} problems{shown} and send the file again"
     )))
 }
 
@@ -104,16 +141,14 @@ fn read(file: &Path) -> Result<Vec<u8>, Error> {
 
 #[cfg(test)]
 mod tests {
-    use ami_proto::v1::ImportProblem;
-
     use super::*;
 
     #[test]
     fn problems_are_listed_and_fail() {
         let problem = ImportProblem { line: 3, column: "zone".into(), problem: "no such zone".into() };
-        let answer = ImportMetersResponse { imported: 0, problems: vec![problem], problem_count: 1 };
         let mut bytes = Vec::new();
-        let error = tell(answer, &mut Output::new(&mut bytes, Format::Table)).unwrap_err();
+        let error =
+            taken("imported", vec![problem], 1, &mut Output::new(&mut bytes, Format::Table)).unwrap_err();
         assert_eq!(error.exit_code(), 1);
         assert_eq!(
             String::from_utf8(bytes).unwrap(),
@@ -122,10 +157,9 @@ mod tests {
     }
 
     #[test]
-    fn a_good_import_is_told_in_a_line() {
+    fn what_came_of_a_file_is_told_in_a_line() {
         let mut bytes = Vec::new();
-        let answer = ImportMetersResponse { imported: 2, problems: vec![], problem_count: 0 };
-        tell(answer, &mut Output::new(&mut bytes, Format::Json)).unwrap();
+        tell(&Imported { imported: 2 }, String::new(), &mut Output::new(&mut bytes, Format::Json)).unwrap();
         assert_eq!(bytes, b"{\"imported\":2}\n");
     }
 }

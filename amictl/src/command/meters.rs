@@ -1,4 +1,4 @@
-//! `meters`: add, list, show, retire. The import and the discovery have files of their own.
+//! `meters`: add, list, show, retire. Import and corrections, and the discovery, have files of their own.
 
 use std::{fs, io::Write, path::Path};
 
@@ -32,6 +32,7 @@ pub(crate) async fn run<W: Write>(
             output.page(meter.map(MeterRow::from).as_slice())
         }
         Meters::Import { file } => import::run(client, &file, output).await,
+        Meters::Correct { file } => import::correct(client, &file, output).await,
         Meters::List(args) => list(client, args, output).await,
         Meters::Show { serial } => show(client, serial, output).await,
         Meters::Retire { serial } => {
@@ -111,6 +112,7 @@ fn creation(args: AddArgs) -> Result<CreateMeterRequest, Error> {
         server_sap: args.server_sap,
         client_sap: args.client_sap,
         zone: args.zone,
+        invocation_counter: args.invocation_counter,
         credentials: Some(credentials),
         ..CreateMeterRequest::default()
     })

@@ -52,6 +52,23 @@ fn that_no_day_is_added_up_yet_is_said() {
 }
 
 #[test]
+fn a_meter_that_is_corrected_is_in_the_work_list_no_more() {
+    let bench = Bench::new("sed302", 1);
+    bench.done("meters add 4711 --model sed302 --address 127.0.0.1:1 --zone UTC");
+    assert_ne!(bench.run("read 4711 --identify").code, 0);
+    let file = bench.file("changes.csv", b"serial,address,zone\n4711,127.0.0.1:2,UTC\n");
+    assert_eq!(bench.done(&format!("meters correct {file}")), "1 meters corrected, 0 were so already\n");
+    assert_eq!(bench.done("--json worklist list"), "");
+    assert!(bench.done("meters show 4711").contains("127.0.0.1:2"));
+    let file = bench.file("wrong.csv", b"serial,zone\n4712,UTC\n4711,Mars/Olympus\n");
+    let wrong = bench.run(&format!("meters correct {file}"));
+    assert!(
+        wrong.code == 1 && wrong.err.contains("nothing was corrected: correct the 2 problems"),
+        "{wrong:?}"
+    );
+}
+
+#[test]
 fn a_schedule_is_set_shown_and_removed() {
     let bench = Bench::new("sed302", 1);
     bench.done("schedules set night --goal 98@06:00 --goal 100@24:00 --zone Europe/Berlin --model sed302");

@@ -13,11 +13,11 @@ use jiff::tz::TimeZone;
 use zeroize::Zeroizing;
 
 pub(crate) use self::secrets::DraftSecrets;
-pub(crate) use self::way::DraftPath;
+pub(crate) use self::way::{DraftPath, own_saps};
 use super::Models;
 use super::status::Refusal;
+use crate::store::AlarmSeverity;
 use crate::store::meters::{NewMeter, Secret};
-use crate::store::{AlarmSeverity, Security};
 
 /// The longest serial number.
 const MAX_SERIAL: usize = 64;
@@ -34,7 +34,8 @@ const DEFAULT_PAGE: u32 = 100;
 /// Rows in a page at most.
 pub(crate) const MAX_PAGE: u32 = 10_000;
 
-/// A meter as a client describes it, before it is checked.
+/// A meter as a client describes it, before it is checked. The default says nothing.
+#[derive(Default)]
 pub(crate) struct Draft {
     pub(crate) serial: String,
     pub(crate) model: String,
@@ -65,6 +66,8 @@ pub(crate) struct Draft {
     pub(crate) pulses_per_kwh: u32,
     /// Empty = none.
     pub(crate) ratio: String,
+    /// 0 = the first.
+    pub(crate) invocation_counter: u32,
 }
 
 /// A field that breaks its rule.
@@ -101,20 +104,19 @@ pub(crate) fn meter(draft: Draft, models: &Models) -> Result<NewMeter, Vec<Probl
     rule(client.is_ok(), "client_sap", "1 to 65535 is expected, or 0 for the model's");
     let model = models.get(&draft.model);
     let secrets = draft.secrets.check(&mut problems);
+    if draft.invocation_counter > 0 && secrets.as_ref().is_some_and(|secrets| secrets.keys.is_none()) {
+        let problem = "without keys it has to be left out".to_owned();
+        problems.push(Problem { field: "invocation_counter", problem });
+    }
     if model.is_none() {
         let known: Vec<_> = models.keys().map(String::as_str).collect();
         problems.push(Problem { field: "model", problem: format!("known models are {}", known.join(", ")) });
     }
     match (model, secrets, server, client) {
         (Some(model), Some(secrets), Ok(server), Ok(client)) if problems.is_empty() => {
-            let spec = &model.association;
-            let client_sap = match secrets.security {
-                Security::None => spec.client_sap_none,
-                Security::Lls => spec.client_sap_lls,
-                _ => spec.client_sap_hls,
-            };
-            let server_sap = if server == 0 { spec.server_sap } else { server };
-            let client_sap = if client == 0 { client_sap } else { client };
+            let own = own_saps(model, secrets.security);
+            let server_sap = if server == 0 { own.0 } else { server };
+            let client_sap = if client == 0 { own.1 } else { client };
             let saps = (server_sap, client_sap);
             way::subunit(part_of.as_ref(), model)?;
             let device_address = way::device_address(address.as_ref(), draft.device_address, (model, saps))?;
@@ -135,6 +137,7 @@ pub(crate) fn meter(draft: Draft, models: &Models) -> Result<NewMeter, Vec<Probl
                 client_sap,
                 zone: draft.zone,
                 secrets,
+                first_counter: draft.invocation_counter.max(1),
                 system_title: draft.system_title.try_into().ok(),
                 equipment_id: Some(draft.equipment_id).filter(|id| !id.is_empty()),
             })
@@ -278,6 +281,7 @@ fn is_serial(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Security;
     use crate::store::meters::PartOf;
 
     fn draft() -> Draft {
@@ -299,6 +303,7 @@ mod tests {
             throttle_group: String::new(),
             pulses_per_kwh: 0,
             ratio: String::new(),
+            invocation_counter: 0,
         }
     }
 

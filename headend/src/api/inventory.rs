@@ -1,14 +1,16 @@
 //! `ami.v1.InventoryService`.
 
+mod correct;
 mod csv;
 mod import;
 
 use std::sync::Arc;
 
 use ami_proto::v1::{
-    CallState, CreateMeterRequest, CreateMeterResponse, GetMeterRequest, GetMeterResponse,
-    ImportMetersRequest, ImportMetersResponse, ListMetersRequest, ListMetersResponse, MeterPath, MeterState,
-    RetireMeterRequest, RetireMeterResponse, inventory_service_server::InventoryService,
+    CallState, CorrectMetersRequest, CorrectMetersResponse, CreateMeterRequest, CreateMeterResponse,
+    GetMeterRequest, GetMeterResponse, ImportMetersRequest, ImportMetersResponse, ListMetersRequest,
+    ListMetersResponse, MeterPath, MeterState, RetireMeterRequest, RetireMeterResponse,
+    inventory_service_server::InventoryService,
 };
 use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status, Streaming};
@@ -141,10 +143,26 @@ impl InventoryService for Inventory {
         let limit = self.limits.imports;
         let turn = self.imports.try_acquire().map_err(|_| Refusal::TooManyImports { limit });
         let _turn = asker.audited(&self.store, String::new(), turn).await?;
-        let file = import::receive(request.into_inner(), self.limits.import_octets).await?;
+        let file =
+            import::receive(request.into_inner(), |part| part.chunk, self.limits.import_octets).await?;
         let file = asker.audited(&self.store, String::new(), file).await?;
         let imported = import::run(&self.store, &self.models, &file, &asker).await;
         Ok(Response::new(asker.audited(&self.store, String::new(), imported).await?))
+    }
+
+    async fn correct_meters(
+        &self,
+        request: Request<Streaming<CorrectMetersRequest>>,
+    ) -> Result<Response<CorrectMetersResponse>, Status> {
+        let asker = Asker::of(&request, "InventoryService/CorrectMeters")?;
+        let limit = self.limits.imports;
+        let turn = self.imports.try_acquire().map_err(|_| Refusal::TooManyImports { limit });
+        let _turn = asker.audited(&self.store, String::new(), turn).await?;
+        let file =
+            import::receive(request.into_inner(), |part| part.chunk, self.limits.import_octets).await?;
+        let file = asker.audited(&self.store, String::new(), file).await?;
+        let corrected = correct::run(&self.store, &self.models, &file, &asker).await;
+        Ok(Response::new(asker.audited(&self.store, String::new(), corrected).await?))
     }
 
     async fn get_meter(
@@ -206,6 +224,7 @@ fn draft(request: CreateMeterRequest) -> Draft {
         throttle_group: request.throttle_group,
         pulses_per_kwh: request.pulses_per_kwh,
         ratio: request.ratio,
+        invocation_counter: request.invocation_counter,
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) enum Refusal {
     MeterNotFound { serial: String },
     /// A meter with this serial number, or with something else of which each meter has its own, exists.
     #[error(
-        "there is a meter {serial} already, or another one with its system title, its equipment id or its place on its parent"
+        "there is a meter {serial} already, in service or out of it, or another one with its system title, its equipment id or its place on its parent: correct that one"
     )]
     MeterExists { serial: String },
     /// The meter is out of service.

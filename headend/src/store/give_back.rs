@@ -8,6 +8,7 @@ use tracing::info;
 use uuid::Uuid;
 
 use super::ends::End;
+use super::meters::correct;
 use super::{Error, failed};
 
 /// A meter that is ours, and the way to it.
@@ -20,6 +21,8 @@ struct Held {
     paths: i16,
     /// Whether it has been reached over a further way for an hour.
     long: bool,
+    /// Whether it was corrected meanwhile.
+    corrected: bool,
 }
 
 /// Gives meters back whose last running job has ended. The meters are locked by a statement of their own: the one after it
@@ -36,7 +39,7 @@ pub(super) async fn give_back(
     let failed = failed("store::give_back");
     let held: Vec<Held> = sqlx::query_as(
         "/* store::give_back */
-         SELECT m.id, m.path, coalesce(m.path_since < now() - interval '1 hour', false) AS long,
+         SELECT m.id, m.path, coalesce(m.path_since < now() - interval '1 hour', false) AS long, m.corrected,
              (SELECT count(*) FROM meter_path p WHERE p.meter_id = m.id)::int2 AS paths
          FROM meter m WHERE m.id = ANY ($1) AND m.lease_owner = $2 ORDER BY m.id FOR NO KEY UPDATE",
     )
@@ -47,7 +50,7 @@ pub(super) async fn give_back(
     .map_err(&failed)?;
     let freed: Vec<MeterId> = sqlx::query_scalar(
         "/* store::give_back */
-         UPDATE meter m SET lease_owner = NULL, lease_until = NULL WHERE m.id = ANY ($1) AND m.lease_owner = $2
+         UPDATE meter m SET lease_owner = NULL, lease_until = NULL, corrected = false WHERE m.id = ANY ($1) AND m.lease_owner = $2
              AND NOT EXISTS (SELECT FROM job j WHERE j.meter_id = m.id AND j.finished_at IS NULL AND j.state = 'running' OFFSET 0) RETURNING m.id",
     )
     .bind(&meters)
@@ -56,8 +59,11 @@ pub(super) async fn give_back(
     .await
     .map_err(&failed)?;
     let freed: BTreeSet<MeterId> = freed.into_iter().collect();
-    change(connection, &held.into_iter().filter(|meter| freed.contains(&meter.id)).collect::<Vec<_>>(), ends)
-        .await
+    let freed = held.into_iter().filter(|meter| freed.contains(&meter.id));
+    let (corrected, same): (Vec<Held>, Vec<Held>) = freed.partition(|meter| meter.corrected);
+    // What went wrong until now went by what it was before.
+    correct::begin_anew(connection, &corrected.iter().map(|meter| meter.id).collect::<Vec<_>>()).await?;
+    change(connection, &same, ends).await
 }
 
 /// Has the next attempt at a meter take another way where it was not reached, and the first again where it has been a while on another.
@@ -119,7 +125,9 @@ mod tests {
 
     #[test]
     fn the_ways_are_tried_in_turn_and_the_first_is_come_back_to() {
-        let after = |path, paths, was_reached, long| next(&Held { id: 1, path, paths, long }, was_reached);
+        let after = |path, paths, was_reached, long| {
+            next(&Held { id: 1, path, paths, long, corrected: false }, was_reached)
+        };
         assert_eq!(after(0, 0, false, false), 0, "there is no other");
         assert_eq!([0, 1, 2].map(|path| after(path, 2, false, false)), [1, 2, 0]);
         assert_eq!([0, 1, 2].map(|path| after(path, 2, true, false)), [0, 1, 2], "it works");

@@ -27,6 +27,7 @@ const LAYOUT_DAYS: i32 = 7;
 /// A line that is ours already has its session, and so none of its group's room is needed. The room of a group is counted by jobs, which
 /// are more than sessions: what is left out is taken by the next statement.
 /// Of lines that nobody has to open `caller_is_here` says yes; it is not asked, because a call costs more than all else that a look at a job does.
+/// A meter that was corrected while it is ours may be on another line now: it is first given back.
 /// A job is checked again where it is updated, because a person may have called it off in between. A command is armed: from here on something
 /// may be on the wire, and one that was armed before and did not end is in doubt. Orders to one switch are carried out in the order in which
 /// they were accepted. The counter row is made with the first reservation.
@@ -37,7 +38,7 @@ WITH candidates AS MATERIALIZED (
         CASE WHEN j.priority < $9 AND l.lease_owner IS DISTINCT FROM $1 THEN m.throttle_group END AS throttle_group
     FROM job j JOIN meter m ON m.id = j.meter_id JOIN line l ON l.name = m.line
     WHERE j.state = 'due' AND NOT j.waits AND j.behind IS NULL AND j.due_at <= now() AND j.priority BETWEEN $7 AND $15
-        AND m.state = 'active' AND (m.lease_owner IS NULL OR m.lease_owner = $1)
+        AND m.state = 'active' AND (m.lease_owner IS NULL OR m.lease_owner = $1 AND NOT m.corrected)
         AND (l.lease_owner IS NULL OR l.lease_owner = $1 OR l.lease_until < now())
         AND (j.priority >= $9 OR m.line <> ALL ($8)
             AND (l.lease_owner = $1 OR m.throttle_group IS NULL OR m.throttle_group <> ALL ($12)))
@@ -49,7 +50,7 @@ picked AS (
     SELECT m.id FROM placed c JOIN meter m ON m.id = c.meter_id JOIN line l ON l.name = m.line
     LEFT JOIN unnest($10::text[], $11::int4[]) AS r (name, room) ON r.name = c.throttle_group
     WHERE (c.throttle_group IS NULL OR c.place <= coalesce(r.room, $14))
-        AND m.state = 'active' AND (m.lease_owner IS NULL OR m.lease_owner = $1)
+        AND m.state = 'active' AND (m.lease_owner IS NULL OR m.lease_owner = $1 AND NOT m.corrected)
         AND (l.lease_owner IS NULL OR l.lease_owner = $1 OR l.lease_until < now())
     ORDER BY c.priority DESC, c.wanted_by, c.due_at LIMIT $2 FOR NO KEY UPDATE OF m, l SKIP LOCKED),
 waiting AS MATERIALIZED (
@@ -64,7 +65,7 @@ armed AS (
     UPDATE command c SET state = 'sending', in_doubt = c.state <> 'accepted', sent_at = coalesce(c.sent_at, now())
     FROM taken t WHERE c.job_id = t.id AND c.finished_at IS NULL RETURNING c.*),
 leased AS (
-    UPDATE meter m SET lease_owner = $1, lease_until = now() + $4
+    UPDATE meter m SET lease_owner = $1, lease_until = now() + $4, corrected = false
     WHERE m.id IN (SELECT meter_id FROM taken) RETURNING m.*),
 lines AS (
     UPDATE line l SET lease_owner = $1, lease_until = now() + $4 WHERE l.name IN (SELECT line FROM leased)),

@@ -1,5 +1,6 @@
 //! Meters of the inventory.
 
+pub(super) mod correct;
 mod insert;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,8 @@ use super::audit::{self, Entry};
 use super::callers::LISTENER_EXPIRES;
 use super::jobs::interval;
 use super::{Error, Policy, Security, Store, failed};
+
+pub use correct::{Correcting, Correction, Standing};
 
 /// Ways to a meter that there may be beside its address.
 pub const MAX_PATHS: usize = 4;
@@ -185,6 +188,8 @@ pub struct NewMeter {
     pub zone: String,
     /// Level of security and what it needs.
     pub secrets: Secrets,
+    /// With keys, the lowest invocation counter that may be used; at least 1.
+    pub first_counter: u32,
     /// System title of the meter, when it is known.
     pub system_title: Option<[u8; 8]>,
     /// What it calls itself in pushes, when that is neither its serial number nor its logical device name.

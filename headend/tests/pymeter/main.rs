@@ -18,6 +18,7 @@ mod bad_input;
 mod billing;
 mod buses;
 mod clocks;
+mod corrected;
 mod discover;
 mod events;
 mod firmware;

@@ -17,6 +17,7 @@ const RULES: &[Service] = &[
         &[
             ("CreateMeter", KeepInventory),
             ("ImportMeters", KeepInventory),
+            ("CorrectMeters", KeepInventory),
             ("GetMeter", View),
             ("ListMeters", View),
             ("RetireMeter", KeepInventory),

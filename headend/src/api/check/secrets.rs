@@ -26,6 +26,12 @@ pub(crate) struct DraftSecrets {
     pub(crate) meter_public_key: Vec<u8>,
 }
 
+impl Default for DraftSecrets {
+    fn default() -> Self {
+        Self::of(None)
+    }
+}
+
 impl DraftSecrets {
     /// Nothing but a security level.
     pub(crate) fn of(security: Option<Security>) -> Self {
@@ -40,6 +46,30 @@ impl DraftSecrets {
             policy: None,
             signing_key: nothing(),
             meter_public_key: Vec::new(),
+        }
+    }
+
+    /// What of these stays with a level of security, and with a policy where one is asked for: a password or secret with the level that it was given for, because
+    /// another one might send it in the clear; keys unless nothing uses them any more.
+    pub(crate) fn kept(self, security: Option<Security>, policy: Option<Policy>) -> Self {
+        let is_same = security == self.security;
+        let (is_open, is_gmac) = (security == Some(Security::None), security == Some(Security::Gmac));
+        let signs = security == Some(Security::Ecdsa);
+        let is_used = is_gmac || policy.or(self.policy) != Some(Policy::None);
+        let keeps_keys = !self.encryption_key.is_empty() && !is_open && is_used;
+        let keeps_title = keeps_keys || is_gmac || signs || security == Some(Security::Sha256);
+        let secret = |keeps: bool, octets: Secret| if keeps { octets } else { super::secret(Vec::new()) };
+        let open = |keeps: bool, octets: Vec<u8>| if keeps { octets } else { Vec::new() };
+        Self {
+            security,
+            password: secret(is_same, self.password),
+            client_title: open(keeps_title, self.client_title),
+            encryption_key: secret(keeps_keys, self.encryption_key),
+            authentication_key: secret(keeps_keys, self.authentication_key),
+            suite: if keeps_keys || signs { self.suite } else { 0 },
+            policy: self.policy.filter(|_| keeps_keys),
+            signing_key: secret(signs, self.signing_key),
+            meter_public_key: open(signs, self.meter_public_key),
         }
     }
 
@@ -216,6 +246,32 @@ mod tests {
         assert_eq!(long.suite, 2);
         let clear = stored(DraftSecrets { policy: Some(Policy::None), ..with_keys(Security::Gmac, 16) });
         assert_eq!(clear.policy, Policy::None, "GMAC proves by keys, whatever else they are used for");
+    }
+
+    #[test]
+    fn what_is_stored_stays_with_a_level_that_uses_it() {
+        let stored = || DraftSecrets {
+            password: some(8),
+            policy: Some(Policy::Encrypted),
+            ..with_keys(Security::Sha256, 16)
+        };
+        let kept = |security, policy| {
+            let kept = stored().kept(Some(security), policy);
+            let given =
+                [!kept.password.is_empty(), !kept.encryption_key.is_empty(), !kept.client_title.is_empty()];
+            (given, kept.policy)
+        };
+        let encrypted = Some(Policy::Encrypted);
+        assert_eq!(kept(Security::Sha256, None), ([true; 3], encrypted));
+        assert_eq!(kept(Security::Sha256, Some(Policy::None)), ([true, false, true], None));
+        assert_eq!(
+            kept(Security::Lls, None),
+            ([false, true, true], encrypted),
+            "a secret is not sent as a password"
+        );
+        assert_eq!(kept(Security::Lls, Some(Policy::None)), ([false; 3], None));
+        assert_eq!(kept(Security::Gmac, Some(Policy::None)), ([false, true, true], encrypted));
+        assert_eq!(kept(Security::None, None), ([false; 3], None));
     }
 
     #[test]

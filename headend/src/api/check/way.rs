@@ -4,6 +4,7 @@ use collectors::{Address, AddressError};
 use models::{Language, Model};
 
 use super::{Problem, is_serial};
+use crate::store::Security;
 use crate::store::meters::{MAX_PATHS, PartOf, Path};
 
 /// The highest part of an HDLC address that is no group of stations (IEC 62056-46, 6.4.2.3).
@@ -35,6 +36,17 @@ impl DraftPath {
             _ => Self { address: text.to_owned(), device_address: None },
         }
     }
+}
+
+/// The service access points of server and client that a model has for a level of security.
+pub(crate) const fn own_saps(model: &Model, security: Security) -> (u16, u16) {
+    let spec = &model.association;
+    let client = match security {
+        Security::None => spec.client_sap_none,
+        Security::Lls => spec.client_sap_lls,
+        _ => spec.client_sap_hls,
+    };
+    (spec.server_sap, client)
 }
 
 /// What a sub-unit is a part of; `None` for a device of its own.

@@ -1,49 +1,22 @@
-//! The rows of an import file.
+//! The rows of a file of meters.
+
+mod fields;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::str::FromStr;
 
-use ami_proto::words::Word;
 use csv::{ByteRecord, ReaderBuilder};
 
-use super::super::check::{self, Draft, DraftPath, DraftSecrets};
-use super::super::{Models, convert};
+use self::fields::COLUMNS;
+pub(super) use self::fields::Fields;
+use super::super::{Models, check};
 use super::import::Problems;
-use crate::store::meters::{NewMeter, Secret};
+use crate::store::meters::NewMeter;
 
-/// Every column, the required ones first.
-const COLUMNS: [&str; 26] = [
-    "serial",
-    "model",
-    "address",
-    "zone",
-    "security",
-    "server_sap",
-    "client_sap",
-    "password",
-    "password_hex",
-    "client_title",
-    "encryption_key",
-    "authentication_key",
-    "suite",
-    "policy",
-    "signing_key",
-    "meter_public_key",
-    "system_title",
-    "equipment_id",
-    "device_address",
-    "paths",
-    "parent",
-    "subunit",
-    "throttle_group",
-    "pulses_per_kwh",
-    "ratio",
-    "circuit",
-];
-
-/// How many of the columns have to be there.
+/// How many of the columns a file of new meters has to have.
 const REQUIRED: usize = 5;
+/// The same of a file of corrections.
+const REQUIRED_TO_CORRECT: usize = 1;
 
 /// A row that may be imported.
 pub(super) struct Row {
@@ -57,52 +30,98 @@ pub(super) struct Row {
 pub(super) fn parse(file: &[u8], models: &Models) -> (Vec<Row>, Problems) {
     let mut problems = Problems::default();
     let mut rows = Vec::new();
+    let mut first_line = BTreeMap::new();
+    each(file, REQUIRED, &mut problems, |fields, problems| {
+        let Some(meter) = fields.meter(models, problems) else { return };
+        if is_first(&mut first_line, meter.serial.clone(), fields.line, problems) {
+            rows.push(Row { line: fields.line, meter });
+        }
+    });
+    if rows.is_empty() && problems.none() {
+        problems.add(1, "", NOBODY);
+    }
+    (rows, problems)
+}
+
+/// The serial numbers of the meters that are corrected, each with its line, the columns that are, and everything that is wrong with the form of the file.
+pub(super) fn corrected(file: &[u8]) -> (BTreeMap<String, u32>, Vec<&'static str>, Problems) {
+    let mut problems = Problems::default();
+    let (mut lines, mut columns) = (BTreeMap::new(), Vec::new());
+    each(file, REQUIRED_TO_CORRECT, &mut problems, |fields, problems| {
+        columns = COLUMNS[1..].iter().copied().filter(|column| fields.names(column)).collect();
+        match str::from_utf8(fields.bytes("serial")) {
+            Ok(serial) if check::serial("serial", serial).is_ok() => {
+                is_first(&mut lines, serial.to_owned(), fields.line, problems);
+            }
+            _ => problems.add(fields.line, "serial", "1 to 64 visible ASCII characters are expected"),
+        }
+    });
+    if lines.is_empty() && problems.none() {
+        problems.add(1, "", NOBODY);
+    }
+    (lines, columns, problems)
+}
+
+/// The same file again, row by row; nothing is wrong with its form.
+pub(super) fn corrections(
+    file: &[u8],
+    problems: &mut Problems,
+    correct: impl FnMut(&Fields<'_>, &mut Problems),
+) {
+    each(file, REQUIRED_TO_CORRECT, problems, correct);
+}
+
+const NOBODY: &str = "there is no meter behind the header";
+
+/// Whether it is the first line with a serial number, which is a problem when it is not.
+fn is_first(lines: &mut BTreeMap<String, u32>, serial: String, line: u32, problems: &mut Problems) -> bool {
+    match lines.entry(serial) {
+        Entry::Occupied(first) => {
+            problems.add(line, "serial", format!("line {} has the same serial number", first.get()));
+            false
+        }
+        Entry::Vacant(free) => {
+            free.insert(line);
+            true
+        }
+    }
+}
+
+/// Goes through the lines behind the header; what has another form than that is a problem.
+fn each(
+    file: &[u8],
+    required: usize,
+    problems: &mut Problems,
+    mut take: impl FnMut(&Fields<'_>, &mut Problems),
+) {
     let file = file.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(file);
     let mut reader = ReaderBuilder::new().has_headers(true).flexible(true).from_reader(file);
     let places = match reader.byte_headers() {
-        Ok(header) => places(header, &mut problems),
+        Ok(header) => places(header, required, problems),
         Err(error) => {
             problems.add(1, "", format!("the header can not be read: {}", kind(&error)));
             None
         }
     };
-    let Some(places) = places else { return (rows, problems) };
+    let Some(places) = places else { return };
     let width = reader.byte_headers().map(ByteRecord::len).unwrap_or_default();
-    let mut first_line: BTreeMap<String, u32> = BTreeMap::new();
     let mut record = ByteRecord::new();
     let mut lines = Lines { file, place: 0, line: 1 };
     loop {
         let line = lines.at(reader.position().byte());
         match reader.read_byte_record(&mut record) {
             Ok(true) => {}
-            Ok(false) => break,
+            Ok(false) => return,
             Err(error) => {
-                problems.add(line, "", format!("the line can not be read: {}", kind(&error)));
-                break;
+                return problems.add(line, "", format!("the line can not be read: {}", kind(&error)));
             }
         }
-        if record.len() != width {
+        if record.len() == width {
+            take(&Fields { record: &record, places: &places, line }, problems);
+        } else {
             problems.add(line, "", format!("it has {} columns, the header has {width}", record.len()));
-            continue;
-        }
-        let Some(meter) = Fields { record: &record, places: &places, line }.meter(models, &mut problems)
-        else {
-            continue;
-        };
-        match first_line.entry(meter.serial.clone()) {
-            Entry::Occupied(first) => {
-                problems.add(line, "serial", format!("line {} has the same serial number", first.get()));
-            }
-            Entry::Vacant(free) => {
-                free.insert(line);
-                rows.push(Row { line, meter });
-            }
         }
     }
-    if rows.is_empty() && problems.none() {
-        problems.add(1, "", "there is no meter behind the header");
-    }
-    (rows, problems)
 }
 
 /// Counts lines. The reader's own count stands still on the second half of a CR LF and on empty lines before a record.
@@ -125,7 +144,11 @@ impl Lines<'_> {
 }
 
 /// Where each of [`COLUMNS`] stands; `None` when the header can not be used.
-fn places(header: &ByteRecord, problems: &mut Problems) -> Option<[Option<usize>; COLUMNS.len()]> {
+fn places(
+    header: &ByteRecord,
+    required: usize,
+    problems: &mut Problems,
+) -> Option<[Option<usize>; COLUMNS.len()]> {
     let mut places = [None; COLUMNS.len()];
     for (place, name) in header.iter().enumerate() {
         let name = name.trim_ascii();
@@ -142,133 +165,12 @@ fn places(header: &ByteRecord, problems: &mut Problems) -> Option<[Option<usize>
             }
         }
     }
-    for (name, place) in COLUMNS.iter().zip(places).take(REQUIRED) {
+    for (name, place) in COLUMNS.iter().zip(places).take(required) {
         if place.is_none() {
             problems.add(1, name, "the header has to name this column");
         }
     }
     problems.none().then_some(places)
-}
-
-/// The fields of one line by the names of their columns.
-struct Fields<'a> {
-    record: &'a ByteRecord,
-    places: &'a [Option<usize>; COLUMNS.len()],
-    line: u32,
-}
-
-impl Fields<'_> {
-    /// The meter of the line; `None` when something is wrong with it.
-    fn meter(&self, models: &Models, problems: &mut Problems) -> Option<NewMeter> {
-        let mut found = Vec::new();
-        let secrets = self.secrets(&mut found);
-        let draft = Draft {
-            serial: self.text("serial", &mut found),
-            model: self.text("model", &mut found),
-            address: self.text("address", &mut found),
-            server_sap: self.number("server_sap", &mut found),
-            client_sap: self.number("client_sap", &mut found),
-            zone: self.text("zone", &mut found),
-            secrets,
-            system_title: self.hex("system_title", &mut found).to_vec(),
-            equipment_id: self.text("equipment_id", &mut found),
-            device_address: self.given("device_address", &mut found),
-            paths: self.text("paths", &mut found).split_whitespace().map(DraftPath::parse).collect(),
-            parent: self.text("parent", &mut found),
-            subunit: self.number("subunit", &mut found),
-            throttle_group: self.text("throttle_group", &mut found),
-            pulses_per_kwh: self.number("pulses_per_kwh", &mut found),
-            ratio: self.text("ratio", &mut found),
-            circuit: self.number("circuit", &mut found),
-        };
-        let meter = check::meter(draft, models);
-        if let Err(more) = &meter {
-            let new = more.iter().filter(|problem| !found.iter().any(|(field, _)| *field == problem.field));
-            let new: Vec<_> = new.map(|problem| (problem.field, problem.problem.clone())).collect();
-            found.extend(new);
-        }
-        let clean = found.is_empty();
-        for (column, problem) in found {
-            problems.add(self.line, column, problem);
-        }
-        meter.ok().filter(|_| clean)
-    }
-
-    fn secrets(&self, found: &mut Vec<(&'static str, String)>) -> DraftSecrets {
-        let policy = self.word("policy");
-        if policy.is_none() && !self.bytes("policy").is_empty() {
-            let known = "none, authenticated, encrypted, authenticated_encrypted or nothing is expected";
-            found.push(("policy", known.into()));
-        }
-        let (text, hex) = (self.bytes("password"), self.hex("password_hex", found));
-        if !text.is_empty() && !hex.is_empty() {
-            found.push(("password_hex", "it has to be empty when there is a password".into()));
-        }
-        DraftSecrets {
-            password: if text.is_empty() { hex } else { check::secret(text.to_vec()) },
-            client_title: self.hex("client_title", found).to_vec(),
-            encryption_key: self.hex("encryption_key", found),
-            authentication_key: self.hex("authentication_key", found),
-            suite: self.number("suite", found),
-            policy: policy.and_then(convert::stored_policy),
-            signing_key: self.hex("signing_key", found),
-            meter_public_key: self.hex("meter_public_key", found).to_vec(),
-            ..DraftSecrets::of(self.word("security").and_then(convert::stored_security))
-        }
-    }
-
-    /// The value whose short word the column holds.
-    fn word<W: Word>(&self, column: &str) -> Option<W> {
-        str::from_utf8(self.bytes(column)).ok().and_then(W::from_word)
-    }
-
-    fn bytes(&self, column: &str) -> &[u8] {
-        let place = COLUMNS.iter().position(|name| *name == column).and_then(|at| self.places[at]);
-        place.and_then(|place| self.record.get(place)).map(<[u8]>::trim_ascii).unwrap_or_default()
-    }
-
-    fn text(&self, column: &'static str, found: &mut Vec<(&'static str, String)>) -> String {
-        match str::from_utf8(self.bytes(column)) {
-            Ok(text) => text.to_owned(),
-            Err(_) => {
-                found.push((column, "UTF-8 is expected".into()));
-                String::new()
-            }
-        }
-    }
-
-    /// A number; empty is 0.
-    fn number(&self, column: &'static str, found: &mut Vec<(&'static str, String)>) -> u32 {
-        self.given(column, found).unwrap_or_default()
-    }
-
-    /// A number, when one is given.
-    fn given<N: FromStr>(&self, column: &'static str, found: &mut Vec<(&'static str, String)>) -> Option<N> {
-        let text = self.bytes(column);
-        if text.is_empty() {
-            return None;
-        }
-        let number = str::from_utf8(text).ok().and_then(|text| text.parse().ok());
-        if number.is_none() {
-            found.push((column, "a number is expected, or nothing".into()));
-        }
-        number
-    }
-
-    /// Hexadecimal digits as octets.
-    fn hex(&self, column: &'static str, found: &mut Vec<(&'static str, String)>) -> Secret {
-        let digit = |octet: &u8| char::from(*octet).to_digit(16).and_then(|value| u8::try_from(value).ok());
-        let digits: Option<Vec<u8>> = self.bytes(column).iter().map(digit).collect();
-        match digits.map(check::secret).filter(|digits| digits.len().is_multiple_of(2)) {
-            Some(digits) => {
-                check::secret(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
-            }
-            None => {
-                found.push((column, "an even number of hexadecimal digits is expected".into()));
-                check::secret(Vec::new())
-            }
-        }
-    }
 }
 
 /// What is wrong with a line, without quoting it.
@@ -291,7 +193,7 @@ mod tests {
 
     fn parsed(lines: &[&str]) -> (Vec<Row>, Vec<(u32, String, String)>) {
         let (rows, problems) = parse(lines.join("\n").as_bytes(), &models::builtin().unwrap());
-        let listed = problems.into_response().problems;
+        let listed = problems.into_list();
         (rows, listed.into_iter().map(|problem| (problem.line, problem.column, problem.problem)).collect())
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ami_proto::v1::{ImportMetersRequest, ImportMetersResponse, ImportProblem};
+use ami_proto::v1::{ImportMetersResponse, ImportProblem};
 use tonic::{Status, Streaming};
 use tracing::info;
 use zeroize::Zeroizing;
@@ -18,11 +18,11 @@ use crate::store::meters::Added;
 const MAX_LISTED: usize = 10_000;
 
 /// Serial numbers that the audit names; their number stands beside them.
-const MAX_AUDITED: usize = 32;
+pub(super) const MAX_AUDITED: usize = 32;
 
 /// What is wrong with a meter of which something is taken.
-const TAKEN: &str =
-    "a meter with this serial number, system title, equipment id or place on its parent exists already";
+const TAKEN: &str = "a meter with this serial number, system title, equipment id or place on its parent exists already, in service or out of it: \
+    correct that one (amictl meters correct)";
 
 /// What is wrong with a file.
 #[derive(Debug, Default)]
@@ -45,10 +45,15 @@ impl Problems {
         self.count == 0
     }
 
+    /// How many there are.
+    pub(super) fn count(&self) -> u32 {
+        self.count
+    }
+
     /// All that is listed, by line.
-    pub(super) fn into_response(mut self) -> ImportMetersResponse {
+    pub(super) fn into_list(mut self) -> Vec<ImportProblem> {
         self.listed.sort_by_key(|problem| problem.line);
-        ImportMetersResponse { imported: 0, problems: self.listed, problem_count: self.count }
+        self.listed
     }
 }
 
@@ -56,13 +61,14 @@ impl Problems {
 ///
 /// # Errors
 /// What broke the stream.
-pub(super) async fn receive(
-    mut parts: Streaming<ImportMetersRequest>,
+pub(super) async fn receive<T>(
+    mut parts: Streaming<T>,
+    octets: fn(T) -> Vec<u8>,
     limit: usize,
 ) -> Result<Result<Zeroizing<Vec<u8>>, Refusal>, Status> {
     let mut file = Zeroizing::new(Vec::new());
     while let Some(part) = parts.message().await? {
-        let part = Zeroizing::new(part.chunk);
+        let part = Zeroizing::new(octets(part));
         if file.len() + part.len() > limit {
             return Ok(Err(Refusal::ImportTooLarge { octets: limit }));
         }
@@ -112,5 +118,6 @@ pub(super) async fn run(
 async fn refuse(store: &Store, problems: Problems, asker: &Asker) -> Result<ImportMetersResponse, Refusal> {
     let detail = format!("nothing was imported: {} problems in the file", problems.count);
     store.audit(&asker.entry(String::new(), "import_problems", Some(detail))).await?;
-    Ok(problems.into_response())
+    let problem_count = problems.count;
+    Ok(ImportMetersResponse { imported: 0, problems: problems.into_list(), problem_count })
 }
