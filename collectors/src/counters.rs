@@ -48,7 +48,9 @@ impl CounterPool {
     /// # Errors
     /// The counter that was used last or comes next, when the other one is so far ahead of it ([`LEAP_MAX`]) that it is not followed.
     pub(crate) fn raise(&mut self, expected: u32) -> Result<(), u32> {
-        if expected.saturating_sub(self.floor) > LEAP_MAX {
+        // What was reserved farther ahead is ours without a word of the meter.
+        let reserved = self.ranges.last_key_value().map_or(self.floor, |(start, _)| self.floor.max(*start));
+        if expected.saturating_sub(reserved) > LEAP_MAX {
             return Err(self.floor);
         }
         self.floor = self.floor.max(expected);
@@ -109,10 +111,13 @@ mod tests {
         pool.add(&Counters::new(1000, 2000));
         pool.take().unwrap();
         pool.add(&Counters::new(1003, 2000));
-        assert_eq!(pool.raise(1001 + LEAP_MAX), Err(1000));
+        assert_eq!(pool.raise(1004 + LEAP_MAX), Err(1000));
         assert_eq!(pool.take().map(|range| range.next()), Some(1003), "and nothing is given up");
         pool.add(&Counters::new(1004, 2000));
-        assert_eq!(pool.raise(1003 + LEAP_MAX), Ok(()));
+        pool.add(&Counters::new(1003 + LEAP_MAX, 1013 + LEAP_MAX));
+        assert_eq!(pool.raise(1003 + LEAP_MAX), Ok(()), "it is reserved");
+        assert_eq!(pool.take().map(|range| range.next()), Some(1003 + LEAP_MAX));
+        assert_eq!(pool.raise(1003 + 2 * LEAP_MAX), Ok(()));
         assert!(pool.is_empty());
     }
 

@@ -178,6 +178,6 @@ mod tests {
         follows_the_contract("trouble_cause", |v: TroubleCause| v.as_str_name());
         follows_the_contract("likely_cause", |v: LikelyCause| v.as_str_name());
         follows_the_contract("push_fate", |v: PushFate| v.as_str_name());
-        assert_eq!(FailureReason::ALL.len(), 21);
+        assert_eq!(FailureReason::ALL.len(), 23);
     }
 }

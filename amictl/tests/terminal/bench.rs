@@ -55,7 +55,7 @@ impl Bench {
         let listener = free();
         let text = format!(
             "{}[api]\nlisten = \"127.0.0.1:0\"\nplaintext_role = \"engineer\"\n\
-             [roles]\nplanner = false\nlistener = true\n[listener]\ntcp = \"{listener}\"\nudp = \"{listener}\"\n",
+             [roles]\nplanner = false\nlistener = true\n[plan]\nsecond_look = \"0s\"\n[listener]\ntcp = \"{listener}\"\nudp = \"{listener}\"\n",
             template::section(&folder.join("data"))
         );
         std::fs::write(folder.join("headend.toml"), text).unwrap();

@@ -104,13 +104,13 @@ fn compare(head: &Head, (case, serial): (&Case, &str), (now, first): (Timestamp,
     let lost = head.sql(&format!(
         "SELECT extract(epoch FROM at)::int8 FROM profile_loss l JOIN meter m ON m.id = l.meter_id,
              generate_series(after_ts + {period} * interval '1 second', until_ts, {period} * interval '1 second') AS at
-         WHERE serial = '{serial}' AND obis_text(obis) = '{ENERGY}' AND cause = 'not_recorded' ORDER BY 1"
+         WHERE serial = '{serial}' AND obis_text(obis) = '{ENERGY}' AND at > to_timestamp({begin}) ORDER BY 1"
     ));
     let lost: Vec<i64> = lost.lines().map(|line| line.parse().unwrap()).collect();
     assert_eq!(lost, missing, "{what}");
     let before = format!(
         "SELECT extract(epoch FROM until_ts)::int8 FROM profile_loss l JOIN meter m ON m.id = l.meter_id
-         WHERE serial = '{serial}' AND obis_text(obis) = '{ENERGY}' AND cause <> 'not_recorded'"
+         WHERE serial = '{serial}' AND obis_text(obis) = '{ENERGY}' AND until_ts <= to_timestamp({begin})"
     );
     let is_whole = begin - period <= horizon;
     assert_eq!(
