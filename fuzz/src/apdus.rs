@@ -8,14 +8,14 @@ mod any;
 
 use any::Apdu;
 
-/// What decodes says the same after it was encoded, and nothing that is cut short decodes.
+/// What decodes says the same after it was encoded, and nothing that is cut short decodes, but for what some meters leave out.
 pub fn run(octets: &[u8]) {
     if let Ok(apdu) = Apdu::decode(octets) {
         let again = apdu.encode();
         let decoded = Apdu::decode(&again).expect("what was encoded can be decoded");
         assert_eq!(again, decoded.encode());
-        let cut = octets.len() - 1;
-        assert!(Apdu::decode(&octets[..cut]).is_err());
+        let cut = &octets[..octets.len() - 1];
+        assert!(Apdu::decode(cut).is_err() || Apdu::is_cut(cut));
     }
     value(octets);
 }
