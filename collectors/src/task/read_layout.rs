@@ -74,10 +74,15 @@ pub(super) async fn period(turn: &mut Turn<'_>, obis: Obis) -> Result<u32, Setba
 
 /// Rows that the profile keeps before it overwrites the oldest (Blue Book, profile generic, `profile_entries`); `None` when it does not say.
 pub(super) async fn capacity(turn: &mut Turn<'_>, obis: Obis) -> Result<Option<u32>, Setback> {
-    let attribute = AttributeDescriptor { class_id: PROFILE, instance: obis, attribute: 8 };
+    Ok(count(turn, obis, 8).await?.filter(|rows| *rows > 0))
+}
+
+/// A number of rows that the profile says of itself, by its attribute; `None` when it does not say.
+pub(super) async fn count(turn: &mut Turn<'_>, obis: Obis, attribute: i8) -> Result<Option<u32>, Setback> {
+    let attribute = AttributeDescriptor { class_id: PROFILE, instance: obis, attribute };
     let answer = turn.read_all(&[attribute]).await?.pop().and_then(Result::ok);
     let said = answer.and_then(|octets| Data::decode(&octets).ok()).and_then(|data| value::integer(&data));
-    Ok(said.and_then(|rows| u32::try_from(rows).ok()).filter(|rows| *rows > 0))
+    Ok(said.and_then(|rows| u32::try_from(rows).ok()))
 }
 
 /// In which order the rows of the profile stand (Blue Book, profile generic, `sort_method` and `sort_object`); `None` when that is no order that there is.

@@ -61,7 +61,7 @@ pub(super) async fn meaning(
     let selects = turn.selects();
     let refused = turn.fail(refusal).await;
     let profile = buffer.layout.obis;
-    let count = entries::entries_in_use(turn, profile).await?.and_then(|count| u32::try_from(count).ok());
+    let count = entries::entries_in_use(turn, profile).await?;
     tracing::info!(%profile, ?count, %refused, "a range was refused; it is found out whether it is empty");
     if count == Some(0) {
         return Ok(Meaning::NoRows);
