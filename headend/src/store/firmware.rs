@@ -141,11 +141,12 @@ impl Store {
     /// # Errors
     /// Every [`Error`] of the server.
     pub async fn open_installations(&self) -> Result<Vec<Vec<u8>>, Error> {
-        let query = sqlx::query_scalar(
+        let query = sqlx::query_scalar(concat!(
             "/* store::firmware::open */ SELECT DISTINCT o.arguments FROM command c JOIN command_order o ON o.id = c.order_id
-             WHERE c.state IN ('accepted', 'awaiting_approval', 'quarantined', 'sending', 'unknown') AND c.finished_at IS NULL
-                 AND c.kind = 'install_firmware' AND o.arguments IS NOT NULL",
-        );
+             WHERE ",
+            super::commands::is_open!(),
+            " AND c.kind = 'install_firmware' AND o.arguments IS NOT NULL"
+        ));
         query.fetch_all(self.pool()).await.map_err(failed("store::firmware::open"))
     }
 

@@ -107,6 +107,15 @@ pub struct OpenCommands {
     pub commands: i64,
 }
 
+/// Whether a command `c` has not come to its end: its states are named as the index of open commands has them.
+macro_rules! is_open {
+    () => {
+        "c.state IN ('accepted', 'awaiting_approval', 'quarantined', 'sending', 'unknown') AND c.finished_at IS NULL"
+    };
+}
+
+pub(super) use is_open;
+
 impl Store {
     /// Commands by their numbers, ascending; unknown numbers are left out.
     ///
@@ -224,15 +233,16 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Contended`].
     pub async fn open_commands(&self) -> Result<Vec<OpenCommands>, Error> {
-        let query = sqlx::query_as(
+        let query = sqlx::query_as(concat!(
             "/* store::open_commands */
              SELECT k::text AS kind, s::text AS state, count(c.id) AS commands
              FROM unnest(enum_range(NULL::command_kind)) AS k
              CROSS JOIN unnest('{accepted, awaiting_approval, quarantined, sending, unknown}'::command_state[]) AS s
-             LEFT JOIN command c ON c.state IN ('accepted', 'awaiting_approval', 'quarantined', 'sending', 'unknown')
-                 AND c.finished_at IS NULL AND c.kind = k AND c.state = s
-             GROUP BY k, s ORDER BY k, s",
-        );
+             LEFT JOIN command c ON ",
+            is_open!(),
+            " AND c.kind = k AND c.state = s
+             GROUP BY k, s ORDER BY k, s"
+        ));
         query.fetch_all(self.pool()).await.map_err(failed("store::open_commands"))
     }
 
@@ -242,13 +252,14 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Contended`].
     pub async fn expire_commands(&self) -> Result<u64, Error> {
-        let done = sqlx::query(
+        let done = sqlx::query(concat!(
             "/* store::expire_commands */
              WITH late AS (
                  SELECT c.id, c.job_id, c.state, CASE WHEN j.state = 'cancelled' THEN j.detail END AS why
                  FROM command c LEFT JOIN job j ON j.id = c.job_id
-                 WHERE c.state IN ('accepted', 'awaiting_approval', 'quarantined', 'sending', 'unknown') AND c.finished_at IS NULL
-                     AND coalesce(j.state, 'failed') <> 'running' AND (j.state = 'cancelled'
+                 WHERE ",
+            is_open!(),
+            " AND coalesce(j.state, 'failed') <> 'running' AND (j.state = 'cancelled'
                      OR (c.state IN ('accepted', 'awaiting_approval', 'quarantined') AND c.deadline < now())
                      OR (c.state IN ('sending', 'unknown') AND (j.id IS NULL OR j.state <> 'due' OR c.deadline < now() - interval '1 day')))
                  ORDER BY c.id LIMIT 1000),
@@ -269,8 +280,8 @@ impl Store {
                      ELSE 'The deadline passed before the meter could be reached: nothing was sent. ' || coalesce(c.detail, '') END
              FROM late l LEFT JOIN called_off j ON j.id = l.job_id
              WHERE c.id = l.id AND c.finished_at IS NULL AND (j.id IS NOT NULL OR l.job_id IS NULL
-                 OR NOT EXISTS (SELECT FROM job other WHERE other.id = l.job_id AND other.state IN ('due', 'running')))",
-        )
+                 OR NOT EXISTS (SELECT FROM job other WHERE other.id = l.job_id AND other.state IN ('due', 'running')))"
+        ))
         .execute(self.pool())
         .await
         .map_err(failed("store::expire_commands"))?;
