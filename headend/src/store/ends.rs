@@ -185,7 +185,7 @@ fn concluded(
     command: Option<CommandEnd>,
 ) -> End {
     let octets = |covered: &Covered| i64::try_from(covered.bytes_on_wire).unwrap_or(i64::MAX);
-    let (failure, covered) = (outcome.as_ref().err(), outcome.as_ref().ok());
+    let failure = outcome.as_ref().err();
     End {
         job,
         running,
@@ -193,15 +193,15 @@ fn concluded(
         state,
         wait,
         reason: failure.map(|failure| failure.reason),
-        detail: match covered {
-            Some(covered) => covered.note.clone(),
-            None => failure.map(|failure| failure.detail.clone()),
+        detail: match outcome {
+            Ok(covered) => covered.note.clone(),
+            Err(failure) => Some(failure.detail.clone()),
         },
-        bytes_on_wire: covered.map(octets),
+        bytes_on_wire: outcome.as_ref().ok().map(octets),
     }
 }
 
-/// Writes the ends of jobs that [`decide`] has locked, and what each job brought in this attempt. Waits are up to a quarter shorter, by chance:
+/// Writes the ends of jobs that [`decide`] has locked, and what each job brought in this attempt. What a read that is done tells takes the place of why an earlier attempt failed. Waits are up to a quarter shorter, by chance:
 /// what failed together, because what carries it was away, does not come again together.
 pub(super) async fn write(
     connection: &mut PgConnection,
@@ -214,7 +214,8 @@ pub(super) async fn write(
     sqlx::query(
         "/* store::ends::write */
          UPDATE job j SET state = e.state, lease_owner = NULL, captures = j.captures + e.captures,
-             reason = CASE WHEN e.state = 'done' AND e.detail IS NOT NULL THEN NULL ELSE coalesce(e.reason::failure_reason, j.reason) END, detail = coalesce(e.detail, j.detail),
+             reason = CASE WHEN e.state = 'done' AND e.detail IS NOT NULL THEN NULL ELSE coalesce(e.reason::failure_reason, j.reason) END,
+             detail = coalesce(e.detail, j.detail),
              due_at = CASE WHEN e.state = 'due' THEN now() + e.wait * (1 - random() / 4) ELSE j.due_at END,
              finished_at = CASE WHEN e.state = 'due' THEN NULL ELSE now() END,
              bytes_on_wire = coalesce(e.bytes_on_wire, j.bytes_on_wire)

@@ -25,7 +25,7 @@ struct Held {
     corrected: bool,
 }
 
-/// Gives meters back whose last running job has ended. The meters are locked by a statement of their own: the one after it
+/// Gives meters back whose last running job has ended; `OFFSET 0` has that looked up by the meter, whatever the server believes of its indexes. The meters are locked by a statement of their own: the one after it
 /// then sees every job that a lease took before.
 pub(super) async fn give_back(
     connection: &mut PgConnection,

@@ -161,7 +161,8 @@ impl Store {
         Ok(meters.into_iter().map(|meter| meter.state(&mut profiles, &mut troubles)).collect())
     }
 
-    /// Makes jobs of what was planned. What waits or runs already is not made again. Returns how many were made.
+    /// Makes jobs of what was planned. What waits or runs already is not made again; `OFFSET 0` has that looked up by the meter, whatever the server believes of its
+    /// indexes. Returns how many were made.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Contended`], [`Error::Refused`] for a meter that does not exist.
