@@ -12,9 +12,10 @@ use ami_proto::v1::{
     ListMetersResponse, MeterPath, MeterState, RetireMeterRequest, RetireMeterResponse,
     inventory_service_server::InventoryService,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tonic::{Request, Response, Status, Streaming};
 use tracing::info;
+use zeroize::Zeroizing;
 
 use super::check::{Draft, DraftPath, DraftSecrets};
 use super::orders::Asker;
@@ -120,6 +121,20 @@ impl Inventory {
         check::serial("serial", serial)?;
         self.store.meter(serial).await?.ok_or_else(|| Refusal::MeterNotFound { serial: serial.into() })
     }
+
+    /// Takes a file in, unless as many as may be are at work already; this one is while its turn is held on to.
+    async fn file<T>(
+        &self,
+        asker: &Asker,
+        parts: Streaming<T>,
+        octets: fn(T) -> Vec<u8>,
+    ) -> Result<(SemaphorePermit<'_>, Zeroizing<Vec<u8>>), Status> {
+        let limit = self.limits.imports;
+        let turn = self.imports.try_acquire().map_err(|_| Refusal::TooManyImports { limit });
+        let turn = asker.audited(&self.store, String::new(), turn).await?;
+        let file = import::receive(parts, octets, self.limits.import_octets).await?;
+        Ok((turn, asker.audited(&self.store, String::new(), file).await?))
+    }
 }
 
 #[tonic::async_trait]
@@ -140,12 +155,7 @@ impl InventoryService for Inventory {
         request: Request<Streaming<ImportMetersRequest>>,
     ) -> Result<Response<ImportMetersResponse>, Status> {
         let asker = Asker::of(&request, "InventoryService/ImportMeters")?;
-        let limit = self.limits.imports;
-        let turn = self.imports.try_acquire().map_err(|_| Refusal::TooManyImports { limit });
-        let _turn = asker.audited(&self.store, String::new(), turn).await?;
-        let file =
-            import::receive(request.into_inner(), |part| part.chunk, self.limits.import_octets).await?;
-        let file = asker.audited(&self.store, String::new(), file).await?;
+        let (_turn, file) = self.file(&asker, request.into_inner(), |part| part.chunk).await?;
         let imported = import::run(&self.store, &self.models, &file, &asker).await;
         Ok(Response::new(asker.audited(&self.store, String::new(), imported).await?))
     }
@@ -155,12 +165,7 @@ impl InventoryService for Inventory {
         request: Request<Streaming<CorrectMetersRequest>>,
     ) -> Result<Response<CorrectMetersResponse>, Status> {
         let asker = Asker::of(&request, "InventoryService/CorrectMeters")?;
-        let limit = self.limits.imports;
-        let turn = self.imports.try_acquire().map_err(|_| Refusal::TooManyImports { limit });
-        let _turn = asker.audited(&self.store, String::new(), turn).await?;
-        let file =
-            import::receive(request.into_inner(), |part| part.chunk, self.limits.import_octets).await?;
-        let file = asker.audited(&self.store, String::new(), file).await?;
+        let (_turn, file) = self.file(&asker, request.into_inner(), |part| part.chunk).await?;
         let corrected = correct::run(&self.store, &self.models, &file, &asker).await;
         Ok(Response::new(asker.audited(&self.store, String::new(), corrected).await?))
     }
