@@ -87,7 +87,7 @@ impl Plan {
             }
         }
         for sum in &self.sums {
-            if let Some(numbers) = sum.check(usable, turn(&self.validation), 0) {
+            if let Some(numbers) = sum.check(usable, modulus(&self.validation), 0) {
                 raise(FlagRule::SumMismatch, sum.total.slot, numbers);
             }
         }
@@ -147,7 +147,7 @@ impl Plan {
 }
 
 /// The number at which counters begin anew.
-pub(super) fn turn(validation: &Validation) -> i64 {
+pub(super) fn modulus(validation: &Validation) -> i64 {
     i64::try_from(validation.counter_modulus).unwrap_or(i64::MAX)
 }
 
@@ -155,7 +155,7 @@ pub(super) fn turn(validation: &Validation) -> i64 {
 pub fn counter_of(obis: Obis, unit: Unit, scaler: i8, validation: &Validation) -> Option<Counter> {
     let [a, _, c, d, ..] = obis.octets();
     let is_energy = matches!(unit.0, 30..=32);
-    let counter = |max_power| Counter { max_power, scaler, modulus: turn(validation) };
+    let counter = |max_power| Counter { max_power, scaler, modulus: modulus(validation) };
     match (a, d) {
         // Import less export of the meter or of a phase goes both ways.
         (1, 8) if is_energy && c % 20 == 16 => None,

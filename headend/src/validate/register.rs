@@ -5,7 +5,7 @@ use models::Validation;
 
 use super::Numbers;
 use super::counter::{Counter, Point, Verdict};
-use super::plan::{pow10, turn};
+use super::plan::{modulus, pow10};
 use super::sums::sums;
 use crate::store::FlagRule;
 
@@ -49,7 +49,7 @@ pub fn against_each_other(shown: &[Shown], validation: &Validation) -> Vec<(usiz
         let passed = times().max()? - times().min()? + ANSWERED;
         let slack = i128::from(power).saturating_mul(passed) / HOUR + 1;
         let slack = i64::try_from(slack).unwrap_or(i64::MAX);
-        let numbers = sum.check(|slot| point(slot).map(|point| point.value), turn(validation), slack)?;
+        let numbers = sum.check(|slot| point(slot).map(|point| point.value), modulus(validation), slack)?;
         Some((sum.total.slot, numbers))
     });
     sums.collect()
