@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use ami_proto::v1::collection_service_client::CollectionServiceClient;
 use ami_proto::v1::{
-    DeleteScheduleRequest, ErrorReason, FailureReason, Goal, LateCause, ListLateMetersRequest,
+    DeleteScheduleRequest, ErrorReason, FailureReason, Goal, LateCause, LateMeter, ListLateMetersRequest,
     ListScheduleDaysRequest, ListSchedulesRequest, PutScheduleRequest, Schedule,
 };
 use collectors::Reason;
@@ -247,7 +247,7 @@ async fn who_will_miss_the_goal_is_known_before_it_is_missed_and_why() {
          INSERT INTO job (meter_id, kind, obis, from_ts, to_ts, wanted_by)
          SELECT id, 'read_profile', '\\x0100630100ff', '{from}', '{until}', now() + id * interval '1 s' FROM meter WHERE serial > 'S10' AND serial NOT BETWEEN 'S20' AND 'S28';
          UPDATE job j SET behind = 'bus1:1' FROM meter m WHERE m.id = j.meter_id AND m.serial = 'S12';
-         UPDATE job j SET due_at = now() + interval '5 minutes', attempts = 1 FROM meter m WHERE m.id = j.meter_id AND m.serial = 'S13';
+         UPDATE job j SET due_at = now() + ('{goal}' - now()) / 2, attempts = 1 FROM meter m WHERE m.id = j.meter_id AND m.serial = 'S13';
          UPDATE job j SET due_at = '{goal}'::timestamptz + interval '5 minutes', attempts = 1 FROM meter m WHERE m.id = j.meter_id AND m.serial = 'S14';
          UPDATE meter SET address = 'inbound://S15' WHERE serial = 'S15';
          UPDATE job j SET state = 'running', lease_owner = gen_random_uuid(), started_at = now() FROM meter m WHERE m.id = j.meter_id AND m.serial = 'S16'",
@@ -278,8 +278,11 @@ async fn who_will_miss_the_goal_is_known_before_it_is_missed_and_why() {
     assert!(told("S14").will_miss && !told("S13").will_miss && !told("S29").will_miss);
     let question = ListLateMetersRequest { will_miss: true, ..question };
     let missing = client.list_late_meters(question).await.unwrap().into_inner().meters;
-    let wanted: Vec<_> = meters.iter().filter(|meter| meter.will_miss).cloned().collect();
-    assert_eq!(missing, wanted);
+    // What is expected moves on with the time of the question; who misses the goal does not.
+    let told = |meter: &LateMeter| (meter.meter_serial.clone(), meter.cause(), meter.behind.clone());
+    let wanted: Vec<_> = meters.iter().filter(|meter| meter.will_miss).map(told).collect();
+    assert_eq!(missing.iter().map(told).collect::<Vec<_>>(), wanted);
+    assert!(missing.iter().all(|meter| meter.will_miss));
 }
 
 #[tokio::test]
