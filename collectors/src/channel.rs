@@ -1,6 +1,9 @@
 use std::sync::{Arc, atomic::AtomicUsize};
 
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::Instant,
+};
 
 use crate::{
     Clock, Dialer, Instruments, Limits, Lobby, Reach, Report, SystemClock, Work,
@@ -20,6 +23,7 @@ pub struct Channel {
     session: Session,
     outlets: Outlets,
     backlog: Arc<AtomicUsize>,
+    crowd: Arc<Notify>,
 }
 
 impl Channel {
@@ -37,7 +41,12 @@ impl Channel {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let outlets = Outlets { reads: reports.clone(), orders: reports, reach: Arc::default() };
-        Self { session: Session::new(dialer, limits, clock), outlets, backlog: Arc::default() }
+        Self {
+            session: Session::new(dialer, limits, clock),
+            outlets,
+            backlog: Arc::default(),
+            crowd: Arc::default(),
+        }
     }
 
     /// Sends what becomes of orders to another place than what was read: nobody who ordered something waits behind a batch of readings.
@@ -62,6 +71,13 @@ impl Channel {
         self
     }
 
+    /// The same channel, which does not linger when `crowd` is told ([`Notify::notify_waiters`]) that others need its place.
+    #[must_use]
+    pub fn giving_way_to(mut self, crowd: Arc<Notify>) -> Self {
+        self.crowd = crowd;
+        self
+    }
+
     /// How many works wait in the channel, apart from those that it has not received yet; it goes on counting while the channel runs.
     pub fn backlog(&self) -> Arc<AtomicUsize> {
         Arc::clone(&self.backlog)
@@ -72,15 +88,15 @@ impl Channel {
         Arc::clone(&self.outlets.reach)
     }
 
-    /// Runs until no work came for [`Limits::linger`] or the meter hung up meanwhile, until the senders of `work` are gone
+    /// Runs until no work came for [`Limits::linger`] or the meter hung up or others needed the place meanwhile, until the senders of `work` are gone
     /// and everything received is done, or until nobody takes reports any more. A sender that then gets its work back makes a
     /// new channel for the address; what was sent before that is still done.
     ///
     /// Every work received ends with exactly one [`Event::Ended`](crate::Event::Ended), unless the future is dropped or the receiver of
     /// the reports is.
     pub async fn run(self, work: mpsc::Receiver<Work>) {
-        let Self { mut session, outlets, backlog } = self;
-        let mut inbox = Inbox::new(work, session.limits.queue, backlog);
+        let Self { mut session, outlets, backlog, crowd } = self;
+        let mut inbox = Inbox::new(work, session.limits.queue, backlog, crowd);
         loop {
             inbox.gather(&mut session);
             match inbox.next() {

@@ -9,7 +9,10 @@ use std::{
     },
 };
 
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::Instant,
+};
 
 use crate::{Work, bus::Queue, station::Session};
 
@@ -22,11 +25,18 @@ pub(crate) struct Inbox {
     limit: usize,
     /// How many wait, for whoever looks on.
     backlog: Arc<AtomicUsize>,
+    /// Told when others need the place of a channel that only waits.
+    crowd: Arc<Notify>,
 }
 
 impl Inbox {
-    pub(crate) fn new(arrivals: mpsc::Receiver<Work>, limit: usize, backlog: Arc<AtomicUsize>) -> Self {
-        Self { arrivals, heard: VecDeque::new(), waiting: Queue::new(), limit: limit.max(1), backlog }
+    pub(crate) fn new(
+        arrivals: mpsc::Receiver<Work>,
+        limit: usize,
+        backlog: Arc<AtomicUsize>,
+        crowd: Arc<Notify>,
+    ) -> Self {
+        Self { arrivals, heard: VecDeque::new(), waiting: Queue::new(), limit: limit.max(1), backlog, crowd }
     }
 
     /// Takes in what has arrived, and its invocation counters into the session.
@@ -69,13 +79,18 @@ impl Inbox {
         pending().await
     }
 
-    /// Waits for work and keeps the association meanwhile; after the linger time it releases it and takes no more. False:
-    /// there will be no more.
+    /// Waits for work and keeps the association meanwhile; after the linger time, or when others need the place, it releases it and takes no
+    /// more. False: there will be no more.
     pub(crate) async fn wait(&mut self, session: &mut Session) -> bool {
         let arrived = tokio::select! {
             biased;
-            arrived = self.arrivals.recv() => arrived,
-            () = session.lapse() => {
+            arrived = self.arrivals.recv() => Some(arrived),
+            () = session.lapse() => None,
+            () = self.crowd.notified() => None,
+        };
+        let arrived = match arrived {
+            Some(arrived) => arrived,
+            None => {
                 session.leave().await;
                 self.arrivals.close();
                 // What was sent before the door closed is still done.

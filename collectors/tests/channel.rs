@@ -23,7 +23,7 @@ use dlms::{
     client::SystemTitle,
 };
 use tokio::{
-    sync::mpsc,
+    sync::{Notify, mpsc},
     time::{Instant, sleep},
 };
 
@@ -195,6 +195,36 @@ async fn the_association_lingers_for_more_work_and_then_the_channel_ends() {
     player.abort();
     let seen = meter.lock().unwrap().seen.clone();
     assert_eq!((seen.aarqs, seen.releases), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_channel_that_only_lingers_gives_way_to_others_and_one_that_works_does_not() {
+    let meter = Meter::new(Level::None).share();
+    let station = Arc::new(station(Level::None));
+    let (dialer, lines) = MemoryDialer::new();
+    let player = tokio::spawn(play(Arc::clone(&meter), lines));
+    let (reports, mut outcome) = mpsc::channel(16);
+    let (works, receiver) = mpsc::channel(4);
+    let crowd = Arc::new(Notify::new());
+    let channel = Channel::with(limits(), reports, Dialer::Memory(dialer), Arc::new(FixedClock))
+        .giving_way_to(Arc::clone(&crowd))
+        .run(receiver);
+    let began = Instant::now();
+    let user = async {
+        works.send(work(1, &station, Task::ReadClock)).await.unwrap();
+        while meter.lock().unwrap().seen.aarqs == 0 {
+            tokio::task::yield_now().await;
+        }
+        crowd.notify_waiters();
+        while !matches!(outcome.recv().await.unwrap().event, Event::Ended(Ok(_))) {}
+        sleep(limits().linger / 2).await;
+        assert_eq!(meter.lock().unwrap().seen.releases, 0, "it was at work when it was told");
+        crowd.notify_waiters();
+    };
+    tokio::join!(channel, user);
+    player.abort();
+    assert!(began.elapsed() < limits().linger);
+    assert_eq!(meter.lock().unwrap().seen.releases, 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,17 +11,17 @@ pub mod classes;
 mod holdings;
 mod image;
 pub mod knobs;
+mod lane;
 mod throttle;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ami_proto::v1::ImageHeader;
 use collectors::{
-    Baseline, Channel, Dialer, Holdings, ImageOctets, Instruments, Limits, Lobby, Reach, Report, Work,
+    Baseline, Channel, Dialer, Holdings, ImageOctets, Instruments, Limits, Lobby, Report, Work,
 };
 use dlms::security::Wear;
 use models::Model;
@@ -43,6 +43,7 @@ use aside::Pace;
 use baseline::StoredBaseline;
 use holdings::StoredHoldings;
 use image::StoredImage;
+use lane::Lane;
 use throttle::Throttles;
 use work::Sources;
 
@@ -55,12 +56,9 @@ const GATHER: Duration = Duration::from_millis(3);
 /// Meters that one statement leases at most, so that its transaction stays short.
 const MOST_AT_ONCE: usize = 32;
 
-/// Works that one channel takes at most. It is never reached: a channel gets the works of one lease beyond [`LANE_BACKLOG`], and what comes
+/// Works that one channel takes at most. It is never reached: a channel gets the works of one lease beyond what makes it [busy](Lane::is_busy), and what comes
 /// with urgent work, which is at most what all meters of a bus have.
 const LANE_QUEUE: usize = 16_384;
-
-/// Works that wait in one channel, that of a bus with many meters, before no more reads are leased for its line.
-const LANE_BACKLOG: usize = 64;
 
 /// How long work that is on the wire may go on after the program was told to stop.
 const STOP_GRACE: Duration = Duration::from_secs(5);
@@ -109,36 +107,8 @@ enum Found {
     Work,
     /// Nothing that is due and free.
     Nothing,
-    /// As many channels as may be.
+    /// As many channels as may be, of all or of a group.
     NoRoom,
-}
-
-/// The channel of one line.
-#[derive(Debug)]
-struct Lane {
-    works: mpsc::Sender<Work>,
-    /// Works that the channel has received and that wait.
-    backlog: Arc<AtomicUsize>,
-    /// The group whose room it takes: that of the first meter it was opened for.
-    group: Option<String>,
-    /// Whether it had so much to do that work for its line may stand aside.
-    was_busy: bool,
-    reach: Arc<Reach>,
-    task: JoinHandle<()>,
-}
-
-impl Lane {
-    /// Whether so much waits already that reads for other meters of the same line had better wait in the database, where whoever is free
-    /// finds other work.
-    fn is_busy(&self) -> bool {
-        self.waiting() >= LANE_BACKLOG
-    }
-
-    /// Works that wait in it.
-    fn waiting(&self) -> usize {
-        let received = self.backlog.load(Ordering::Relaxed);
-        received + self.works.max_capacity() - self.works.capacity()
-    }
 }
 
 impl Collector {
@@ -218,6 +188,7 @@ impl Collector {
         let (room, tidied) =
             if room.least_priority <= SCHEDULED { self.tidy(room).await } else { (room, false) };
         let (some_only, is_turn) = (room.least_priority > SCHEDULED, room.most_priority < SCHEDULED);
+        let is_crowded = some_only || room.rooms.values().any(|room| *room == 0);
         if room.meters == 0 {
             return Found::NoRoom;
         }
@@ -229,7 +200,7 @@ impl Collector {
                 Found::Work
             }
             Ok(_) if tidied || is_turn => Found::Work,
-            Ok(_) if some_only => Found::NoRoom,
+            Ok(_) if is_crowded => Found::NoRoom,
             Ok(_) => Found::Nothing,
             Err(error) => {
                 warn!(%error, "no work could be leased");
@@ -241,8 +212,7 @@ impl Collector {
     /// Brings work back that there is room for now, and puts aside what there is none for. Says what may be leased after that, and whether it is for once what is
     /// urgent only, because there is more to put aside.
     async fn tidy(&mut self, room: Wanted) -> (Wanted, bool) {
-        let low =
-            self.lanes.iter_mut().filter(|(_, lane)| lane.was_busy && lane.waiting() < LANE_BACKLOG / 2);
+        let low = self.lanes.iter_mut().filter(|(_, lane)| lane.was_busy && lane.is_low());
         let mut names: Vec<String> = low
             .map(|(line, lane)| {
                 lane.was_busy = false;
@@ -307,7 +277,10 @@ impl Collector {
         let meters = |free: usize| u32::try_from(free).unwrap_or(u32::MAX);
         let all = self.config.max_sessions.saturating_add(self.config.urgent_sessions);
         match free(self.config.max_sessions) {
-            0 => Wanted { least_priority: URGENT, ..Wanted::any(meters(free(all))) },
+            0 => {
+                self.make_room(|_| true);
+                Wanted { least_priority: URGENT, ..Wanted::any(meters(free(all))) }
+            }
             free => {
                 self.looks += 1;
                 let (least_priority, most_priority) =
@@ -319,9 +292,16 @@ impl Collector {
                 }
                 self.throttles.open(self.lanes.values().filter_map(|lane| lane.group.as_deref()));
                 let (rooms, room) = (self.throttles.rooms(), self.throttles.room());
+                let is_full = |group: &String| rooms.get(group) == Some(&0);
+                self.make_room(|lane| least_priority > SCHEDULED || lane.group.as_ref().is_some_and(is_full));
                 Wanted { meters: meters(free), least_priority, most_priority, busy, rooms, room }
             }
         }
+    }
+
+    /// Has those of these channels end that have nothing to do and only linger.
+    fn make_room(&self, of: impl Fn(&Lane) -> bool) {
+        self.lanes.values().filter(|lane| of(lane)).for_each(|lane| lane.crowd.notify_waiters());
     }
 
     /// Sends the jobs of a meter to its channel; those that cannot even be tried end at once.
@@ -382,6 +362,7 @@ impl Collector {
         let (works, queue) = mpsc::channel(LANE_QUEUE);
         // Its receiver is here and it is empty: this neither fails nor waits. A channel that finds no work goes away.
         let _ = works.send(first).await;
+        let crowd = Arc::new(Notify::new());
         let channel = Channel::with(
             limits,
             self.writer(line).clone(),
@@ -389,6 +370,7 @@ impl Collector {
             Arc::new(self.clock.clone()),
         )
         .orders_to(self.writers.orders.clone())
+        .giving_way_to(Arc::clone(&crowd))
         .seen_through(Arc::clone(&self.instruments));
         let channel = if self.minds_clocks { channel.minding_clocks() } else { channel };
         let (backlog, reach, ended) = (channel.backlog(), channel.reach(), Arc::clone(&self.ended));
@@ -400,7 +382,7 @@ impl Collector {
             channel.run(queue).await;
             ended.notify_one();
         });
-        Lane { works, backlog, group: None, was_busy: false, reach, task }
+        Lane { works, backlog, group: None, was_busy: false, reach, crowd, task }
     }
 
     /// The queue of the writer that stores what comes over this line.

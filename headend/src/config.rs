@@ -187,7 +187,7 @@ pub struct Collector {
     /// How long to wait for one answer. Default 10s, from 100ms to 5m.
     #[serde(with = "humantime_serde")]
     pub response_timeout: Duration,
-    /// How long an association stays open after its last request, for more work to come. Default 2s, from 0s to 10m.
+    /// How long an association stays open after its last request, for more work to come, while nobody else needs its place. Default 2s, from 0s to 10m.
     #[serde(with = "humantime_serde")]
     pub linger: Duration,
     /// How often a read goes on after a broken line without any progress in between. Default 2, from 0 to 20.

@@ -163,3 +163,32 @@ async fn a_group_whose_meters_are_silent_is_asked_for_less() {
     let log = program.stop().await;
     assert!(log.contains("cell-7"), "the log names the group");
 }
+
+/// A channel keeps its line for a while after its work. More meters than may be talked to at a time, and more than a group has room for, do not wait for that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lines_that_are_kept_open_for_nothing_keep_nobody_waiting() {
+    let mut config = FleetConfig::new(models::builtin().unwrap()["sed302"].clone());
+    (config.security, config.count) = (Security::None, 20);
+    let fleet = Fleet::start(config).await.unwrap();
+    let program = Program::start(
+        "[collector]\nmax_sessions = 6\nlinger = \"10m\"\ngroup_start = 2\ngroup_floor = 1\ngroup_ceiling = 2\n",
+    )
+    .await;
+    let addresses: Vec<_> = fleet.addresses().iter().map(|address| format!("'{address}'")).collect();
+    let serials: Vec<_> = fleet.meters().iter().map(|meter| format!("'{}'", meter.serial())).collect();
+    program.sql(&format!(
+        "INSERT INTO meter (serial, model, address, server_sap, client_sap, zone, security, throttle_group)
+         SELECT serial, 'sed302', address, 1, 16, 'UTC', 'none', CASE WHEN place <= 10 THEN 'cell-7' END
+         FROM unnest(ARRAY[{}], ARRAY[{}]) WITH ORDINALITY AS m (serial, address, place);
+         INSERT INTO job (meter_id, kind) SELECT id, 'read_clock' FROM meter",
+        serials.join(","),
+        addresses.join(",")
+    ));
+    let read = async {
+        while program.sql("SELECT count(*) FROM job WHERE kind = 'read_clock' AND state = 'done'") != "20" {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, read).await.expect("every meter is read long before a line would be left");
+    program.stop().await;
+}
