@@ -32,8 +32,10 @@ pub(crate) struct Fleet {
     pub(crate) store: Store,
     pub(crate) database: String,
     pub(crate) meters: usize,
-    /// Of how many meters one is read on a day.
-    stride: usize,
+    /// How many come due on a day.
+    reads: usize,
+    /// Whether these are strewn over the fleet.
+    strewn: bool,
     /// A midnight before everything.
     begin: Timestamp,
 }
@@ -50,8 +52,14 @@ pub(crate) fn model() -> Model {
 }
 
 impl Fleet {
-    /// Registers so many meters, of which `reads` come due at a time; `blocked` others have work that nobody can be given.
-    pub(crate) async fn register(cluster: &Cluster, meters: usize, reads: usize, blocked: usize) -> Self {
+    /// Registers so many meters, of which `reads` come due at a time: a piece of the fleet, as a night is worked through, or one here and one there. `blocked`
+    /// others have work that nobody can be given.
+    pub(crate) async fn register(
+        cluster: &Cluster,
+        meters: usize,
+        (reads, strewn): (usize, bool),
+        blocked: usize,
+    ) -> Self {
         let database = format!("fleet_{meters}");
         let create = format!("CREATE DATABASE {database}");
         let postgres = Store::open(cluster.options("postgres"), 1);
@@ -61,7 +69,7 @@ impl Fleet {
         store.migrate().await.unwrap();
         let today = Timestamp::now().as_second().div_euclid(86_400) * 86_400;
         let begin = Timestamp::from_second(today).unwrap();
-        let fleet = Self { store, database, meters, stride: meters / reads, begin };
+        let fleet = Self { store, database, meters, reads, strewn, begin };
         for from in (1..=meters).step_by(CHUNK) {
             fleet.register_some(from, (from + CHUNK - 1).min(meters)).await;
         }
@@ -109,12 +117,17 @@ impl Fleet {
     /// Has the meters whose turn it is come due at the end of a day, and returns when that is.
     pub(crate) async fn let_come_due(&self, day: i64) -> Timestamp {
         let midnight = |day| self.begin + SignedDuration::from_hours(24 * day);
-        let place = usize::try_from(day).unwrap() % self.stride;
+        let pieces = self.meters / self.reads;
+        let place = usize::try_from(day).unwrap() % pieces;
+        let theirs = match self.strewn {
+            true => format!("meter_id % {pieces} = {place} AND meter_id <= {}", self.meters),
+            false => format!("meter_id BETWEEN {} AND {}", place * self.reads + 1, (place + 1) * self.reads),
+        };
         self.run(&format!(
-            "UPDATE meter_plan SET look_at = now() WHERE meter_id % {stride} = {place} AND meter_id <= {meters};
+            "UPDATE meter_plan SET look_at = now() WHERE {theirs};
              UPDATE meter_profile SET tried_at = now() - interval '2 days', last_ts = '{from}', coverage = tstzmultirange(tstzrange('{from}'::timestamptz - interval '30 days', '{from}', '(]'))
-             WHERE meter_id % {stride} = {place}",
-            stride = self.stride, meters = self.meters, from = midnight(day),
+             WHERE {theirs}",
+            from = midnight(day),
         ))
         .await;
         midnight(day + 1)

@@ -39,6 +39,7 @@ async fn main() {
         given.map_or(usual, |text| text.parse().unwrap())
     };
     let (reads, rounds, blocked) = (number("--reads", 1000), number("--rounds", 5), number("--blocked", 0));
+    let strewn = std::env::args().any(|argument| argument == "--strewn");
     let sizes = std::env::args().skip_while(|argument| argument != "--sizes").nth(1);
     let sizes = sizes.unwrap_or_else(|| "1000,10000".into());
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("fleet-{}", std::process::id()));
@@ -48,7 +49,7 @@ async fn main() {
     let mut fleets = Vec::new();
     for size in sizes.split(',').map(|size| size.parse().unwrap()) {
         let begun = Instant::now();
-        fleets.push(Fleet::register(&cluster, size, reads.min(size), blocked).await);
+        fleets.push(Fleet::register(&cluster, size, (reads.min(size), strewn), blocked).await);
         eprintln!("{size} meters registered in {} s", begun.elapsed().as_secs());
     }
     for round in 0..=rounds {

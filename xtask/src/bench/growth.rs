@@ -22,6 +22,9 @@ pub(crate) struct Arguments {
     /// How often they do, the sizes in turn
     #[arg(long, default_value_t = 7)]
     rounds: u32,
+    /// Meters that come due are strewn over the fleet, not a piece of it
+    #[arg(long)]
+    strewn: bool,
     /// Further meters whose work is due and cannot be done: they do not call, or their lines, groups or buses are taken
     #[arg(long, default_value_t = 0)]
     blocked: u32,
@@ -30,8 +33,11 @@ pub(crate) struct Arguments {
 /// Measures and prints one table, in microseconds of processor time for each read.
 pub(super) fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     println!(
-        "bench fleet: {} reads at a time of a day of 96 captures with 4 values, {} rounds, {} meters blocked",
-        arguments.reads, arguments.rounds, arguments.blocked
+        "bench fleet: {} reads at a time of a day of 96 captures with 4 values, {}, {} rounds, {} meters blocked",
+        arguments.reads,
+        if arguments.strewn { "of meters here and there" } else { "one piece of the fleet after the other" },
+        arguments.rounds,
+        arguments.blocked
     );
     println!("machine: {}", machine::describe());
     let sizes: Vec<_> = arguments.sizes.iter().map(u64::to_string).collect();
@@ -39,6 +45,7 @@ pub(super) fn run(root: &Path, arguments: &Arguments) -> anyhow::Result<()> {
         .args(["bench", "--quiet", "--package", "headend", "--bench", "fleet", "--"])
         .args(["--sizes", &sizes.join(","), "--reads", &arguments.reads.to_string()])
         .args(["--rounds", &arguments.rounds.to_string(), "--blocked", &arguments.blocked.to_string()])
+        .args(arguments.strewn.then_some("--strewn"))
         .current_dir(root)
         .stderr(Stdio::inherit())
         .output()
