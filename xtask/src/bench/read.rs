@@ -135,14 +135,14 @@ fn wait(set: &mut Set) -> anyhow::Result<()> {
     }
 }
 
-/// The same rows once more, by `psql` and `COPY BINARY` into the emptied table, over one connection and over two at the same time. The
-/// head-end and the simulator stand still meanwhile.
+/// The same rows once more in the order in which they came, by `psql` and `COPY BINARY` into the emptied table, over one connection and over two at the same
+/// time. The head-end and the simulator stand still meanwhile.
 fn raw_copy(set: &Set) -> anyhow::Result<([u64; 2], u64)> {
     set.headend.signal("STOP")?;
     set.simulator.signal("STOP")?;
     for half in 0..2 {
         set.psql(&format!(
-            "\\copy (SELECT * FROM profile_row WHERE meter_id % 2 = {half} ORDER BY meter_id, layout_id, ts) TO half{half} (FORMAT binary)"
+            "\\copy (SELECT * FROM profile_row WHERE meter_id % 2 = {half} ORDER BY stored_at, meter_id, layout_id, ts) TO half{half} (FORMAT binary)"
         ))?;
     }
     let postgres = set.postgres()?;
