@@ -193,6 +193,7 @@ fn channel(
             from: "2026-03-30T00:15:00Z".parse().unwrap(),
             to: "2026-03-31T00:00:00Z".parse().unwrap(),
             layout: None,
+            last: None,
         };
         let work = Work {
             job,

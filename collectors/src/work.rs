@@ -211,6 +211,8 @@ pub struct ProfileRange {
     pub to: Timestamp,
     /// The columns as they were last time; `None` makes the collector read them first.
     pub layout: Option<Arc<Layout>>,
+    /// The latest capture that is known; those that follow it show whether they still come at the rate of the layout.
+    pub last: Option<Timestamp>,
 }
 
 /// What a channel says about a work. The reports of one work arrive in order and end with one [`Event::Ended`].

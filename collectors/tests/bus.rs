@@ -120,7 +120,7 @@ fn work(job: i64, station: &Arc<Station>, task: Task, priority: i16) -> Work {
 fn day() -> Task {
     let obis = model().profile("energy").unwrap().obis;
     let (from, to) = (at("2026-03-30T00:15:00Z"), at("2026-03-31T00:00:00Z"));
-    Task::ReadProfile(ProfileRange { obis, from, to, layout: None })
+    Task::ReadProfile(ProfileRange { obis, from, to, layout: None, last: None })
 }
 
 /// A head-end whose line leads to a bus.

@@ -280,7 +280,7 @@ async fn nodes_that_speak_another_language_are_read_by_frames_that_a_terminal_fo
     };
     let range = |profile: &str| {
         let (from, to) = (at("2026-05-31T12:00:00Z"), at("2026-06-02T12:00:00Z"));
-        ProfileRange { obis: model.profile(profile).unwrap().obis, from, to, layout: None }
+        ProfileRange { obis: model.profile(profile).unwrap().obis, from, to, layout: None, last: None }
     };
     let profiles = ["load", "daily"];
     let works = concentrators.meters().iter().flat_map(|meter| {

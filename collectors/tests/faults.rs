@@ -363,7 +363,7 @@ async fn x_13_profiles_of_dlt645_with_every_fault() {
                 let to = at("2026-03-31T12:00:00Z");
                 let from = to - SignedDuration::from_hours(hours);
                 let obis = model.profile(profile).unwrap().obis;
-                let task = Task::ReadProfile(ProfileRange { obis, from, to, layout: None });
+                let task = Task::ReadProfile(ProfileRange { obis, from, to, layout: None, last: None });
                 let (reports, seen) = foreign.ask(task, (fault, Faults { seed, ..faults })).await;
                 let held = foreign.meter.expected(profile, from, to).unwrap().into_iter();
                 let held: Vec<_> =

@@ -36,6 +36,7 @@ fn log(name: &str, mark: Option<&str>) -> LogRange {
         from: at("2026-05-01T00:00:00Z"),
         to: at("2026-06-02T12:00:00Z"),
         layout: None,
+        last: None,
     };
     LogRange { range, mark: mark.map(at) }
 }

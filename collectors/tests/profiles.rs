@@ -550,6 +550,21 @@ async fn a_profile_that_captures_at_another_rate_has_another_layout_before_a_row
     assert_eq!(captured(&reports), []);
     assert_eq!(layout(&reports).period_s, 900);
 
+    // Where one capture comes at a time, it is that which it follows that shows it.
+    let faster = Arc::new(Layout { period_s: 450, ..Layout::clone(&known) });
+    let (last, next) = (at("2026-06-01T10:00:00Z"), at("2026-06-01T10:15:00Z"));
+    let one = ProfileRange { from: at("2026-06-01T10:07:30Z"), to: next, layout: None, ..whole_day() };
+    let stale = ProfileRange { layout: Some(faster), last: Some(last), ..one.clone() };
+    let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(stale.clone()))]).await;
+    assert_eq!((reason(&reports, 1), captured(&reports).len()), (Reason::LayoutChanged, 0));
+    assert_eq!(layout(&reports).period_s, 900);
+    let right = ProfileRange { layout: Some(Arc::clone(&known)), last: Some(last), ..one };
+    let before = ProfileRange { last: Some(next + jiff::SignedDuration::from_secs(450)), ..stale };
+    for range in [right, before] {
+        let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(range))]).await;
+        assert_eq!(captured(&reports).iter().map(|(at, _)| *at).collect::<Vec<_>>(), [next]);
+    }
+
     // Rows that are missing look the same, and are none of that.
     meter.lock().unwrap().rows.retain(|at| at.as_second() % 1800 == 0);
     let range = ProfileRange { layout: Some(known), ..whole_day() };

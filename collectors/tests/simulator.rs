@@ -102,7 +102,13 @@ fn work(job: i64, station: &Arc<Station>, task: Task) -> Work {
 
 fn read(layout: Option<Arc<Layout>>) -> Task {
     let (from, to) = short_day();
-    Task::ReadProfile(ProfileRange { obis: model().profile("energy").unwrap().obis, from, to, layout })
+    Task::ReadProfile(ProfileRange {
+        obis: model().profile("energy").unwrap().obis,
+        from,
+        to,
+        layout,
+        last: None,
+    })
 }
 
 fn limits() -> Limits {
@@ -381,7 +387,7 @@ async fn another_layout_is_noticed_reported_and_used() {
     fleet.clock().advance(86_400);
     let obis = old.obis;
     let (from, to) = (at("2026-04-01T00:15:00Z"), at("2026-04-01T10:00:00Z"));
-    let range = |layout| Task::ReadProfile(ProfileRange { obis, from, to, layout: Some(layout) });
+    let range = |layout| Task::ReadProfile(ProfileRange { obis, from, to, layout: Some(layout), last: None });
     let reports = collect(vec![work(2, &station, range(Arc::clone(&old)))]).await;
     assert_eq!(reason(&reports, 2), Reason::LayoutChanged);
     let new = layout(&reports);

@@ -79,7 +79,7 @@ fn day() -> (Timestamp, Timestamp) {
 fn read_day(station: &Station) -> Task {
     let (from, to) = day();
     let obis = station.model.profile("energy").unwrap().obis;
-    Task::ReadProfile(ProfileRange { obis, from, to, layout: None })
+    Task::ReadProfile(ProfileRange { obis, from, to, layout: None, last: None })
 }
 
 async fn collect(

@@ -116,6 +116,7 @@ impl Sink for Book<'_> {
             // More of the same second may follow, so it is asked for again.
             next: self.ascent.proven(),
             lacks_order: false,
+            is_off_beat: false,
         })
     }
 }

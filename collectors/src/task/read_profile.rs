@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::read_layout::{self, PROFILE};
 use crate::{
-    Captures, Event, Failure, Layout, Oddity, ProfileRange, Reason,
+    Event, Failure, Layout, Oddity, ProfileRange, Reason,
     diagnosis::Setback,
     station::Piece,
     time::{Order, RangeLimits, TimeError, range_limits},
@@ -28,7 +28,6 @@ pub(super) use unread::Teller;
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 const HOUR_S: u32 = 3600;
-const DAY_S: u32 = 86_400;
 /// The longest time that a clock shows twice, and as much again.
 const REPEATED_S: u32 = 2 * HOUR_S;
 /// Rows that are asked for by their number at once, where the meter does not say how many it answers.
@@ -41,7 +40,7 @@ pub(super) async fn run(
     turn: &mut Turn<'_>,
     range: &ProfileRange,
 ) -> Result<(Timestamp, Timestamp), Setback> {
-    let mut captures = Rowwise::new(turn.station());
+    let mut captures = Rowwise::new(turn.station(), range.last.filter(|last| *last < range.from));
     let covered = read(turn, range, &mut captures).await?;
     let (profile, rows) = (range.obis, captures.outside());
     if rows > 0 {
@@ -79,6 +78,8 @@ pub(super) struct Taken {
     pub(super) next: Option<Timestamp>,
     /// Rows were left out, because it is not known in which order they stand.
     pub(super) lacks_order: bool,
+    /// They were captured at another rate than the layout says.
+    pub(super) is_off_beat: bool,
 }
 
 /// Reads the buffer of a profile-generic object within a range and returns the range covered.
@@ -346,7 +347,7 @@ async fn receive(
         misfit = misfit.or_else(|| rows.unread.iter().find_map(|unread| buffer.misfit(unread)));
         let taken = sink.take(&buffer.layout, &rows)?;
         rows.clear();
-        if buffer.doubts_period && taken.events.iter().any(is_off_beat) {
+        if buffer.doubts_period && taken.is_off_beat {
             return Ok((Part::OffBeat, times));
         }
         for event in taken.events {
@@ -409,16 +410,6 @@ async fn explain_shape(
             layout.obis
         ),
     )))
-}
-
-/// Whether captures follow each other at another rate than their layout says: none is one period behind the one before.
-fn is_off_beat(event: &Event) -> bool {
-    let Event::Captures(Captures { layout, at, .. }) = event else { return false };
-    if layout.period_s == 0 || layout.period_s >= DAY_S {
-        return false;
-    }
-    let gaps = at.windows(2).map(|pair| pair[1].duration_since(pair[0]).as_secs());
-    gaps.filter(|gap| *gap > 0).min().is_some_and(|least| least != i64::from(layout.period_s))
 }
 
 /// Reports the columns of a profile, and how many of such rows it keeps.

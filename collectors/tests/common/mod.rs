@@ -87,6 +87,7 @@ pub(crate) fn whole_day() -> ProfileRange {
         from: at("2026-06-01T00:15:00Z"),
         to: at("2026-06-02T00:00:00Z"),
         layout: None,
+        last: None,
     }
 }
 

@@ -161,7 +161,7 @@ async fn read(keeper: Keeper, profile: &str, (from, to): (Timestamp, Timestamp))
     let player = tokio::spawn(Keeper::play(Arc::clone(&keeper), lines));
     let (reports, mut reported) = mpsc::channel(64);
     let (sender, receiver) = mpsc::channel(1);
-    let task = Task::ReadProfile(ProfileRange { obis, from, to, layout: None });
+    let task = Task::ReadProfile(ProfileRange { obis, from, to, layout: None, last: None });
     let (station, span) = (Arc::new(station), tracing::Span::none());
     let work = Work { job: 0, station, counters: None, seed: Seed::new([42; 32]), task, priority: 0, span };
     sender.try_send(work).unwrap();

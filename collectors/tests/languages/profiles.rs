@@ -11,7 +11,7 @@ fn read(bench: &Bench, profile: &str, layout: Option<Arc<Layout>>) -> Task {
     let obis = bench.model.profile(profile).unwrap().obis;
     let to = Timestamp::now();
     let from = to - SignedDuration::from_hours(40 * 24);
-    Task::ReadProfile(ProfileRange { obis, from, to, layout })
+    Task::ReadProfile(ProfileRange { obis, from, to, layout, last: None })
 }
 
 impl Done {
@@ -96,7 +96,7 @@ async fn a_known_layout_costs_nothing_but_the_records_themselves() {
     let to = first.rows().last().expect("rows").0;
     let obis = bench.model.profile("load").unwrap().obis;
     let from = to - SignedDuration::from_mins(15 * 11);
-    let done = bench.ask(0, Task::ReadProfile(ProfileRange { obis, from, to, layout })).await;
+    let done = bench.ask(0, Task::ReadProfile(ProfileRange { obis, from, to, layout, last: None })).await;
     assert_eq!((done.rows().len(), done.layout()), (12, None));
     // The serial number, and twelve records of 27 octets in two frames.
     assert_eq!(done.end.unwrap().exchanges, 1 + 2);
@@ -140,7 +140,8 @@ async fn a_profile_that_a_language_has_not_is_refused_by_its_name() {
     for name in ["multi-user-modbus", "joy311", "huabang-triple"] {
         let mut bench = Bench::new(name, |_, _| {}).await;
         let (to, obis) = (Timestamp::now(), "1.0.99.1.0.255".parse().unwrap());
-        let range = ProfileRange { obis, from: to - SignedDuration::from_hours(1), to, layout: None };
+        let range =
+            ProfileRange { obis, from: to - SignedDuration::from_hours(1), to, layout: None, last: None };
         let done = bench.ask(0, Task::ReadProfile(range)).await;
         assert_eq!(done.failure().reason, Reason::Unsupported, "{name}");
         assert!(done.failure().detail.contains("read_profile"), "{}", done.failure());

@@ -26,7 +26,8 @@ async fn a_snapshot_is_taken_once_and_read_as_a_profile() {
         assert_eq!(done.outcome(), Outcome::SnapshotTaken, "{fault:?}");
         assert_eq!((snapshots(&bench, 0), snapshots(&bench, 1)), (1, 0), "{fault:?}");
         let (obis, to) = (bench.model.profile("ordered").unwrap().obis, Timestamp::now());
-        let range = ProfileRange { obis, from: to - SignedDuration::from_mins(10), to, layout: None };
+        let range =
+            ProfileRange { obis, from: to - SignedDuration::from_mins(10), to, layout: None, last: None };
         let done = bench.ask(0, Task::ReadProfile(range)).await;
         let [(at, values)] = &done.rows()[..] else { panic!("{:?} {:?}", done.events, done.end) };
         assert!(at.as_second() % 60 == 0 && to.duration_since(*at) < SignedDuration::from_mins(2), "{at}");

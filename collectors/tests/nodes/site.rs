@@ -159,7 +159,7 @@ impl Site {
         let task = |node: &usize| {
             let next = |covered: &Timestamp| *covered + SignedDuration::from_secs(1);
             let from = store.covered.get(node).map_or(store.from, next);
-            Task::ReadProfile(ProfileRange { obis, from, to, layout: store.layout.clone() })
+            Task::ReadProfile(ProfileRange { obis, from, to, layout: store.layout.clone(), last: None })
         };
         let tasks = nodes.iter().map(|node| (*node, task(node))).collect();
         let mut failed = BTreeSet::new();

@@ -236,7 +236,7 @@ fn range(rng: &mut Rng, meter: &Meter) -> (Task, bool) {
         layout.columns.push(last);
     }
     let layout = (is_stale || rng.permille(600)).then(|| Arc::new(layout));
-    (Task::ReadProfile(ProfileRange { obis: PROFILE, from, to, layout }), is_stale)
+    (Task::ReadProfile(ProfileRange { obis: PROFILE, from, to, layout, last: None }), is_stale)
 }
 
 /// The layout that the meter has.

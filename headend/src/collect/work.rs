@@ -186,11 +186,17 @@ fn task(station: &Station, job: &LeasedJob, sources: Sources<'_>) -> Result<Task
             let (obis, (from, to)) = job.obis.zip(job.range).ok_or_else(incomplete)?;
             if model.log(obis).is_some() {
                 // From the beginning, also when the attempt before was cut: only a whole read shows what may be lost.
-                let range = ProfileRange { obis, from, to, layout: job.layout.clone() };
+                let range = ProfileRange { obis, from, to, layout: job.layout.clone(), last: None };
                 return Ok(Task::ReadLog(LogRange { range, mark: job.last_ts }));
             }
             let from = resume(from, to, job);
-            Ok(Task::ReadProfile(ProfileRange { obis, from, to, layout: job.layout.clone() }))
+            Ok(Task::ReadProfile(ProfileRange {
+                obis,
+                from,
+                to,
+                layout: job.layout.clone(),
+                last: job.last_ts,
+            }))
         }
     }
 }

@@ -120,7 +120,13 @@ impl Head {
             station: Arc::new(station),
             counters: None,
             seed: Seed::new([7; 32]),
-            task: Task::ReadProfile(ProfileRange { obis, from, to, layout: job.layout.clone() }),
+            task: Task::ReadProfile(ProfileRange {
+                obis,
+                from,
+                to,
+                layout: job.layout.clone(),
+                last: job.last_ts,
+            }),
             priority: 0,
             span: tracing::Span::none(),
         };

@@ -19,6 +19,7 @@ use crate::{
     time::{Moment, Order, Resolver, TimeError, is_invalid},
 };
 
+const DAY_S: u32 = 86_400;
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
 /// Place of the second in a date-time (IEC 62056-6-2, 4.1.6.1).
 const SECOND_OCTET: usize = 7;
@@ -29,6 +30,8 @@ pub(super) struct Rowwise {
     period_s: u32,
     /// The earliest one of the range whose time can be believed.
     first: Option<Timestamp>,
+    /// The capture that the next one follows, if that is known.
+    before: Option<Timestamp>,
     /// Rows of answers that are not asked for again.
     done: Counts,
     /// Rows of the answer that is coming.
@@ -55,13 +58,14 @@ struct Counts {
 }
 
 impl Rowwise {
-    /// No rows yet of a profile of this meter.
-    pub(super) fn new(station: &Station) -> Self {
+    /// No rows yet of a profile of this meter, the first of which follows `before`.
+    pub(super) fn new(station: &Station, before: Option<Timestamp>) -> Self {
         let alone = Resolver::new(&station.zone, &station.model.quirks);
         let never = (Timestamp::MAX, Timestamp::MIN);
         Self {
             period_s: 0,
             first: None,
+            before,
             done: Counts::default(),
             coming: Counts::default(),
             part: never,
@@ -203,10 +207,23 @@ impl Sink for Rowwise {
         }
         let behind = of_row(rows, rows.len()).iter().filter(|_| !lacks_order);
         odd.extend(behind.filter_map(|aside| self.teller.row(layout.obis, &aside.octets)));
+        let is_off_beat = is_off_beat(self.before, &captures);
+        self.before = captures.at.last().copied().or(self.before);
         let captures = (!captures.at.is_empty()).then_some(Event::Captures(captures));
         let next = self.ascent.proven().map(|last| last + SECOND);
-        Ok(Taken { events: captures.into_iter().chain(odd).collect(), next, lacks_order })
+        Ok(Taken { events: captures.into_iter().chain(odd).collect(), next, lacks_order, is_off_beat })
     }
+}
+
+/// Whether captures follow each other, and the one before them, at another rate than their layout says: no two stand one period apart.
+fn is_off_beat(before: Option<Timestamp>, captures: &Captures) -> bool {
+    let period_s = captures.layout.period_s;
+    if period_s == 0 || period_s >= DAY_S {
+        return false;
+    }
+    let times = || before.into_iter().chain(captures.at.iter().copied());
+    let gaps = times().zip(times().skip(1)).map(|(one, other)| other.duration_since(one).as_secs().abs());
+    gaps.filter(|gap| *gap > 0).min().is_some_and(|least| least != i64::from(period_s))
 }
 
 /// Whether the rows of an answer came in the order of time: in another order they prove nothing about what lies before them, and neither does a single one.
