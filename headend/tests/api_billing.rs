@@ -293,6 +293,41 @@ async fn what_is_doubtful_is_named_and_makes_a_set_no_less_complete() {
     assert_eq!((opening.source(), opening.flags), (BillingSource::LoadProfile, vec![doubtful]));
 }
 
+/// Bits of the status word of IDIS.
+const CLOCK_ADJUSTED: i32 = 1 << 5;
+const POWER_DOWN: i32 = 1 << 7;
+
+#[tokio::test]
+async fn what_a_meter_went_through_is_told_and_puts_no_register_in_doubt() {
+    let served = Served::new().await;
+    let knowing = served.database.store.clone().with_models(&models::builtin().unwrap());
+    let with = |mut captures: Captures, n: usize, word| {
+        captures.status[n] = Some(word);
+        captures
+    };
+    // The status word of the closing snapshot, that of the quarter with the highest demand, and whether the set is doubtful.
+    let cases = [
+        ("P1", POWER_DOWN, POWER_DOWN, false),
+        ("P2", CLOCK_ADJUSTED | POWER_DOWN, POWER_DOWN, false),
+        ("P3", 0, CLOCK_ADJUSTED, true),
+        ("P4", 1 << 2, 0, true),
+    ];
+    for (serial, at_the_end, of_the_highest, is_doubtful) in cases {
+        let meter = served.database.meter(serial);
+        let ends = [monthly(OCTOBER, 1000), with(monthly(NOVEMBER, 2000), 0, at_the_end)];
+        let all = ends.into_iter().chain([with(demands(), 50, of_the_highest)]);
+        let reports: Vec<_> = all.map(|one| captures(meter, 7, one)).collect();
+        knowing.write(Uuid::new_v4(), &reports).await.unwrap();
+        let set = one(&served, october(&[serial])).await;
+        assert_eq!((set.flagged, set.complete), (is_doubtful, true), "{serial}: {set:?}");
+        // Whether it puts anything in doubt or not, it is told.
+        let count = |word: i32| word.count_ones() as usize;
+        assert_eq!(import(&set).closing.as_ref().unwrap().flags.len(), count(at_the_end), "{serial}");
+        assert_eq!(set.demands[0].flags.len(), count(of_the_highest), "{serial}");
+        assert_eq!(set.intervals[0].flagged as usize, count(of_the_highest), "{serial}");
+    }
+}
+
 #[tokio::test]
 async fn a_meter_that_was_exchanged_within_the_cycle_has_two_sets() {
     let served = Served::new().await;

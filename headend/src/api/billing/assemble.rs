@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ami_proto::v1::{
     BillingDemand, BillingIntervals, BillingIssue, BillingRegister, BillingSet, BillingSource, BillingValue,
-    Decimal, FlagRule,
+    Decimal,
 };
 use dlms::Unit;
 use jiff::{SignedDuration, Timestamp};
@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 use super::super::convert;
 use super::super::readings::flags::Flags;
 use super::super::status::Refusal;
+use super::doubt;
 use super::quantity::{Quantity, difference, quantity};
 use crate::store::billing::{Billed, Highest, Known, Shown};
 use crate::store::readings::Slot;
@@ -24,8 +25,6 @@ pub(super) const TOLERANCE: SignedDuration = SignedDuration::from_secs(60);
 const DAY_S: i32 = 86_400;
 /// `profile_row.clock_status` of a capture whose clock status the meter did not give.
 const NOT_GIVEN: i16 = 255;
-/// Flags that make a time unsure, because of the clock or of the status word.
-const UNSURE_FLAGS: [FlagRule; 2] = [FlagRule::ClockInvalid, FlagRule::ClockDoubtful];
 /// Bits of a clock status that make a time unsure: invalid, doubtful.
 const UNSURE: i16 = 0b11;
 /// Attribute that holds the value of an object, and that which holds the time of a maximum (classes 3 and 4).
@@ -170,8 +169,8 @@ pub(super) fn assemble(
     let complete = issues.is_empty() && registers.iter().all(|register| register.issues.is_empty());
     let demands = demands(&facts, limits.1)?;
     let flagged = registers.iter().flat_map(|one| one.opening.iter().chain(&one.closing)).any(is_doubted)
-        || demands.iter().any(|demand| !demand.flags.is_empty())
-        || facts.intervals.iter().any(|one| one.flagged > 0);
+        || demands.iter().any(is_demand_doubted)
+        || facts.intervals.iter().flat_map(|one| &one.flags).any(|flags| doubt::of_interval(flags.rule));
     let mut set = BillingSet {
         meter_serial: meter.serial.clone(),
         model: meter.model.clone(),
@@ -225,10 +224,9 @@ fn register(obis: [u8; 6], facts: &Facts, (from, to): (Timestamp, Timestamp)) ->
         consumption = exact.filter(|_| is_same && !fell);
     }
     let unsure = |found: Option<&Found>| {
-        let is_unsure = |rule: &i32| UNSURE_FLAGS.map(i32::from).contains(rule);
         found.is_some_and(|found| {
             found.clock_status != NOT_GIVEN && found.clock_status & UNSURE != 0
-                || facts.doubts(found).iter().any(is_unsure)
+                || facts.doubts(found).into_iter().any(doubt::of_time)
         })
     };
     issue(unsure(opening) || unsure(closing), BillingIssue::ClockDoubtful);
@@ -305,7 +303,13 @@ fn value(found: &Found, facts: &Facts) -> BillingValue {
 }
 
 fn is_doubted(value: &BillingValue) -> bool {
-    !value.flags.is_empty()
+    value.flags.iter().copied().any(doubt::of_value)
+}
+
+/// One of a load profile is the average of an interval; others the meter froze.
+fn is_demand_doubted(demand: &BillingDemand) -> bool {
+    let is_average = demand.source() == BillingSource::LoadProfile;
+    demand.flags.iter().copied().any(if is_average { doubt::of_interval } else { doubt::of_value })
 }
 
 /// What kind of profile has this capture period in seconds.

@@ -3,6 +3,7 @@
 
 mod assemble;
 mod cycle;
+mod doubt;
 mod gather;
 mod quantity;
 mod run;
