@@ -435,11 +435,42 @@ async fn rows_without_end_that_cannot_be_read_are_counted() {
     let meter = Meter::new(Level::None).share();
     meter.lock().unwrap().mischief.wrong_months = (0..96).collect();
     let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(whole_day()))]).await;
-    assert!(ended(&reports, 1).is_ok());
     assert!(captured(&reports).is_empty());
     let odd = odd(&reports);
     assert_eq!(odd.len(), 65);
     assert_eq!(odd[64], Oddity::More { profile: PROFILE, more: 32 });
+}
+
+/// C-10: a profile of which nothing can be read takes a person; a hole that cannot is told, and no more.
+#[tokio::test(start_paused = true)]
+async fn a_read_of_new_rows_that_brings_none_that_can_be_read_fails() {
+    let station = Arc::new(station(Level::None));
+    let known = warm_range(Level::None).await;
+    let text = |row| (row, Data::OctetString(b"no number".to_vec()));
+    let no_times = Mischief { wrong_months: (0..96).collect(), ..Mischief::default() };
+    let no_values = Mischief { odd_cells: (0..96).map(text).collect(), ..Mischief::default() };
+    let all_but_one = Mischief { wrong_months: (1..96).collect(), ..Mischief::default() };
+    let hole = ProfileRange { last: Some(known.to), ..known.clone() };
+    let follows = ProfileRange { last: Some(at("2026-06-01T00:00:00Z")), ..known.clone() };
+    for (mischief, range, is_done) in [
+        (&no_times, &known, false),
+        (&no_times, &follows, false),
+        (&no_times, &hole, true),
+        (&no_values, &known, true),
+        (&all_but_one, &known, true),
+    ] {
+        let meter = Meter::new(Level::None).share();
+        meter.lock().unwrap().mischief = mischief.clone();
+        let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(range.clone()))]).await;
+        let reason = ended(&reports, 1).err().map(|failure| failure.reason);
+        assert_eq!(reason, (!is_done).then_some(Reason::Unsupported), "{mischief:?} {range:?}");
+    }
+    // Of a meter without other columns, no value is nothing.
+    let meter = Meter::new(Level::None).share();
+    meter.lock().unwrap().mischief = no_values;
+    meter.lock().unwrap().captures.truncate(2);
+    let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(whole_day()))]).await;
+    assert_eq!(reason(&reports, 1), Reason::Unsupported);
 }
 
 /// Some meters refuse a range where others answer with no rows; one that refuses all of a profile is none of them.

@@ -16,7 +16,7 @@ use ami_proto::v1::{
     read_now_response::Outcome,
 };
 use collectors::{Captures, Event, Layout, Oddity, Reason, RegisterValue, Report};
-use common::{Database, at, captures, failed, layout, quarters};
+use common::{Database, at, captures, done, failed, layout, quarters};
 use dlms::Unit;
 use headend::store::Store;
 use jiff::Timestamp;
@@ -502,6 +502,70 @@ async fn what_could_not_be_read_is_kept_as_it_came() {
         "unreadable|1.0.1.8.0.255|t|f||15ff\nunreadable|1.0.99.1.0.255|f|t||02020900\nunreadable|1.0.99.1.0.255|f|t||02020901\n\
          unreadable|1.0.99.1.0.255|f|t|7|\ntimes_left_out|1.0.99.1.0.255|f|t|3|"
     );
+}
+
+/// What could not be read is withdrawn when it is: a value with its capture, a row when nothing is missing any more of what it was part of.
+#[tokio::test]
+async fn what_is_read_after_all_is_unreadable_no_more() {
+    let database = Database::new().await;
+    let (store, meter, layout) = (store(&database), database.meter("M1"), layout(900, 0));
+    let owner = Uuid::new_v4();
+    let quarter = |n: i64| first() + jiff::SignedDuration::from_mins(15 * n);
+    let job = |from, to| {
+        let job = database.profile_job(meter, from, to);
+        database.sql(&format!("UPDATE job SET state = 'running', lease_owner = '{owner}' WHERE id = {job}"));
+        job
+    };
+    let odd = |job, oddity| Report { job, meter, event: Event::Odd(oddity) };
+    let row = |job| odd(job, Oddity::Row { profile: layout.obis, octets: vec![2, 2, 9, 0] });
+    let standing = || {
+        let kinds =
+            "SELECT count(*) FILTER (WHERE layout_id IS NOT NULL), count(*) FILTER (WHERE layout_id IS NULL)
+            FROM reading_flag WHERE rule = 'unreadable' AND withdrawn_at IS NULL";
+        database.sql(kinds)
+    };
+    let all = slips(&layout, 5000, 8, &[]);
+    let one = |n: usize| Captures {
+        at: vec![all.at[n]],
+        offset_min: vec![all.offset_min[n]],
+        clock_status: vec![all.clock_status[n]],
+        status: vec![all.status[n]],
+        values: all.values[2 * n..2 * n + 2].to_vec(),
+        ..all.clone()
+    };
+    // The fifth row was left out, and the first has no value.
+    let first_read = job(quarter(0), quarter(7));
+    let mut day = [0, 1, 2, 3, 5, 6, 7].map(one);
+    day[0].values[0] = None;
+    let cell = Oddity::Cell { layout: Arc::clone(&layout), at: first(), column: 2, octets: vec![0x15, 0xFF] };
+    let mut reports: Vec<_> = day.into_iter().map(|row| captures(meter, first_read, row)).collect();
+    reports.extend([
+        odd(first_read, cell),
+        row(first_read),
+        done(meter, first_read, Some((quarter(0), quarter(7)))),
+    ]);
+    store.write(owner, &reports).await.unwrap();
+    assert_eq!(standing(), "1|1");
+
+    let again = job(quarter(4), quarter(4));
+    store.write(owner, &[row(again)]).await.unwrap();
+    store.write(owner, &[done(meter, again, Some((quarter(4), quarter(4))))]).await.unwrap();
+    assert_eq!(standing(), "1|1", "it was left out again, as an earlier batch has told");
+    let other = job(quarter(5), quarter(6));
+    store
+        .write(owner, &[captures(meter, other, one(5)), done(meter, other, Some((quarter(5), quarter(6))))])
+        .await
+        .unwrap();
+    assert_eq!(standing(), "1|1", "that is another part");
+
+    let better = job(quarter(4), quarter(4));
+    let reports = [captures(meter, better, one(4)), done(meter, better, Some((quarter(4), quarter(4))))];
+    store.write(owner, &reports).await.unwrap();
+    assert_eq!(standing(), "1|0");
+    store.write(owner, &[captures(meter, 9, one(1))]).await.unwrap();
+    assert_eq!(standing(), "1|0", "that is another capture");
+    store.write(owner, &[captures(meter, 9, one(0))]).await.unwrap();
+    assert_eq!(standing(), "0|0");
 }
 
 #[tokio::test]

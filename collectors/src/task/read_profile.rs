@@ -52,6 +52,15 @@ pub(super) async fn run(
     if range.layout.is_none() {
         entries::compare(turn, profile, captures.inside()).await?;
     }
+    // What lies behind other captures is a hole, which is lost when it cannot be read: that is told by its flags.
+    if captures.is_nothing_read() && range.last.is_none_or(|last| last < range.from) {
+        return Err(Setback::Final(Failure::new(
+            Reason::Unsupported,
+            format!(
+                "Nothing of the rows that the meter gave of profile {profile} could be read; what it sent is with the flags (rule unreadable): correct its model, or ask its maker what they mean."
+            ),
+        )));
+    }
     Ok(captures.certain(covered))
 }
 

@@ -183,6 +183,7 @@ async fn write_all(
     let absent = leave_open(&mut advances, absent, doubts);
     written.losses = ledger::insert_losses(connection, &parts.lose(absent)).await?;
     profiles::advance(connection, &advances).await?;
+    flags::settle_rows(connection, digest, &ends, stored_at).await?;
     ends::write(connection, &ends, |job| store.tally.of(job) + digest.counts.get(&job).copied().unwrap_or(0))
         .await?;
     counters::raise(connection, &digest.counters).await?;
@@ -215,7 +216,9 @@ async fn judge(
     for (key, memory) in trusted {
         advances.entry(key).or_default().trusted = Some(memory);
     }
-    flags.extend(flags::unread(digest, Timestamp::now()));
+    let unread = flags::unread(digest, Timestamp::now());
+    flags::again(connection, &unread).await?;
+    flags.extend(unread);
     flags.extend(ratios::write(connection, &digest.ratios, stored_at).await?);
     flags.extend(exchanged);
     flags::raise(connection, &flags, stored_at).await

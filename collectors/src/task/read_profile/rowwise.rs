@@ -46,6 +46,8 @@ pub(super) struct Rowwise {
     alone: Resolver,
     /// Tells what could not be read.
     teller: Teller,
+    /// Something could: a row that nobody asked for, one in which nothing is unreadable, or a value.
+    is_any_read: bool,
 }
 
 /// How many rows came.
@@ -74,6 +76,7 @@ impl Rowwise {
             resolver: alone.clone().of_any_order(),
             alone,
             teller: Teller::default(),
+            is_any_read: false,
         }
     }
 
@@ -85,6 +88,11 @@ impl Rowwise {
     /// Rows so far that nobody asked for, each once.
     pub(super) const fn outside(&self) -> u64 {
         self.done.outside + self.coming.outside
+    }
+
+    /// Whether rows came, and nothing of any of them could be read.
+    pub(super) const fn is_nothing_read(&self) -> bool {
+        self.teller.has_told() && !self.is_any_read
     }
 
     /// More that could not be read than was told.
@@ -196,6 +204,7 @@ impl Sink for Rowwise {
                 Err(error) => return Err(Setback::time(layout.obis, &error)),
             };
             if !self.is_wanted(&moment) {
+                self.is_any_read = true;
                 continue;
             }
             odd.extend(second.map(|second| {
@@ -203,7 +212,9 @@ impl Sink for Rowwise {
             }));
             odd.extend(unread.iter().filter_map(|cell| self.teller.cell(layout, moment.at, cell)));
             self.ascent.note(moment.at);
+            let before = captures.values.len();
             self.add(&mut captures, &moment, rows, index);
+            self.is_any_read |= unread.is_empty() || captures.values[before..].iter().any(Option::is_some);
         }
         let behind = of_row(rows, rows.len()).iter().filter(|_| !lacks_order);
         odd.extend(behind.filter_map(|aside| self.teller.row(layout.obis, &aside.octets)));

@@ -36,6 +36,11 @@ impl Teller {
         self.tell(|| Oddity::Cell { layout, at, column, octets })
     }
 
+    /// Whether there was anything.
+    pub(super) const fn has_told(&self) -> bool {
+        self.told > 0
+    }
+
     /// What was counted beyond the limit.
     pub(in crate::task) fn rest(&self, profile: Obis) -> Option<Event> {
         (self.more > 0).then_some(Event::Odd(Oddity::More { profile, more: self.more }))

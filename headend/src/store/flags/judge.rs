@@ -20,7 +20,7 @@ use super::super::log::Changes;
 use super::super::profiles::ProfileKey;
 use super::super::{Error, FlagRule, Store, failed};
 use super::write::NewFlag;
-use super::{late, registers};
+use super::{late, registers, settle};
 use crate::validate::{Found, Memory, Numbers, Place, Plan, Stamp};
 
 /// Where meters have their serial number.
@@ -83,6 +83,7 @@ pub(in crate::store) async fn judge(
         forward(rows, &mut plans, &mut judged);
     }
     late::recheck(connection, late, &mut plans, digest, &mut judged, stored_at).await?;
+    settle::values(connection, late, stored_at).await?;
     registers::judge(connection, &known, digest, &mut judged.flags).await?;
     Ok(judged)
 }

@@ -1,9 +1,11 @@
 //! What is doubtful about readings. What the rules say is in [`crate::validate`]; `judge.rs` asks them while a batch is written, `late.rs` again where captures
-//! came between others or took their place, `registers.rs` about registers, and `write.rs` raises flags and withdraws them. Here they are read.
+//! came between others or took their place, `registers.rs` about registers, `write.rs` raises flags and withdraws them, and `settle.rs` withdraws those about
+//! what could not be read. Here they are read.
 
 mod judge;
 mod late;
 mod registers;
+mod settle;
 mod write;
 
 use jiff_sqlx::{Timestamp, ToSqlx as _};
@@ -11,6 +13,7 @@ use jiff_sqlx::{Timestamp, ToSqlx as _};
 use super::{Error, FlagRule, Store, failed};
 
 pub(super) use judge::{Judged, judge, unread};
+pub(super) use settle::{again, rows as settle_rows};
 pub(super) use write::raise;
 pub use write::{NewFlag, Raised};
 
