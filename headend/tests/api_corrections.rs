@@ -13,7 +13,7 @@ use ami_proto::v1::{
     RetireMeterRequest, SecurityLevel,
 };
 use collectors::Reason;
-use common::failed;
+use common::{at, captures, failed, layout, quarters};
 use headend::store::jobs::Wanted;
 use served::{Served, new_meter};
 use uuid::Uuid;
@@ -206,6 +206,31 @@ async fn sub_units_with_the_way_of_their_parent_follow_it() {
 }
 
 /// A corrected meter is looked at anew: by its model, and at once.
+#[tokio::test]
+async fn days_are_those_of_the_zone_that_a_meter_has_now() {
+    let served = Served::new().await;
+    let database = &served.database;
+    let (corrected, right) = (database.meter("WRONG"), database.meter("RIGHT"));
+    database.sql(&format!("UPDATE meter SET zone = 'Asia/Kathmandu' WHERE id = {right}"));
+    let days = |serial| {
+        database.sql(&format!(
+            "SELECT obis, day, captures, last_ts, last, advance, low, high, total FROM reading_daily
+             WHERE serial = '{serial}' ORDER BY obis, day"
+        ))
+    };
+    for meter in [corrected, right] {
+        let captures = captures(meter, 1, quarters(&layout(900, 0), at("2026-03-27T00:15:00Z"), 300, 1000));
+        database.store.write(Uuid::new_v4(), &[captures]).await.unwrap();
+    }
+    while database.store.add_up_days().await.unwrap() > 0 {}
+    assert_ne!(days("WRONG"), days("RIGHT"), "the days of Berlin begin at other hours");
+    assert_eq!(correct(&served, &["serial,zone", "WRONG,Asia/Kathmandu"]).await, done(1, 0));
+    while database.store.add_up_days().await.unwrap() > 0 {}
+    assert_eq!(days("WRONG"), days("RIGHT"));
+    assert_eq!(correct(&served, &["serial,zone", "WRONG,Asia/Kathmandu"]).await, done(0, 1));
+    assert_eq!(database.store.add_up_days().await.unwrap(), 0, "nothing is due of a zone that stays");
+}
+
 #[tokio::test]
 async fn what_failed_is_forgotten_and_what_was_planned_by_another_model_is_called_off() {
     let served = Served::new().await;

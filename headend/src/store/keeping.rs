@@ -14,8 +14,8 @@ const ENTRIES: i32 = 500;
 const FORGET_LIMIT: i32 = 50_000;
 
 impl Store {
-    /// Adds up the days that readings came of since it was last done, a bounded part of them; returns how many entries of the log were followed, 0 when there
-    /// are no more.
+    /// Adds up the days that readings came of since it was last done, and all days of meters whose zone was corrected, a bounded part of them; returns how many
+    /// entries of the log and meters that were, 0 when there are no more.
     ///
     /// # Errors
     /// Every [`Error`] of the server.
