@@ -285,6 +285,11 @@ async fn sen_05_a_month_that_was_overwritten_is_lost() {
     let month = |back: i64| (today - back.months()).to_zoned(TimeZone::UTC).unwrap().timestamp();
     let layout = Arc::new(Layout { obis: monthly, ..(*layout(0, 0)).clone() });
     let (store, owner) = (&database.store, Uuid::new_v4());
+    let captured = |meter, job, months: &[i64]| {
+        let mut block = quarters(&layout, month(0), months.len(), 0);
+        block.at = months.iter().map(|back| month(*back)).collect();
+        captures(meter, job, block)
+    };
     for (serial, mark, held) in [
         ("LATE", 14, (0..12).rev().collect::<Vec<_>>()),
         ("JUST", 12, (0..12).rev().collect()),
@@ -292,13 +297,9 @@ async fn sen_05_a_month_that_was_overwritten_is_lost() {
         ("EMPTY", 3, vec![]),
     ] {
         let meter = database.meter(serial);
+        let months = |job, months: &[i64]| captured(meter, job, months);
         database
             .sql(&format!("UPDATE meter SET model = 'sed302', identify_tried_at = now() WHERE id = {meter}"));
-        let months = |job, months: &[i64]| {
-            let mut block = quarters(&layout, month(0), months.len(), 0);
-            block.at = months.iter().map(|back| month(*back)).collect();
-            captures(meter, job, block)
-        };
         store.write(owner, &[months(1, &[mark])]).await.unwrap();
         plan::pass(store, &models, &config::Plan::default(), Timestamp::now()).await.unwrap();
         let leased =
@@ -331,6 +332,13 @@ async fn sen_05_a_month_that_was_overwritten_is_lost() {
         "4",
         "nothing is left to be asked for"
     );
+    // Months that come to light after all are taken out, and what is left is lost as long as a month fits into it.
+    let meter = database.sql("SELECT id FROM meter WHERE serial = 'LATE'").parse().unwrap();
+    let left = "SELECT extract(epoch FROM until_ts - after_ts)::int8 FROM profile_loss l JOIN meter m ON m.id = l.meter_id WHERE serial = 'LATE'";
+    store.write(owner, &[captured(meter, 2, &[12])]).await.unwrap();
+    assert_eq!(database.sql(left), (instant(month(12)) - instant(month(14))).to_string());
+    store.write(owner, &[captured(meter, 2, &[13])]).await.unwrap();
+    assert_eq!(database.sql(left), "");
 }
 
 #[tokio::test]

@@ -19,8 +19,9 @@ use crate::store::profiles::Range;
 /// How long after its time a capture may still appear in a profile: the clocks of meters are late.
 pub const SETTLES: SignedDuration = SignedDuration::from_hours(24);
 
-/// The longest time between two captures of a profile without a period: what is billed by the month, of 31 days, in seconds.
-pub const MONTH_S: u32 = 31 * 86_400;
+/// The longest time between two captures of a profile without a period: what is billed by the month, of 31 days and the hour by which one is longer in which the
+/// clocks go back, in seconds.
+pub const MONTH_S: u32 = 31 * 86_400 + 3600;
 
 /// No meter is older, whatever it says of the room that it has.
 const KEPT_MAX_S: i64 = 100 * 366 * 86_400;

@@ -17,7 +17,7 @@ use super::captures::{Row, Stored};
 use super::digest::Digest;
 use super::ends::{self, End};
 use super::flags::{Judged, NewFlag};
-use super::ledger::{Absence, Doubt};
+use super::ledger::{Absence, Doubt, Found};
 use super::log::Changes;
 use super::mbus::Parts;
 use super::profiles::{Advance, Mark, ProfileKey, Range};
@@ -167,7 +167,7 @@ async fn write_all(
     model_drafts::insert(connection, &digest.drafts).await?;
     concentrators::replace(connection, &digest.nodes).await?;
     let mut advances = digest.advances.clone();
-    ledger::restore(connection, &found(&advances, &marks)).await?;
+    ledger::restore(connection, &found(&advances, digest, &marks)).await?;
     let (mut absent, now) = (Vec::new(), Timestamp::now());
     written.flags =
         judge(connection, store, (digest, exchanged), &mut advances, is_new, &late, stored_at).await?;
@@ -249,14 +249,21 @@ fn profile(end: &End) -> Option<ProfileKey> {
 /// What came of profiles that is not later than all before: it may have been taken for lost.
 fn found(
     advances: &BTreeMap<ProfileKey, Advance>,
+    digest: &Digest<'_>,
     marks: &BTreeMap<ProfileKey, Mark>,
-) -> Vec<(ProfileKey, Range)> {
+) -> Vec<Found> {
     let ranges = advances.iter().flat_map(|(key, advance)| {
         let last = marks.get(key).and_then(|mark| mark.last_ts).unwrap_or(i64::MIN);
+        let least_s = least_s(digest.periods.get(key).copied().unwrap_or(0));
         let found = advance.covered.iter().filter(move |range| range.0.as_microsecond() < last);
-        found.map(move |range| (*key, *range))
+        found.map(move |range| Found { key: *key, range: *range, least_s })
     });
     ranges.collect()
+}
+
+/// From how many seconds without a capture on one is lost: half a period, or longer than a month is where captures come at no fixed times.
+const fn least_s(period_s: u32) -> u32 {
+    if period_s > 0 { period_s / 2 } else { MONTH_S }
 }
 
 /// What the end of a read says about its profile: what it covered, and when to plan the next. Returns of what it covered that for which no captures
@@ -298,13 +305,13 @@ fn conclude(
     let first = advance.covered.first().map(|range| range.0);
     advance.covered.push(asked);
     // Where captures come at no fixed times, the latest known one was asked for again: when it is gone, those behind it are, too.
-    let (least_s, kept_s) =
-        if period_s > 0 { (period_s / 2, end.running.kept_s) } else { (MONTH_S, Some(0)) };
+    let kept_s = if period_s > 0 { end.running.kept_s } else { Some(0) };
     // Nobody asks a second time for what one device on a channel did not give: there may be another by then.
     let is_asked_again = period_s > 0 && MBus::channel(key.1).is_none();
     let absence = |range: Range| {
         let follows = first.is_some_and(|first| first < range.0);
-        Absence { key, range, least_s, follows, asked: is_asked_again.then_some(asked), kept_s, job: end.job }
+        let (least_s, asked) = (least_s(period_s), is_asked_again.then_some(asked));
+        Absence { key, range, least_s, follows, asked, kept_s, job: end.job }
     };
     absent.into_iter().filter(|range| range.0 < range.1).map(absence).collect()
 }

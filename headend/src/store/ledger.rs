@@ -31,6 +31,15 @@ pub(super) struct Absence {
     pub(super) job: JobId,
 }
 
+/// What came of a range that may have been taken for lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) key: ProfileKey,
+    pub(super) range: Range,
+    /// From how many seconds on what is left of a loss still is one.
+    pub(super) least_s: u32,
+}
+
 /// Time of which a meter holds no captures.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct ProfileLoss {
@@ -232,32 +241,30 @@ pub(super) async fn insert_losses(connection: &mut PgConnection, absent: &[Absen
     Ok(made.rows_affected())
 }
 
-/// Takes out of the losses what has come to light after all.
-pub(super) async fn restore(
-    connection: &mut PgConnection,
-    found: &[(ProfileKey, Range)],
-) -> Result<(), Error> {
+/// Takes out of the losses what has come to light after all, and what of them is too short then for a capture to be missing in it.
+pub(super) async fn restore(connection: &mut PgConnection, found: &[Found]) -> Result<(), Error> {
     if found.is_empty() {
         return Ok(());
     }
     sqlx::query(
         "/* store::ledger::restore */
          WITH found AS (
-             SELECT meter_id, obis, range_agg(tstzrange(after, until, '(]')) AS ranges
-             FROM unnest($1::int4[], $2::bytea[], $3::timestamptz[], $4::timestamptz[]) AS f (meter_id, obis, after, until)
+             SELECT meter_id, obis, range_agg(tstzrange(after, until, '(]')) AS ranges, max(least_s) * interval '1 second' AS least
+             FROM unnest($1::int4[], $2::bytea[], $3::timestamptz[], $4::timestamptz[], $5::int8[]) AS f (meter_id, obis, after, until, least_s)
              GROUP BY meter_id, obis),
          hit AS (
              DELETE FROM profile_loss l USING found f
              WHERE l.meter_id = f.meter_id AND l.obis = f.obis AND tstzrange(l.after_ts, l.until_ts, '(]') && f.ranges
-             RETURNING l.*, f.ranges)
+             RETURNING l.*, f.ranges, f.least)
          INSERT INTO profile_loss (meter_id, obis, cause, after_ts, until_ts, job_id, noticed_at)
          SELECT meter_id, obis, cause, lower(rest), upper(rest), job_id, noticed_at
-         FROM hit, unnest(tstzmultirange(tstzrange(after_ts, until_ts, '(]')) - ranges) AS rest",
+         FROM hit, unnest(tstzmultirange(tstzrange(after_ts, until_ts, '(]')) - ranges) AS rest WHERE upper(rest) - lower(rest) >= least",
     )
-    .bind(found.iter().map(|((meter, _), _)| *meter).collect::<Vec<_>>())
-    .bind(found.iter().map(|((_, profile), _)| profile.octets().to_vec()).collect::<Vec<_>>())
-    .bind(found.iter().map(|(_, range)| range.0.to_sqlx()).collect::<Vec<_>>())
-    .bind(found.iter().map(|(_, range)| range.1.to_sqlx()).collect::<Vec<_>>())
+    .bind(found.iter().map(|found| found.key.0).collect::<Vec<_>>())
+    .bind(found.iter().map(|found| found.key.1.octets().to_vec()).collect::<Vec<_>>())
+    .bind(found.iter().map(|found| found.range.0.to_sqlx()).collect::<Vec<_>>())
+    .bind(found.iter().map(|found| found.range.1.to_sqlx()).collect::<Vec<_>>())
+    .bind(found.iter().map(|found| i64::from(found.least_s)).collect::<Vec<_>>())
     .execute(connection)
     .await
     .map_err(failed("store::ledger::restore"))?;
