@@ -1,6 +1,11 @@
 //! Waiting for the ends of the commands of an order.
 
-use std::{collections::BTreeMap, future, io::Write, time::Duration};
+use std::{
+    collections::BTreeMap,
+    future,
+    io::{self, Write},
+    time::Duration,
+};
 
 use ami_proto::v1::{
     Command, CommandState, WatchCommandsRequest, commands_service_client::CommandsServiceClient,
@@ -54,6 +59,9 @@ async fn follow<W: Write>(
     output: &mut Output<W>,
 ) -> Result<(), Error> {
     let ids = commands.iter().map(|command| command.id).collect();
+    if let Some(waits) = awaited(&commands) {
+        bar.suspend(|| writeln!(io::stderr(), "{waits}"))?;
+    }
     lives.learn(commands, bar, output)?;
     let question = WatchCommandsRequest { ids, ..WatchCommandsRequest::default() };
     let mut stream =
@@ -65,6 +73,27 @@ async fn follow<W: Write>(
         lives.learn(message.commands, bar, output)?;
     }
     Ok(())
+}
+
+/// For what an order waits that needs a second person, and how that person lets it go on.
+fn awaited(commands: &[Command]) -> Option<String> {
+    let waiting = commands.iter().filter(|command| command.state() == CommandState::AwaitingApproval);
+    let waiting: Vec<_> = waiting.collect();
+    let (what, which) = match waiting[..] {
+        [] => return None,
+        [Command { id, meter_serial, .. }] => {
+            (format!("meter {meter_serial}: command {id} waits"), id.to_string())
+        }
+        [Command { order_id, .. }, ..] => (
+            format!("{} commands wait", waiting.len()),
+            format!(
+                "ID', with each ID of 'amictl commands list --order {order_id} --state awaiting_approval"
+            ),
+        ),
+    };
+    Some(format!(
+        "{what} until another engineer than who ordered it approves it: 'amictl commands approve --reason TEXT {which}'"
+    ))
 }
 
 /// What is known of the commands of an order, by number.
@@ -161,6 +190,24 @@ mod tests {
         let (lives, text) = learnt(vec![vec![sending, doubtful], vec![confirmed], again]);
         assert_eq!((lives.open(), text.lines().count()), (1, 1), "{text}");
         assert!(text.starts_with("1: "), "{text}");
+    }
+
+    #[test]
+    fn whoever_waits_for_a_second_person_hears_how_to_approve() {
+        let waits = |states: &[CommandState]| {
+            let commands = states.iter().zip(17..).map(|(state, id)| command(id, *state, false));
+            let of_an_order = |command| Command { order_id: "o-1".into(), ..command };
+            awaited(&commands.map(of_an_order).collect::<Vec<_>>())
+        };
+        use CommandState::{Accepted, AwaitingApproval};
+        assert_eq!(waits(&[Accepted, Accepted]), None);
+        let one = waits(&[Accepted, AwaitingApproval]).unwrap();
+        assert!(one.starts_with("meter 18: command 18 waits until another engineer"), "{one}");
+        assert!(one.ends_with("'amictl commands approve --reason TEXT 18'"), "{one}");
+        let many = waits(&[AwaitingApproval, AwaitingApproval]).unwrap();
+        assert!(many.starts_with("2 commands wait until another engineer"), "{many}");
+        let list = "'amictl commands list --order o-1 --state awaiting_approval'";
+        assert!(many.contains("amictl commands approve --reason TEXT ID'") && many.ends_with(list), "{many}");
     }
 
     #[test]
