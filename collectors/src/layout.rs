@@ -1,6 +1,8 @@
+use std::sync::Arc;
+
 use dlms::{
     Obis, Unit,
-    profile::{CaptureObject, Column},
+    profile::{CaptureObject, Column, FLOAT_EXPONENT},
 };
 use jiff::Timestamp;
 use models::{ColumnSpec, Model};
@@ -47,6 +49,19 @@ impl Layout {
             .filter(|layout| layout.values().count() <= MAX_VALUES)
     }
 
+    /// The layout where rows show that columns of numbers hold floats, which have finer units; `None` where the scaler of one has no room for that.
+    pub(crate) fn with_floats(self: &Arc<Self>, shown: impl Iterator<Item = Column>) -> Option<Arc<Self>> {
+        let mut layout = Arc::clone(self);
+        for (place, _) in shown.enumerate().filter(|(_, column)| *column == Column::Float) {
+            if self.columns.get(place).is_some_and(|column| column.column == Column::Value) {
+                let column = &mut Arc::make_mut(&mut layout).columns[place];
+                column.scaler = column.scaler.checked_add(FLOAT_EXPONENT)?;
+                column.column = Column::Float;
+            }
+        }
+        Some(layout)
+    }
+
     /// The columns that are stored, in order: column `i` of this iterator is value `i` of a capture. At most [`MAX_VALUES`] in a
     /// layout that a collector reported. A time is stored as seconds since 1970, in UTC.
     pub fn values(&self) -> impl Iterator<Item = &LayoutColumn> {
@@ -73,7 +88,7 @@ impl Layout {
 impl LayoutColumn {
     /// Whether it is one of the values of a capture.
     pub fn is_stored(&self) -> bool {
-        matches!(self.column, Column::Value | Column::Time)
+        self.column.is_number() || self.column == Column::Time
     }
 
     fn of_model(spec: &ColumnSpec, kind: Column) -> Self {

@@ -428,6 +428,39 @@ async fn c_10_what_cannot_be_read_costs_nothing_else_and_is_told_with_its_octets
     assert_eq!(odd.len(), 4, "a column of another type is told once: {odd:?}");
 }
 
+/// Power quality is measured in floats by some meters. The decimal that stands for each is stored, in billionths, and a read that knows so asks for nothing twice.
+#[tokio::test(start_paused = true)]
+async fn floats_are_stored_as_the_decimals_that_they_stand_for() {
+    let station = Arc::new(station(Level::None));
+    let meter = Meter::new(Level::None).share();
+    let quarters = |row: usize| Data::Float32((row as f32 / 4.0).to_be_bytes());
+    meter.lock().unwrap().mischief.odd_cells = (0..96).map(|row| (row, quarters(row))).collect();
+    let mut exact = expected(&meter);
+    (0..).zip(&mut exact).for_each(|(row, (_, values))| values[0] = Some(row * 250_000_000));
+    let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(whole_day()))]).await;
+    assert_eq!((captured(&reports), odd(&reports)), (exact.clone(), vec![]));
+    let layouts = reports.iter().filter_map(|report| match &report.event {
+        Event::Captures(captures) => Some(Arc::clone(&captures.layout)),
+        _ => None,
+    });
+    let layouts: Vec<Arc<Layout>> = layouts.collect();
+    let columns: Vec<_> = layouts[0].columns.iter().map(|c| (c.column, c.scaler, c.unit.0)).collect();
+    assert_eq!(columns, [(Column::Clock, 0, 255), (Column::Float, -9, 30), (Column::Value, -1, 35)]);
+    assert!(layouts.iter().all(|layout| *layout == layouts[0]));
+
+    // Rows that do not fit are no reason to think that the columns are others, nor are whole numbers among floats.
+    let range = ProfileRange { layout: Some(Arc::clone(&layouts[0])), ..whole_day() };
+    meter.lock().unwrap().mischief.odd_cells.insert(0, Data::Unsigned(0));
+    meter.lock().unwrap().mischief.odd_cells.insert(9, Data::Float32([0x7F, 0xC0, 0, 0]));
+    meter.lock().unwrap().mischief.shorter.insert(11);
+    let reports = collect(&meter, vec![work(2, &station, Task::ReadProfile(range))]).await;
+    assert!(ended(&reports, 2).is_ok(), "{reports:?}");
+    exact[9].1[0] = None;
+    exact.remove(11);
+    assert_eq!(captured(&reports), exact);
+    assert_eq!(odd(&reports).len(), 2, "a number that is none and a row: {:?}", odd(&reports));
+}
+
 /// C-10: what cannot be read is told one by one up to a limit, and counted beyond it.
 #[tokio::test(start_paused = true)]
 async fn rows_without_end_that_cannot_be_read_are_counted() {

@@ -9,9 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use collectors::{Event, Failure, Level, Reason, Report};
-use common::{Database, at, done, energy, failed, layout};
+use collectors::{Event, Failure, Layout, Level, Reason, Report};
+use common::{Database, at, captures, done, energy, failed, layout, quarters};
 use dlms::client::Hls;
+use dlms::profile::Column;
 use headend::store::callers::{Came, Left, Sign};
 use headend::store::jobs::{DEATHS, Leased, Wanted};
 use headend::store::{JobKind, Store};
@@ -99,6 +100,33 @@ async fn one_statement_brings_all_that_a_session_needs() {
     let again = store.lease(owner, Wanted::any(5), MINUTE, 50).await.unwrap();
     assert_eq!(again[0].jobs[0].layout.as_deref(), Some(&*layout));
     assert_eq!(again[0].jobs[0].attempts, 2);
+}
+
+/// Floats are told from whole numbers with the same scaler, and are the decimals that the meter shows.
+#[tokio::test]
+async fn a_column_of_floats_is_known_again_and_its_values_are_exact() {
+    let database = Database::new().await;
+    let (meter, owner) = (database.meter("M1"), Uuid::new_v4());
+    let whole = layout(900, -9);
+    let mut floats = Layout::clone(&whole);
+    floats.columns[2].column = Column::Float;
+    let floats = Arc::new(floats);
+    let one = database.store.intern_layout(&whole).await.unwrap();
+    assert_ne!(database.store.intern_layout(&floats).await.unwrap(), one);
+    let capacity = Event::Capacity { profile: energy(), rows: 960 };
+    let first = at("2024-05-01T10:00:00Z");
+    let reports = [Event::Layout(whole), capacity].map(|event| Report { job: 1, meter, event });
+    database.store.write(owner, &reports).await.unwrap();
+    let brought = captures(meter, 1, quarters(&floats, first, 1, 230_400_000_000));
+    database.store.write(owner, &[brought]).await.unwrap();
+    assert_eq!(
+        database.sql("SELECT value, capacity FROM reading CROSS JOIN meter_profile WHERE unit = 'Wh'"),
+        "230.400000000|960"
+    );
+    database.profile_job(meter, first, first);
+    let store = Store::open(database.server.cluster().options(&database.name), 2);
+    let leased = store.lease(owner, Wanted::any(5), MINUTE, 50).await.unwrap();
+    assert_eq!(leased[0].jobs[0].layout.as_deref(), Some(&*floats));
 }
 
 /// C-10: columns that nobody looked at for two weeks, or that another firmware may have changed, are read again.

@@ -71,7 +71,7 @@ impl Plan {
                         registers.entry((column.class_id, column.obis)).or_insert_with(register);
                     }
                     Column::Status => _ = statuses.insert(column.obis),
-                    Column::Clock | Column::Time | Column::Text | Column::Ignored => {}
+                    Column::Clock | Column::Time | Column::Float | Column::Text | Column::Ignored => {}
                 }
             }
         }
@@ -129,7 +129,7 @@ impl Cell {
             Column::Time => {
                 Self::Time(Quantity::of(&ColumnSpec { attribute: 2, ..column.clone() }, period_s))
             }
-            Column::Text | Column::Ignored => Self::Nothing,
+            Column::Float | Column::Text | Column::Ignored => Self::Nothing,
         }
     }
 }

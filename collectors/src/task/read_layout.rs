@@ -42,7 +42,7 @@ pub(super) async fn run(turn: &mut Turn<'_>, obis: Obis) -> Result<Layout, Setba
             let scaler_unit = match column {
                 Column::Value => scalers.next(),
                 Column::Time => Some(ScalerUnit { scaler: 0, unit: SECOND }),
-                Column::Clock | Column::Status | Column::Text | Column::Ignored => None,
+                Column::Clock | Column::Status | Column::Float | Column::Text | Column::Ignored => None,
             };
             let ScalerUnit { scaler, unit } = scaler_unit.unwrap_or(ScalerUnit::NONE);
             LayoutColumn { capture, column, scaler, unit }

@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use dlms::{
     DateTime, Unit,
-    profile::{Column, Rows, Unreadable},
+    axdr::Number,
+    profile::{Column, FLOAT_EXPONENT, Rows, Unreadable},
 };
 use jiff::{Timestamp, tz::TimeZone};
 use models::{Log, Model};
@@ -95,11 +96,12 @@ impl Sink for Book<'_> {
 
     fn sorted(&mut self, _order: Order) {}
 
-    fn take(&mut self, _layout: &Arc<Layout>, rows: &Rows) -> Result<Taken, Setback> {
+    fn take(&mut self, layout: &Arc<Layout>, rows: &Rows) -> Result<Taken, Setback> {
         let mut entries = Vec::with_capacity(rows.len());
         for (index, clock) in rows.clocks.iter().enumerate() {
             let time = clock.unwrap_or(DateTime::UNSPECIFIED);
             let value = if rows.width > 0 { rows.values[index * rows.width] } else { None };
+            let value = value.and_then(|value| code(layout, value));
             let logged = value.or(rows.statuses[index].map(i64::from));
             let node = rows.texts.get(index).and_then(|text| value::name(text.as_deref()?));
             let (at, entered) = self.enter(time, logged, node);
@@ -119,6 +121,13 @@ impl Sink for Book<'_> {
             is_off_beat: false,
         })
     }
+}
+
+/// The code that a number is; floats stand for whole numbers, too.
+fn code(layout: &Layout, value: i64) -> Option<i64> {
+    let is_float = layout.values().any(|column| column.column == Column::Float);
+    let exponent = if is_float { FLOAT_EXPONENT } else { 0 };
+    Number { mantissa: value, exponent }.in_units_of(0)
 }
 
 impl<'a> Book<'a> {

@@ -337,6 +337,7 @@ async fn receive(
     let mut decoder = buffer.decoder(turn);
     let mut rows = Rows::default();
     let mut times = Ascent::default();
+    let mut layout = Arc::clone(&buffer.layout);
     let (mut misfit, mut fits) = (None, false);
     let mut piece = turn.get(&buffer.descriptor(), selection).await?;
     loop {
@@ -354,7 +355,8 @@ async fn receive(
         }
         fits |= !rows.is_empty();
         misfit = misfit.or_else(|| rows.unread.iter().find_map(|unread| buffer.misfit(unread)));
-        let taken = sink.take(&buffer.layout, &rows)?;
+        layout = floats(&layout, decoder.columns().iter().copied())?;
+        let taken = sink.take(&layout, &rows)?;
         rows.clear();
         if buffer.doubts_period && taken.is_off_beat {
             return Ok((Part::OffBeat, times));
@@ -378,6 +380,14 @@ async fn receive(
         Some(error) if !fits => Err(Setback::Shape(error)),
         _ => Ok((Part::Whole, times)),
     }
+}
+
+/// The layout where rows show that columns hold floats.
+fn floats(layout: &Arc<Layout>, shown: impl Iterator<Item = Column>) -> Result<Arc<Layout>, Setback> {
+    layout.with_floats(shown).ok_or_else(|| {
+        let detail = format!("Profile {} has floats with a scaler that leaves them no room.", layout.obis);
+        Setback::Final(Failure::new(Reason::Unsupported, detail))
+    })
 }
 
 /// The range in the meter's terms, and from when to when it may answer.
@@ -406,7 +416,8 @@ async fn explain_shape(
 ) -> Result<bool, Setback> {
     let layout = &buffer.layout;
     let fresh = read_layout::run(turn, layout.obis).await.and_then(|fresh| sink.fit(fresh))?;
-    if fresh != **layout {
+    let known = layout.columns.iter().map(|column| column.column);
+    if floats(&Arc::new(fresh.clone()), known)? != *layout {
         return Err(changed(turn, layout, fresh).await);
     }
     if !buffer.is_lenient && matches!(error, Error::RowShape { .. }) {

@@ -195,7 +195,7 @@ impl Meter {
             }
             Column::Clock if index % 5 == 3 => Data::DateTime(self.said(row.at)),
             Column::Clock => Data::OctetString(self.said(row.at).octets().to_vec()),
-            Column::Text | Column::Ignored => Data::OctetString(vec![0xFF; index % 9]),
+            Column::Float | Column::Text | Column::Ignored => Data::OctetString(vec![0xFF; index % 9]),
             Column::Time => Data::OctetString(self.said(Self::occurred(row.at)).octets().to_vec()),
             Column::Status => {
                 let same = before.is_some_and(|before| before.status == row.status);

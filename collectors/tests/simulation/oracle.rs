@@ -159,7 +159,7 @@ fn capture(
     let stored = (0..meter.captures.len()).filter_map(|column| match meter.column(column) {
         Column::Value => numbers.next(),
         Column::Time => Some(Some(Meter::occurred(row.at).as_second())),
-        Column::Clock | Column::Status | Column::Text | Column::Ignored => None,
+        Column::Clock | Column::Status | Column::Float | Column::Text | Column::Ignored => None,
     });
     if !stored.eq(values.iter().copied()) || captures.status[index] != status {
         return Some(format!("at {at}: {values:?} {:?} and not {row:?}", captures.status[index]));

@@ -89,10 +89,10 @@ async fn insert(store: &Store, layout: &Layout, content: &[u8]) -> Result<Option
              INSERT INTO profile_layout (obis, period_s, columns_hash) VALUES ($1, $2, sha256($3))
              ON CONFLICT (columns_hash) DO NOTHING RETURNING id),
          slots AS (
-             INSERT INTO profile_slot (layout_id, position, slot, class_id, obis, attribute, data_index, scaler, unit)
-             SELECT made.id, c.n - 1, c.slot, c.class_id, c.obis, c.attribute, c.data_index, c.scaler, c.unit
-             FROM made, unnest($4::int2[], $5::int4[], $6::bytea[], $7::int4[], $8::int4[], $9::int4[], $10::int4[])
-                 WITH ORDINALITY AS c (slot, class_id, obis, attribute, data_index, scaler, unit, n))
+             INSERT INTO profile_slot (layout_id, position, slot, class_id, obis, attribute, data_index, scaler, unit, is_float)
+             SELECT made.id, c.n - 1, c.slot, c.class_id, c.obis, c.attribute, c.data_index, c.scaler, c.unit, c.is_float
+             FROM made, unnest($4::int2[], $5::int4[], $6::bytea[], $7::int4[], $8::int4[], $9::int4[], $10::int4[], $11::bool[])
+                 WITH ORDINALITY AS c (slot, class_id, obis, attribute, data_index, scaler, unit, is_float, n))
          SELECT id FROM made UNION ALL SELECT id FROM profile_layout WHERE columns_hash = sha256($3)",
     )
     .bind(layout.obis.octets().to_vec())
@@ -105,6 +105,7 @@ async fn insert(store: &Store, layout: &Layout, content: &[u8]) -> Result<Option
     .bind(each(|column| i32::from(column.capture.data_index)))
     .bind(each(|column| i32::from(column.scaler)))
     .bind(each(|column| i32::from(column.unit.0)))
+    .bind(layout.columns.iter().map(|column| column.column == Column::Float).collect::<Vec<_>>())
     .fetch_optional(&store.pool)
     .await
     .map_err(failed("store::layouts::intern"))
@@ -120,7 +121,10 @@ fn content(layout: &Layout) -> Vec<u8> {
         bytes.extend_from_slice(&column.capture.instance.octets());
         bytes.extend_from_slice(&column.capture.attribute.to_be_bytes());
         bytes.extend_from_slice(&column.capture.data_index.to_be_bytes());
-        bytes.push(u8::from(column.is_stored()));
+        bytes.push(match column.column {
+            Column::Float => 2,
+            _ => column.is_stored().into(),
+        });
         bytes.extend_from_slice(&column.scaler.to_be_bytes());
         bytes.push(column.unit.0);
     }
@@ -144,6 +148,7 @@ struct StoredColumn {
     slot: Option<u8>,
     scaler: i8,
     unit: u8,
+    is_float: bool,
 }
 
 impl Stored {
@@ -164,6 +169,7 @@ impl StoredColumn {
     fn column(&self, capture: CaptureObject, kind: Column) -> LayoutColumn {
         let column = match (self.slot, kind) {
             (Some(_), Column::Time) => Column::Time,
+            (Some(_), _) if self.is_float => Column::Float,
             (Some(_), _) => Column::Value,
             (None, Column::Value | Column::Time) => Column::Ignored,
             (None, other) => other,

@@ -172,7 +172,7 @@ pub(super) async fn advance(
              layout_read_at = coalesce(EXCLUDED.layout_read_at, p.layout_read_at),
              hole_tried_at = coalesce(EXCLUDED.hole_tried_at, p.hole_tried_at),
              trusted = coalesce(EXCLUDED.trusted, p.trusted),
-             capacity = coalesce(EXCLUDED.capacity, CASE WHEN EXCLUDED.layout_id <> p.layout_id THEN NULL ELSE p.capacity END)
+             capacity = coalesce(EXCLUDED.capacity, CASE WHEN EXCLUDED.layout_id <> p.layout_id AND EXCLUDED.layout_read_at IS NOT NULL THEN NULL ELSE p.capacity END)
          RETURNING p.meter_id, p.coverage <> tstzmultirange(range_merge(p.coverage)) OR p.absent <> '{}' AS has_hole)
          UPDATE meter_plan p SET look_at = now()
          FROM (SELECT DISTINCT meter_id FROM moved WHERE has_hole) h WHERE p.meter_id = h.meter_id AND p.look_at > now() + interval '1 minute'",

@@ -1,7 +1,7 @@
 //! What each column of a layout can be, and captures held against it.
 
 use collectors::Layout;
-use dlms::{Obis, Unit};
+use dlms::{Obis, Unit, profile::Column};
 use models::Validation;
 
 use super::counter::{Counter, Point, Trace, Verdict};
@@ -49,7 +49,10 @@ impl Plan {
             if object.attribute != 2 || object.data_index != 0 {
                 continue;
             }
-            added.push((slot, object.instance, scaler));
+            // Floats add up to others in their last digits.
+            if column.column != Column::Float {
+                added.push((slot, object.instance, scaler));
+            }
             if let Some(counter) = counter_of(object.instance, unit, scaler, validation) {
                 plan.counters.push((slot, Key::of(object.instance, unit, scaler), counter));
             } else if let Some(bound) = bound(object.instance, unit, scaler, layout.period_s, validation) {
@@ -198,7 +201,7 @@ pub(super) fn pow10(exponent: u8) -> i128 {
 #[cfg(test)]
 mod tests {
     use collectors::LayoutColumn;
-    use dlms::profile::{CaptureObject, Column};
+    use dlms::profile::CaptureObject;
     use proptest::prelude::*;
 
     use super::*;

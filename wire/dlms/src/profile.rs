@@ -3,7 +3,7 @@
 //!
 //! A buffer is `array of structure`, or a compact array of the same. It arrives in blocks cut anywhere, so
 //! [`RowDecoder`] keeps the octets of at most one unfinished row and appends every finished one to [`Rows`]. No
-//! tree of values is built in between, and no number passes through a float.
+//! tree of values is built in between, and nothing is calculated with floats.
 
 mod capture;
 mod cell;
@@ -20,6 +20,10 @@ use unread::{Element, between, element};
 /// a tenth of it.
 pub const ROW_MAX: usize = 4096;
 
+/// Power of ten in units of which the cells of a [`Column::Float`] are counted. Floats of single precision have room in 63 bits then, to the last of their
+/// digits, from 0.016 to 9.2 thousand millions; decimals that end at the ninth place have it from 0 on.
+pub const FLOAT_EXPONENT: i8 = -9;
+
 /// What null-data in a value or status column means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NullRule {
@@ -33,13 +37,13 @@ pub enum NullRule {
 /// `width` entries of `values` from `i * width` on, and likewise those of `times`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rows {
-    /// Number of [`Column::Value`] columns.
+    /// Number of columns with numbers ([`Column::is_number`]).
     pub width: usize,
     /// Time of each capture; `None` when it is implied by the capture period.
     pub clocks: Vec<Option<DateTime>>,
     /// Status of each capture; the first bit of a bit-string is the most significant one.
     pub statuses: Vec<Option<u32>>,
-    /// Values, row-major, in the meter's own integers: scaler and unit are the layout's.
+    /// Values, row-major, in the meter's own integers, or in the units of floats: scaler and unit are the layout's.
     pub values: Vec<Option<i64>>,
     /// The string of each capture; empty when no column is one.
     pub texts: Vec<Option<Vec<u8>>>,
@@ -119,8 +123,8 @@ impl RowDecoder {
         for once in [Column::Clock, Column::Status, Column::Text] {
             columns.iter_mut().filter(|column| **column == once).skip(1).for_each(|c| *c = Column::Ignored);
         }
-        let count = |kind| columns.iter().filter(|column| **column == kind).count();
-        let (width, times_width) = (count(Column::Value), count(Column::Time));
+        let width = columns.iter().filter(|column| column.is_number()).count();
+        let times_width = columns.iter().filter(|column| **column == Column::Time).count();
         Self {
             columns,
             null_rule,
@@ -143,8 +147,13 @@ impl RowDecoder {
         Self { is_lenient: true, ..self }
     }
 
+    /// What the columns hold, as far as the rows show it: one of numbers the first of which is a float is a [`Column::Float`] from there on.
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
     /// Takes the next octets and appends the rows that they complete. `rows` must be empty or come
-    /// from decoders of the same width. An element of a type that its column cannot hold (a float, say), and a number
+    /// from decoders of the same columns. An element of a type that its column cannot hold (a float among whole numbers, say), and a number
     /// that does not fit, is no value and stands in [`Rows::unread`]; so does a row whose time is not on the calendar.
     ///
     /// # Errors
@@ -285,7 +294,8 @@ impl RowDecoder {
         let whole = (rows.len(), rows.unread.len());
         let (first, first_time) = (rows.values.len(), rows.times.len());
         let (mut clock, mut status) = (None, None);
-        for (column, kind) in self.columns.iter().enumerate() {
+        for column in 0..self.columns.len() {
+            let kind = self.kind(column, reader, rows);
             let typed = self.types.get(column);
             let (place, unread) = ((whole.0, column), &mut rows.unread);
             match (kind, typed) {
@@ -308,10 +318,12 @@ impl RowDecoder {
                     let read = element(reader, typed, place, unread, |cell| cell::text(cell, typed, column))?;
                     rows.texts.push(read.value());
                 }
-                (Column::Value, _) => {
+                (Column::Value | Column::Float, _) => {
                     let last = self.last_values[rows.values.len() - first];
-                    let read =
-                        element(reader, typed, place, unread, |cell| cell::value(cell, typed, column, last))?;
+                    let read = element(reader, typed, place, unread, |cell| match kind {
+                        Column::Float => cell::float(cell, typed, column),
+                        _ => cell::value(cell, typed, column, last),
+                    })?;
                     rows.values.push(self.filled(read, last));
                 }
                 (Column::Time, _) => {
@@ -332,6 +344,22 @@ impl RowDecoder {
         self.remember(rows, (first, first_time), whole.1);
         self.row_ended(&start, reader);
         Ok(())
+    }
+
+    /// What a column holds: numbers are floats when the first one is, because whole numbers in front of it would be counted in other units.
+    #[inline]
+    fn kind(&mut self, column: usize, reader: &Reader<'_>, rows: &Rows) -> Column {
+        let kind = self.columns[column];
+        if kind != Column::Value || !cell::is_float(reader, self.types.get(column)) {
+            return kind;
+        }
+        let place = self.columns[..column].iter().filter(|other| other.is_number()).count();
+        let values = rows.values.iter().take(rows.len() * rows.width).skip(place);
+        if self.last_values[place].is_some() || values.step_by(rows.width).any(Option::is_some) {
+            return Column::Value;
+        }
+        self.columns[column] = Column::Float;
+        Column::Float
     }
 
     /// Steps over the elements of a row that does not fit the columns.
@@ -372,11 +400,12 @@ impl RowDecoder {
         for unread in &rows.unread[unread..] {
             let Unreadable::Cell { column, .. } = unread.what else { continue };
             let kind = self.columns[column];
-            let place = self.columns[..column].iter().filter(|other| **other == kind).count();
+            let numbers = || self.columns[..column].iter().filter(|other| other.is_number()).count();
+            let times = || self.columns[..column].iter().filter(|other| **other == Column::Time).count();
             match kind {
                 Column::Status => self.last_status = None,
-                Column::Value => self.last_values[place] = None,
-                Column::Time => self.last_times[place] = None,
+                Column::Value | Column::Float => self.last_values[numbers()] = None,
+                Column::Time => self.last_times[times()] = None,
                 Column::Clock | Column::Text | Column::Ignored => {}
             }
         }

@@ -8,7 +8,7 @@ use dlms::profile::{
 use dlms::{DateTime, Error, Obis};
 use proptest::prelude::*;
 
-use Column::{Clock, Ignored, Status, Text, Time, Value};
+use Column::{Clock, Float, Ignored, Status, Text, Time, Value};
 
 /// 2024-03-31 01:15:00, UTC+1.
 const CLOCK: [u8; 12] = [0x07, 0xE8, 3, 31, 7, 1, 15, 0, 0, 0xFF, 0xC4, 0];
@@ -142,6 +142,48 @@ fn typed_clocks_are_clocks() {
     assert_eq!(rows.clocks, [Some(DateTime::new(CLOCK))]);
 }
 
+/// Cells of both sizes, null-data, and a whole number among them: 230.4, the same, 0.1, 49.98 and 5.
+#[test]
+fn floats_are_the_decimals_that_the_meter_shows_in_billionths() {
+    let cells: [&[u8]; 5] = [
+        &[23, 0x43, 0x66, 0x66, 0x66],
+        &[0],
+        &[24, 0x3F, 0xB9, 0x99, 0x99, 0x99, 0x99, 0x99, 0x9A],
+        &[23, 0x42, 0x47, 0xEB, 0x85],
+        &[17, 5],
+    ];
+    let bytes = buffer(&cells.map(|cell| vec![vec![17, 7], cell.to_vec(), vec![9, 0]]));
+    let billionths = [230_400_000_000, 230_400_000_000, 100_000_000, 49_980_000_000, 5_000_000_000];
+    for cut in 0..bytes.len() {
+        let mut decoder = RowDecoder::new(vec![Value, Value, Ignored], NullRule::Repeat);
+        let (mut rows, mut shown) = (Rows::default(), Vec::new());
+        for piece in [&bytes[..cut], &bytes[cut..]] {
+            decoder.push(piece, &mut rows).unwrap();
+            shown.extend(rows.values.chunks(2).map(|row| row[1]));
+            rows.clear();
+        }
+        assert_eq!(shown, billionths.map(Some), "cut at {cut}");
+        assert_eq!(decoder.columns(), [Value, Float, Ignored]);
+    }
+    let bytes = compact(&[17, 23], &[vec![7, 0x43, 0x66, 0x66, 0x66]]);
+    let (rows, _) = decode(&[Value, Value], NullRule::Repeat, &[&bytes]).unwrap();
+    assert_eq!(rows.values, [Some(7), Some(230_400_000_000)]);
+    // A column of floats stays one where an answer holds nothing but whole numbers.
+    let (rows, _) = decode(&[Float], NullRule::Repeat, &[&buffer(&[vec![vec![17, 5]]])]).unwrap();
+    assert_eq!(rows.values, [Some(5_000_000_000)]);
+}
+
+#[test]
+fn a_float_among_whole_numbers_is_no_value() {
+    let float = vec![23, 0x43, 0x66, 0x66, 0x66];
+    let bytes = buffer(&[vec![vec![17, 5]], vec![vec![9, 0]], vec![float.clone()], vec![vec![17, 6]]]);
+    for cut in 0..bytes.len() {
+        let (rows, _) = decode(&[Value], NullRule::Repeat, &[&bytes[..cut], &bytes[cut..]]).unwrap();
+        assert_eq!(rows.values, [Some(5), None, None, Some(6)], "cut at {cut}");
+        assert_eq!(rows.unread[1].octets, float);
+    }
+}
+
 /// The only thing that cannot be read of a row of one cell: whether it is of another type, and its octets.
 fn unread(column: Column, cell: &[u8]) -> (bool, Vec<u8>) {
     let (rows, _) = decode(&[column], NullRule::Repeat, &[&buffer(&[vec![cell.to_vec()]])]).unwrap();
@@ -157,9 +199,10 @@ fn unread(column: Column, cell: &[u8]) -> (bool, Vec<u8>) {
 /// C-10: what a column cannot hold is no value, and its octets are kept.
 #[test]
 fn what_does_not_fit_is_no_value_and_its_octets_are_kept() {
-    let types: [(Column, &[u8]); 7] = [
-        (Value, &[23, 0, 0, 0, 0]),
-        (Value, &[24, 0, 0, 0, 0, 0, 0, 0, 0]),
+    let types: [(Column, &[u8]); 8] = [
+        (Value, &[23, 0x7F, 0xC0, 0, 0]),
+        (Value, &[24, 0xFF, 0xF0, 0, 0, 0, 0, 0, 0]),
+        (Float, &[9, 1, 7]),
         (Value, &[9, 1, 7]),
         (Value, &[4, 8, 0]),
         (Value, &[2, 2, 17, 1, 17, 2]),
@@ -169,7 +212,11 @@ fn what_does_not_fit_is_no_value_and_its_octets_are_kept() {
     for (column, cell) in types {
         assert_eq!(unread(column, cell), (true, cell.to_vec()));
     }
-    let numbers: [(Column, &[u8]); 3] = [
+    let numbers: [(Column, &[u8]); 6] = [
+        // 1e10, 0.3 and three parts in ten to the seventeenth, and a delta that there is nothing to add to.
+        (Value, &[23, 0x50, 0x15, 0x02, 0xF9]),
+        (Value, &[24, 0x3F, 0xD3, 0x33, 0x33, 0x33, 0x33, 0x33, 0x34]),
+        (Float, &[28, 1]),
         (Value, &[21, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]),
         (Status, &[15, 0xFF]),
         (Value, &[13, 0x0A]),
@@ -318,7 +365,7 @@ fn c_10_compact_rows_of_wrong_types_are_named() {
         rows.unread.into_iter().map(|unread| unread.octets).collect::<Vec<_>>()
     };
     assert_eq!(unread(&[Value, Value], &[9, 17], &[1, 1, 5]), [[1, 1]]);
-    assert_eq!(unread(&[Value], &[23], &[0; 4]), [[0; 4]]);
+    assert_eq!(unread(&[Value], &[23], &[0x7F, 0xC0, 0, 0]), [[0x7F, 0xC0, 0, 0]]);
     // Rows that are no structures, a row that ends behind the contents, and columns that cost nothing.
     let values = decode(&[Value], NullRule::Repeat, &[&[19, 17, 2, 1, 2]]);
     assert_eq!(values, Err(Error::DataType { expected: "row (structure)", got: 19 }));

@@ -64,7 +64,7 @@ const EARLIER: &str = "/* store::flags::earlier_registers */
              FROM profile_layout CROSS JOIN LATERAL (SELECT period_s * interval '1 second' AS stride) AS w
              WHERE id = p.layout_id AND period_s BETWEEN 1 AND 3600) l ON true
          JOIN profile_slot s ON s.layout_id = l.id AND s.slot IS NOT NULL AND s.obis = set_byte(e.obis, 3, 29) AND s.attribute = e.attribute
-             AND s.data_index = 0
+             AND s.data_index = 0 AND NOT s.is_float
          WHERE p.meter_id = e.meter_id AND get_byte(e.obis, 3) = 8
              AND NOT EXISTS (SELECT FROM reading_flag f WHERE f.meter_id = e.meter_id AND f.ts IN (b.ts, b.since_ts)
                  AND f.layout_id IS NULL AND f.obis = e.obis AND f.withdrawn_at IS NULL)

@@ -38,6 +38,19 @@ impl Number {
         })
     }
 
+    /// The number in units of ten to the power of `exponent`; `None` when it has finer digits, or does not fit.
+    pub fn in_units_of(self, exponent: i8) -> Option<i64> {
+        let zeros = i16::from(self.exponent) - i16::from(exponent);
+        match (self.mantissa, u32::try_from(zeros)) {
+            (0, _) => Some(0),
+            (mantissa, Ok(zeros)) => mantissa.checked_mul(10_i64.checked_pow(zeros)?),
+            (mantissa, Err(_)) => {
+                let unit = 10_i64.checked_pow(zeros.unsigned_abs().into())?;
+                (mantissa % unit == 0).then_some(mantissa / unit)
+            }
+        }
+    }
+
     /// Digits with a power of ten, such as `1.234e2`; `None` for `NaN` and `inf`.
     fn shortest(text: &str) -> Option<Self> {
         let (digits, exponent) = text.split_once('e')?;
@@ -90,6 +103,18 @@ mod tests {
         assert_eq!(Number::of(&Data::Bcd(0x42)), Some(Number::whole(42)));
         assert_eq!(Number::of(&Data::NullData), None);
         assert_eq!(Number::of(&Data::OctetString(vec![1])), None);
+    }
+
+    #[test]
+    fn a_number_is_counted_in_units_that_it_is_a_multiple_of() {
+        let counted = |mantissa, exponent| Number { mantissa, exponent }.in_units_of(-9);
+        assert_eq!(counted(2304, -1), Some(230_400_000_000));
+        assert_eq!(counted(-15, -10), None);
+        assert_eq!(counted(-150, -10), Some(-15));
+        assert_eq!(counted(9_223_372_036, 0), Some(9_223_372_036_000_000_000));
+        assert_eq!(counted(9_223_372_037, 0), None);
+        assert_eq!((counted(0, 100), counted(0, -100)), (Some(0), Some(0)));
+        assert_eq!((counted(1, 127), counted(1, -128)), (None, None));
     }
 
     proptest! {

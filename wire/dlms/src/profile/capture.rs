@@ -23,6 +23,9 @@ pub enum Column {
     Status,
     /// A number.
     Value,
+    /// A floating-point number. No captured attribute is one by itself: the rows show it. It stands for the shortest decimal that has its bits, and is
+    /// counted in units of ten to the power of [`FLOAT_EXPONENT`](super::FLOAT_EXPONENT).
+    Float,
     /// A string of octets or letters. No captured attribute is one by itself: whoever knows the profile says so.
     Text,
     /// The time at which a value of the row occurred.
@@ -32,6 +35,11 @@ pub enum Column {
 }
 
 impl Column {
+    /// Whether it holds numbers.
+    pub const fn is_number(self) -> bool {
+        matches!(self, Self::Value | Self::Float)
+    }
+
     /// The meaning of each column of a profile. Where no clock is captured, the time of the end of a billing period is that of the row.
     pub fn of_all<'a>(objects: impl IntoIterator<Item = &'a CaptureObject>) -> Vec<Self> {
         let objects: Vec<&CaptureObject> = objects.into_iter().collect();

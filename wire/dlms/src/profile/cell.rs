@@ -1,7 +1,8 @@
 //! One element of a row, straight from its octets. Data types: Blue Book, 4.1.5. The type stands in front of the element, or in
 //! the header of a compact array.
 
-use crate::axdr::{Reader, TypeDescription, tag};
+use super::FLOAT_EXPONENT;
+use crate::axdr::{Data, Number, Reader, TypeDescription, tag};
 use crate::{DateTime, Error};
 
 /// A time: octet-string of 12 octets or typed date-time; `None` for null-data.
@@ -72,6 +73,30 @@ pub(super) fn value(
         tag::NULL_DATA => Ok(None),
         data_type => integer(reader, data_type, column, last).map(Some),
     }
+}
+
+/// Whether a float comes next.
+#[inline]
+pub(super) fn is_float(reader: &Reader<'_>, typed: Option<&TypeDescription>) -> bool {
+    matches!(data_type(&mut reader.clone(), typed), Ok(tag::FLOAT32 | tag::FLOAT64))
+}
+
+/// A float, or a whole number among floats, in units of ten to the power of [`FLOAT_EXPONENT`]; `None` for null-data.
+pub(super) fn float(
+    reader: &mut Reader<'_>,
+    typed: Option<&TypeDescription>,
+    column: usize,
+) -> Result<Option<i64>, Error> {
+    let data_type = data_type(reader, typed)?;
+    let float = match data_type {
+        tag::NULL_DATA => return Ok(None),
+        tag::FLOAT32 => Data::Float32(reader.array()?),
+        tag::FLOAT64 => Data::Float64(reader.array()?),
+        _ => Data::Long64(integer(reader, data_type, column, None)?),
+    };
+    // Infinite, or none: what the column has instead of numbers.
+    let number = Number::of(&float).ok_or(Error::Cell { column, tag: data_type })?;
+    number.in_units_of(FLOAT_EXPONENT).map(Some).ok_or(Error::ValueRange { column })
 }
 
 /// A string; `None` for null-data.
