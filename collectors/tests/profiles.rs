@@ -184,6 +184,17 @@ async fn a_second_that_no_clock_shows_costs_no_capture_and_is_told() {
     assert_eq!(odd(&reports), [Oddity::Second { layout, at, second: 65 }]);
 }
 
+/// C-29: the last capture of a day is at 24:00 for some meters.
+#[tokio::test(start_paused = true)]
+async fn the_hour_24_of_a_day_is_the_midnight_behind_it() {
+    let meter = Meter::new(Level::None).share();
+    meter.lock().unwrap().mischief.counts_to_24 = true;
+    let station = Arc::new(station(Level::None));
+    let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(whole_day()))]).await;
+    assert!(captured(&reports).iter().any(|(at, _)| at.to_string() == "2026-06-02T00:00:00Z"));
+    assert_eq!((captured(&reports), odd(&reports)), (expected(&meter), vec![]));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_clock_in_another_column_than_the_first_is_found_and_told() {
     let meter = Meter::new(Level::None).share();

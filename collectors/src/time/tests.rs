@@ -121,6 +121,16 @@ fn implied_times_follow_the_period_and_days_follow_the_calendar() {
     assert_eq!(days.resolve(None).unwrap().at, at("2026-03-29T22:00:00Z"));
 }
 
+/// With and without a deviation; the next day is the one on which clocks change.
+#[test]
+fn the_hour_24_is_the_next_midnight_in_its_zone() {
+    for deviation in [[0xFF, 0xC4], [0x80, 0x00]] {
+        let octets = [&[0x07, 0xE8, 3, 30, 6, 24, 0, 0, 0][..], &deviation, &[0]].concat();
+        let time = DateTime::new(octets.try_into().unwrap());
+        assert_eq!(resolve_all(&[time], None), [at("2024-03-30T23:00:00Z")], "{deviation:02x?}");
+    }
+}
+
 #[test]
 fn times_that_are_none_are_named() {
     let mut resolver = resolver(&berlin(), 0, None);

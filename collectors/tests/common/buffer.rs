@@ -66,6 +66,10 @@ impl Meter {
         };
         let mut octets = time.octets();
         octets[2] = if self.mischief.wrong_months.contains(&row) { 13 } else { octets[2] };
+        if self.mischief.counts_to_24 && octets[5..8] == [0, 0, 0] {
+            octets = DateTime::from_unix(at.as_second() - 60, Some(0), 0).octets();
+            octets[5..8].copy_from_slice(&[24, 0, 0]);
+        }
         if let Some((_, second)) = self.mischief.wrong_second.filter(|(odd, _)| *odd == row) {
             octets[7] = second;
         }

@@ -97,6 +97,8 @@ pub(crate) struct Mischief {
     pub(crate) gives_whole: bool,
     /// The second of the row with this number.
     pub(crate) wrong_second: Option<(usize, u8)>,
+    /// Midnight is the hour 24 of the day before.
+    pub(crate) counts_to_24: bool,
     /// Rows that it says it holds; it does not say when that is absent.
     pub(crate) entries_in_use: Option<u32>,
     /// Rows that it says it keeps; it does not say when that is absent.

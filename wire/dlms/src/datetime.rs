@@ -22,7 +22,7 @@ pub struct Parts {
     pub day: u8,
     /// Day of the week, 1 Monday to 7 Sunday; 0xFF not specified.
     pub day_of_week: u8,
-    /// Hour 0 to 23; 0xFF not specified.
+    /// Hour 0 to 23; 0xFF not specified. Some meters write 24 for the end of the day.
     pub hour: u8,
     /// Minute 0 to 59; 0xFF not specified.
     pub minute: u8,
@@ -135,16 +135,18 @@ impl DateTime {
     }
 
     /// Seconds from 1970-01-01 00:00:00 to this date and time, both in local time. `None` when the date, the hour or the minute is
-    /// not specified or outside its range. A second that is not specified counts as 0; some meters send none.
+    /// not specified or outside its range. A second that is not specified counts as 0; some meters send none. 24:00:00.00 is the end of the day, which is the
+    /// midnight that the next one begins with (ISO 8601); some meters write that.
     pub fn local_seconds(&self) -> Option<i64> {
-        let Parts { year, month, day, hour, minute, second, .. } = self.parts();
+        let Parts { year, month, day, hour, minute, second, hundredths, .. } = self.parts();
         let second = if second == 0xFF { 0 } else { second };
+        let is_end_of_day = (hour, minute, second) == (24, 0, 0) && matches!(hundredths, 0 | 0xFF);
         let year = i64::from(year?);
         let days = days_from_civil(year, i64::from(month), i64::from(day));
         let exists = (1..=12).contains(&month)
             && (1..=31).contains(&day)
             && civil(days) == (year, i64::from(month), i64::from(day));
-        (exists && hour < 24 && minute < 60 && second < 60).then(|| {
+        (exists && (hour < 24 || is_end_of_day) && minute < 60 && second < 60).then(|| {
             days * SECONDS_PER_DAY + i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second)
         })
     }

@@ -230,6 +230,10 @@ fn what_does_not_fit_is_no_value_and_its_octets_are_kept() {
 #[test]
 fn a_row_without_a_usable_time_keeps_its_octets_and_costs_no_other() {
     let never = [&[9, 12], &[0xFF; 12][..]].concat();
+    // 2024-03-31 24:00:65: a second that no clock shows is none of the next day's.
+    let mut behind = [&[9, 12], &CLOCK[..]].concat();
+    behind.splice(7..10, [24, 0, 65]);
+    assert_eq!(decode(&[Clock], NullRule::Repeat, &[&buffer(&[vec![behind]])]).unwrap().0.unread.len(), 1);
     let clocks = [never, vec![9, 0], vec![17, 0], vec![0], clock_cell(), vec![0]];
     let rows = clocks.map(|clock| vec![clock, vec![17, 3]]);
     let bytes = buffer(&rows);

@@ -90,9 +90,12 @@ pub(super) fn between(start: &Reader<'_>, end: &Reader<'_>) -> Vec<u8> {
     start.rest()[..start.remaining() - end.remaining()].to_vec()
 }
 
-/// Whether a time is one, whatever its second is: some meters count to 60 and on.
+/// Whether a time is one, whatever its second is: some meters count to 60 and on, though not behind the end of a day.
 pub(super) fn is_on_calendar(time: DateTime) -> bool {
+    let parts = time.parts();
     let mut octets = time.octets();
-    octets[SECOND] = 0;
-    time.parts().year.is_some_and(|year| year <= YEAR_MAX) && DateTime::new(octets).local_seconds().is_some()
+    if parts.hour < 24 {
+        octets[SECOND] = 0;
+    }
+    parts.year.is_some_and(|year| year <= YEAR_MAX) && DateTime::new(octets).local_seconds().is_some()
 }

@@ -77,7 +77,7 @@ fn parts_outside_their_range_make_no_instant() {
         (3, 32),
         (3, 0xFD),
         (3, 0xFF),
-        (5, 24),
+        (5, 25),
         (5, 0xFF),
         (6, 60),
         (6, 0xFF),
@@ -90,6 +90,27 @@ fn parts_outside_their_range_make_no_instant() {
     let mut no_second = good;
     no_second[7] = 0xFF;
     assert_eq!(DateTime::new(no_second).local_seconds(), DateTime::new(good).local_seconds());
+}
+
+/// C-29: the end of a day is the midnight that the next one begins with, and nothing comes behind it.
+#[test]
+fn hour_24_is_the_end_of_its_day_and_no_later() {
+    let end_of = |month, day, [minute, second, hundredths]: [u8; 3]| {
+        DateTime::new([0x07, 0xE8, month, day, 0xFF, 24, minute, second, hundredths, 0xFF, 0xC4, 0])
+    };
+    for (date, next) in [((2, 28), (2, 29)), ((2, 29), (3, 1)), ((3, 31), (4, 1))] {
+        for exact in [[0, 0, 0], [0, 0, 0xFF], [0, 0xFF, 0xFF]] {
+            let seconds = end_of(date.0, date.1, exact).unix_seconds();
+            assert_eq!(
+                seconds,
+                Some(midnight(2024, next.0, next.1).unix_seconds().unwrap() - 3600),
+                "{date:?}"
+            );
+        }
+        for later in [[0, 0, 1], [0, 1, 0], [1, 0, 0], [0xFF, 0, 0], [0, 65, 0]] {
+            assert_eq!(end_of(date.0, date.1, later).local_seconds(), None, "{date:?} {later:?}");
+        }
+    }
 }
 
 proptest! {
