@@ -68,10 +68,12 @@ impl Layout {
         self.columns.iter().filter(|column| column.is_stored())
     }
 
-    /// Times at which values occurred that are not stored, because a capture has no room for them.
-    pub(crate) fn times_left_out(&self) -> usize {
-        let is_time = |column: &&LayoutColumn| Column::of(&column.capture) == Column::Time;
-        self.columns.iter().filter(|column| column.column == Column::Ignored).filter(is_time).count()
+    /// The places of columns that hold values, or times at which values occurred, and are not stored, because a capture has no room for them.
+    pub(crate) fn left_out(&self, of: Column) -> impl Iterator<Item = usize> {
+        let is_left_out = move |column: &LayoutColumn| {
+            column.column == Column::Ignored && Column::of(&column.capture) == of
+        };
+        self.columns.iter().enumerate().filter(move |(_, column)| is_left_out(column)).map(|(place, _)| place)
     }
 
     /// The clock column, which the range of a read goes by.
@@ -88,7 +90,7 @@ impl Layout {
 impl LayoutColumn {
     /// Whether it is one of the values of a capture.
     pub fn is_stored(&self) -> bool {
-        self.column.is_number() || self.column == Column::Time
+        is_stored(self.column)
     }
 
     fn of_model(spec: &ColumnSpec, kind: Column) -> Self {
@@ -100,6 +102,11 @@ impl LayoutColumn {
             column => Self { capture, column, scaler: 0, unit: Unit::NONE },
         }
     }
+}
+
+/// Whether such a column is one of the values of a capture.
+pub(crate) const fn is_stored(column: Column) -> bool {
+    column.is_number() || matches!(column, Column::Time)
 }
 
 fn captured(spec: &ColumnSpec) -> CaptureObject {

@@ -38,6 +38,13 @@ pub enum Oddity {
         /// How many.
         times: usize,
     },
+    /// A profile has more values than a capture can hold, so this one is left out: its model does not name it, or it is among the last ones.
+    ValueLeftOut {
+        /// The columns of the profile.
+        layout: Arc<Layout>,
+        /// Index of the column, from 0.
+        column: usize,
+    },
     /// The time of a capture has a second that no clock shows; the capture stands at the full minute.
     Second {
         /// The columns of its profile.

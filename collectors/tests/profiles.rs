@@ -18,6 +18,7 @@ use dlms::{
     axdr::Data,
     profile::{CaptureObject, Column},
 };
+use models::{ColumnSpec, Model};
 use tokio::time::Instant;
 
 #[tokio::test(start_paused = true)]
@@ -341,13 +342,10 @@ async fn a_profile_says_with_its_columns_how_many_rows_it_keeps() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn layouts_that_cannot_be_stored_are_refused_by_name() {
+async fn a_profile_whose_rows_have_no_time_is_refused_by_name() {
     let meter = Meter::new(Level::None).share();
     let value = meter.lock().unwrap().captures[1];
-    meter.lock().unwrap().captures.extend([value; MAX_VALUES]);
     let station = Arc::new(station(Level::None));
-    let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(whole_day()))]).await;
-    assert_eq!(reason(&reports, 1), Reason::Unsupported);
     meter.lock().unwrap().captures = vec![CaptureObject { class_id: 3, ..value }];
     let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(whole_day()))]).await;
     assert_eq!(reason(&reports, 1), Reason::Unsupported);
@@ -611,6 +609,54 @@ async fn times_for_which_a_capture_has_no_room_are_told() {
         odd(&reports)
     );
     assert_eq!(layout(&reports).values().count(), MAX_VALUES);
+}
+
+/// A foreign meter with 24 values of which a capture has room for 16: what its model names comes first, and what is left out is told.
+#[tokio::test(start_paused = true)]
+async fn of_more_values_than_there_is_room_for_the_model_says_which_are_stored() {
+    let meter = Meter::new(Level::None).share();
+    let value = |c: u8| CaptureObject {
+        class_id: 1,
+        instance: Obis::new([1, 0, c, 7, 0, 255]),
+        attribute: 2,
+        data_index: 0,
+    };
+    meter.lock().unwrap().captures.extend((1..=22).map(value));
+    let named = |places: &[u8]| {
+        let mut station = station(Level::None);
+        let mut model = Model::clone(&station.model);
+        let profile = model.profiles.iter_mut().find(|profile| profile.obis == PROFILE).unwrap();
+        let like = profile.columns[1].clone();
+        let column = |c: &u8| ColumnSpec { class_id: 1, obis: value(*c).instance, ..like.clone() };
+        profile.columns.extend(places.iter().map(column));
+        station.model = Arc::new(model);
+        Arc::new(station)
+    };
+    let stored = |reports: &[Report]| {
+        let layout = layout(reports);
+        let names: Vec<Obis> = layout.values().map(|column| column.capture.instance).collect();
+        (names, layout)
+    };
+    let of = |places: &mut dyn Iterator<Item = u8>| {
+        let values = places.map(|c| value(c).instance);
+        [ENERGY, VOLTAGE].into_iter().chain(values).collect::<Vec<_>>()
+    };
+    let station = named(&[21, 22]);
+    let reports = collect(&meter, vec![work(1, &station, Task::ReadProfile(whole_day()))]).await;
+    let (names, layout) = stored(&reports);
+    assert_eq!(names, of(&mut (1..=12).chain([21, 22])));
+    let left_out = |column| Oddity::ValueLeftOut { layout: Arc::clone(&layout), column };
+    assert_eq!(odd(&reports), (15..23).map(left_out).collect::<Vec<_>>());
+    let rows = captured(&reports);
+    assert_eq!((rows.len(), rows[0].1.len()), (96, MAX_VALUES));
+    assert_eq!(rows[0].1[..2], expected(&meter)[0].1);
+
+    // The same read again asks for no columns, and one of a model that names others does.
+    let range = ProfileRange { layout: Some(Arc::clone(&layout)), ..whole_day() };
+    let reports = collect(&meter, vec![work(2, &station, Task::ReadProfile(range.clone()))]).await;
+    assert_eq!((captured(&reports), odd(&reports)), (rows, vec![]));
+    let reports = collect(&meter, vec![work(3, &named(&[20]), Task::ReadProfile(range))]).await;
+    assert_eq!(stored(&reports).0, of(&mut (1..=13).chain([20])));
 }
 
 #[tokio::test(start_paused = true)]

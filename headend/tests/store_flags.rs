@@ -492,15 +492,20 @@ async fn what_could_not_be_read_is_kept_as_it_came() {
         odd(Oddity::Row { profile, octets: vec![2, 2, 9, 1] }),
         odd(Oddity::More { profile, more: 7 }),
         odd(Oddity::TimesLeftOut { profile, times: 3 }),
+        odd(Oddity::ValueLeftOut { layout: Arc::clone(&layout), column: 3 }),
     ];
-    assert_eq!(write(&store, &reports).await, [("unreadable", 4), ("times_left_out", 1)]);
+    assert_eq!(
+        write(&store, &reports).await,
+        [("unreadable", 4), ("times_left_out", 1), ("value_left_out", 1)]
+    );
     assert_eq!(write(&store, &reports[1..]).await, [], "again on the same day");
     assert_eq!(
         database.sql(
             "SELECT rule, obis_text(obis), layout_id IS NOT NULL, ts > '2026-04-01', value, encode(octets, 'hex') FROM reading_flag ORDER BY id"
         ),
         "unreadable|1.0.1.8.0.255|t|f||15ff\nunreadable|1.0.99.1.0.255|f|t||02020900\nunreadable|1.0.99.1.0.255|f|t||02020901\n\
-         unreadable|1.0.99.1.0.255|f|t|7|\ntimes_left_out|1.0.99.1.0.255|f|t|3|"
+         unreadable|1.0.99.1.0.255|f|t|7|\ntimes_left_out|1.0.99.1.0.255|f|t|3|\n\
+         value_left_out|1.0.32.7.0.255|t|t||"
     );
 }
 

@@ -188,7 +188,8 @@ pub struct Profile {
     /// With DL/T 645: how the captures are kept, such as `at.dlt645.frozen = { time = "05060001" }`.
     #[serde(default)]
     pub at: Option<ProfilePlace>,
-    /// Capture objects in order; the first is the clock, at most 16 of them hold values.
+    /// Capture objects in order; the first is the clock, at most 16 of them hold values. Of a meter that captures more than 16 values, those that stand here
+    /// are stored, before others.
     pub columns: Vec<ColumnSpec>,
 }
 

@@ -107,8 +107,8 @@ words! {
         Spike = "spike", SumMismatch = "sum_mismatch", RegisterMismatch = "register_mismatch", RowsOutside = "rows_outside",
         EntriesInUse = "entries_in_use", ClockNotFirst = "clock_not_first", WrongMeter = "wrong_meter",
         RatioChanged = "ratio_changed", DeviceExchanged = "device_exchanged", Unreadable = "unreadable",
-        TimesLeftOut = "times_left_out", DeviceError = "device_error", DataNotValid = "data_not_valid",
-        ClockAdjusted = "clock_adjusted", PowerDown = "power_down",
+        TimesLeftOut = "times_left_out", ValueLeftOut = "value_left_out", DeviceError = "device_error",
+        DataNotValid = "data_not_valid", ClockAdjusted = "clock_adjusted", PowerDown = "power_down",
     }
     ZoneFault {
         Offset = "offset", SummerMissing = "summer_missing", SummerAdded = "summer_added", Saving = "saving",

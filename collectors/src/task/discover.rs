@@ -14,7 +14,7 @@ use models::{Alarms, ColumnSpec, DeviationSign, Log, Model, Profile, RangeDeviat
 
 use self::survey::Survey;
 use super::read_layout;
-use crate::{Event, Failure, Layout, Reason, diagnosis::Setback, turn::Turn, value};
+use crate::{Event, Failure, Layout, MAX_VALUES, Reason, diagnosis::Setback, turn::Turn, value};
 
 /// Profiles that a model may have.
 const PROFILES_MAX: usize = 16;
@@ -160,7 +160,10 @@ async fn profiles(
             Ok(_) if profiles.len() == PROFILES_MAX => {
                 notes.push(format!("Left out: profile {obis}, because a model has at most {PROFILES_MAX}."));
             }
-            Ok(profile) => profiles.push(profile),
+            Ok(profile) => {
+                notes.extend(left_out(&layout));
+                profiles.push(profile);
+            }
             Err(problem) => notes.push(format!("Left out: profile {obis} {problem}.")),
         }
     }
@@ -191,21 +194,37 @@ async fn logs(turn: &mut Turn<'_>, survey: &Survey, notes: &mut Vec<String>) -> 
     Ok(logs)
 }
 
+/// Values that are not among the columns of a profile, because there are too many.
+fn left_out(layout: &Layout) -> Option<String> {
+    let names: Vec<String> = layout
+        .left_out(Column::Value)
+        .map(|place| layout.columns[place].capture)
+        .map(|capture| format!("{}/{}", capture.instance, capture.attribute))
+        .collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "Profile {} has more than {MAX_VALUES} values, and so many are stored. Put those that matter into its columns; without are {}.",
+            layout.obis,
+            names.join(", ")
+        )
+    })
+}
+
 /// A profile of a model, or what is in the way.
 fn profile(layout: &Layout, depth: Option<u32>) -> Result<Profile, String> {
     if layout.columns.first().map(|column| column.column) != Some(Column::Clock) {
         return Err("does not begin with the clock".into());
     }
-    if layout.columns.len() > COLUMNS_MAX {
-        return Err(format!("has {} columns, and a model at most {COLUMNS_MAX}", layout.columns.len()));
-    }
     if layout.values().next().is_none() {
         return Err("has no column with numbers".into());
     }
+    let left_out: Vec<usize> = layout.left_out(Column::Value).collect();
     let columns: Vec<ColumnSpec> = layout
         .columns
         .iter()
-        .map(|column| ColumnSpec {
+        .enumerate()
+        .filter(|(place, _)| !left_out.contains(place))
+        .map(|(_, column)| ColumnSpec {
             obis: column.capture.instance,
             class_id: column.capture.class_id,
             attribute: column.capture.attribute,
@@ -214,6 +233,9 @@ fn profile(layout: &Layout, depth: Option<u32>) -> Result<Profile, String> {
             at: None,
         })
         .collect();
+    if columns.len() > COLUMNS_MAX {
+        return Err(format!("has {} columns, and a model at most {COLUMNS_MAX}", columns.len()));
+    }
     let twice = |column: &ColumnSpec| {
         let same = |other: &&ColumnSpec| {
             (other.class_id, other.obis, other.attribute) == (column.class_id, column.obis, column.attribute)

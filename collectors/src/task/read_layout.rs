@@ -1,8 +1,11 @@
+use std::cmp::Reverse;
+
 use dlms::{
-    AttributeDescriptor, Obis, ScalerUnit, Unit,
+    AttributeDescriptor, Obis, ScalerUnit,
     axdr::Data,
     profile::{CaptureObject, Column, decode_list},
 };
+use models::Model;
 
 use super::scaler_unit;
 use crate::{
@@ -10,7 +13,7 @@ use crate::{
     {
         Failure, Layout, Reason,
         diagnosis::Setback,
-        layout::{LayoutColumn, MAX_VALUES, SECOND},
+        layout::{LayoutColumn, MAX_VALUES, SECOND, is_stored},
         time::Order,
         turn::Turn,
     },
@@ -25,7 +28,7 @@ pub(super) async fn run(turn: &mut Turn<'_>, obis: Obis) -> Result<Layout, Setba
     let objects = turn.read_octets(&attribute(3)).await?;
     let captures = decode_list(&objects).map_err(Setback::answer)?;
     let period_s = period(turn, obis).await?;
-    let kinds = Column::of_all(&captures);
+    let kinds = chosen(&turn.station().model, obis, &captures);
     let is_value = |(_, kind): &(&CaptureObject, &Column)| **kind == Column::Value;
     let values: Vec<AttributeDescriptor> =
         captures.iter().zip(&kinds).filter(is_value).map(|(capture, _)| described(capture)).collect();
@@ -48,19 +51,38 @@ pub(super) async fn run(turn: &mut Turn<'_>, obis: Obis) -> Result<Layout, Setba
             LayoutColumn { capture, column, scaler, unit }
         })
         .collect();
-    let mut layout = Layout { obis, period_s, columns };
-    make_room(&mut layout);
-    storable(layout)
+    storable(Layout { obis, period_s, columns })
 }
 
-/// Leaves times out, the last ones first, where a capture has no room for all: values go before them.
-pub(super) fn make_room(layout: &mut Layout) {
-    let excess = layout.values().count().saturating_sub(MAX_VALUES);
-    let times = layout.columns.iter_mut().rev().filter(|column| column.column == Column::Time);
-    for time in times.take(excess) {
-        let LayoutColumn { capture, .. } = *time;
-        *time = LayoutColumn { capture, column: Column::Ignored, scaler: 0, unit: Unit::NONE };
+/// Whether the model would have others of the columns stored than the layout has: somebody may have chosen anew since it was made.
+pub(super) fn is_chosen_otherwise(model: &Model, layout: &Layout) -> bool {
+    let captures: Vec<CaptureObject> = layout.columns.iter().map(|column| column.capture).collect();
+    let chosen = chosen(model, layout.obis, &captures);
+    layout.columns.iter().zip(chosen).any(|(column, kind)| column.is_stored() != is_stored(kind))
+}
+
+/// What is made of the columns of a profile. Where a capture has no room for all, times are left out first, then values that the model does not name, then
+/// others; of each the last ones first.
+fn chosen(model: &Model, profile: Obis, captures: &[CaptureObject]) -> Vec<Column> {
+    let mut columns = Column::of_all(captures);
+    let is_named = |capture: &CaptureObject| {
+        let columns =
+            model.profiles.iter().filter(|spec| spec.obis == profile).flat_map(|spec| &spec.columns);
+        columns.into_iter().any(|spec| (spec.obis, spec.attribute) == (capture.instance, capture.attribute))
+            || model.log(profile).is_some_and(|log| log.code == Some(capture.instance))
+    };
+    let rank = |place: usize| match columns[place] {
+        Column::Time => 0,
+        _ => 1 + u8::from(is_named(&captures[place])),
+    };
+    let stored = (0..columns.len()).filter(|place| is_stored(columns[*place]));
+    let mut stored: Vec<(u8, Reverse<usize>)> = stored.map(|place| (rank(place), Reverse(place))).collect();
+    stored.sort_unstable();
+    let excess = stored.len().saturating_sub(MAX_VALUES);
+    for (_, Reverse(place)) in stored.into_iter().take(excess) {
+        columns[place] = Column::Ignored;
     }
+    columns
 }
 
 /// Reads how often the profile captures, in seconds.
@@ -134,19 +156,12 @@ fn described(capture: &CaptureObject) -> AttributeDescriptor {
 }
 
 fn storable(layout: Layout) -> Result<Layout, Setback> {
-    let values = layout.values().count();
-    let detail = if layout.clock().is_none() {
-        format!(
-            "Profile {} captures neither a clock nor the end of a billing period, so its rows have no time; capture 0.0.1.0.0.255 in it.",
-            layout.obis
-        )
-    } else if values > MAX_VALUES {
-        format!(
-            "Profile {} has {values} value columns and {MAX_VALUES} can be stored; capture less in it.",
-            layout.obis
-        )
-    } else {
+    if layout.clock().is_some() {
         return Ok(layout);
-    };
+    }
+    let detail = format!(
+        "Profile {} captures neither a clock nor the end of a billing period, so its rows have no time; capture 0.0.1.0.0.255 in it.",
+        layout.obis
+    );
     Err(Setback::Final(Failure::new(Reason::Unsupported, detail)))
 }

@@ -32,6 +32,8 @@ const HOUR_S: u32 = 3600;
 const REPEATED_S: u32 = 2 * HOUR_S;
 /// Rows that are asked for by their number at once, where the meter does not say how many it answers.
 const ROWS_AT_ONCE: u32 = 96;
+/// Values of a profile that are told to be left out.
+const LEFT_OUT_TOLD: usize = 64;
 /// All there is.
 const EVER: (Timestamp, Timestamp) = (Timestamp::MIN, Timestamp::MAX);
 
@@ -41,6 +43,9 @@ pub(super) async fn run(
     range: &ProfileRange,
 ) -> Result<(Timestamp, Timestamp), Setback> {
     let mut captures = Rowwise::new(turn.station(), range.last.filter(|last| *last < range.from));
+    let known = range.layout.as_ref();
+    let known = known.filter(|layout| !read_layout::is_chosen_otherwise(&turn.station().model, layout));
+    let range = &ProfileRange { layout: known.cloned(), ..*range };
     let covered = read(turn, range, &mut captures).await?;
     let (profile, rows) = (range.obis, captures.outside());
     if rows > 0 {
@@ -162,7 +167,8 @@ async fn fresh(
     sink: &mut impl Sink,
 ) -> Result<Arc<Layout>, Setback> {
     let read = read_layout::run(turn, range.obis).await?;
-    let times = read.times_left_out();
+    let times = read.left_out(Column::Time).count();
+    let values: Vec<usize> = read.left_out(Column::Value).take(LEFT_OUT_TOLD).collect();
     let layout = Arc::new(sink.fit(read)?);
     announce(turn, &layout).await?;
     let profile = layout.obis;
@@ -172,6 +178,9 @@ async fn fresh(
     }
     if times > 0 {
         turn.report(Event::Odd(Oddity::TimesLeftOut { profile, times })).await?;
+    }
+    for column in values {
+        turn.report(Event::Odd(Oddity::ValueLeftOut { layout: Arc::clone(&layout), column })).await?;
     }
     Ok(layout)
 }

@@ -101,7 +101,11 @@ impl Store {
         for report in reports {
             let (Event::Layout(layout)
             | Event::Captures(Captures { layout, .. })
-            | Event::Odd(Oddity::Second { layout, .. } | Oddity::Cell { layout, .. })) = &report.event
+            | Event::Odd(
+                Oddity::Second { layout, .. }
+                | Oddity::Cell { layout, .. }
+                | Oddity::ValueLeftOut { layout, .. },
+            )) = &report.event
             else {
                 continue;
             };

@@ -118,7 +118,9 @@ impl<'a> Digest<'a> {
             }
             Event::Odd(oddity) => {
                 let layout = match oddity {
-                    Oddity::Second { layout, .. } | Oddity::Cell { layout, .. } => layout_id(layout),
+                    Oddity::Second { layout, .. }
+                    | Oddity::Cell { layout, .. }
+                    | Oddity::ValueLeftOut { layout, .. } => layout_id(layout),
                     _ => None,
                 };
                 self.odd.push((meter, job, oddity, layout));

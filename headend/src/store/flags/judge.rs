@@ -116,6 +116,12 @@ pub(in crate::store) fn unread(digest: &Digest<'_>, now: Timestamp) -> Vec<NewFl
             Oddity::TimesLeftOut { profile, times } => {
                 (FlagRule::TimesLeftOut, profile, 3, u64::try_from(*times).unwrap_or(u64::MAX), None)
             }
+            Oddity::ValueLeftOut { layout: columns, column } => {
+                let capture = columns.columns.get(*column)?.capture;
+                let (name, attribute) = (capture.instance.octets(), capture.attribute.into());
+                let about = flag(*meter, *job, FlagRule::ValueLeftOut, name, attribute, Numbers::default());
+                return Some(NewFlag { layout: Some((*layout)?), ..about });
+            }
             Oddity::More { profile, more } => (FlagRule::Unreadable, profile, 2, *more, None),
             Oddity::Row { profile, octets } => {
                 let about = flag(*meter, *job, FlagRule::Unreadable, profile.octets(), 2, Numbers::default());

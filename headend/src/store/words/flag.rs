@@ -50,11 +50,13 @@ pub enum FlagRule {
     Unreadable,
     /// A capture has no room for all times at which its values occurred.
     TimesLeftOut,
+    /// A capture has no room for this value.
+    ValueLeftOut,
 }
 
 impl FlagRule {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::ClockInvalid,
         Self::ClockDoubtful,
         Self::SecondOutOfRange,
@@ -78,6 +80,7 @@ impl FlagRule {
         Self::PowerDown,
         Self::Unreadable,
         Self::TimesLeftOut,
+        Self::ValueLeftOut,
     ];
 
     /// The word in the schema.
@@ -106,6 +109,7 @@ impl FlagRule {
             Self::PowerDown => "power_down",
             Self::Unreadable => "unreadable",
             Self::TimesLeftOut => "times_left_out",
+            Self::ValueLeftOut => "value_left_out",
         }
     }
 
