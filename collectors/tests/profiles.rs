@@ -14,11 +14,11 @@ use std::sync::Arc;
 use collectors::{Event, Layout, MAX_VALUES, Oddity, ProfileRange, Reason, Report, Station, Task};
 use common::*;
 use dlms::{
-    Conformance, DataAccessResult, Obis,
+    Conformance, DataAccessResult, Obis, Unit,
     axdr::Data,
     profile::{CaptureObject, Column},
 };
-use models::{ColumnSpec, Model};
+use models::{ColumnSpec, Model, StatedScaler};
 use tokio::time::Instant;
 
 #[tokio::test(start_paused = true)]
@@ -377,6 +377,15 @@ async fn a_profile_whose_scaler_is_refused_has_no_layout_and_is_named() {
     for hint in ["profile 1.0.99.1.0.255", "column 1.0.32.7.0.255", "attribute 3", &refused.to_string()] {
         assert!(failure.detail.contains(hint), "{}", failure.detail);
     }
+    // The datasheet states it. What the meter shows itself goes before that.
+    let mut model = Model::clone(&station.model);
+    let stated = |obis, scaler| StatedScaler { obis, scaler, unit: Unit(35) };
+    model.scalers = vec![stated(VOLTAGE, -2), stated(ENERGY, 7)];
+    let informed = Arc::new(Station { model: Arc::new(model), ..Station::clone(&station) });
+    let reports = collect(&meter, vec![work(3, &informed, Task::ReadProfile(whole_day()))]).await;
+    let columns = layout(&reports).columns.clone();
+    let scaled = columns[1..].iter().map(|column| (column.scaler, column.unit.0)).collect::<Vec<_>>();
+    assert_eq!((scaled, captured(&reports).len()), (vec![(0, 30), (-2, 35)], 96));
     // A moment later it shows it.
     meter.lock().unwrap().mischief.refusals.clear();
     let reports = collect(&meter, vec![work(2, &station, Task::ReadProfile(whole_day()))]).await;

@@ -26,6 +26,7 @@ const NAME_LIMIT: usize = 32;
 const PROFILES_LIMIT: usize = 16;
 const LOGS_LIMIT: usize = 16;
 const REGISTERS_LIMIT: usize = 128;
+const SCALERS_LIMIT: usize = 128;
 const MBUS_CHANNELS: RangeInclusive<u8> = 1..=16;
 /// The stored row has 16 slots for values.
 const VALUE_COLUMNS_LIMIT: usize = 16;
@@ -121,6 +122,7 @@ pub(crate) fn check(file: &str, model: &Model) -> Result<(), Error> {
         check.register(&key, register)?;
         check.parameter(&key, register)?;
     }
+    check.scalers(model)?;
     model.firmware.as_ref().map_or(Ok(()), |firmware| check.firmware(firmware))?;
     model.transformers.map_or(Ok(()), |transformers| check.transformers(transformers))?;
     model.mbus.map_or(Ok(()), |mbus| check.mbus(mbus))?;
@@ -224,6 +226,18 @@ impl Check<'_> {
         }
         self.that((1..=VALUE_COLUMNS_LIMIT).contains(&values), key, || {
             format!("has {values} value columns, 1 to {VALUE_COLUMNS_LIMIT} are allowed")
+        })
+    }
+
+    fn scalers(&self, model: &Model) -> Result<(), Error> {
+        let count = model.scalers.len();
+        self.that(count <= SCALERS_LIMIT, "scalers", || {
+            format!("has {count} entries, at most {SCALERS_LIMIT} are allowed")
+        })?;
+        let mut names = Unique::new();
+        let mut stated = model.scalers.iter().enumerate();
+        stated.try_for_each(|(index, stated)| {
+            self.unique(&mut names, &stated.obis, &format!("scalers[{index}].obis"))
         })
     }
 

@@ -77,7 +77,7 @@ pub use load::Load;
 pub use log::{Log, Outages, StatusWord};
 pub use mbus::{MBUS_DEVICE, MBus};
 pub use modbus::{Modbus, ModbusPlace, ModbusState, ModbusSwitch};
-pub use model::{AssociationSpec, ColumnSpec, Identity, Model, Profile, Register, Wrapping};
+pub use model::{AssociationSpec, ColumnSpec, Identity, Model, Profile, Register, StatedScaler, Wrapping};
 pub use quirks::{
     Answers, DeviationSign, DeviationSummer, LocalTime, NullRule, ProofCounter, Quirks, RangeDeviation,
 };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dlms::{Obis, Unit};
+use dlms::{Obis, ScalerUnit, Unit};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::{
@@ -70,6 +70,10 @@ pub struct Model {
     /// Registers that are read on their own; may be empty, at most 128.
     #[serde(default)]
     pub registers: Vec<Register>,
+    /// Scalers and units that the datasheet states of objects whose own the meter refuses to show, wherever their values are read; what it shows goes before
+    /// that. At most 128. Default: none, and such a value is not used.
+    #[serde(default)]
+    pub scalers: Vec<StatedScaler>,
     /// How it takes new firmware. Default: it does not.
     #[serde(default)]
     pub firmware: Option<Firmware>,
@@ -256,6 +260,19 @@ pub struct Register {
     pub set: Option<Bounds>,
 }
 
+/// Scaler and unit of an object's values, as somebody states them who knows: a wrong one puts each value off by powers of ten.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatedScaler {
+    /// Logical name; unique in the list.
+    pub obis: Obis,
+    /// A value times ten to the power of the scaler is in `unit`.
+    pub scaler: i8,
+    /// Unit by its symbol, such as `"Wh"`. Default: no unit (255).
+    #[serde(default = "no_unit", deserialize_with = "unit_by_symbol")]
+    pub unit: Unit,
+}
+
 impl Register {
     /// Whether registers of Modbus hold it as a whole number.
     pub(crate) fn is_whole(&self) -> bool {
@@ -318,6 +335,12 @@ impl Model {
         self.profiles.iter().any(|profile| {
             matches!(&profile.at, Some(ProfilePlace::Dlt645(Dlt645Profile::Frozen(frozen))) if frozen.ordered)
         })
+    }
+
+    /// Scaler and unit that are stated of an object, if they are.
+    pub fn stated_scaler(&self, obis: Obis) -> Option<ScalerUnit> {
+        let stated = self.scalers.iter().find(|stated| stated.obis == obis)?;
+        Some(ScalerUnit { scaler: stated.scaler, unit: stated.unit })
     }
 
     /// The profile of that name, if the model has it.

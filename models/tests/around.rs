@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests stand outside the test functions")]
 
+use dlms::{ScalerUnit, Unit};
 use models::{Error, MBUS_DEVICE, MBus, Transformers, builtin, parse};
 
 /// The key that is refused in a model like the SED302 with this section.
@@ -48,6 +49,26 @@ fn each_channel_of_mbus_has_its_client() {
     };
     assert_eq!(refused(&of(3)), "profiles[0].obis");
     parse("own.toml", &format!("base = \"sed302\"\nname = \"own\"\n{}", of(2))).unwrap();
+}
+
+#[test]
+fn scalers_that_a_datasheet_states_are_those_of_an_object() {
+    let scalers = |list: &str| format!("scalers = [{list}]");
+    let stated =
+        r#"{ obis = "1.0.1.8.0.255", scaler = 3, unit = "Wh" }, { obis = "1.0.13.7.0.255", scaler = -3 }"#;
+    let text = format!("base = \"sed302\"\nname = \"own\"\n{}", scalers(stated));
+    let model = parse("own.toml", &text).unwrap();
+    let of = |obis: &str| model.stated_scaler(obis.parse().unwrap());
+    assert_eq!(of("1.0.1.8.0.255"), Some(ScalerUnit { scaler: 3, unit: Unit(30) }));
+    assert_eq!(of("1.0.13.7.0.255"), Some(ScalerUnit { scaler: -3, unit: Unit::NONE }));
+    assert_eq!(of("1.0.2.8.0.255"), None);
+    assert_eq!(refused(&scalers(&format!("{stated}, {stated}"))), "scalers[2].obis");
+    let many: Vec<String> =
+        (0..129).map(|e| format!(r#"{{ obis = "1.0.1.8.{e}.255", scaler = 0 }}"#)).collect();
+    assert_eq!(refused(&scalers(&many.join(", "))), "scalers");
+    let other = format!("base = \"generic-dlt645\"\nname = \"own\"\n{}", scalers(stated));
+    let message = parse("own.toml", &other).unwrap_err().to_string();
+    assert!(message.contains("scalers: is of DLMS"), "{message}");
 }
 
 #[test]

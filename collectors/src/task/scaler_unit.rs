@@ -2,8 +2,8 @@ use dlms::{AttributeDescriptor, ScalerUnit};
 
 use crate::{Failure, Reason, diagnosis::Setback, turn::Turn, value};
 
-/// Scaler and unit of each attribute's value: scaler 0 and no unit where its class has none. What the meter refuses to show is an error in its
-/// place: without it the value may be off by powers of ten.
+/// Scaler and unit of each attribute's value: scaler 0 and no unit where its class has none. What the meter refuses to show is what the model states, and
+/// where that states nothing an error in its place: without it the value may be off by powers of ten.
 pub(super) async fn read_all(
     turn: &mut Turn<'_>,
     of: &[AttributeDescriptor],
@@ -13,7 +13,10 @@ pub(super) async fn read_all(
     let each = of.iter().map(|value| {
         match attribute(value).and_then(|descriptor| Some((descriptor, found.next()?))) {
             Some((descriptor, Ok(octets))) => decode(&descriptor, &octets),
-            Some((descriptor, Err(refusal))) => Err(unknown(turn, &descriptor, &refusal)),
+            Some((descriptor, Err(refusal))) => {
+                let stated = turn.station().model.stated_scaler(descriptor.instance);
+                stated.ok_or_else(|| unknown(turn, &descriptor, &refusal))
+            }
             None => Ok(ScalerUnit::NONE),
         }
     });
@@ -40,7 +43,7 @@ fn unknown(turn: &Turn<'_>, descriptor: &AttributeDescriptor, refusal: &Setback)
     let why = turn.explain(refusal).detail;
     let detail = format!(
         "Its value is not used, because scaler and unit (attribute {attribute} of class {class_id}) are not shown and it may be off by powers of \
-         ten. {why}"
+         ten; state them in the model (`scalers`) if the datasheet does. {why}"
     );
     Setback::Final(Failure::new(Reason::MeterRefused, detail))
 }

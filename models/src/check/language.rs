@@ -60,6 +60,7 @@ impl Check<'_> {
             ("identity", model.identity != Default::default()),
             ("transformers", model.transformers.is_some()),
             ("mbus", model.mbus.is_some()),
+            ("scalers", !model.scalers.is_empty()),
             ("quirks", model.quirks != Default::default()),
             ("switch.tamper_lock", has_lock),
         ] {
