@@ -16,7 +16,7 @@ use collectors::{
 };
 use dlms::client::{Counters, GlobalKeys, Key, SystemTitle};
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use models::Model;
+use models::{DlmsSwitch, Model, SwitchPlace};
 use simulator::{
     Affected, ControlState, Fault, FaultRule, Fleet, FleetConfig, Meter, Often, Security, SwitchConfig,
 };
@@ -33,10 +33,20 @@ struct Bench {
 
 impl Bench {
     async fn new(switch: SwitchConfig, faults: &[Fault]) -> Self {
+        Self::with(switch, faults, None).await
+    }
+
+    /// With a load switch that is a data object, with these numbers.
+    async fn with(switch: SwitchConfig, faults: &[Fault], numbers: Option<DlmsSwitch>) -> Self {
         let faults =
             faults.iter().map(|fault| FaultRule { fault: *fault, meters: Affected::Numbers(vec![0]) });
         let mut model = Model::clone(&models::builtin().unwrap()["sed302"]);
-        model.switch.as_mut().unwrap().settle = switch.delay * 2 + Duration::from_millis(50);
+        let spec = model.switch.as_mut().unwrap();
+        spec.settle = switch.delay * 2 + Duration::from_millis(50);
+        if numbers.is_some() {
+            (spec.obis, spec.tamper_lock) = ("0.0.128.30.21.255".parse().unwrap(), None);
+            spec.at = numbers.map(SwitchPlace::Dlms);
+        }
         let model = Arc::new(model);
         let config = FleetConfig {
             security: Security::Gmac,
@@ -147,6 +157,37 @@ async fn the_relay_moves_once_for_each_order_that_changes_something() {
     assert_eq!(bench.moves(), [false, true]);
     let counts = bench.meter().counts();
     assert_eq!((counts.actions, counts.counters_repeated), (2, 0), "what is as ordered is left alone");
+}
+
+/// MT-12: which number connects is a matter of the model.
+#[tokio::test]
+async fn mt_12_a_load_switch_that_is_a_data_object_moves_as_its_model_says() {
+    for numbers in
+        [DlmsSwitch { connected: 1, disconnected: 0 }, DlmsSwitch { connected: 0, disconnected: 1 }]
+    {
+        let mut bench = Bench::with(mode(4), &[], Some(numbers)).await;
+        for (to, outcome) in [
+            (Connected, Outcome::Connected),
+            (Disconnected, Outcome::Disconnected),
+            (Disconnected, Outcome::Disconnected),
+            (Connected, Outcome::Connected),
+        ] {
+            assert_eq!(bench.switch(to).await, Ok(outcome), "{numbers:?}");
+        }
+        assert_eq!(bench.moves(), [false, true], "{numbers:?}");
+    }
+    let one = DlmsSwitch { connected: 1, disconnected: 0 };
+    let mut bench = Bench::with(mode(4), &[Fault::Welded], Some(one)).await;
+    assert_eq!(reason(bench.switch(Disconnected).await), Reason::NotEffective);
+    bench.model = Arc::new({
+        let mut model = Model::clone(&bench.model);
+        let numbers = DlmsSwitch { connected: 2, disconnected: 0 };
+        model.switch.as_mut().unwrap().at = Some(SwitchPlace::Dlms(numbers));
+        model
+    });
+    let failure = bench.switch(Disconnected).await.unwrap_err();
+    assert_eq!(failure.reason, Reason::Unsupported);
+    assert!(failure.detail.contains("shows 1"), "{}", failure.detail);
 }
 
 #[tokio::test]

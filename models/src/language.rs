@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use crate::{
-    Dlt645, Dlt645Place, Dlt645Profile, Dlt645Switch, Gdw376, Iec62056_21, Iec62056_21Place, Modbus,
-    ModbusPlace, ModbusSwitch,
+    DlmsSwitch, Dlt645, Dlt645Place, Dlt645Profile, Dlt645Switch, Gdw376, Iec62056_21, Iec62056_21Place,
+    Modbus, ModbusPlace, ModbusSwitch,
 };
 
 /// The language that is spoken with a type of meter.
@@ -74,9 +74,12 @@ pub enum ProfilePlace {
     Dlt645(Dlt645Profile),
 }
 
-/// How the load switch is moved and looked at in a language other than DLMS.
+/// How the load switch is moved and looked at where it is no disconnect control of DLMS.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub enum SwitchPlace {
+    /// By a data object of DLMS.
+    #[serde(rename = "dlms")]
+    Dlms(DlmsSwitch),
     /// By orders of DL/T 645.
     #[serde(rename = "dlt645")]
     Dlt645(Dlt645Switch),
@@ -89,6 +92,7 @@ impl SwitchPlace {
     /// Name of the language.
     pub(crate) const fn language(&self) -> &'static str {
         match self {
+            Self::Dlms(_) => "dlms",
             Self::Dlt645(_) => "dlt645",
             Self::Modbus(_) => "modbus",
         }

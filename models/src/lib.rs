@@ -82,7 +82,7 @@ pub use quirks::{
     Answers, DeviationSign, DeviationSummer, LocalTime, NullRule, ProofCounter, Quirks, RangeDeviation,
 };
 pub use source::{builtin, load_dir, parse, written};
-pub use switch::Switch;
+pub use switch::{DlmsSwitch, Switch};
 pub use tariff::Tariff;
 pub use times::{BadTimes, DayTime, DayTimes, Dlt645Times, Times, TimesPlace};
 pub use transformers::{RatioObjects, Transformers};

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests stand outside the test functions")]
 
 use dlms::{ScalerUnit, Unit};
-use models::{Error, MBUS_DEVICE, MBus, Transformers, builtin, parse};
+use models::{DlmsSwitch, Error, MBUS_DEVICE, MBus, SwitchPlace, Transformers, builtin, parse};
 
 /// The key that is refused in a model like the SED302 with this section.
 fn refused(section: &str) -> String {
@@ -69,6 +69,19 @@ fn scalers_that_a_datasheet_states_are_those_of_an_object() {
     let other = format!("base = \"generic-dlt645\"\nname = \"own\"\n{}", scalers(stated));
     let message = parse("own.toml", &other).unwrap_err().to_string();
     assert!(message.contains("scalers: is of DLMS"), "{message}");
+}
+
+#[test]
+fn mt_12_a_switch_may_be_a_data_object_with_two_numbers() {
+    let switch = |at: &str| format!("without = [\"switch\"]\n[switch]\nobis = \"0.0.128.30.21.255\"\n{at}");
+    let numbers = "at.dlms = { connected = 1, disconnected = 0 }";
+    let text = format!("base = \"sed302\"\nname = \"own\"\n{}", switch(numbers));
+    let place = parse("own.toml", &text).unwrap().switch.unwrap().at;
+    assert_eq!(place, Some(SwitchPlace::Dlms(DlmsSwitch { connected: 1, disconnected: 0 })));
+    let same = numbers.replace('0', "1");
+    assert_eq!(refused(&switch(&same)), "switch.at.dlms.connected");
+    let locked = format!("{numbers}\ntamper_lock = \"1.0.94.98.69.255\"");
+    assert_eq!(refused(&switch(&locked)), "switch.tamper_lock");
 }
 
 #[test]

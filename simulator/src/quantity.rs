@@ -208,6 +208,11 @@ impl Kind {
             (None, 23 | 43 | 63, 7) => Self::PhasePower(Flow::ReactiveImport),
             (None, 128, 50) if a == 0 => Self::Volume,
             (None, 128, 61) if a == 0 => Self::PowerLimit,
+            (None, 128, 62) if a == 0 => match e {
+                2 => Self::Patience,
+                3 => Self::PowerLimit,
+                _ => Self::Still,
+            },
             (None, 9, 7) => Self::ApparentPower,
             (None, 32 | 52 | 72, _) => Self::Voltage(phase),
             (None, 31 | 51 | 71, _) => Self::Current(phase),

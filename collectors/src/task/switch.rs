@@ -1,20 +1,22 @@
 use std::{fmt, time::Duration};
 
 use dlms::{
+    AttributeDescriptor,
     axdr::Data,
     cosem::disconnect_control::{
         ControlMode, ControlState, DisconnectControl, PARAMETER, Remote, decode_output_state,
     },
 };
+use models::{DlmsSwitch, SwitchPlace};
 use tokio::time::{Instant, sleep};
 
 use super::{
     ordered::{Answer, Request, order, still_in_doubt},
     switching::{LOOK_EVERY, SENDS_MAX, not_moved, sent_in_vain},
 };
-use crate::{Failure, Outcome, Reason, Switch, SwitchTo, diagnosis::Setback, turn::Turn};
+use crate::{Failure, Outcome, Reason, Switch, SwitchTo, diagnosis::Setback, turn::Turn, value};
 
-/// Moves the load switch (class 70). The outcome is what the meter shows afterwards, whatever it answered; an order whose answer is lost is
+/// Moves the load switch. The outcome is what the meter shows afterwards, whatever it answered; an order whose answer is lost is
 /// resolved by reading. A switch that is as ordered already is left alone.
 pub(super) async fn run(turn: &mut Turn<'_>, switch: &Switch) -> Result<Outcome, Setback> {
     let Some(spec) = turn.station().model.switch.clone() else {
@@ -26,8 +28,8 @@ pub(super) async fn run(turn: &mut Turn<'_>, switch: &Switch) -> Result<Outcome,
             "The meter's model never locks its load switch for its load.".into(),
         ));
     }
-    let control = DisconnectControl(spec.obis);
-    let shown = look(turn, control).await;
+    let mut relay = Relay::of(&spec);
+    let shown = look(turn, &mut relay).await;
     let (before, mode) = shown.map_err(|unread| still_in_doubt(turn, &switch.terms, unread))?;
     let number = mode.map_or("not shown".into(), |mode| mode.number().to_string());
     turn.found("state before", format!("{before}, control mode {number}")).await?;
@@ -39,18 +41,14 @@ pub(super) async fn run(turn: &mut Turn<'_>, switch: &Switch) -> Result<Outcome,
         let detail = "The load switch is in control mode 0, in which nobody can move it; set another mode.";
         return Err(refuse(Reason::Unsupported, detail.into()));
     }
-    let method = match switch.to {
-        SwitchTo::Disconnected => control.remote_disconnect(),
-        SwitchTo::Connected => control.remote_reconnect(),
-    };
     for sends in 1..=SENDS_MAX {
         if sends > 1 {
             turn.renew().await?;
         }
         switch.terms.in_time(turn.now()).map_err(Setback::Final)?;
-        let answer = order(turn, Request::Action(&method, &PARAMETER)).await?;
+        let answer = relay.order(turn, switch.to).await?;
         let patience = if answer.is_refusal() { Duration::ZERO } else { spec.settle };
-        let after = match settle(turn, control, patience, |state| state.fulfils(switch.to, remote)).await {
+        let after = match settle(turn, &mut relay, patience, |state| state.fulfils(switch.to, remote)).await {
             Ok(after) => after,
             Err(unread) => return Err(answer.unverified(turn, unread)),
         };
@@ -66,27 +64,89 @@ pub(super) async fn run(turn: &mut Turn<'_>, switch: &Switch) -> Result<Outcome,
 }
 
 /// Reads what there is to know before anything is ordered.
-async fn look(
-    turn: &mut Turn<'_>,
-    control: DisconnectControl,
-) -> Result<(SwitchState, Option<ControlMode>), Setback> {
-    Ok((read_state(turn, control).await?, read_mode(turn, control).await?))
+async fn look(turn: &mut Turn<'_>, relay: &mut Relay) -> Result<(SwitchState, Option<ControlMode>), Setback> {
+    let state = relay.state(turn).await?;
+    let mode = match relay {
+        Relay::Control(control) => read_mode(turn, *control).await?,
+        Relay::Data { .. } => None,
+    };
+    Ok((state, mode))
 }
 
 /// Reads the state until it fulfils the order or the patience is over.
 async fn settle(
     turn: &mut Turn<'_>,
-    control: DisconnectControl,
+    relay: &mut Relay,
     patience: Duration,
     fulfils: impl Fn(SwitchState) -> Option<Outcome>,
 ) -> Result<SwitchState, Setback> {
     let until = Instant::now() + patience;
     loop {
-        let state = read_state(turn, control).await?;
+        let state = relay.state(turn).await?;
         if fulfils(state).is_some() || Instant::now() >= until {
             return Ok(state);
         }
         sleep(LOOK_EVERY).await;
+    }
+}
+
+/// The object that is the load switch.
+#[derive(Debug)]
+enum Relay {
+    /// A disconnect control (class 70).
+    Control(DisconnectControl),
+    /// A data object (class 1), with what it showed last: what it is set to has the type of that.
+    Data { descriptor: AttributeDescriptor, means: DlmsSwitch, shown: Data },
+}
+
+impl Relay {
+    fn of(spec: &models::Switch) -> Self {
+        match spec.at {
+            Some(SwitchPlace::Dlms(means)) => {
+                Self::Data { descriptor: value::data(spec.obis), means, shown: Data::NullData }
+            }
+            _ => Self::Control(DisconnectControl(spec.obis)),
+        }
+    }
+
+    async fn state(&mut self, turn: &mut Turn<'_>) -> Result<SwitchState, Setback> {
+        let (descriptor, means, shown) = match self {
+            Self::Control(control) => return read_state(turn, *control).await,
+            Self::Data { descriptor, means, shown } => (descriptor, means, shown),
+        };
+        *shown = turn.read(descriptor).await?;
+        let number = value::integer(shown).ok_or_else(|| value::unexpected(descriptor, "a number"))?;
+        if number == means.connected.into() {
+            Ok(SwitchState { output: true, control: ControlState::Connected })
+        } else if number == means.disconnected.into() {
+            Ok(SwitchState { output: false, control: ControlState::Disconnected })
+        } else {
+            let DlmsSwitch { connected, disconnected } = means;
+            let detail = format!(
+                "The load switch shows {number}, and its model says {connected} for connected and {disconnected} for disconnected; correct the model."
+            );
+            Err(refuse(Reason::Unsupported, detail))
+        }
+    }
+
+    async fn order(&self, turn: &mut Turn<'_>, to: SwitchTo) -> Result<Answer, Setback> {
+        match (self, to) {
+            (Self::Control(control), SwitchTo::Disconnected) => {
+                order(turn, Request::Action(&control.remote_disconnect(), &PARAMETER)).await
+            }
+            (Self::Control(control), SwitchTo::Connected) => {
+                order(turn, Request::Action(&control.remote_reconnect(), &PARAMETER)).await
+            }
+            (Self::Data { descriptor, means, shown }, to) => {
+                let number = match to {
+                    SwitchTo::Disconnected => means.disconnected,
+                    SwitchTo::Connected => means.connected,
+                };
+                let data = value::like(shown, number.into())
+                    .ok_or_else(|| value::unexpected(descriptor, "a number that can be set"))?;
+                order(turn, Request::Set(descriptor, &data)).await
+            }
+        }
     }
 }
 

@@ -120,6 +120,14 @@ impl Check<'_> {
             format!("is of {}, and the meter speaks {}", place.language(), language.as_str())
         })?;
         match (place, language) {
+            (SwitchPlace::Dlms(place), _) => {
+                self.that(place.connected != place.disconnected, "switch.at.dlms.connected", || {
+                    "is the same number as `disconnected`".into()
+                })?;
+                self.that(switch.tamper_lock.is_none(), "switch.tamper_lock", || {
+                    "is of a disconnect control, and there is a data object in its place".into()
+                })
+            }
             (SwitchPlace::Dlt645(place), Language::Dlt645(spec)) => self.dlt645_switch(place, spec.edition),
             (SwitchPlace::Modbus(place), _) => self.modbus_switch(place, model.subunits),
             // Refused above.

@@ -352,7 +352,7 @@ impl Dlt645Station {
     fn switch_place(&self) -> Option<&Dlt645Switch> {
         match self.device.model().switch.as_ref()?.at.as_ref()? {
             SwitchPlace::Dlt645(place) => Some(place),
-            SwitchPlace::Modbus(_) => None,
+            SwitchPlace::Dlms(_) | SwitchPlace::Modbus(_) => None,
         }
     }
 }

@@ -189,7 +189,7 @@ impl ModbusStation {
     fn switch_place(&self) -> Option<&ModbusSwitch> {
         match self.device.model().switch.as_ref()?.at.as_ref()? {
             SwitchPlace::Modbus(place) => Some(place),
-            SwitchPlace::Dlt645(_) => None,
+            SwitchPlace::Dlms(_) | SwitchPlace::Dlt645(_) => None,
         }
     }
 }

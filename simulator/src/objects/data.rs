@@ -35,6 +35,9 @@ impl ClientView<'_> {
         attribute: &AttributeDescriptor,
         value: &Data,
     ) -> Result<(), DataAccessResult> {
+        if let Some(numbers) = self.switch_numbers(attribute.instance).filter(|_| attribute.attribute == 2) {
+            return self.set_switch(numbers, value);
+        }
         if !self.is_tamper_lock(attribute.instance) || attribute.attribute != 2 {
             return Err(DataAccessResult::ReadWriteDenied);
         }
@@ -53,6 +56,10 @@ impl ClientView<'_> {
         if self.is_tamper_lock(name) {
             let locked = self.meter.act(|state, _| state.switch.locked());
             return Ok(Data::LongUnsigned(u16::from(locked)));
+        }
+        if let Some(numbers) = self.switch_numbers(name) {
+            let is_closed = self.meter.act(|state, _| state.switch.closed());
+            return Ok(Data::Unsigned(if is_closed { numbers.connected } else { numbers.disconnected }));
         }
         let transformers = self.meter.fleet().plan.model.transformers;
         if let Some(shown) = transformers.and_then(|objects| self.meter.ratios().shown(&objects, name)) {

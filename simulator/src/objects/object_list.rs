@@ -10,7 +10,7 @@ use dlms::cosem::{
 use dlms::selection::{ObjectId, Selection};
 use dlms::server::Objects as _;
 use dlms::{AttributeDescriptor, DataAccessResult, Obis};
-use models::{MBus, Transformers};
+use models::{MBus, SwitchPlace, Transformers};
 
 use super::{Access, ClientView, logical_name, mbus, script};
 
@@ -87,7 +87,10 @@ impl ClientView<'_> {
             .chain(plan.registers.keys().copied())
             .chain(model.mbus.iter().flat_map(MBus::clients).map(|(_, client)| (mbus::CLASS, client)))
             .chain(model.profiles.iter().map(|profile| (7, profile.obis)))
-            .chain(model.switch.iter().map(|switch| (disconnect_control::CLASS, switch.obis)));
+            .chain(model.switch.iter().map(|switch| match switch.at {
+                Some(SwitchPlace::Dlms(_)) => (1, switch.obis),
+                _ => (disconnect_control::CLASS, switch.obis),
+            }));
         objects.map(|(class_id, instance)| ObjectId { class_id, instance }).collect()
     }
 
