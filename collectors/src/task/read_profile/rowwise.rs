@@ -226,15 +226,18 @@ impl Sink for Rowwise {
     }
 }
 
-/// Whether captures follow each other, and the one before them, at another rate than their layout says: no two stand one period apart.
+/// Whether captures stand at another rate than their layout says: no two of them one period apart, or the only one not one period behind that before it. The first of
+/// several may be that by chance where the rate is another one since.
 fn is_off_beat(before: Option<Timestamp>, captures: &Captures) -> bool {
     let period_s = captures.layout.period_s;
     if period_s == 0 || period_s >= DAY_S {
         return false;
     }
-    let times = || before.into_iter().chain(captures.at.iter().copied());
-    let gaps = times().zip(times().skip(1)).map(|(one, other)| other.duration_since(one).as_secs().abs());
-    gaps.filter(|gap| *gap > 0).min().is_some_and(|least| least != i64::from(period_s))
+    let gap = |one: Timestamp, other: Timestamp| other.duration_since(one).as_secs().abs();
+    let within = captures.at.windows(2).map(|pair| gap(pair[0], pair[1])).filter(|gap| *gap > 0).min();
+    let behind = || before.zip(captures.at.first()).map(|(before, first)| gap(before, *first));
+    let least = within.or_else(|| behind().filter(|gap| *gap > 0));
+    least.is_some_and(|least| least != i64::from(period_s))
 }
 
 /// Whether the rows of an answer came in the order of time: in another order they prove nothing about what lies before them, and neither does a single one.
