@@ -265,3 +265,42 @@ fn profile(layout: &Layout, depth: Option<u32>) -> Result<Profile, String> {
         columns,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use dlms::{
+        Obis, Unit,
+        profile::{CaptureObject, Column},
+    };
+
+    use super::*;
+    use crate::LayoutColumn;
+
+    #[test]
+    fn what_a_capture_has_no_room_for_is_a_note_and_no_column() {
+        let column = |class_id, c, column| LayoutColumn {
+            capture: CaptureObject {
+                class_id,
+                instance: Obis::new([1, 0, c, 7, 0, 255]),
+                attribute: 2,
+                data_index: 0,
+            },
+            column,
+            scaler: 0,
+            unit: Unit::NONE,
+        };
+        let stored = (1..=16).map(|c| column(3, c, Column::Value));
+        let left_out = (17..=40).map(|c| column(3, c, Column::Ignored));
+        let columns = [column(8, 0, Column::Clock)].into_iter().chain(stored).chain(left_out).collect();
+        let layout = Layout { obis: Obis::new([1, 0, 99, 1, 0, 255]), period_s: 900, columns };
+        let names: Vec<Obis> =
+            profile(&layout, None).unwrap().columns.iter().map(|column| column.obis).collect();
+        assert_eq!(names, (0..=16).map(|c| Obis::new([1, 0, c, 7, 0, 255])).collect::<Vec<_>>());
+        let note = super::left_out(&layout).unwrap();
+        assert!(
+            note.contains("without are 1.0.17.7.0.255/2, ") && note.ends_with("1.0.40.7.0.255/2."),
+            "{note}"
+        );
+        assert!(!note.contains("1.0.16.7.0.255"), "{note}");
+    }
+}

@@ -1,7 +1,10 @@
 //! What each column of a layout can be, and captures held against it.
 
 use collectors::Layout;
-use dlms::{Obis, Unit, profile::Column};
+use dlms::{
+    Obis, Unit,
+    profile::{Column, FLOAT_EXPONENT},
+};
 use models::Validation;
 
 use super::counter::{Counter, Point, Trace, Verdict};
@@ -13,6 +16,9 @@ use crate::store::FlagRule;
 
 /// Microseconds.
 const SECOND: i64 = 1_000_000;
+
+/// Units in which a float is stored, of its own.
+const FLOAT_UNITS: i64 = 10_i64.pow(FLOAT_EXPONENT.unsigned_abs() as u32);
 
 /// The rules for the captures of a layout. Cheap to make; made once for each layout of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,11 +55,15 @@ impl Plan {
             if object.attribute != 2 || object.data_index != 0 {
                 continue;
             }
-            // Floats add up to others in their last digits.
-            if column.column != Column::Float {
+            let is_float = column.column == Column::Float;
+            // Floats add up to others but for their last digits.
+            if !is_float {
                 added.push((slot, object.instance, scaler));
             }
-            if let Some(counter) = counter_of(object.instance, unit, scaler, validation) {
+            if let Some(mut counter) = counter_of(object.instance, unit, scaler, validation) {
+                if is_float {
+                    counter.modulus = counter.modulus.saturating_mul(FLOAT_UNITS);
+                }
                 plan.counters.push((slot, Key::of(object.instance, unit, scaler), counter));
             } else if let Some(bound) = bound(object.instance, unit, scaler, layout.period_s, validation) {
                 plan.bounded.push((slot, bound));
@@ -307,6 +317,30 @@ mod tests {
         assert_eq!(said(0, &after), [(FlagRule::Zero, Place::Value(1))]);
         let coarser = layout(&[clock, (3, "1.0.2.8.0.255", 0, 30), (3, "1.0.1.8.0.255", 3, 30)]);
         assert_eq!(said(7, &coarser), [], "other digits are compared with nothing");
+    }
+
+    /// Floats are rounded, each by itself, and begin anew where the meter's own number does.
+    #[test]
+    fn floats_fall_as_others_do_and_add_up_to_nothing() {
+        let columns = [
+            (8, "0.0.1.0.0.255", 0, 255),
+            (3, "1.0.1.8.0.255", -9, 30),
+            (3, "1.0.1.8.1.255", -9, 30),
+            (3, "1.0.1.8.2.255", -9, 30),
+        ];
+        let said = |is_float: bool| {
+            let mut layout = layout(&columns);
+            let kind = if is_float { Column::Float } else { Column::Value };
+            layout.columns[1..].iter_mut().for_each(|column| column.column = kind);
+            let plan = Plan::of(&layout, &Validation::default());
+            let (mut memory, mut found) = (Memory::default(), Vec::new());
+            let units = [4_290_000_000, 2_145_000_000, 2_145_000_002];
+            plan.check(&mut memory, stamp(QUARTER, 0), &units.map(Some), &mut found);
+            plan.check(&mut memory, stamp(2 * QUARTER, 0), &[Some(0), None, None], &mut found);
+            found.iter().map(|found| found.rule).collect::<Vec<_>>()
+        };
+        assert_eq!(said(true), [FlagRule::Zero], "it had counted 4.29");
+        assert_eq!(said(false), [FlagRule::SumMismatch, FlagRule::RolledOver]);
     }
 
     #[test]
