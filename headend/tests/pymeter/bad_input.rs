@@ -155,6 +155,26 @@ async fn a_layout_that_changed() {
     assert_eq!(head.sql("SELECT count(DISTINCT layout_id) FROM profile_row"), "2");
 }
 
+/// Where each read brings one row, none shows how far it is from the next.
+#[tokio::test]
+#[ignore = "needs pymeter.py: see PYMETER"]
+async fn a_period_that_became_longer() {
+    let meter = Meter::start(&["--interval", "60"]);
+    let head = Head::start().await;
+    head.register(&meter, "lls", "UTC").await;
+    let serial = meter.text("serial");
+    head.read_profile(&serial, "2026-03-30T08:30:00Z", "2026-03-30T09:00:00Z").await.unwrap();
+    let port = meter.address().port();
+    meter.stop();
+    let _meter = Meter::at_port(port, &["--interval", "300"]);
+    let job = head.read_profile(&serial, "2026-03-30T09:00:01Z", "2026-03-30T09:05:00Z").await.unwrap();
+    assert_eq!((job.state(), job.attempts), (JobState::Done, 2), "{job:?}\n{}", head.log());
+    assert_eq!(job.reason(), FailureReason::LayoutChanged, "why the first attempt failed");
+    let rows = "SELECT l.period_s, count(*) FROM profile_row r JOIN profile_layout l ON l.id = r.layout_id GROUP BY l.period_s ORDER BY 1";
+    assert_eq!(head.sql(rows), "60|31\n300|1");
+    assert_eq!(head.sql("SELECT count(*) FROM profile_loss"), "0");
+}
+
 /// Without security this meter shows who it is and what time it is, and nothing else.
 #[tokio::test]
 #[ignore = "needs pymeter.py: see PYMETER"]
