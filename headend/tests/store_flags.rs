@@ -574,6 +574,28 @@ async fn what_is_read_after_all_is_unreadable_no_more() {
 }
 
 #[tokio::test]
+async fn a_row_of_a_profile_without_a_period_is_unreadable_until_the_same_is_read_without_it() {
+    let database = Database::new().await;
+    let (store, meter, layout) = (store(&database), database.meter("M1"), layout(0, 0));
+    let owner = Uuid::new_v4();
+    let (begin, end) = (at("2026-01-01T00:00:00Z"), at("2026-04-02T00:00:00Z"));
+    for (from, is_row, standing) in
+        [(begin, true, "1"), (begin, true, "1"), (first(), false, "1"), (begin, false, "0")]
+    {
+        let job = database.profile_job(meter, from, end);
+        database.sql(&format!("UPDATE job SET state = 'running', lease_owner = '{owner}' WHERE id = {job}"));
+        let row = Oddity::Row { profile: layout.obis, octets: vec![2, 2, 9, 0] };
+        let mut reports = vec![captures(meter, job, quarters(&layout, first(), 1, 0))];
+        reports.extend(is_row.then_some(Report { job, meter, event: Event::Odd(row) }));
+        // What is certain begins with the first capture that there is.
+        reports.push(done(meter, job, Some((first(), end))));
+        store.write(owner, &reports).await.unwrap();
+        let flags = "SELECT count(*) FROM reading_flag WHERE rule = 'unreadable' AND withdrawn_at IS NULL";
+        assert_eq!(database.sql(flags), standing, "{from} {is_row}");
+    }
+}
+
+#[tokio::test]
 async fn known_captures_that_come_again_raise_nothing_twice() {
     let database = Database::new().await;
     let (store, meter, layout) = (store(&database), database.meter("M1"), layout(900, 0));

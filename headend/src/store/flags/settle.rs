@@ -135,6 +135,14 @@ fn read(digest: &Digest<'_>, end: &End) -> Option<Read> {
         *job == end.job && matches!(oddity, Oddity::Row { .. } | Oddity::More { .. })
     };
     let (_, Ok(Covered { range: Some(range), .. })) = digest.ends.get(&end.job)? else { return None };
+    // What is certain of a profile without a period begins with its first capture, what was asked for earlier.
+    let (from, to) = *range;
+    let from = end.running.from.map_or(from, |asked| asked.min(from));
     let is_whole = end.state == JobState::Done && !digest.odd.iter().any(is_row);
-    is_whole.then(|| Read { meter: end.meter(), profile: profile.octets(), job: end.job, range: *range })
+    is_whole.then(|| Read {
+        meter: end.meter(),
+        profile: profile.octets(),
+        job: end.job,
+        range: (from, to.max(from)),
+    })
 }
