@@ -80,7 +80,8 @@ async fn demonstration_certificates_open_the_program_to_each_role_and_no_key_is_
         "[api]\nlisten = '127.0.0.1:{port}'\ntls_certificate = 'certificates/server/certificate.pem'\n\
          tls_key = 'certificates/server/key.pem'\nclient_ca = 'certificates/ca.pem'\n[api.principals]\n\
          demo-viewer = 'viewer'\ndemo-operator = 'operator'\ndemo-engineer = 'engineer'\n\
-         [roles]\nplanner = false\ncollector = false\n[log]\nlevel = 'trace,sqlx=info'\n"
+         [roles]\nplanner = false\ncollector = false\n[log]\nlevel = 'trace,sqlx=info'\n{}",
+        template::section(&folder.join("data"))
     );
     std::fs::write(folder.join("headend.toml"), config).unwrap();
     let log = std::fs::File::create(folder.join("headend.log")).unwrap();
