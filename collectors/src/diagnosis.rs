@@ -180,9 +180,14 @@ impl Setback {
         }
     }
 
-    /// Whether the association is as good as before: the meter gave a whole, valid answer.
+    /// Whether the association is as good as before: the meter gave a whole, valid answer, or nothing was sent.
     pub(crate) const fn keeps_association(&self) -> bool {
-        matches!(self, Self::Final(_) | Self::Refused { .. } | Self::Protocol(Stage::Open, Error::Access(_)))
+        matches!(
+            self,
+            Self::Final(_)
+                | Self::Refused { .. }
+                | Self::Protocol(Stage::Open, Error::Access(_) | Error::RequestTooLong { .. })
+        )
     }
 
     /// What is reported.

@@ -14,7 +14,7 @@ use crate::{
     inbox::Inbox,
     line::{LineError, Stop},
     serve::{NobodyListens, Outlets, serve},
-    station::{LIST_MAX, Piece, Session},
+    station::{Piece, Session},
     task::Done,
     time::instant,
 };
@@ -146,7 +146,7 @@ impl<'a> Turn<'a> {
         descriptors: &[AttributeDescriptor],
     ) -> Result<Vec<Result<Vec<u8>, Setback>>, Setback> {
         let mut all = Vec::with_capacity(descriptors.len());
-        for some in descriptors.chunks(LIST_MAX) {
+        for some in descriptors.chunks(self.session.list_max()) {
             let found = self.list(some).await?;
             for (descriptor, found) in some.iter().zip(found) {
                 let found = match found {
@@ -188,6 +188,8 @@ impl<'a> Turn<'a> {
                     });
                     return Ok(each.collect());
                 }
+                // How short requests have to be was not known before.
+                Err(Setback::Protocol(_, Error::RequestTooLong { .. })) => return Ok(one_by_one()),
                 // That the meter takes no lists shows on an association that it surely knows.
                 Err(setback) if setback.may_be_forgotten() && !is_renewed => {
                     is_renewed = true;

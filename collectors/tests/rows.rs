@@ -16,6 +16,7 @@ use std::{
 
 use collectors::{Captures, Event, Oddity, ProfileRange, Reason, Report, Task};
 use common::*;
+use dlms::DataAccessResult;
 use jiff::{SignedDuration, Timestamp};
 
 async fn read(meter: &Arc<Mutex<Meter>>, range: ProfileRange) -> Vec<Report> {
@@ -177,4 +178,65 @@ async fn rows_of_a_clock_that_began_anew_are_kept() {
     assert_eq!(rows.iter().filter(is_invalid).count(), 2, "{rows:?}");
     assert_eq!(rows.len(), 98);
     assert_eq!(odd(&reports), [], "none of them is a row that nobody asked for");
+}
+
+/// A request for a range has 64 octets in the clear. Where a meter does not take so many, rows are asked for by their number, or all of them; the meter
+/// itself refuses whatever is longer than it says.
+#[tokio::test(start_paused = true)]
+async fn meters_that_take_short_requests_only_are_read_by_number_or_whole() {
+    let whole = || Mischief { refuses_entries: true, gives_whole: true, ..Mischief::default() };
+    let by_number = || Mischief { entries_in_use: Some(96), ..Mischief::default() };
+    for (level, max_pdu, mischief, by_range) in [
+        (Level::None, 64, by_number(), true),
+        (Level::Gmac, 64, by_number(), false),
+        (Level::Gmac, 82, by_number(), false),
+        (Level::Gmac, 83, by_number(), true),
+        (Level::Gmac, 64, whole(), false),
+    ] {
+        let meter = Meter::new(level).share();
+        meter.lock().unwrap().mischief = Mischief { max_pdu: Some(max_pdu), ..mischief };
+        let works = vec![work(1, &Arc::new(station(level)), Task::ReadProfile(whole_day()))];
+        let reports = collect(&meter, works).await;
+        assert!(ended(&reports, 1).is_ok(), "{level:?} {max_pdu}: {:?}", ended(&reports, 1));
+        assert_eq!(captured(&reports), expected(&meter), "{level:?} {max_pdu}");
+        let seen = meter.lock().unwrap().seen.clone();
+        assert_eq!((!seen.ranges.is_empty(), seen.aarqs), (by_range, 1), "{level:?} {max_pdu}");
+    }
+    let meter = Meter::new(Level::Gmac).share();
+    meter.lock().unwrap().mischief = Mischief { max_pdu: Some(64), ..Mischief::default() };
+    meter.lock().unwrap().mischief.refuses_entries = true;
+    let works = vec![work(1, &Arc::new(station(Level::Gmac)), Task::ReadProfile(whole_day()))];
+    let reports = collect(&meter, works).await;
+    assert_eq!(reason(&reports, 1), Reason::MeterRefused, "it gives its rows in no way");
+}
+
+/// Rows that are asked for by their number are found without reading all that came since, and a line that breaks costs none of those that came.
+#[tokio::test(start_paused = true)]
+async fn rows_by_their_number_are_found_and_gone_on_with() {
+    let range = warm_range(Level::None).await;
+    for (from, to, cut) in [
+        ("2026-06-05T00:00:00Z", "2026-06-06T12:00:00Z", None),
+        ("2026-06-01T00:15:00Z", "2026-06-02T12:00:00Z", Some(14)),
+        ("2026-06-30T00:00:00Z", "2026-07-01T12:00:00Z", Some(9)),
+    ] {
+        let meter = Meter::new(Level::None).share();
+        let wanted = ProfileRange { from: at(from), to: at(to), ..range.clone() };
+        {
+            let mut meter = meter.lock().unwrap();
+            let first = meter.rows[0];
+            meter.rows = (0..30 * 96).map(|row| first + SignedDuration::from_secs(row * QUARTER)).collect();
+            meter.mischief.entries_in_use = Some(30 * 96);
+            meter.mischief.refuses_ranges = Some(DataAccessResult::TypeUnmatched);
+            // The association goes with the cut, in the middle of blocks.
+            meter.mischief.cut_after = cut.map(|answers| (1, answers)).into_iter().collect();
+        }
+        let reports = read(&meter, wanted.clone()).await;
+        assert_eq!(ended(&reports, 1).unwrap().range, Some((wanted.from, wanted.to)));
+        let inside = |(at, _): &(Timestamp, Vec<_>)| (wanted.from..=wanted.to).contains(at);
+        let expected: Vec<_> = expected(&meter).into_iter().filter(inside).collect();
+        assert!(!expected.is_empty());
+        assert_eq!(sorted(&reports), expected, "{from}");
+        let reads = meter.lock().unwrap().seen.gets.iter().filter(|get| **get == (PROFILE, 2)).count();
+        assert!(reads < 30, "{reads} for {} rows", expected.len());
+    }
 }

@@ -20,6 +20,13 @@ pub(super) fn answer(error: &Error) -> Failure {
         }
         Error::Exception(exception) => self::exception(exception),
         Error::CountersSpent => spent(),
+        Error::RequestTooLong { .. } => Failure::new(
+            Reason::Unsupported,
+            format!(
+                "Nothing was sent: {error}; raise the longest PDU that the meter takes where that can be set, or let requests go in general \
+                 block transfer (`general_block_window` in its model) where it knows that."
+            ),
+        ),
         Error::TagMismatch => Failure::new(
             Reason::WrongKey,
             "The meter proved its keys when it associated, but its answers do not authenticate; check whether its keys are \

@@ -20,6 +20,12 @@ impl Session {
         })
     }
 
+    /// How many attributes one request has at most: so many as the meter of the open association takes.
+    pub(crate) fn list_max(&self) -> usize {
+        let fitting = self.open.as_ref().map(|open| open.association.attributes_at_once());
+        fitting.map_or(LIST_MAX, |fitting| fitting.clamp(1, LIST_MAX))
+    }
+
     /// Whether the meter of the open association granted selective access; taken for granted while none is open.
     pub(crate) fn selects(&self) -> bool {
         let granted = self.open.as_ref().map(|open| open.association.negotiated().conformance);
@@ -34,7 +40,7 @@ impl Session {
         }
     }
 
-    /// Reads several whole attributes, at most [`LIST_MAX`], in one request.
+    /// Reads several whole attributes, at most [`list_max`](Self::list_max), in one request.
     pub(crate) async fn values(&mut self, descriptors: &[AttributeDescriptor]) -> Result<Values, Setback> {
         let Some(first) = descriptors.first() else { return Ok(Vec::new()) };
         let list: Vec<_> = descriptors.iter().map(|descriptor| (*descriptor, None)).collect();

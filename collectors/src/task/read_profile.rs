@@ -1,4 +1,5 @@
 mod entries;
+mod numbered;
 mod resort;
 mod rowwise;
 mod unread;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use dlms::{
     AttributeDescriptor, Error,
     profile::{Column, NullRule, RowDecoder, Rows, Unread, Unreadable},
-    selection::{EntrySelection, RangeSelection, Selection},
+    selection::{RangeSelection, Selection},
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -30,8 +31,6 @@ const SECOND: SignedDuration = SignedDuration::from_secs(1);
 const HOUR_S: u32 = 3600;
 /// The longest time that a clock shows twice, and as much again.
 const REPEATED_S: u32 = 2 * HOUR_S;
-/// Rows that are asked for by their number at once, where the meter does not say how many it answers.
-const ROWS_AT_ONCE: u32 = 96;
 /// Values of a profile that are told to be left out.
 const LEFT_OUT_TOLD: usize = 64;
 /// All there is.
@@ -302,37 +301,8 @@ async fn read_part(
             sink.restart(part, EVER);
             receive(turn, buffer, None, (part, next), sink).await.map(|(part, _)| part)
         }
-        Way::Entries(rows) => read_entries(turn, buffer, rows, part, sink).await,
+        Way::Entries(count) => numbered::read(turn, buffer, count, (part, next), sink).await,
     }
-}
-
-/// Reads the rows of a part by their number, from the last one on, until those come that lie before the part.
-async fn read_entries(
-    turn: &mut Turn<'_>,
-    buffer: &Buffer,
-    rows: u32,
-    part: (Timestamp, Timestamp),
-    sink: &mut impl Sink,
-) -> Result<Part, Setback> {
-    let at_once = match turn.station().model.quirks.max_rows_per_read {
-        0 => ROWS_AT_ONCE,
-        rows => rows,
-    };
-    let mut to = rows;
-    while to > 0 {
-        let from = to.saturating_sub(at_once - 1).max(1);
-        let selection = Selection::Entries(EntrySelection { from, to, first_column: 1, last_column: 0 });
-        sink.restart(part, EVER);
-        // Rows that come later lie before these, so nothing is known of what lies before them.
-        let received = receive(turn, buffer, Some(&selection), (part, &mut part.0.clone()), sink).await?;
-        match received {
-            (Part::Whole, times) if times.begin().is_some_and(|first| first < part.0) => break,
-            (Part::Whole, _) => turn.progressed(),
-            (other, _) => return Ok(other),
-        }
-        to = from - 1;
-    }
-    Ok(Part::Whole)
 }
 
 /// Asks for rows and takes them in, and says when they were captured.

@@ -6,11 +6,12 @@ use std::{
 };
 
 use dlms::{
-    ActionResult, AttributeDescriptor, Conformance, DataAccessResult, DateTime, MethodDescriptor, Obis,
-    ScalerUnit, Unit,
+    ActionResult, AssociationResult, AttributeDescriptor, Conformance, DataAccessResult, DateTime,
+    MethodDescriptor, Obis, ScalerUnit, Unit,
+    acse::Aare,
     apdu::{GetResponse, InvokeId},
     axdr::Data,
-    client::{Counters, GlobalKeys, Key, Password, SystemTitle},
+    client::{Authentication, Counters, GlobalKeys, Hls, Key, Password, SystemTitle},
     profile::{CaptureObject, encode_list},
     selection::Selection,
     server::{self, Objects, Policy, Session},
@@ -58,6 +59,8 @@ pub(crate) struct Mischief {
     pub(crate) silent_after: Option<u32>,
     /// Each connection, by number, falls silent after so many answers.
     pub(crate) silent_in: BTreeMap<u32, u32>,
+    /// Connections, by number, over which it hears nothing.
+    pub(crate) deaf_in: BTreeSet<u32>,
     /// After so many reads of the buffer, it has these columns.
     pub(crate) captures_after: Option<(usize, Vec<CaptureObject>)>,
     /// The buffer is sent in blocks of which none is the last, with a row in each or with nothing in all but the first.
@@ -71,6 +74,12 @@ pub(crate) struct Mischief {
     pub(crate) terse: bool,
     /// Before each answer comes a frame for another client, and one with the invoke-id of an earlier request.
     pub(crate) chatty: bool,
+    /// The client that is let in without security, and may read its invocation counter.
+    pub(crate) public: Option<u16>,
+    /// It says nothing to whom it does not let in.
+    pub(crate) conceals: bool,
+    /// Octets of an APDU that it takes, where these are not 1024.
+    pub(crate) max_pdu: Option<u16>,
     /// Services that it grants instead of all that the client proposes.
     pub(crate) services: Option<Conformance>,
     /// Requests with list are answered with an exception, whatever was granted.
@@ -165,6 +174,8 @@ pub(crate) struct Meter {
     pub(crate) serial: String,
     pub(crate) password: String,
     pub(crate) key: u8,
+    /// The secret of who is let in by a proof with SHA-256 instead.
+    pub(crate) secret: Option<String>,
     pub(crate) last_client_counter: Option<u32>,
     pub(crate) captures: Vec<CaptureObject>,
     pub(crate) rows: Vec<Timestamp>,
@@ -197,6 +208,7 @@ impl Meter {
             serial: SERIAL.into(),
             password: PASSWORD.into(),
             key: 0xE1,
+            secret: None,
             last_client_counter: None,
             captures: vec![object(8, CLOCK), object(3, ENERGY), object(3, VOLTAGE)],
             rows: (1..=96).map(|row| Timestamp::from_second(midnight + row * QUARTER).unwrap()).collect(),
@@ -238,8 +250,21 @@ impl Meter {
     }
 
     pub(crate) fn session(&self) -> Session {
-        let security = match self.level {
+        self.session_at(self.level)
+    }
+
+    fn session_at(&self, level: Level) -> Session {
+        let security = match level {
             Level::None => server::Security::none(),
+            Level::Gmac if let Some(secret) = &self.secret => {
+                let secret = Password::new(secret.as_bytes());
+                let challenge = (*b"meter challenge!").into();
+                server::Security {
+                    authentication: Authentication::Hls { hls: Hls::Sha256 { secret }, challenge },
+                    title: Some(SystemTitle::new(*b"MMM\0\0\0\0\x07")),
+                    ciphering: None,
+                }
+            }
             Level::Lls => server::Security::lls(Password::new(self.password.as_bytes())),
             Level::Gmac => server::Security::gmac(
                 SystemTitle::new(*b"MMM\0\0\0\0\x07"),
@@ -251,7 +276,7 @@ impl Meter {
         };
         let all = Conformance::CLIENT.union(Conformance::GENERAL_BLOCK_TRANSFER);
         let conformance = self.mischief.services.unwrap_or(all);
-        Session::new(Policy { security, max_pdu: 1024, conformance })
+        Session::new(Policy { security, max_pdu: self.mischief.max_pdu.unwrap_or(1024), conformance })
     }
 }
 
@@ -338,6 +363,9 @@ impl Objects for Meter {
                 let (shown, status) = self.clock;
                 let time = DateTime::from_unix(shown.as_second(), Some(-120), status);
                 Data::OctetString(time.octets().to_vec()).encode(out);
+            }
+            (1, [0, 0, 43, 1, 0, 255], 2) => {
+                Data::DoubleLongUnsigned(self.last_client_counter.unwrap_or_default()).encode(out);
             }
             (3, _, 2) if attribute.instance == ENERGY => Data::DoubleLongUnsigned(4711).encode(out),
             (3, _, 2) if attribute.instance == VOLTAGE => Data::LongUnsigned(2301).encode(out),
@@ -446,6 +474,12 @@ fn endless_block(request: &[u8], is_empty: bool) -> Option<Vec<u8>> {
     Some(block)
 }
 
+/// Whether an answer says that somebody is not let in.
+fn shuts_out(session: &Session, answer: &[u8]) -> bool {
+    let is_accepted = Aare::decode(answer).is_ok_and(|aare| aare.result == AssociationResult::Accepted);
+    matches!(answer[0], 0x61 | 0xC7 | 0xD8) && !session.is_associated() && !is_accepted
+}
+
 /// Plays the meter on every line that is opened, one after the other.
 pub(crate) async fn play(meter: Arc<Mutex<Meter>>, mut lines: mpsc::Receiver<DuplexStream>) {
     while let Some(line) = lines.recv().await {
@@ -476,12 +510,18 @@ async fn serve(meter: &Mutex<Meter>, mut line: DuplexStream) {
             let (mut answer, mut frames) = (Vec::new(), Vec::new());
             let is_cut = {
                 let mut meter = meter.lock().unwrap();
+                if meter.mischief.deaf_in.contains(&number) {
+                    continue;
+                }
                 meter.seen.requests += 1;
                 meter.seen.aarqs += u32::from(apdu[0] == 0x60);
                 meter.seen.releases += u32::from(apdu[0] == 0x62);
                 let fate = if session.is_associated() { meter.fate(apdu) } else { None };
                 if fate == Some(Fate::OrderLost) {
                     return;
+                }
+                if apdu[0] == 0x60 && meter.mischief.public == Some(header.source) {
+                    session = meter.session_at(Level::None);
                 }
                 meter.answer(&mut session, apdu, &mut answer);
                 if let Some(push) = &meter.mischief.unasked {
@@ -494,7 +534,8 @@ async fn serve(meter: &Mutex<Meter>, mut line: DuplexStream) {
                     _ => {}
                 }
                 let limit = meter.mischief.silent_in.get(&number).copied().or(meter.mischief.silent_after);
-                if limit.is_some_and(|limit| answers >= limit) {
+                let is_concealed = meter.mischief.conceals && shuts_out(&session, &answer);
+                if is_concealed || limit.is_some_and(|limit| answers >= limit) {
                     continue;
                 }
                 if meter.mischief.chatty {

@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 pub(crate) use bus::*;
 pub(crate) use meter::*;
 
-const TITLE: SystemTitle = SystemTitle::new(*b"HES\0\0\0\0\x01");
+pub(crate) const TITLE: SystemTitle = SystemTitle::new(*b"HES\0\0\0\0\x01");
 
 pub(crate) fn at(text: &str) -> Timestamp {
     text.parse().unwrap()

@@ -74,6 +74,19 @@ async fn every_secret_with_and_without_ciphering() {
     }
 }
 
+/// Proofs of 32 octets do not fit into one protected request of 64.
+#[tokio::test]
+#[ignore = "needs pymeter.py: see PYMETER"]
+async fn a_proof_in_blocks() {
+    let head = Head::start().await;
+    for (number, (word, policy)) in POLICIES.into_iter().enumerate() {
+        let base = format!("{}00", number + 1);
+        let arguments = ["--hls", "sha256", "--policy", word, "--max-pdu", "64", "--serial-base", &base];
+        let meter = Meter::start(&arguments);
+        is_read(&head, &meter, credentials(&meter, SecurityLevel::Sha256, policy)).await;
+    }
+}
+
 #[tokio::test]
 #[ignore = "needs pymeter.py: see PYMETER"]
 async fn a_protected_release_and_no_general_protection() {

@@ -159,6 +159,9 @@ pub enum Error {
     /// A key that was wrapped under another key encryption key, or altered on the way.
     #[error("the wrapped key does not fit: check the master key of the meter")]
     KeyWrap,
+    /// A push that is protected with a key that nothing is known of.
+    #[error("it is protected with {0}, and not with the global key of the meter")]
+    OtherKey(&'static str),
     /// Octets that are no point of the curve.
     #[error("the public key is no point of the curve")]
     PublicKey,
@@ -231,6 +234,12 @@ pub enum Error {
         /// Most that is accepted.
         limit: usize,
     },
+    /// The meter does not accept APDUs as long as the request, and takes it in no blocks. Nothing was sent.
+    #[error("the request does not fit into the {limit} octets that the meter takes at once")]
+    RequestTooLong {
+        /// Most octets of an APDU that the meter accepts.
+        limit: usize,
+    },
     /// Data are nested deeper than this side accepts.
     #[error("data are nested deeper than {limit} levels")]
     TooDeep {
@@ -301,7 +310,9 @@ impl Error {
             Self::CountersSpent
             | Self::Compressed
             | Self::Suite { .. }
+            | Self::OtherKey(_)
             | Self::TooLong { .. }
+            | Self::RequestTooLong { .. }
             | Self::TooDeep { .. }
             | Self::Cell { .. }
             | Self::ValueRange { .. } => Fault::Limit,

@@ -8,14 +8,15 @@ mod common;
 mod store;
 
 use common::hls::{
-    MECHANISMS, OURS, POLICIES, SUITES, WRAPS, asked, client, hls, keys, meter, pair, parameters,
-    reads_and_releases,
+    MECHANISMS, OURS, POLICIES, SUITES, WRAPS, asked, client, hls, keys, meter, meter_that_takes, pair,
+    parameters, reads_and_releases,
 };
 use common::{CLIENT, METER, Meter, exchange, key};
 use dlms::acse::{Aarq, Mechanism, Release, ReleaseKind};
+use dlms::axdr::Data;
 use dlms::client::{
-    Authentication, Challenge, Counters, Hls, Key, Opened, Opening, Password, ProofCounter, SealAs, Security,
-    SecurityPolicy, Suite, SystemTitle,
+    Association, Authentication, Challenge, Counters, Hls, Key, Opened, Opening, Password, ProofCounter,
+    SealAs, Security, SecurityPolicy, Suite, SystemTitle,
 };
 use dlms::initiate::InitiateRequest;
 use dlms::security::{Cipher, Dialogue, Envelope, SecurityControl, Wrapping};
@@ -56,6 +57,90 @@ fn who_does_not_know_the_secret_is_let_in_by_nobody() {
         let refused = pair(meter(mechanism, Suite::One, SecurityPolicy::None), wrong).err();
         assert!(matches!(refused, Some(Error::Action(_))), "{mechanism:?}: {refused:?}");
     }
+}
+
+/// Whatever protects and wraps it: a request that fits goes whole, and one that does not goes in blocks that leave no room unused but for the
+/// form of a length.
+#[test]
+fn a_protected_request_uses_all_of_a_small_apdu_and_no_more() {
+    for (policy, wrap) in POLICIES[1..].iter().flat_map(|policy| WRAPS.map(|wrap| (*policy, wrap))) {
+        let open = |max_pdu| {
+            let mut security = client(Mechanism::Sha256, Suite::One, policy);
+            let ciphering = security.ciphering.as_mut().unwrap();
+            (ciphering.wrap, ciphering.counters) = (wrap, Counters::new(100, 10_000));
+            pair(meter_that_takes(max_pdu, Mechanism::Sha256, Suite::One, policy), security).unwrap().client
+        };
+        let request = |client: &mut Association, length| {
+            let mut request = Vec::new();
+            client.set(&asked(), &Data::OctetString(vec![7; length]), &mut request).unwrap();
+            request.len()
+        };
+        let mut unlimited = open(0);
+        for pdu in [64, 84, 150, 151, 256] {
+            let (mut limited, limit) = (open(pdu), usize::from(pdu));
+            for length in 0..300 {
+                let (whole, sent) = (request(&mut unlimited, length), request(&mut limited, length));
+                let is_right =
+                    if whole <= limit { sent == whole } else { (limit - 3..=limit).contains(&sent) };
+                assert!(is_right, "{policy:?} {wrap:?}: {sent} of {whole} octets where {pdu} are taken");
+            }
+        }
+    }
+}
+
+/// The server refuses whatever is longer than it takes.
+#[test]
+fn a_proof_goes_in_blocks_to_a_meter_that_takes_small_apdus_only() {
+    for (mechanism, suite) in MECHANISMS.into_iter().flat_map(|each| SUITES.map(|suite| (each, suite))) {
+        for (policy, wrap) in POLICIES.into_iter().flat_map(|policy| WRAPS.map(|wrap| (policy, wrap))) {
+            let mut security = client(mechanism, suite, policy);
+            if let Some(ciphering) = &mut security.ciphering {
+                ciphering.wrap = wrap;
+            }
+            let opened = pair(meter_that_takes(64, mechanism, suite, policy), security);
+            reads_and_releases(
+                opened.unwrap_or_else(|error| panic!("{mechanism:?} {suite:?} {policy:?} {wrap:?}: {error}")),
+            );
+        }
+    }
+}
+
+/// A proof of the meter that comes in blocks, as a meter with small APDUs may send it.
+#[test]
+fn a_proof_comes_in_blocks_and_not_without_end() {
+    let opened = |cut: &dyn Fn(&[u8]) -> Vec<Vec<u8>>| {
+        let (mut session, mut out) =
+            (meter(Mechanism::Sha256, Suite::Zero, SecurityPolicy::None), Vec::new());
+        let security = client(Mechanism::Sha256, Suite::Zero, SecurityPolicy::None);
+        let opening = Opening::start(parameters(security), &mut out).unwrap();
+        let mut answer = exchange(&mut session, &mut Meter::default(), &out);
+        out.clear();
+        let Opened::Send(mut opening) = opening.handle(&mut answer, &mut out)? else {
+            panic!("no proof is owed")
+        };
+        let whole = exchange(&mut session, &mut Meter::default(), &out);
+        assert_eq!(whole[..4], [0xC7, 1, out[2], 0]);
+        for (number, piece) in (1_u32..).zip(cut(&whole[4..])) {
+            let is_last = piece.len() < 10 && !piece.is_empty();
+            let mut block = [&[0xC7, 2, out[2], is_last.into()][..], &number.to_be_bytes()].concat();
+            block.push(piece.len() as u8);
+            block.extend(piece);
+            out.clear();
+            match opening.handle(&mut block, &mut out)? {
+                Opened::Send(next) => opening = next,
+                Opened::Established(_) => return Ok(true),
+            }
+            assert_eq!(out[..2], [0xC3, 2]);
+            assert_eq!(out[3..], number.to_be_bytes());
+        }
+        Ok(false)
+    };
+    let in_tens = |proof: &[u8]| proof.chunks(10).map(<[u8]>::to_vec).collect();
+    assert_eq!(opened(&in_tens), Ok(true));
+    let damaged = |proof: &[u8]| in_tens(&[&proof[..20], &[!proof[20]], &proof[21..]].concat());
+    assert_eq!(opened(&damaged), Err(Error::ServerProof));
+    let endless = |_: &[u8]| vec![Vec::new(); 100];
+    assert_eq!(opened(&endless), Err(Error::TooLong { what: "proof", limit: 256 }));
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod common;
 use common::{LEVELS, Level, Meter, Pair, attribute, method, open, parameters, policy};
 use dlms::axdr::Data;
 use dlms::client::{Association, Counters, Reply};
-use dlms::security::Envelope;
+use dlms::security::{Envelope, SecurityControl};
 use dlms::server::{Policy, Session};
 use dlms::{ActionResult, AttributeDescriptor, Conformance, DataAccessResult, Error, MethodDescriptor};
 use proptest::prelude::*;
@@ -38,6 +38,14 @@ fn pair(level: Level, client_pdu: u16, meter_pdu: u16) -> Pair {
     pair
 }
 
+/// Longest plain APDU that makes one of `limit` octets.
+fn room(level: Level, limit: usize) -> usize {
+    match level {
+        Level::Gmac => Envelope::room(limit, SecurityControl::AUTHENTICATED_ENCRYPTED),
+        Level::None | Level::Lls => limit,
+    }
+}
+
 /// Sets and invokes with a value of this length.
 fn check(level: Level, client_pdu: u16, meter_pdu: u16, length: usize) {
     let what = format!("{level:?}, PDU {client_pdu} and {meter_pdu}, {length} octets");
@@ -47,7 +55,7 @@ fn check(level: Level, client_pdu: u16, meter_pdu: u16, length: usize) {
     assert!(longest <= limit, "{what}: a request of {longest} octets");
     assert!(pair.meter.values[&(11, table().instance, 2)] == encoded(&value), "{what}");
     // Every block but the last is as long as the meter allows.
-    let room = if level == Level::Gmac { Envelope::room(limit) } else { limit };
+    let room = room(level, limit);
     let whole = 13 + encoded(&value).len() <= room;
     assert_eq!(exchanges == 1, whole, "{what}: {exchanges} exchanges");
     assert!(exchanges <= encoded(&value).len().div_ceil(room - 21) + 1, "{what}: {exchanges} exchanges");
@@ -74,9 +82,10 @@ fn a_request_is_whole_as_long_as_it_fits_to_the_octet() {
         for pdu in 64..400 {
             let mut pair = pair(level, 1024, pdu);
             let limit = usize::from(pdu);
-            let room = if level == Level::Gmac { Envelope::room(limit) } else { limit };
-            assert!(level != Level::Gmac || Envelope::sealed_length(room) <= limit);
-            assert!(level != Level::Gmac || Envelope::sealed_length(room + 1) > limit);
+            let room = room(level, limit);
+            let sealed = |plain| Envelope::sealed_length(plain, SecurityControl::AUTHENTICATED_ENCRYPTED);
+            assert!(level != Level::Gmac || sealed(room) <= limit);
+            assert!(level != Level::Gmac || sealed(room + 1) > limit);
             let fits = |length: &usize| 13 + encoded(&octets(*length)).len() <= room;
             let longest = (0..400).rev().find(fits).unwrap();
             assert_eq!(pair.write(&table(), &octets(longest)).unwrap().0, 1, "{level:?}, {pdu}");
@@ -112,7 +121,7 @@ fn without_block_transfer_a_long_value_is_refused_before_it_is_sent() {
     let policy = Policy { conformance: Conformance::new([0, 0, services]), ..policy(Level::None, 64, None) };
     let (mut session, mut meter) = (Session::new(policy), Meter::default());
     let mut client = open(&mut session, &mut meter, parameters(Level::None, 64)).unwrap();
-    let (mut request, too_long) = (Vec::new(), Err(Error::TooLong { what: "request", limit: 64 }));
+    let (mut request, too_long) = (Vec::new(), Err(Error::RequestTooLong { limit: 64 }));
     assert_eq!(client.set(&table(), &octets(100), &mut request), too_long);
     assert_eq!(client.action(&echo(), Some(&octets(100)), &mut request), too_long);
     assert!(request.is_empty());

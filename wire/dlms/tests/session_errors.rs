@@ -336,7 +336,7 @@ fn misuse_is_named() {
         columns: Vec::new(),
     });
     let get = pair.client.get(&attribute(7, "1.0.99.1.0.255", 2), Some(&long), &mut request);
-    assert!(matches!(get, Err(Error::TooLong { limit: 40, .. })), "{get:?}");
+    assert!(matches!(get, Err(Error::RequestTooLong { limit: 40, .. })), "{get:?}");
     assert!(request.is_empty());
 }
 

@@ -1,4 +1,4 @@
-//! What it means that a meter refuses a range.
+//! What it means that a meter refuses a range, and what is asked for where it takes no request as long as one for a range.
 
 use dlms::{
     DataAccessResult, Error,
@@ -30,7 +30,7 @@ pub(super) enum Meaning {
     AskOtherwise(Way),
 }
 
-/// Whether what a meter answered may be about how rows were selected. A meter that `selects` rows, by what it granted, says of a profile that is
+/// Whether a setback may be about how rows were selected. A meter that `selects` rows, by what it granted, says of a profile that is
 /// not shown to this client that access is denied.
 pub(super) fn may_mean_selection(setback: &Setback, selects: bool) -> bool {
     use DataAccessResult as Result;
@@ -47,6 +47,7 @@ pub(super) fn may_mean_selection(setback: &Setback, selects: bool) -> bool {
             is_vague || !selects && *result == Result::ReadWriteDenied
         }
         Setback::Protocol(_, Error::Exception(_)) => !selects,
+        Setback::Protocol(_, error) => matches!(error, Error::RequestTooLong { .. }),
         _ => false,
     }
 }
@@ -62,7 +63,7 @@ pub(super) async fn meaning(
     let refused = turn.fail(refusal).await;
     let profile = buffer.layout.obis;
     let count = entries::entries_in_use(turn, profile).await?;
-    tracing::info!(%profile, ?count, %refused, "a range was refused; it is found out whether it is empty");
+    tracing::info!(%profile, ?count, %refused, "no range was given; it is found out whether it is empty, or what else can be asked for");
     if count == Some(0) {
         return Ok(Meaning::NoRows);
     }
@@ -84,13 +85,22 @@ pub(super) async fn meaning(
     Ok(if answers { Meaning::NoRows } else { Meaning::AskOtherwise(Way::Entries(count)) })
 }
 
-/// Asks once for a few rows; `None` when the meter refuses them, in whatever way.
-async fn rows(turn: &mut Turn<'_>, buffer: &Buffer, selection: &Selection) -> Result<Option<Rows>, Setback> {
+/// Asks once for a few rows; `None` when the meter refuses them, in whatever way, or takes no such request.
+pub(super) async fn rows(
+    turn: &mut Turn<'_>,
+    buffer: &Buffer,
+    selection: &Selection,
+) -> Result<Option<Rows>, Setback> {
     let mut decoder = buffer.decoder(turn).lenient();
     let mut rows = Rows::default();
     let mut piece = match turn.get(&buffer.descriptor(), Some(selection)).await {
         Ok(piece) => piece,
-        Err(setback @ Setback::Protocol(_, Error::Access(_) | Error::Exception(_))) => {
+        Err(
+            setback @ Setback::Protocol(
+                _,
+                Error::Access(_) | Error::Exception(_) | Error::RequestTooLong { .. },
+            ),
+        ) => {
             turn.fail(&setback).await;
             return Ok(None);
         }

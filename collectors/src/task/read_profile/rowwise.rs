@@ -256,11 +256,6 @@ impl Ascent {
         self.last = Some(at);
     }
 
-    /// The first row, when none came that lies before it.
-    pub(in crate::task) fn begin(&self) -> Option<Timestamp> {
-        self.proven().and(self.first)
-    }
-
     /// The last row, when nothing can follow that lies before it.
     pub(in crate::task) fn proven(&self) -> Option<Timestamp> {
         self.last.filter(|_| !self.is_broken && self.first < self.last)

@@ -157,7 +157,7 @@ impl Association {
     /// Protects the scratch when the association is ciphered and appends it, or its first general block, to `out`.
     pub(super) fn send(&mut self, out: &mut Vec<u8>) -> Result<(), Error> {
         if !self.fits(self.scratch.len()) {
-            return Err(Error::TooLong { what: "request", limit: self.limit() });
+            return Err(Error::RequestTooLong { limit: self.limit() });
         }
         (self.general, self.is_turn) = (None, false);
         match self.window {

@@ -19,6 +19,10 @@ use crate::{AssociationResult, Diagnostic, Downgrade, Error, ExceptionResponse, 
 /// `reply_to_HLS_authentication` of the current association (Blue Book, 4.4.4).
 const REPLY_TO_HLS: MethodDescriptor =
     MethodDescriptor { class_id: 15, instance: Obis::new([0, 0, 40, 0, 0, 255]), method: 1 };
+/// Most answers that bring a proof, or take ours: a signature in blocks of the shortest APDUs has less.
+const PROOF_ANSWERS: usize = 32;
+/// Longest proof of a meter, encoded.
+const PROOF_MAX: usize = 256;
 
 /// What the client proposes.
 #[derive(Debug)]
@@ -49,7 +53,7 @@ pub enum Opened {
 enum Step {
     /// The AARE.
     Answer { initiate: InitiateRequest, security: Box<Security> },
-    /// The meter's answer to our challenge.
+    /// The meter's answer to our challenge, or to a block of ours to its own.
     Proof { association: Association, owed: Box<Owed> },
 }
 
@@ -61,6 +65,9 @@ struct Owed {
     titles: [Option<SystemTitle>; 2],
     /// Ours and the meter's.
     challenges: [Challenge; 2],
+    /// What came of the meter's proof, and in how many answers.
+    proof: Vec<u8>,
+    answers: usize,
 }
 
 impl Opening {
@@ -113,7 +120,7 @@ impl Opening {
             Step::Answer { initiate, security } => {
                 answered(initiate, *security, apdu, out).map_err(|error| error.placed(apdu))
             }
-            Step::Proof { association, owed } => proved(association, &owed, apdu),
+            Step::Proof { association, owed } => proved(association, owed, apdu, out),
         }
     }
 }
@@ -248,7 +255,8 @@ fn answered(
         association.use_dedicated_key();
         return Ok(Opened::Established(association));
     };
-    let owed = Box::new(Owed { hls, titles, challenges: [challenge, theirs] });
+    let challenges = [challenge, theirs];
+    let owed = Box::new(Owed { hls, titles, challenges, proof: Vec::new(), answers: 0 });
     let mut association = Association::new(protection, negotiated, initiate);
     let proof = owed.ours(association.protection.as_mut(), order)?;
     association.action(&REPLY_TO_HLS, Some(&Data::OctetString(proof)), out)?;
@@ -289,6 +297,16 @@ impl Owed {
         self.hls.prove(&dialogue, gmac)
     }
 
+    /// Takes in a piece of the meter's proof, or nothing of it.
+    fn take(&mut self, piece: &[u8]) -> Result<(), Error> {
+        self.proof.extend_from_slice(piece);
+        self.answers += 1;
+        match self.answers > PROOF_ANSWERS || self.proof.len() > PROOF_MAX {
+            true => Err(Error::TooLong { what: "proof", limit: PROOF_MAX }),
+            false => Ok(()),
+        }
+    }
+
     /// Whether `proof` is the meter's.
     fn is_paid_by(&self, proof: &[u8], protection: Option<&Protection>) -> bool {
         let [own, peer] = self.titles.each_ref().map(Option::as_ref);
@@ -298,14 +316,26 @@ impl Owed {
     }
 }
 
-fn proved(mut association: Association, owed: &Owed, apdu: &mut [u8]) -> Result<Opened, Error> {
+/// Takes what the meter answers to the proof that goes to it, or to a block of it, and goes on with what is left of either proof.
+fn proved(
+    mut association: Association,
+    mut owed: Box<Owed>,
+    apdu: &mut [u8],
+    out: &mut Vec<u8>,
+) -> Result<Opened, Error> {
     let tag = *apdu.first().ok_or(Error::Truncated)?;
-    let proof = match association.handle(apdu)? {
-        Reply::Action(Some(data)) => Data::decode(data)?,
-        Reply::Action(None) => return Err(Error::ServerProof),
-        _ => return Err(Error::Unexpected { tag }),
+    let is_whole = match association.handle(apdu)? {
+        Reply::Action(Some(piece)) => owed.take(piece).map(|()| true),
+        Reply::Block(piece) => owed.take(piece).map(|()| false),
+        Reply::BlockTaken => owed.take(&[]).map(|()| false),
+        Reply::Action(None) => Err(Error::ServerProof),
+        _ => Err(Error::Unexpected { tag }),
     };
-    let Data::OctetString(proof) = proof else { return Err(Error::ServerProof) };
+    if !is_whole? {
+        association.next_block(out)?;
+        return Ok(Opened::Send(Opening(Step::Proof { association, owed })));
+    }
+    let Data::OctetString(proof) = Data::decode(&owed.proof)? else { return Err(Error::ServerProof) };
     if !owed.is_paid_by(&proof, association.protection.as_ref()) {
         return Err(Error::ServerProof);
     }

@@ -19,12 +19,14 @@ const HEADER: usize = 3 + 9 + 1;
 const COUNT: usize = 3;
 /// Octets of a request with list in front of the descriptors.
 const LIST_HEADER: usize = 3 + COUNT;
+/// Octets of an attribute in a request with list, and the flag of its access selection.
+const LISTED: usize = 9 + 1;
 
 impl Association {
     /// Asks for an attribute, or for the part of it that `selection` names.
     ///
     /// # Errors
-    /// [`Error::CountersSpent`]; [`Error::TooLong`] when the meter would not accept the request.
+    /// [`Error::CountersSpent`]; [`Error::RequestTooLong`] when the meter would not accept the request.
     pub fn get(
         &mut self,
         attribute: &AttributeDescriptor,
@@ -38,10 +40,18 @@ impl Association {
         })
     }
 
+    /// How many whole attributes fit into one request with list.
+    pub fn attributes_at_once(&self) -> usize {
+        match self.window {
+            Some(_) => usize::MAX,
+            None => self.room().saturating_sub(LIST_HEADER) / LISTED,
+        }
+    }
+
     /// Asks for several attributes, or parts of them. The answer is a [`Reply::List`](super::Reply::List).
     ///
     /// # Errors
-    /// [`Error::CountersSpent`]; [`Error::TooLong`] when the meter would not accept the request.
+    /// [`Error::CountersSpent`]; [`Error::RequestTooLong`] when the meter would not accept the request.
     pub fn get_list(
         &mut self,
         attributes: &[(AttributeDescriptor, Option<&Selection>)],
@@ -91,7 +101,7 @@ impl Association {
     /// takes them: until it is sent, answers are [`Reply::BlockTaken`](super::Reply::BlockTaken).
     ///
     /// # Errors
-    /// [`Error::CountersSpent`]; [`Error::TooLong`] when the meter accepts neither the whole request nor blocks.
+    /// [`Error::CountersSpent`]; [`Error::RequestTooLong`] when the meter accepts neither the whole request nor blocks.
     pub fn set(
         &mut self,
         attribute: &AttributeDescriptor,
@@ -121,7 +131,7 @@ impl Association {
     ) -> Result<(), Error> {
         let attributes: Vec<_> = values.iter().map(|(attribute, _)| (*attribute, None)).collect();
         let encoded: Vec<Vec<u8>> = values.iter().map(|(_, value)| encoded_value(Some(value))).collect();
-        let header = LIST_HEADER + attributes.len() * (9 + 1);
+        let header = LIST_HEADER + attributes.len() * LISTED;
         if self.fits(header + list_length(&encoded)) || !self.offers(Conformance::BLOCK_SET) {
             let values = encoded.iter().map(Vec::as_slice).collect();
             return self.request(Awaiting::Answer(Service::SetList), out, |invoke, plain| {
@@ -137,7 +147,7 @@ impl Association {
     /// them: until they are sent, answers are [`Reply::BlockTaken`](super::Reply::BlockTaken).
     ///
     /// # Errors
-    /// [`Error::CountersSpent`]; [`Error::TooLong`] when the meter accepts neither the whole request nor blocks.
+    /// [`Error::CountersSpent`]; [`Error::RequestTooLong`] when the meter accepts neither the whole request nor blocks.
     pub fn action(
         &mut self,
         method: &MethodDescriptor,
@@ -185,7 +195,7 @@ impl Association {
     /// where there are none. The meter goes on behind what fails. The answer is a [`Reply::Access`](super::Reply::Access).
     ///
     /// # Errors
-    /// [`Error::CountersSpent`]; [`Error::TooLong`] when the meter would not accept the request.
+    /// [`Error::CountersSpent`]; [`Error::RequestTooLong`] when the meter would not accept the request.
     pub fn access(
         &mut self,
         specifications: &[(AccessSpecification<'_>, &Data)],

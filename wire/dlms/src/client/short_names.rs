@@ -12,7 +12,7 @@ impl Association {
     /// Asks for variables. The answer is a [`Reply::List`].
     ///
     /// # Errors
-    /// [`Error::CountersSpent`]; [`Error::TooLong`] when the meter would not accept the request.
+    /// [`Error::CountersSpent`]; [`Error::RequestTooLong`] when the meter would not accept the request.
     pub fn read(&mut self, variables: &[Variable<'_>], out: &mut Vec<u8>) -> Result<(), Error> {
         let variables = variables.to_vec();
         self.request(Awaiting::Answer(Service::Read), out, |_, plain| {
@@ -24,7 +24,7 @@ impl Association {
     /// [`Reply::BlockTaken`]. The answer is a [`Reply::List`].
     ///
     /// # Errors
-    /// [`Error::CountersSpent`]; [`Error::TooLong`] when the meter accepts neither the whole request nor blocks.
+    /// [`Error::CountersSpent`]; [`Error::RequestTooLong`] when the meter accepts neither the whole request nor blocks.
     pub fn write(&mut self, values: &[(Variable<'_>, &Data)], out: &mut Vec<u8>) -> Result<(), Error> {
         let whole = written(true, values);
         if self.fits(whole.len()) || !self.offers(Conformance::BLOCK_SET) {
@@ -41,7 +41,7 @@ impl Association {
     /// Writes variables without being told what came of it.
     ///
     /// # Errors
-    /// [`Error::CountersSpent`]; [`Error::TooLong`] when the meter would not accept the request.
+    /// [`Error::CountersSpent`]; [`Error::RequestTooLong`] when the meter would not accept the request.
     pub fn write_unconfirmed(
         &mut self,
         values: &[(Variable<'_>, &Data)],

@@ -54,7 +54,7 @@ impl Association {
         let block = upload.due(self.room().saturating_sub(header));
         let length = block.octets.len();
         if length == 0 {
-            return Err(Error::TooLong { what: "request", limit: self.limit() });
+            return Err(Error::RequestTooLong { limit: self.limit() });
         }
         self.request(Awaiting::Taken(service), out, |invoke, plain| encode(invoke, block, plain))?;
         upload.advance(length);

@@ -99,7 +99,7 @@ impl Cipher {
         plain: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
-        let tag_length = if control.is_authenticated() { TAG_LENGTH } else { 0 };
+        let tag_length = control.tag_length();
         write_length(FRONT + plain.len() + tag_length, out);
         out.push(control.octet());
         out.extend_from_slice(&counter.to_be_bytes());

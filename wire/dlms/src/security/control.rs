@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::Suite;
+use super::{Suite, TAG_LENGTH};
 use crate::Error;
 
 /// The security control octet in front of every protected APDU (Green Book, 9.2.7.2.4.1):
@@ -45,6 +45,11 @@ impl SecurityControl {
     /// Whether the APDU carries an authentication tag.
     pub const fn is_authenticated(self) -> bool {
         self.0 & 0x10 != 0
+    }
+
+    /// Octets of the authentication tag: what is encrypted and no more has none.
+    pub(super) const fn tag_length(self) -> usize {
+        if self.is_authenticated() { TAG_LENGTH } else { 0 }
     }
 
     /// Whether the APDU is encrypted.

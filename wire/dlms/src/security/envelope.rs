@@ -35,9 +35,9 @@ impl Envelope {
     /// Octets that the general envelope of a named sender adds at most to an APDU of up to 65,535 octets.
     pub const OVERHEAD: usize = 1 + 9 + 3 + FRONT + TAG_LENGTH;
 
-    /// Length of an APDU of `plain` octets in its own `glo-` APDU, authenticated and encrypted.
-    pub const fn sealed_length(plain: usize) -> usize {
-        let inside = FRONT + plain + TAG_LENGTH;
+    /// Length of an APDU of `plain` octets in its own `glo-` APDU, protected as `control` says.
+    pub const fn sealed_length(plain: usize, control: SecurityControl) -> usize {
+        let inside = FRONT + plain + control.tag_length();
         let length = match inside {
             0..0x80 => 1,
             0x80..0x100 => 2,
@@ -46,12 +46,12 @@ impl Envelope {
         1 + length + inside
     }
 
-    /// Longest APDU whose own `glo-` APDU, authenticated and encrypted, has at most `limit` octets.
-    pub const fn room(limit: usize) -> usize {
-        let bare = limit.saturating_sub(1 + FRONT + TAG_LENGTH);
+    /// Longest APDU whose own `glo-` APDU, protected as `control` says, has at most `limit` octets.
+    pub const fn room(limit: usize, control: SecurityControl) -> usize {
+        let bare = limit.saturating_sub(1 + FRONT + control.tag_length());
         // From the shortest form of the length to the longest.
         let mut length = 1;
-        while length < 3 && Self::sealed_length(bare.saturating_sub(length)) > limit {
+        while length < 3 && Self::sealed_length(bare.saturating_sub(length), control) > limit {
             length += 1;
         }
         bare.saturating_sub(length)

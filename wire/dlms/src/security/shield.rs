@@ -84,13 +84,15 @@ impl Shield {
         self.last
     }
 
-    /// Octets that protection adds at most to an APDU wrapped so.
+    /// Longest APDU that has at most `limit` octets when it is protected and wrapped so.
     pub(crate) fn room(&self, limit: usize, wrap: SealAs) -> usize {
-        match (self.send, wrap) {
-            (SecurityPolicy::None, _) => limit,
-            (_, SealAs::Service) => Envelope::room(limit),
-            (_, SealAs::General | SealAs::Nameless) => Envelope::room(limit.saturating_sub(GENERAL_HEADER)),
-        }
+        let Some(control) = self.send.control(self.keys.suite) else { return limit };
+        let header = match wrap {
+            SealAs::Service => 0,
+            SealAs::General => 1 + self.own.octets().len(),
+            SealAs::Nameless => 1,
+        };
+        Envelope::room(limit.saturating_sub(header), control)
     }
 
     /// Whether APDUs are protected at all.
@@ -181,9 +183,6 @@ pub(crate) fn seal_first(
     let wrapping = wrapping(Manner::global(wrap), own, plain)?;
     Envelope { wrapping, control, counter }.seal(&keys.cipher(), own, plain, out)
 }
-
-/// Octets of a general APDU in front of those that the APDU of a service has, too: title and its length.
-const GENERAL_HEADER: usize = 9;
 
 /// The APDU around one that `own` sends.
 fn wrapping(manner: Manner, own: &SystemTitle, plain: &[u8]) -> Result<Wrapping, Error> {

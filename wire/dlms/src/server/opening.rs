@@ -1,16 +1,18 @@
 //! AARQ, the HLS proof and RLRQ.
 
 use super::Policy;
+use super::incoming::{Incoming, Target};
 use super::session::{Agreed, MALFORMED, NOT_POSSIBLE, Session, Stage};
 use crate::acse::{Aare, Aarq, Mechanism, Release, ReleaseKind};
-use crate::apdu::{ActionRequest, ActionResponse, ActionReturn};
+use crate::apdu::{ActionRequest, ActionResponse, ActionReturn, InvokeId};
 use crate::axdr::Data;
 use crate::initiate::{DLMS_VERSION, InitiateRequest, InitiateResponse, VAA_NAME_LN};
 use crate::security::{
     Authentication, Challenge, Dialogue, Envelope, Hls, Key, Manner, SealAs, Shield, SystemTitle,
 };
 use crate::{
-    ActionResult, AssociationResult, ConfirmedServiceError, Conformance, Diagnostic, ExceptionResponse, Obis,
+    ActionResult, AssociationResult, ConfirmedServiceError, Conformance, Diagnostic, ExceptionResponse,
+    MethodDescriptor, Obis,
 };
 
 /// Association of the current client (Blue Book, 4.4.4), and its method `reply_to_HLS_authentication`.
@@ -96,13 +98,40 @@ impl Session {
         Ok(())
     }
 
-    /// Answers the only request that HLS allows before the proof.
+    /// Answers the only request that HLS allows before the proof, which may come in blocks.
     pub(super) fn prove(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<(), ExceptionResponse> {
-        let Ok(ActionRequest::Normal { invoke, method, parameters: Some(parameters) }) =
-            ActionRequest::decode(plain)
-        else {
-            return Err(NOT_POSSIBLE);
+        let blocks = self.agreed.conformance.contains(Conformance::BLOCK_ACTION);
+        let before = self.incoming.take();
+        let (invoke, block, mut incoming) = match ActionRequest::decode(plain) {
+            Ok(ActionRequest::Normal { invoke, method, parameters: Some(proof) }) => {
+                return self.judge(invoke, &method, proof, out);
+            }
+            Ok(ActionRequest::FirstBlock { invoke, method, block }) if blocks => {
+                (invoke, block, Incoming::new(Target::Method(method), invoke.id()))
+            }
+            Ok(ActionRequest::Block { invoke, block }) => (invoke, block, before.ok_or(NOT_POSSIBLE)?),
+            _ => return Err(NOT_POSSIBLE),
         };
+        incoming.take(invoke.id(), &block).map_err(|_| NOT_POSSIBLE)?;
+        if !block.last {
+            self.incoming = Some(incoming);
+            ActionResponse::NextBlock { invoke, block: block.number }.encode(out);
+            return Ok(());
+        }
+        match incoming.into_parts() {
+            (Target::Method(method), proof) => self.judge(invoke, &method, &proof, out),
+            _ => Err(NOT_POSSIBLE),
+        }
+    }
+
+    /// Answers to the client's proof, whole.
+    fn judge(
+        &mut self,
+        invoke: InvokeId,
+        method: &MethodDescriptor,
+        proof: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<(), ExceptionResponse> {
         if (method.class_id, method.instance, method.method) != ASSOCIATION {
             return Err(NOT_POSSIBLE);
         }
@@ -117,7 +146,7 @@ impl Session {
         let (theirs, ours) = (theirs.octets(), ours.octets());
         let owed = Dialogue { prover: client, verifier: server, challenge: ours, countered: theirs };
         let cipher = self.shield.as_ref().map(Shield::global);
-        let proven = match Data::decode(parameters) {
+        let proven = match Data::decode(proof) {
             Ok(Data::OctetString(proof)) => hls.verify(&owed, &proof, cipher.map(|(cipher, _)| cipher)),
             _ => false,
         };

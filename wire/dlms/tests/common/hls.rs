@@ -83,6 +83,16 @@ pub(crate) fn client(mechanism: Mechanism, suite: Suite, policy: SecurityPolicy)
 }
 
 pub(crate) fn meter(mechanism: Mechanism, suite: Suite, policy: SecurityPolicy) -> Session {
+    meter_that_takes(1024, mechanism, suite, policy)
+}
+
+/// A meter that takes no longer APDUs; 0 for any.
+pub(crate) fn meter_that_takes(
+    max_pdu: u16,
+    mechanism: Mechanism,
+    suite: Suite,
+    policy: SecurityPolicy,
+) -> Session {
     let ciphering = server::Ciphering {
         keys: keys(suite),
         counters: Counters::new(1, 200),
@@ -94,7 +104,7 @@ pub(crate) fn meter(mechanism: Mechanism, suite: Suite, policy: SecurityPolicy) 
         title: Some(METER),
         ciphering: Some(ciphering).filter(|_| policy.is_ciphered() || mechanism == Mechanism::Gmac),
     };
-    Session::new(Policy { security, max_pdu: 1024, conformance: Conformance::CLIENT })
+    Session::new(Policy { security, max_pdu, conformance: Conformance::CLIENT })
 }
 
 pub(crate) fn parameters(security: Security) -> Parameters {

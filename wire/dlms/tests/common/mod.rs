@@ -130,7 +130,7 @@ pub(crate) fn open(
 ) -> Result<Association, Error> {
     let mut request = Vec::new();
     let mut opening = Opening::start(parameters, &mut request)?;
-    for _ in 0..3 {
+    for _ in 0..12 {
         let mut answer = exchange(session, meter, &request);
         request.clear();
         match opening.handle(&mut answer, &mut request)? {
@@ -138,7 +138,7 @@ pub(crate) fn open(
             Opened::Established(association) => return Ok(association),
         }
     }
-    panic!("opening takes more than three exchanges");
+    panic!("opening takes more than twelve exchanges");
 }
 
 /// Client and meter with an association between them.
