@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use dlms::gateway::Prefix;
 use tokio::sync::mpsc;
 
 /// Tags of what only ever comes unasked: data-notification, information-report, event-notification plain and ciphered.
@@ -47,7 +48,9 @@ impl Ears {
     }
 }
 
-/// Whether an APDU was sent unasked. What comes from others than the station that was asked may be so inside an envelope, too.
+/// Whether an APDU was sent unasked. What comes from others than the station that was asked, such as devices behind a gateway, may be so inside an envelope,
+/// too.
 pub(crate) fn is_unasked(apdu: &[u8], is_stranger: bool) -> bool {
+    let (apdu, is_stranger) = Prefix::split(apdu).map_or((apdu, is_stranger), |(_, behind)| (behind, true));
     apdu.first().is_some_and(|tag| UNASKED.contains(tag) || (is_stranger && ENVELOPES.contains(tag)))
 }

@@ -31,7 +31,7 @@ mod tap;
 mod tcp;
 mod udp;
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use dlms::hdlc::BadFrames;
 use models::{Language, Reach};
@@ -333,7 +333,9 @@ impl Line {
                 let is_ours = self.gate.as_ref().is_none_or(|gate| gate.unwrap(apdu));
                 let origin = if is_ours { arrival.origin } else { Origin::Stranger };
                 if is_unasked(apdu, origin == Origin::Stranger) {
-                    self.instruments().ears().hear(&self.name, apdu);
+                    let behind = self.gate.as_ref().filter(|_| is_ours);
+                    let whole = behind.map_or(Cow::Borrowed(&apdu[..]), |gate| gate.whole(apdu).into());
+                    self.instruments().ears().hear(&self.name, &whole);
                     continue;
                 }
                 return Ok(origin);

@@ -103,14 +103,27 @@ impl Gate {
         Ok(&self.prefixed)
     }
 
+    /// An APDU that came from the station, with the prefix that it came with.
+    pub(super) fn whole(&self, apdu: &[u8]) -> Vec<u8> {
+        let mut whole = Vec::new();
+        // Its name was short enough to be taken off.
+        if self.theirs().encode(&mut whole).is_ok() {
+            whole.extend_from_slice(apdu);
+        }
+        whole
+    }
+
+    fn theirs(&self) -> Prefix<'_> {
+        let (network, address) = (self.network, self.node.as_bytes());
+        Prefix { direction: Direction::FromDevice, network, address }
+    }
+
     /// Takes the prefix off an APDU that came; false when it comes from somebody else.
     pub(super) fn unwrap(&self, apdu: &mut Vec<u8>) -> bool {
-        let ours =
-            Prefix { direction: Direction::FromDevice, network: self.network, address: self.node.as_bytes() };
-        let length = ours.length();
-        let is_ours = Prefix::read(apdu) == Ok(ours);
+        let theirs = self.theirs();
+        let is_ours = Prefix::read(apdu) == Ok(theirs);
         if is_ours {
-            apdu.drain(..length);
+            apdu.drain(..theirs.length());
         }
         is_ours
     }

@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use dlms::apdu::{DataNotificationConfirm, LongInvokeId};
+use dlms::gateway::{Direction, Prefix};
 use dlms::hdlc::{Address, Control, Frame, Function};
 use dlms::llc;
 use dlms::push::{self, TextPush};
-use dlms::security::SystemTitle;
+use dlms::security::{GENERAL_SIGNING, SystemTitle};
 use dlms::wrapper::{self, Header};
 use jiff::Timestamp;
 use tokio::net::UdpSocket;
@@ -101,10 +103,21 @@ impl Back {
     }
 }
 
+/// Why a push with a signature is not believed.
+const SIGNED: &str = "it is signed (general-signing), and the head-end knows no certificates of meters: let the meter cipher its pushes with its global keys";
+/// Why a push without logical names is not understood.
+const SHORT_NAMES: &str =
+    "it names objects by short names (information-report): let the meter push data-notifications";
+/// Tag of an information-report.
+const INFORMATION_REPORT: u8 = 0x18;
+
 impl Form {
-    /// Looks at an APDU.
+    /// Looks at an APDU, behind the name of the device where it came through a gateway.
     pub(crate) fn of(apdu: &[u8]) -> Self {
+        let apdu = Prefix::split(apdu).map_or(apdu, |(_, behind)| behind);
         match apdu.first() {
+            Some(&GENERAL_SIGNING) => Self::Obscure(SIGNED.to_owned()),
+            Some(&INFORMATION_REPORT) => Self::Obscure(SHORT_NAMES.to_owned()),
             Some(&tag) if push::is_ciphered(tag) && TextPush::decode(apdu).is_none() => {
                 // Taking it apart changes nothing, but wants to be able to.
                 match push::title(&mut apdu.to_vec()) {
@@ -128,7 +141,26 @@ impl Arrival {
             Form::Ciphered { title } => (*title, &[][..]),
             Form::Obscure(_) | Form::Stranger(_) | Form::Contested(_) => (None, &[][..]),
         };
-        Claim { title, names, line: self.line.as_deref(), host: &self.host }
+        // What is no push at all may begin with these octets, too.
+        let prefix = self.prefix().filter(|_| matches!(self.form, Form::Plain(_) | Form::Ciphered { .. }));
+        let device = prefix.map(|prefix| std::str::from_utf8(prefix.address).unwrap_or_default());
+        Claim { title, names, device, line: self.line.as_deref(), host: &self.host }
+    }
+
+    /// What stands in front of it where it came through a gateway.
+    pub(crate) fn prefix(&self) -> Option<Prefix<'_>> {
+        Prefix::split(&self.octets).map(|(prefix, _)| prefix)
+    }
+
+    /// The APDU that says that it was taken, through the gateway where it came through one.
+    pub(crate) fn confirmation(&self, invoke: LongInvokeId) -> Vec<u8> {
+        let mut apdu = Vec::new();
+        if let Some(prefix) = self.prefix() {
+            // Its address was one of a prefix before.
+            drop(Prefix { direction: Direction::ToDevice, ..prefix }.encode(&mut apdu));
+        }
+        DataNotificationConfirm { invoke, time: None }.encode(&mut apdu);
+        apdu
     }
 
     /// Tells whoever waits. That nobody waits any more, or cannot be reached, changes nothing about the push.
@@ -136,7 +168,7 @@ impl Arrival {
         match self.waiting {
             Waiting::Connection(connection) => drop(connection.send(answer)),
             Waiting::Datagram(socket, peer, Some(header)) => {
-                if let Some(frame) = frame(answer, Back::Wrapper(header)) {
+                if let Some(frame) = frame(&answer, Back::Wrapper(header)) {
                     drop(socket.try_send_to(&frame, peer));
                 }
             }
@@ -147,11 +179,9 @@ impl Arrival {
 
 /// The frame of an answer on its way back, if anything is to be answered. A confirmation goes in the clear even when
 /// the push was ciphered: it would use up an invocation counter below which the work of a collector is just going on.
-pub(crate) fn frame(answer: Answer, back: Back) -> Option<Vec<u8>> {
-    let Answer::Confirm(invoke) = answer else { return None };
-    let mut apdu = Vec::new();
-    dlms::apdu::DataNotificationConfirm { invoke, time: None }.encode(&mut apdu);
-    back.frame(&apdu)
+pub(crate) fn frame(answer: &Answer, back: Back) -> Option<Vec<u8>> {
+    let Answer::Confirm(apdu) = answer else { return None };
+    back.frame(apdu)
 }
 
 /// The host of an address, as it stands in the address of a meter: an IPv6 address in brackets, and an IPv4 address as such.
@@ -164,10 +194,48 @@ pub(crate) fn host(peer: SocketAddr) -> String {
 
 #[cfg(test)]
 mod tests {
-    use dlms::apdu::LongInvokeId;
     use proptest::prelude::*;
 
     use super::*;
+
+    fn arrived(apdu: &[u8]) -> Arrival {
+        Arrival {
+            at: Timestamp::UNIX_EPOCH,
+            peer: String::new(),
+            host: "10.1.2.3".into(),
+            line: None,
+            octets: apdu.to_vec(),
+            form: Form::of(apdu),
+            waiting: Waiting::Nobody,
+            _turn: None,
+        }
+    }
+
+    #[test]
+    fn a_device_behind_a_gateway_is_told_by_what_the_gateway_calls_it() {
+        let push = [0x0F, 0, 0, 0, 7, 0, 9, 1, b'M'];
+        let through = |prefix: &[u8]| arrived(&[prefix, &push[..]].concat());
+        let behind = through(&[0xE7, 0, 6, b'1', b'2', b'3', b'4', b'5', b'6']);
+        assert_eq!(behind.form, arrived(&push).form);
+        assert_eq!((behind.claim().device, arrived(&push).claim().device), (Some("123456"), None));
+        assert_eq!(
+            through(&[0xE6, 0, 2, b'4', b'2']).claim().device,
+            Some("42"),
+            "some say so of themselves"
+        );
+        assert_eq!(through(&[0xE7, 0, 1, 0xFF]).claim().device, Some(""), "a name that no meter has");
+        let mut signed = vec![0xE7, 0, 2, b'4', b'2'];
+        signed.extend([0xDF, 0, 0, 0, 0, 0, 1, 0x0F, 0]);
+        for (octets, word) in [
+            (&signed[..], "general-signing"),
+            (&signed[5..], "general-signing"),
+            (&[0x18, 0, 0], "short names"),
+        ] {
+            let obscure = arrived(octets);
+            assert!(matches!(&obscure.form, Form::Obscure(why) if why.contains(word)), "{:?}", obscure.form);
+            assert_eq!(obscure.claim().device, None);
+        }
+    }
 
     #[test]
     fn the_form_is_told_by_the_first_octets() {
@@ -187,10 +255,14 @@ mod tests {
     #[test]
     fn a_confirmation_goes_back_the_way_the_push_came() {
         let header = Header { source: 1, destination: 32, length: 9 };
-        let frame = |answer| frame(answer, Back::Wrapper(header));
-        let confirm = frame(Answer::Confirm(LongInvokeId::new(0x4000_0007))).unwrap();
+        let frame = |answer| frame(&answer, Back::Wrapper(header));
+        let apdu = arrived(&[0x0F, 0x40, 0, 0, 7, 0, 0]).confirmation(LongInvokeId::new(0x4000_0007));
+        let confirm = frame(Answer::Confirm(apdu)).unwrap();
         assert_eq!(confirm, [0, 1, 0, 32, 0, 1, 0, 6, 0x10, 0x40, 0, 0, 7, 0]);
         assert_eq!(frame(Answer::Silence), None);
+        let behind = arrived(&[0xE7, 3, 2, b'4', b'2', 0x0F, 0x40, 0, 0, 7, 0, 0]);
+        let expected = [0xE6, 3, 2, b'4', b'2', 0x10, 0x40, 0, 0, 7, 0];
+        assert_eq!(behind.confirmation(LongInvokeId::new(0x4000_0007)), expected);
         let (destination, source) = (Address::client(0x66).unwrap(), Address::server(1, None).unwrap());
         let answer = Back::Hdlc { destination, source }.frame(&[0x10, 0x40, 0, 0, 7, 0]).unwrap();
         let answer = Frame::decode(&answer[1..answer.len() - 1]).unwrap();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use collectors::{Call, Leave, Lent, Word};
+use dlms::gateway::Prefix;
 use dlms::wrapper::{HEADER_LENGTH, Header};
 use tokio::time::Instant;
 
@@ -155,7 +156,7 @@ impl Caller {
         let Asked::Apdu(to, tag) = self.asked else { return false };
         let comes_back = (header.source, header.destination) == (to.destination, to.source);
         let is_push = match apdu.first() {
-            Some(first) if UNASKED.contains(first) => true,
+            _ if behind(apdu).first().is_some_and(|first| UNASKED.contains(first)) => true,
             Some(first) if ENVELOPES.contains(first) => Some(*first) != tag,
             _ => false,
         };
@@ -164,7 +165,7 @@ impl Caller {
 
     /// Whether a frame in the wrapper that is nobody's answer was one once.
     pub(crate) fn is_late(apdu: &[u8]) -> bool {
-        apdu.first().is_some_and(|first| ANSWERS.contains(first))
+        behind(apdu).first().is_some_and(|first| ANSWERS.contains(first))
     }
 
     /// Whether octets of another language than the wrapper are expected.
@@ -195,4 +196,8 @@ impl Asked {
             None => Self::Octets,
         }
     }
+}
+/// An APDU without the prefix that it has where it comes through a gateway.
+fn behind(apdu: &[u8]) -> &[u8] {
+    Prefix::split(apdu).map_or(apdu, |(_, behind)| behind)
 }

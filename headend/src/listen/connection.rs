@@ -369,7 +369,7 @@ impl Connection {
     }
 
     async fn answer(&mut self, back: Back, answer: Answer) -> io::Result<()> {
-        match frame(answer, back) {
+        match frame(&answer, back) {
             Some(frame) => self.write(&frame).await,
             None => Ok(()),
         }

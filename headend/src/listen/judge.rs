@@ -28,10 +28,10 @@ const INVALID: u8 = 1;
 const STATUS_UNSPECIFIED: u8 = 0xFF;
 
 /// What is answered to whoever sent a push, once it is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// That it was taken.
-    Confirm(LongInvokeId),
+    /// That it was taken, by this APDU.
+    Confirm(Vec<u8>),
     /// Nothing.
     Silence,
 }
@@ -45,7 +45,9 @@ pub(crate) fn judge(
 ) -> (Verdict, Vec<Answer>) {
     let mut bench = Bench { models, limit, verdict: Verdict::default(), recent: BTreeMap::new() };
     let answers = batch.iter().zip(found).map(|(arrival, found)| match bench.hear(arrival, found) {
-        Ok(confirm) => confirm.map_or(Answer::Silence, Answer::Confirm),
+        Ok(confirm) => {
+            confirm.map_or(Answer::Silence, |invoke| Answer::Confirm(arrival.confirmation(invoke)))
+        }
         Err(Refusal { reason, detail }) => {
             let meter = match found {
                 Found::One(sender) => Some(sender.meter),
@@ -170,8 +172,13 @@ impl Bench<'_> {
             ));
         };
         let mut octets = arrival.octets.clone();
+        octets.drain(..arrival.prefix().map_or(0, |prefix| prefix.length()));
         let opened = push::open(cipher, &title, &mut octets).map_err(|error| match error {
             Error::TagMismatch => refused(PushFate::WrongTag, "its tag does not fit the keys of the meter"),
+            Error::OtherKey(_) => refused(
+                PushFate::WrongTag,
+                format!("{error}: let the meter cipher its pushes with its global key"),
+            ),
             other => refused(PushFate::Undecodable, other.to_string()),
         })?;
         let used = self.verdict.counters.get(&sender.meter).copied().or(sender.used);

@@ -6,7 +6,7 @@ use dlms::security::Wrapping;
 use simulator::{Fleet, FleetConfig, PushOptions, Pusher, Security, Transport, inventory};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::hearing::{Hearing, TITLE, cipher, entry, framed, gmac_meter, octets, sealed};
+use crate::hearing::{Hearing, TITLE, cipher, entry, framed, gmac_meter, octets, sealed, through};
 use crate::served::soon;
 
 /// What a subscriber has to see of a push.
@@ -208,6 +208,52 @@ async fn ciphered_ones_are_believed_and_plain_ones_marked() {
     }
     assert_eq!(hearing.sql("SELECT last FROM meter_push_counter"), "2");
     hearing.stop().await;
+}
+
+/// The frames are those of Green Book 10.10; the devices say nothing of themselves, and the gateway is a meter of the inventory, too.
+#[tokio::test]
+async fn what_comes_through_a_gateway_is_of_the_device_behind_it() {
+    let hearing = Hearing::new().await;
+    let chunk = b"serial,model,address,zone,security\n\
+        GW1,dlms-gateway,127.0.0.1:4059,UTC,none\n\
+        N1,generic-dlms,concentrator://GW1/123456,UTC,none\n\
+        N2,generic-dlms,concentrator://GW1/2,UTC,none\n"
+        .to_vec();
+    let import = tokio_stream::iter([ImportMetersRequest { chunk }]);
+    let imported = hearing.served.inventory().import_meters(import).await.unwrap().into_inner();
+    assert_eq!(imported.imported, 3, "{imported:?}");
+    gmac_meter(&hearing, "G1");
+    let mut subscriber = hearing.subscribe(SubscribeAlarmsRequest::default()).await;
+    let push = octets("0F 40000007 00 0202 0906 0000616200FF 06 00000004");
+    let mut connection = hearing.connect(&framed(&through(0xE7, "123456", &push)), 5).await;
+    let alarm = subscriber.next(1).await.remove(0);
+    assert_eq!((alarm.meter_serial.as_str(), alarm.key.as_str(), &alarm.raw), ("N1", "power.up", &push));
+    let mut answer = [0; 23];
+    soon(connection.read_exact(&mut answer)).await.unwrap();
+    assert_eq!(
+        answer[8..],
+        octets("E6 00 06 313233343536 10 40000007 00"),
+        "that it was taken goes through it, too"
+    );
+
+    let named = framed(&through(0xE7, "7", &entry("N2", 99, 0, false)));
+    let ciphered =
+        framed(&through(0xE7, "123456", &sealed(Wrapping::GeneralGlobal(Some(TITLE)), &cipher(), 1)));
+    for (frame, meter, authenticated) in [(named, "N2", false), (ciphered, "G1", true)] {
+        hearing.send(&frame);
+        let alarm = subscriber.next(1).await.remove(0);
+        assert_eq!((alarm.meter_serial.as_str(), alarm.authenticated), (meter, authenticated));
+    }
+    // Of a device that nobody knows it is nobody's, and never the gateway's.
+    let stranger = through(0xE7, "654321", &push);
+    hearing.send(&framed(&stranger));
+    let kept = format!("unknown_sender|{}", hex(&stranger));
+    hearing.until("SELECT reason, encode(octets, 'hex') FROM push_quarantine", &kept).await;
+    hearing.stop().await;
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 /// Octets of a push in one block, and of the frame around the block.

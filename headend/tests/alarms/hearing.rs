@@ -149,6 +149,14 @@ pub(crate) fn framed(apdu: &[u8]) -> Vec<u8> {
     frame
 }
 
+/// What a gateway puts in front of what comes from a device that it calls so.
+pub(crate) fn through(gateway: u8, device: &str, apdu: &[u8]) -> Vec<u8> {
+    let mut octets = vec![gateway, 0, u8::try_from(device.len()).unwrap()];
+    octets.extend_from_slice(device.as_bytes());
+    octets.extend_from_slice(apdu);
+    octets
+}
+
 /// A plain push of a log entry of the meter with this name; `second` tells entries apart.
 pub(crate) fn entry(name: &str, code: u8, second: i64, confirmed: bool) -> Vec<u8> {
     let time = DateTime::from_unix(1_774_872_000 + second, Some(0), 0);
@@ -185,8 +193,13 @@ pub(crate) fn sealed_as(
 
 /// The same, in general-ciphering under the global key.
 pub(crate) fn sealed_for_anybody(counter: u32) -> Vec<u8> {
+    sealed_under(KeyInfo::Identified(0), counter)
+}
+
+/// The same, saying that it is under this key.
+pub(crate) fn sealed_under(key: KeyInfo<'_>, counter: u32) -> Vec<u8> {
     let header = GeneralHeader { originator: TITLE.octets(), ..GeneralHeader::default() };
-    let (key, control) = (Some(KeyInfo::Identified(0)), SecurityControl::AUTHENTICATED_ENCRYPTED);
+    let (key, control) = (Some(key), SecurityControl::AUTHENTICATED_ENCRYPTED);
     let mut out = Vec::new();
     let envelope = GeneralCiphering { header, key, control, counter };
     envelope.seal(&cipher(), &TITLE, &gasp(counter), &mut out).unwrap();

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use ami_proto::v1::{ListQuarantineRequest, ListQuarantineResponse, PushFate, QuarantinedPush};
-use dlms::security::{Cipher, Key, SecurityControl, SystemTitle, Wrapping};
+use dlms::security::{Cipher, Key, KeyInfo, SecurityControl, SystemTitle, Wrapping};
 use headend::config;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::hearing::{
     Hearing, TITLE, cipher, config, entry, framed, gmac_meter, octets, sealed, sealed_as, sealed_for_anybody,
+    sealed_under,
 };
 use crate::served::soon;
 
@@ -69,6 +70,35 @@ async fn c_14_another_key_another_title_and_a_used_counter_even_after_a_restart(
     // With a new key a meter counts anew.
     hearing.sql("UPDATE meter_secret SET encryption_key = decode(repeat('0c', 16), 'hex')");
     assert_eq!(hearing.sql("SELECT count(*) FROM meter_push_counter"), "0");
+    hearing.stop().await;
+}
+
+/// Keys that nobody here holds, and signatures that nobody here can check: each by its name, with what to do, and all octets are kept.
+#[tokio::test]
+async fn what_only_others_can_open_or_check_is_refused_by_name() {
+    let hearing = Hearing::new().await;
+    gmac_meter(&hearing, "G1");
+    let wrapped = sealed_under(KeyInfo::Wrapped { kek: 0, key: &[7; 24] }, 7);
+    let agreed = sealed_under(KeyInfo::Agreed { parameters: &[2], data: &[] }, 8);
+    let mut signed = octets("DF 00 08");
+    signed.extend_from_slice(TITLE.octets());
+    signed.extend(octets("00 00 00 10 0F 00000001 00 0906 0000616200FF 1100 40"));
+    signed.extend([7; 64]);
+    let of_short_names = octets("18 00 01 02 FA08 01 06 00000004");
+    for (number, (push, reason, words)) in [
+        (wrapped, PushFate::WrongTag, ["came wrapped", "its global key"]),
+        (agreed, PushFate::WrongTag, ["agree on", "its global key"]),
+        (signed, PushFate::Undecodable, ["general-signing", "global keys"]),
+        (of_short_names, PushFate::Undecodable, ["short names", "data-notifications"]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        hearing.send(&framed(&push));
+        let (found, of, kept, detail) = latest(&hearing, number + 1).await;
+        assert_eq!((found, of.as_str(), kept), (reason, "G1", push), "{detail}");
+        assert!(words.iter().all(|word| detail.contains(word)), "{detail}");
+    }
     hearing.stop().await;
 }
 

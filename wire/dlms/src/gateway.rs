@@ -73,6 +73,12 @@ impl<'a> Prefix<'a> {
         Ok(Self { direction, network, address: reader.take(length)? })
     }
 
+    /// The prefix, and the APDU behind it; `None` when there is no whole one.
+    pub fn split(octets: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let prefix = Self::read(octets).ok()?;
+        Some((prefix, &octets[prefix.length()..]))
+    }
+
     /// Octets of the prefix.
     pub fn length(&self) -> usize {
         HEADER + self.address.len()

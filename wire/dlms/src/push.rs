@@ -91,32 +91,32 @@ pub fn title(apdu: &mut [u8]) -> Result<Option<SystemTitle>, Error> {
 ///
 /// # Errors
 /// [`Error::TagMismatch`] for another key, another sender or damage; [`Error::WrongTitle`] when the APDU names another
-/// sender; [`Error::Value`] when it names another key; [`Error::Unexpected`] for a plain APDU, a dedicated
-/// key, and when no push is inside; those of [`Cipher::open`], [`Envelope::read`], [`GeneralCiphering::read`] and [`Push::decode`].
+/// sender; [`Error::OtherKey`] when it names another key; [`Error::Unexpected`] for a plain APDU, and when no push is inside; those of [`Cipher::open`], [`Envelope::read`], [`GeneralCiphering::read`] and [`Push::decode`].
 pub fn open<'a>(cipher: &Cipher, sender: &SystemTitle, apdu: &'a mut [u8]) -> Result<Opened<'a>, Error> {
     let tag = *apdu.first().ok_or(Error::Truncated)?;
     let (control, counter, plain) = if tag == GENERAL_CIPHERING {
         let (envelope, content) = GeneralCiphering::read(apdu)?;
-        if let Some(got) = other_key(envelope.key) {
-            return Err(Error::Value { what: "key of a push", got });
+        if let Some(other) = other_key(envelope.key) {
+            return Err(Error::OtherKey(other));
         }
         (envelope.control, envelope.counter, envelope.open(cipher, sender, content)?)
     } else {
         let (envelope, body) = Envelope::read(apdu)?;
         if matches!(envelope.wrapping, Wrapping::Dedicated(_) | Wrapping::GeneralDedicated(_)) {
-            return Err(Error::Unexpected { tag });
+            return Err(Error::OtherKey("the dedicated key of an association"));
         }
         (envelope.control, envelope.counter, envelope.open(cipher, sender, body)?)
     };
     Ok(Opened { push: Push::decode(plain)?, counter, authenticated: control.is_authenticated() })
 }
 
-/// The kind of a key that is not the global unicast one: 0 another of the meter's, 1 a wrapped one, 2 one that is agreed on.
-const fn other_key(key: Option<KeyInfo<'_>>) -> Option<u32> {
+/// What a key is that is not the global unicast one.
+const fn other_key(key: Option<KeyInfo<'_>>) -> Option<&'static str> {
     match key {
         None | Some(KeyInfo::Identified(0)) => None,
-        Some(KeyInfo::Identified(_)) => Some(0),
-        Some(KeyInfo::Wrapped { .. }) => Some(1),
-        Some(KeyInfo::Agreed { .. }) => Some(2),
+        Some(KeyInfo::Identified(1)) => Some("the global broadcast key"),
+        Some(KeyInfo::Identified(_)) => Some("a key that the standard does not know"),
+        Some(KeyInfo::Wrapped { .. }) => Some("a key that came wrapped under another one"),
+        Some(KeyInfo::Agreed { .. }) => Some("a key that both sides agree on by their certificates"),
     }
 }

@@ -185,9 +185,10 @@ fn a_push_is_taken_in_general_ciphering_under_the_global_key() {
     }
     let wrapped = KeyInfo::Wrapped { kek: 0, key: &[0; 24] };
     let agreed = KeyInfo::Agreed { parameters: &[2], data: &[] };
-    for (got, key) in [KeyInfo::Identified(1), wrapped, agreed].into_iter().enumerate() {
-        let refused = Error::Value { what: "key of a push", got: got as u32 };
-        assert_eq!(push::open(&cipher(), &METER, &mut seal(Some(key), METER.octets())), Err(refused));
+    for (key, word) in [(KeyInfo::Identified(1), "broadcast"), (wrapped, "wrapped"), (agreed, "agree")] {
+        let mut octets = seal(Some(key), METER.octets());
+        let refused = push::open(&cipher(), &METER, &mut octets).unwrap_err();
+        assert!(matches!(refused, Error::OtherKey(other) if other.contains(word)), "{refused}");
     }
     let refused = Error::WrongTitle { expected: METER, got: OTHER };
     assert_eq!(push::open(&cipher(), &METER, &mut seal(None, OTHER.octets())), Err(refused));
@@ -208,10 +209,9 @@ fn a_push_says_whether_it_is_authentic() {
 fn what_is_no_push_of_this_sender_is_refused_by_name() {
     let (push, general) = (Push::Event(event(None)), Wrapping::GeneralGlobal(Some(METER)));
     let open = |octets: &[u8]| push::open(&cipher(), &METER, &mut octets.to_vec()).err();
-    for (wrapping, tag) in
-        [(Wrapping::Dedicated(0xC2), 0xD2), (Wrapping::GeneralDedicated(Some(METER)), 0xDC)]
-    {
-        assert_eq!(open(&from_meter(wrapping, FULL, &push)), Some(Error::Unexpected { tag }));
+    for wrapping in [Wrapping::Dedicated(0xC2), Wrapping::GeneralDedicated(Some(METER))] {
+        let refused = Error::OtherKey("the dedicated key of an association");
+        assert_eq!(open(&from_meter(wrapping, FULL, &push)), Some(refused));
     }
     let titled = from_meter(Wrapping::GeneralGlobal(Some(OTHER)), FULL, &push);
     assert_eq!(open(&titled), Some(Error::WrongTitle { expected: METER, got: OTHER }));

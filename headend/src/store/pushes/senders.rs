@@ -1,4 +1,4 @@
-//! Who sent a push: by system title, by what it calls itself, by where it came from, whatever comes first and fits one meter.
+//! Who sent a push: by system title, by what it calls itself, by what its gateway calls it or where it came from, whatever comes first and fits one meter.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,6 +17,8 @@ pub struct Claim<'a> {
     pub title: Option<SystemTitle>,
     /// What it calls itself: serial number, logical device name or equipment id, the likelier first.
     pub names: &'a [String],
+    /// What the gateway calls it that it came through, and that is what is known by line or host.
+    pub device: Option<&'a str>,
     /// The line of the connection, when it said who it is before.
     pub line: Option<&'a str>,
     /// Host that it came from, as it stands in the address of a meter.
@@ -76,6 +78,9 @@ struct Row {
     plain: i64,
 }
 
+/// A meter, and the title, name, host or line that leads to it, or the line and what it is called there.
+type Place = (Option<Vec<u8>>, Option<String>, Option<String>, Option<String>, Option<String>, i32);
+
 /// Meters by title, name and host.
 #[derive(Default)]
 struct Directory {
@@ -83,6 +88,8 @@ struct Directory {
     names: BTreeMap<String, BTreeSet<i32>>,
     lines: BTreeMap<String, BTreeSet<i32>>,
     hosts: BTreeMap<String, BTreeSet<i32>>,
+    /// Devices behind gateways, by line or host of the gateway and what it calls them.
+    devices: BTreeMap<(String, String), BTreeSet<i32>>,
 }
 
 impl Recording {
@@ -111,9 +118,14 @@ impl Directory {
         }
         let named = claim.names.iter().find_map(|name| self.names.get(name));
         // Behind one gateway are many who call.
-        named.or_else(|| match claim.line {
-            Some(line) => self.lines.get(line),
-            None => self.hosts.get(claim.host),
+        named.or_else(|| match (claim.device, claim.line) {
+            (Some(device), line) => {
+                let place = line.unwrap_or(claim.host);
+                let behind = self.devices.get(&(place.to_owned(), device.to_owned()));
+                behind.or_else(|| self.names.get(device))
+            }
+            (None, Some(line)) => self.lines.get(line),
+            (None, None) => self.hosts.get(claim.host),
         })
     }
 }
@@ -126,40 +138,53 @@ async fn directory(connection: &mut PgConnection, claims: &[Claim<'_>]) -> Resul
     let titles: BTreeSet<&[u8]> =
         claims.iter().filter_map(|claim| claim.title.as_ref()).map(|title| &title.octets()[..]).collect();
     let untitled = || claims.iter().filter(|claim| claim.title.is_none());
-    let names: BTreeSet<&str> = untitled().flat_map(|claim| claim.names).map(String::as_str).collect();
-    let lines: BTreeSet<&str> = untitled().filter_map(|claim| claim.line).collect();
+    let names = untitled().flat_map(|claim| claim.names).map(String::as_str);
+    let names: BTreeSet<&str> = names.chain(untitled().filter_map(|claim| claim.device)).collect();
+    let itself = || untitled().filter(|claim| claim.device.is_none());
+    let lines: BTreeSet<&str> = itself().filter_map(|claim| claim.line).collect();
     let hosts: BTreeSet<&str> =
-        untitled().filter(|claim| claim.line.is_none()).map(|claim| claim.host).collect();
+        itself().filter(|claim| claim.line.is_none()).map(|claim| claim.host).collect();
+    let devices = untitled().filter_map(|claim| Some((claim.line.unwrap_or(claim.host), claim.device?)));
+    let (places, devices): (Vec<&str>, Vec<&str>) = devices.collect::<BTreeSet<_>>().into_iter().unzip();
     // Thousands of meters may share a host, and hundreds a line; two of them tell that it names none.
-    let query = sqlx::query_as::<_, (Option<Vec<u8>>, Option<String>, Option<String>, Option<String>, i32)>(
+    let query = sqlx::query_as::<_, Place>(
         "/* store::pushes::directory */
-         SELECT c.title, NULL::text, NULL::text, NULL::text, m.id
+         SELECT c.title, NULL::text, NULL::text, NULL::text, NULL::text, m.id
          FROM unnest($1::bytea[]) AS c (title) JOIN meter m ON m.system_title = c.title AND m.state = 'active'
          UNION ALL
-         SELECT NULL, c.name, NULL, NULL, m.id
+         SELECT NULL, c.name, NULL, NULL, NULL, m.id
          FROM unnest($2::text[]) AS c (name) JOIN meter m ON m.serial = c.name AND m.state = 'active'
          UNION ALL
-         SELECT NULL, c.name, NULL, NULL, m.id
+         SELECT NULL, c.name, NULL, NULL, NULL, m.id
          FROM unnest($2::text[]) AS c (name) JOIN meter m ON m.logical_device_name = c.name AND m.state = 'active'
          UNION ALL
-         SELECT NULL, c.name, NULL, NULL, m.id
+         SELECT NULL, c.name, NULL, NULL, NULL, m.id
          FROM unnest($2::text[]) AS c (name) JOIN meter m ON m.equipment_id = c.name AND m.state = 'active'
          UNION ALL
-         SELECT NULL, NULL, c.host, NULL, m.id
+         SELECT NULL, NULL, c.host, NULL, NULL, m.id
          FROM unnest($3::text[]) AS c (host) CROSS JOIN LATERAL (
              SELECT id FROM meter WHERE address_host(address) = c.host AND state = 'active' LIMIT 2) m
          UNION ALL
-         SELECT NULL, NULL, NULL, c.line, m.id
+         SELECT NULL, NULL, NULL, c.line, NULL, m.id
          FROM unnest($4::text[]) AS c (line) CROSS JOIN LATERAL (
-             SELECT id FROM meter WHERE line = c.line AND state = 'active' LIMIT 2) m",
+             SELECT id FROM meter WHERE line = c.line AND state = 'active' LIMIT 2) m
+         UNION ALL
+         SELECT NULL, NULL, NULL, c.place, c.device, m.id
+         FROM unnest($5::text[], $6::text[]) AS c (place, device) CROSS JOIN LATERAL (
+             SELECT line FROM meter WHERE address_host(address) = c.place AND line = 'concentrator://' || serial AND state = 'active'
+             UNION SELECT line FROM meter WHERE address_line(address) = c.place AND line = 'concentrator://' || serial AND state = 'active'
+             UNION SELECT c.place) g
+         JOIN meter m ON m.line = g.line AND split_part(m.address, '?', 1) = g.line || '/' || c.device AND m.state = 'active'",
     );
     let query = query.bind(titles.into_iter().collect::<Vec<_>>());
     let query = query.bind(names.into_iter().collect::<Vec<_>>()).bind(hosts.into_iter().collect::<Vec<_>>());
-    let query = query.bind(lines.into_iter().collect::<Vec<_>>());
+    let query = query.bind(lines.into_iter().collect::<Vec<_>>()).bind(places).bind(devices);
     let rows = query.fetch_all(connection).await.map_err(failed("store::pushes::directory"))?;
     let mut directory = Directory::default();
-    for (title, name, host, line, meter) in rows {
-        if let Some(title) = title {
+    for (title, name, host, line, device, meter) in rows {
+        if let Some((place, device)) = line.clone().zip(device) {
+            directory.devices.entry((place, device)).or_default().insert(meter);
+        } else if let Some(title) = title {
             directory.titles.entry(title).or_default().insert(meter);
         } else if let Some(name) = name {
             directory.names.entry(name).or_default().insert(meter);
@@ -239,8 +264,13 @@ mod tests {
         directory.hosts.insert("10.0.0.1".into(), [5].into());
         let find_on = |line, title: Option<&[u8; 8]>, names: &[&str], host| {
             let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-            let claim =
-                Claim { title: title.map(|title| SystemTitle::new(*title)), names: &names, line, host };
+            let claim = Claim {
+                title: title.map(|title| SystemTitle::new(*title)),
+                names: &names,
+                device: None,
+                line,
+                host,
+            };
             directory.find(&claim).map(|meters| meters.iter().copied().collect::<Vec<_>>())
         };
         let find = |title, names: &[&str], host| find_on(None, title, names, host);
@@ -253,5 +283,17 @@ mod tests {
         assert_eq!(find_on(Some("inbound://C"), None, &["A"], "10.0.0.1"), Some(vec![2]));
         assert_eq!(find_on(Some("inbound://C"), None, &[], "10.0.0.1"), Some(vec![6]));
         assert_eq!(find_on(Some("inbound://D"), None, &[], "10.0.0.1"), None);
+
+        directory.devices.insert(("10.0.0.1".into(), "7".into()), [8].into());
+        directory.devices.insert(("inbound://C".into(), "7".into()), [9].into());
+        let behind = |device, line, names: &[String]| {
+            let claim = Claim { title: None, names, device: Some(device), line, host: "10.0.0.1" };
+            directory.find(&claim).map(|meters| meters.iter().copied().collect::<Vec<_>>())
+        };
+        assert_eq!(behind("7", None, &[]), Some(vec![8]));
+        assert_eq!(behind("7", Some("inbound://C"), &[]), Some(vec![9]));
+        assert_eq!(behind("7", None, &["A".into()]), Some(vec![2]));
+        assert_eq!(behind("A", None, &[]), Some(vec![2]), "called as it calls itself");
+        assert_eq!(behind("8", None, &[]), None, "never the gateway itself");
     }
 }
