@@ -4,7 +4,7 @@ use dlms::client::{
 };
 use models::{Answers, Model, Wrapping};
 
-use crate::Seed;
+use crate::{Reason, Seed};
 
 /// How the head-end and a meter show each other who they are, and how messages are protected. No secret in it is ever formatted.
 #[derive(Debug, Clone)]
@@ -82,6 +82,19 @@ impl Credentials {
     /// Whether the head-end is known by keys, and not by a secret that people choose.
     pub(crate) const fn proves_by_key(&self) -> bool {
         matches!(self.level, Level::Hls(Hls::Gmac | Hls::Ecdsa { .. }))
+    }
+
+    /// What may be wrong when a meter answers neither yes nor no to a request for an association, after so many answers to those before it: the first
+    /// one is ciphered, or the others prove what nothing has shown yet. `None` where nothing is to be told from silence.
+    pub(crate) fn at_stake(&self, answers: u32) -> Option<Reason> {
+        match (&self.level, answers) {
+            (_, 0) if self.is_ciphered() => Some(Reason::WrongKey),
+            // The keys were right in the answer before.
+            (Level::Hls(Hls::Gmac), 1..) if self.is_ciphered() => None,
+            (Level::Hls(_), 1..) if self.proves_by_key() => Some(Reason::WrongKey),
+            (Level::Hls(_), 1..) => Some(Reason::WrongPassword),
+            _ => None,
+        }
     }
 
     /// Whether an association that was opened with these serves those who have `other`. Secrets are not compared: the meter has accepted

@@ -8,7 +8,7 @@ use dlms::{
 use models::Language;
 
 use self::answers::{answer, opening, spent};
-pub(crate) use self::answers::{counter_rejected, counter_unusable, refused_keys};
+pub(crate) use self::answers::{counter_rejected, counter_unusable, refused_keys, unanswered_secret};
 use crate::{Failure, Limits, Reason, Station, line::LineError, time::TimeError};
 
 /// How far the conversation had come.

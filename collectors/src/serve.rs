@@ -62,7 +62,7 @@ pub(crate) fn serve<'a>(
                         Err(_) => return Err(NobodyListens),
                         Ok(()) => {
                             let covered = turn.covered(done);
-                            session.note_welcome(work.station.meter);
+                            session.note_welcome(&work.station);
                             Ok(covered)
                         }
                     },

@@ -17,7 +17,7 @@ use std::{
 };
 
 pub(crate) use self::{kept::Kept, lists::LIST_MAX};
-use self::{open::Open, plain::Plain, refusals::Refusals};
+use self::{open::Open, plain::Plain, refusals::Standing};
 
 use dlms::{
     AttributeDescriptor, Error, MethodDescriptor,
@@ -43,7 +43,7 @@ use crate::{
 
 /// Longest wait for the answer to a release: nothing depends on it.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Counters that opening an association can spend: initiate, proof, and the action around the proof.
+/// Counters that opening an association can spend, as a rule: initiate, proof, and the action around the proof. A proof in blocks spends one for each.
 const OPENING_COUNTERS: u32 = 3;
 /// How often blocks of one window are sent again when no answer comes.
 const REPEATS_MAX: u32 = 3;
@@ -74,8 +74,8 @@ pub(crate) struct Session {
     stop: Stop,
     pressed_until: Option<Instant>,
     pools: BTreeMap<MeterId, CounterPool>,
-    /// Meters that refused us last.
-    refusals: BTreeMap<MeterId, Refusals>,
+    /// Whether meters let us in.
+    standings: BTreeMap<MeterId, Standing>,
     /// Meters that refused a request with list, whatever they granted.
     without_lists: BTreeSet<MeterId>,
     scratch: Scratch,
@@ -121,7 +121,7 @@ impl Session {
             stop: Stop::default(),
             pressed_until: None,
             pools: BTreeMap::new(),
-            refusals: BTreeMap::new(),
+            standings: BTreeMap::new(),
             without_lists: BTreeSet::new(),
             scratch: Scratch::default(),
             answer: Vec::new(),
@@ -394,8 +394,8 @@ impl Session {
         }
         let pool = self.pools.entry(station.meter).or_default();
         let counters = if takes_counters { pool.take() } else { None };
-        let spare = counters.as_ref().map(after_opening);
-        let used = counters.as_ref().map(Counters::next);
+        let range = counters.as_ref().map(|counters| (counters.next(), counters.left()));
+        let before = self.exchanges;
         self.associations += 1;
         let security = station.credentials.security(&station.model, &seed, counters);
         let counts = (&mut self.scratch, &mut self.exchanges);
@@ -406,21 +406,19 @@ impl Session {
                     line.judge(true);
                 }
                 self.open = Some(Open::new(line, association, Arc::clone(station)));
-                self.note_welcome(station.meter);
+                self.note_welcome(station);
                 Ok(())
             }
             Err(setback) => {
-                if let Some(spare) = spare {
-                    pool.add(&spare);
+                let answers = self.exchanges.saturating_sub(before);
+                if let Some(range) = range {
+                    pool.add(&after_opening(range, answers));
                 }
                 if self.is_no_proof(&setback, station) {
                     line.judge(false);
                 }
                 self.part(line).await;
-                Err(match used {
-                    Some(used) => self.explain_refusal(setback, station, used).await,
-                    None => setback,
-                })
+                Err(self.explain(setback, station, (range.map(|(next, _)| next), answers)).await)
             }
         }
     }
@@ -467,8 +465,10 @@ impl Session {
     }
 }
 
-/// What certainly is unused of a range when opening an association with it has failed.
-fn after_opening(range: &Counters) -> Counters {
-    let end = range.next().saturating_add(range.left());
-    Counters::new(range.next().saturating_add(OPENING_COUNTERS).min(end), end)
+/// What certainly is unused of a range when opening an association with it has failed after so many answers: the request that followed them
+/// and those before it took one each at most, and the proof took one.
+fn after_opening((next, left): (u32, u32), answers: u32) -> Counters {
+    let end = next.saturating_add(left);
+    let spent = OPENING_COUNTERS.max(answers.saturating_add(2));
+    Counters::new(next.saturating_add(spent).min(end), end)
 }

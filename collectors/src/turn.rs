@@ -408,6 +408,8 @@ impl<'a> Turn<'a> {
         }
         let is_given_up = match setback {
             Setback::Line(Stage::Connecting, _) => !self.was_open,
+            // It was asked once more already, in the clear.
+            Setback::Line(Stage::Opening, _) => self.session.is_mute(self.station()),
             // The others wait.
             Setback::Line(Stage::Linking, ref error) => *error != LineError::Cut,
             _ => false,

@@ -224,6 +224,22 @@ pub(crate) fn refused_keys(used: u32, last: u32, credentials: &Credentials) -> F
     )
 }
 
+/// The meter answers in the clear, and says nothing when it is shown this secret.
+pub(crate) fn unanswered_secret(reason: Reason, station: &Station) -> Failure {
+    let (sap, shown) = (station.client_sap, station.credentials.shown());
+    let (what, secrets) = match reason {
+        Reason::WrongKey => ("what the keys protect", "keys"),
+        _ => ("what proves the password", "password"),
+    };
+    Failure::new(
+        reason,
+        format!(
+            "The meter answers in the clear, and twice said nothing to {what}; most likely the {secrets} for client address {sap}, or the security \
+             of the inventory ({shown}), are others than the meter's: correct them before it locks up, and look whether another client holds it."
+        ),
+    )
+}
+
 fn wrong_key(error: &Error, credentials: &Credentials) -> Failure {
     Failure::new(
         Reason::WrongKey,

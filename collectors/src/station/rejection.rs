@@ -1,28 +1,76 @@
-//! Why a meter that checks keys and counters said no.
+//! Why a meter that checks keys and counters said no, or nothing.
 //!
-//! Many meters refuse a ciphered request to associate in the same words whether the key or the invocation counter was wrong. The counter
-//! that they accepted last can be read without security, and tells one from the other.
+//! Many meters refuse a ciphered request to associate in the same words whether the key or the invocation counter was wrong, and some answer
+//! neither, which a broken line does not either. The counter that they accepted last can be read without security, and tells one from the other.
 
 use std::sync::Arc;
 
 use dlms::{Error, ServiceError, axdr::Data, client::Security};
 
-use super::{Open, Session};
+use super::{Open, Session, refusals::Silence};
 use crate::{
     Credentials, Station, association,
-    diagnosis::{Setback, Stage, counter_rejected, refused_keys},
+    diagnosis::{Setback, Stage, counter_rejected, refused_keys, unanswered_secret},
+    line::LineError,
     value,
 };
 
 impl Session {
-    /// What a refusal means, after the ciphered request with the counter `used` was refused. Other setbacks stay as they are, and so does a
-    /// refusal when the meter does not tell its counter.
-    pub(super) async fn explain_refusal(
+    /// What it means that no association came about, after so many answers, when the request for it had the counter `used`.
+    pub(super) async fn explain(
         &mut self,
         setback: Setback,
-        station: &Station,
-        used: u32,
+        station: &Arc<Station>,
+        (used, answers): (Option<u32>, u32),
     ) -> Setback {
+        if let Setback::Line(Stage::Opening, LineError::Silent | LineError::Cut) = setback {
+            return self.explain_silence(setback, station, (used, answers)).await;
+        }
+        match used {
+            Some(used) => self.explain_refusal(setback, station, used).await,
+            None => setback,
+        }
+    }
+
+    /// What silence means, or that the meter hung up. It is the line, unless the meter answers in the clear and has accepted no counter of ours, or has just
+    /// answered what stands in front of a proof.
+    async fn explain_silence(
+        &mut self,
+        setback: Setback,
+        station: &Arc<Station>,
+        (used, answers): (Option<u32>, u32),
+    ) -> Setback {
+        let Some(reason) = station.credentials.at_stake(answers) else { return setback };
+        let Some(since) = self.note_silence(station, used) else { return setback };
+        let is_ciphered = answers == 0;
+        if let (true, Some(used)) = (is_ciphered, used) {
+            match self.last_counter(station).await {
+                Ok(last) if last > used => {
+                    self.resolve_silences(station, Silence::Line);
+                    let what = format!(
+                        "The meter has accepted invocation counter {last} and does not answer to {used}"
+                    );
+                    return Setback::Final(counter_rejected(Some(last.saturating_add(1)), &what));
+                }
+                Ok(last) if last < since => {}
+                Err(Setback::Line(..)) => {
+                    self.resolve_silences(station, Silence::Mute);
+                    return setback;
+                }
+                told => {
+                    tracing::debug!(?told, since, "it cannot be told why the meter is silent");
+                    self.resolve_silences(station, Silence::Line);
+                    return setback;
+                }
+            }
+        }
+        self.resolve_silences(station, Silence::Secret);
+        Setback::Final(unanswered_secret(reason, station))
+    }
+
+    /// What a refusal means, after the ciphered request with the counter `used` was refused. Other setbacks stay as they are, and so does a
+    /// refusal when the meter does not tell its counter.
+    async fn explain_refusal(&mut self, setback: Setback, station: &Station, used: u32) -> Setback {
         let counter_is_wrong = match &setback {
             Setback::Protocol(Stage::Opening, Error::Rejected { .. } | Error::Confirmed(_)) => false,
             Setback::Protocol(Stage::Opening, Error::Exception(exception))
