@@ -54,3 +54,22 @@ pub(crate) fn is_unasked(apdu: &[u8], is_stranger: bool) -> bool {
     let (apdu, is_stranger) = Prefix::split(apdu).map_or((apdu, is_stranger), |(_, behind)| (behind, true));
     apdu.first().is_some_and(|tag| UNASKED.contains(tag) || (is_stranger && ENVELOPES.contains(tag)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_devices_push_through_a_gateway_is_unasked_and_what_they_answer_is_not() {
+        let through = |apdu: &[u8]| [&[0xE7, 0, 2, b'4', b'2'][..], apdu].concat();
+        for (apdu, is_push) in
+            [(&[0x0F, 0, 0][..], true), (&[0xC2, 0], true), (&[0xDB, 8], true), (&[0xC4, 1], false)]
+        {
+            assert_eq!(is_unasked(&through(apdu), false), is_push, "{apdu:02X?}");
+        }
+        assert!(
+            is_unasked(&[0x0F, 0], false) && !is_unasked(&[0xDB, 8], false) && is_unasked(&[0xDB, 8], true)
+        );
+        assert!(!is_unasked(&[0xE7, 0, 9, 0x0F], false), "the name is longer than what came");
+    }
+}
