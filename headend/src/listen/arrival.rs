@@ -114,7 +114,7 @@ const INFORMATION_REPORT: u8 = 0x18;
 impl Form {
     /// Looks at an APDU, behind the name of the device where it came through a gateway.
     pub(crate) fn of(apdu: &[u8]) -> Self {
-        let apdu = Prefix::split(apdu).map_or(apdu, |(_, behind)| behind);
+        let apdu = Prefix::behind(apdu);
         match apdu.first() {
             Some(&GENERAL_SIGNING) => Self::Obscure(SIGNED.to_owned()),
             Some(&INFORMATION_REPORT) => Self::Obscure(SHORT_NAMES.to_owned()),

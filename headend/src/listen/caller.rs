@@ -156,7 +156,7 @@ impl Caller {
         let Asked::Apdu(to, tag) = self.asked else { return false };
         let comes_back = (header.source, header.destination) == (to.destination, to.source);
         let is_push = match apdu.first() {
-            _ if behind(apdu).first().is_some_and(|first| UNASKED.contains(first)) => true,
+            _ if Prefix::behind(apdu).first().is_some_and(|first| UNASKED.contains(first)) => true,
             Some(first) if ENVELOPES.contains(first) => Some(*first) != tag,
             _ => false,
         };
@@ -165,7 +165,7 @@ impl Caller {
 
     /// Whether a frame in the wrapper that is nobody's answer was one once.
     pub(crate) fn is_late(apdu: &[u8]) -> bool {
-        behind(apdu).first().is_some_and(|first| ANSWERS.contains(first))
+        Prefix::behind(apdu).first().is_some_and(|first| ANSWERS.contains(first))
     }
 
     /// Whether octets of another language than the wrapper are expected.
@@ -196,8 +196,4 @@ impl Asked {
             None => Self::Octets,
         }
     }
-}
-/// An APDU without the prefix that it has where it comes through a gateway.
-fn behind(apdu: &[u8]) -> &[u8] {
-    Prefix::split(apdu).map_or(apdu, |(_, behind)| behind)
 }

@@ -79,6 +79,11 @@ impl<'a> Prefix<'a> {
         Some((prefix, &octets[prefix.length()..]))
     }
 
+    /// The APDU behind a prefix, or all of the octets when there is none.
+    pub fn behind(octets: &'a [u8]) -> &'a [u8] {
+        Self::split(octets).map_or(octets, |(_, apdu)| apdu)
+    }
+
     /// Octets of the prefix.
     pub fn length(&self) -> usize {
         HEADER + self.address.len()
