@@ -187,7 +187,7 @@ async fn write_all(
     let absent = leave_open(&mut advances, absent, doubts);
     written.losses = ledger::insert_losses(connection, &parts.lose(absent)).await?;
     profiles::advance(connection, &advances).await?;
-    flags::settle_rows(connection, digest, &ends, stored_at).await?;
+    flags::settle_rows(connection, (digest, &marks), &ends, stored_at).await?;
     ends::write(connection, &ends, |job| store.tally.of(job) + digest.counts.get(&job).copied().unwrap_or(0))
         .await?;
     counters::raise(connection, &digest.counters).await?;

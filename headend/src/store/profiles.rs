@@ -28,6 +28,8 @@ pub(super) struct Mark {
     pub(super) last_ts: Option<i64>,
     /// Capture period of its layout, in seconds.
     pub(super) period_s: Option<u32>,
+    /// Rows were left out of it that could not be read, and were not read since.
+    pub(super) has_left_out: bool,
 }
 
 /// What a batch adds to a profile.
@@ -61,6 +63,7 @@ struct MarkRow {
     obis: Vec<u8>,
     last_ts: Option<SqlTimestamp>,
     period_s: Option<i32>,
+    has_left_out: bool,
 }
 
 impl Store {
@@ -107,7 +110,9 @@ pub(super) async fn lock(
     let (meters, names) = split(profiles);
     let rows: Vec<MarkRow> = sqlx::query_as(
         "/* store::profiles::lock */
-         SELECT p.meter_id, p.obis, p.last_ts, (SELECT period_s FROM profile_layout l WHERE l.id = p.layout_id) AS period_s
+         SELECT p.meter_id, p.obis, p.last_ts, (SELECT period_s FROM profile_layout l WHERE l.id = p.layout_id) AS period_s,
+             EXISTS (SELECT FROM reading_flag f WHERE f.meter_id = p.meter_id AND f.obis = p.obis AND f.rule = 'unreadable' AND f.layout_id IS NULL
+                 AND f.withdrawn_at IS NULL) AS has_left_out
          FROM meter_profile p
          WHERE (p.meter_id, p.obis) IN (SELECT * FROM unnest($1::int4[], $2::bytea[]))
          ORDER BY p.meter_id, p.obis FOR NO KEY UPDATE OF p",
@@ -121,7 +126,7 @@ pub(super) async fn lock(
         .map(|row| {
             let last_ts = row.last_ts.map(|time| time.to_jiff().as_microsecond());
             let period_s = row.period_s.map(|period| small("capture period", period)).transpose()?;
-            Ok(((row.meter_id, obis(&row.obis)?), Mark { last_ts, period_s }))
+            Ok(((row.meter_id, obis(&row.obis)?), Mark { last_ts, period_s, has_left_out: row.has_left_out }))
         })
         .collect()
 }

@@ -3,6 +3,8 @@
 //! A value has a capture and a column, so it is looked for there. A row that was left out has no time by which it would be known again: it was read when nothing is missing
 //! any more of what the read was to bring in which it was found, or, where nobody knows what there should be, when the same was read again without it.
 
+use std::collections::BTreeMap;
+
 use collectors::{Covered, JobId, Oddity};
 use jiff_sqlx::{Timestamp as SqlTimestamp, ToSqlx as _};
 use sqlx::PgConnection;
@@ -11,7 +13,7 @@ use super::super::captures::instant;
 use super::super::digest::Digest;
 use super::super::ends::End;
 use super::super::log::Changes;
-use super::super::profiles::Range;
+use super::super::profiles::{Mark, ProfileKey, Range};
 use super::super::{Error, FlagRule, JobKind, JobState, failed};
 use super::write::NewFlag;
 
@@ -90,11 +92,11 @@ pub(in crate::store) async fn again(connection: &mut PgConnection, flags: &[NewF
 /// Withdraws the flags about rows that were left out of a profile, once what they were part of is there. It has to be called when coverage and losses are written.
 pub(in crate::store) async fn rows(
     connection: &mut PgConnection,
-    digest: &Digest<'_>,
+    (digest, marks): (&Digest<'_>, &BTreeMap<ProfileKey, Mark>),
     ends: &[End],
     withdrawn_at: SqlTimestamp,
 ) -> Result<(), Error> {
-    let reads: Vec<Read> = ends.iter().filter_map(|end| read(digest, end)).collect();
+    let reads: Vec<Read> = ends.iter().filter_map(|end| read(digest, marks, end)).collect();
     if reads.is_empty() {
         return Ok(());
     }
@@ -128,17 +130,21 @@ pub(in crate::store) async fn rows(
     Ok(())
 }
 
-/// What an ended job read without leaving a row out, as far as this batch shows it.
-fn read(digest: &Digest<'_>, end: &End) -> Option<Read> {
+/// What an ended job read without leaving a row out, as far as this batch shows it, of a profile of which rows were left out before.
+fn read(digest: &Digest<'_>, marks: &BTreeMap<ProfileKey, Mark>, end: &End) -> Option<Read> {
     let profile = end.running.profile.filter(|_| end.running.kind == JobKind::ReadProfile)?;
-    let is_row = |(_, job, oddity, _): &(_, JobId, &Oddity, _)| {
-        *job == end.job && matches!(oddity, Oddity::Row { .. } | Oddity::More { .. })
-    };
+    let rows = digest.odd.iter().filter(|(meter, _, oddity, _)| {
+        *meter == end.meter() && matches!(oddity, Oddity::Row { .. } | Oddity::More { .. })
+    });
+    let has_left_out = marks.get(&(end.meter(), profile)).is_none_or(|mark| mark.has_left_out);
+    if !has_left_out && rows.clone().next().is_none() {
+        return None;
+    }
     let (_, Ok(Covered { range: Some(range), .. })) = digest.ends.get(&end.job)? else { return None };
     // What is certain of a profile without a period begins with its first capture, what was asked for earlier.
     let (from, to) = *range;
     let from = end.running.from.map_or(from, |asked| asked.min(from));
-    let is_whole = end.state == JobState::Done && !digest.odd.iter().any(is_row);
+    let is_whole = end.state == JobState::Done && !rows.clone().any(|(_, job, ..)| *job == end.job);
     is_whole.then(|| Read {
         meter: end.meter(),
         profile: profile.octets(),
