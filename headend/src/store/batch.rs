@@ -174,7 +174,8 @@ async fn write_all(
     ledger::restore(connection, &found(&advances, digest, &marks)).await?;
     let (mut absent, now) = (Vec::new(), Timestamp::now());
     written.flags =
-        judge(connection, store, (digest, exchanged), &mut advances, is_new, &late, stored_at).await?;
+        judge(connection, store, (digest, &marks, exchanged), &mut advances, is_new, &late, stored_at)
+            .await?;
     for end in &ends {
         absent.extend(conclude(&mut advances, digest, &marks, end, now));
         match end.state {
@@ -209,14 +210,14 @@ async fn write_all(
 async fn judge(
     connection: &mut PgConnection,
     store: &Store,
-    (digest, exchanged): (&Digest<'_>, Vec<NewFlag>),
+    (digest, marks, exchanged): (&Digest<'_>, &BTreeMap<ProfileKey, Mark>, Vec<NewFlag>),
     advances: &mut BTreeMap<ProfileKey, Advance>,
     is_new: impl Fn(&Row) -> bool,
     late: &Changes,
     stored_at: SqlTimestamp,
 ) -> Result<flags::Raised, Error> {
     let Judged { mut flags, trusted } =
-        flags::judge(connection, store, digest, is_new, late, stored_at).await?;
+        flags::judge(connection, store, (digest, marks), is_new, late, stored_at).await?;
     for (key, memory) in trusted {
         advances.entry(key).or_default().trusted = Some(memory);
     }
@@ -282,7 +283,7 @@ fn conclude(
     let Some(key) = profile(end).filter(|_| end.is_final()) else {
         return Vec::new();
     };
-    let mark = marks.get(&key).copied().unwrap_or_default();
+    let mark = marks.get(&key);
     let advance = advances.entry(key).or_default();
     if end.running.planned {
         *(if end.running.is_hole { &mut advance.hole_tried } else { &mut advance.tried }) = true;
@@ -291,11 +292,12 @@ fn conclude(
         return Vec::new();
     };
     advance.read = true;
-    let period = digest.periods.get(&key).copied().or(mark.period_s);
+    let period = digest.periods.get(&key).copied().or(mark.and_then(|mark| mark.period_s));
     let (Some((from, to)), Some(period_s)) = (covered.range, period) else {
         return Vec::new();
     };
-    let last = mark.last_ts.and_then(|last| Timestamp::from_microsecond(last).ok()).max(advance.last_ts);
+    let last = mark.and_then(|mark| mark.last_ts);
+    let last = last.and_then(|last| Timestamp::from_microsecond(last).ok()).max(advance.last_ts);
     let begin = end.running.from.map_or(from, |asked| asked.min(from));
     let asked = (second_before(begin), settled(last, period_s, to, now));
     if asked.0 >= asked.1 {

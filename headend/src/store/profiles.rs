@@ -22,7 +22,7 @@ pub type ProfileKey = (MeterId, Obis);
 pub type Range = (Timestamp, Timestamp);
 
 /// What is known of a profile before a batch is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Mark {
     /// High-water mark, in microseconds since 1970.
     pub(super) last_ts: Option<i64>,
@@ -30,6 +30,10 @@ pub(super) struct Mark {
     pub(super) period_s: Option<u32>,
     /// Rows were left out of it that could not be read, and were not read since.
     pub(super) has_left_out: bool,
+    /// The model of its meter.
+    pub(super) model: String,
+    /// What its next captures are compared with, and the layout that it is about.
+    pub(super) trusted: Option<(i32, Memory)>,
 }
 
 /// What a batch adds to a profile.
@@ -64,6 +68,23 @@ struct MarkRow {
     last_ts: Option<SqlTimestamp>,
     period_s: Option<i32>,
     has_left_out: bool,
+    model: String,
+    layout_id: Option<i32>,
+    trusted: Option<Vec<u8>>,
+}
+
+impl MarkRow {
+    fn mark(self) -> Result<(ProfileKey, Mark), Error> {
+        let Self { last_ts, period_s, has_left_out, model, .. } = self;
+        let mark = Mark {
+            last_ts: last_ts.map(|time| time.to_jiff().as_microsecond()),
+            period_s: period_s.map(|period| small("capture period", period)).transpose()?,
+            has_left_out,
+            model,
+            trusted: self.layout_id.zip(self.trusted.as_deref().map(Memory::stored)),
+        };
+        Ok(((self.meter_id, obis(&self.obis)?), mark))
+    }
 }
 
 impl Store {
@@ -110,10 +131,10 @@ pub(super) async fn lock(
     let (meters, names) = split(profiles);
     let rows: Vec<MarkRow> = sqlx::query_as(
         "/* store::profiles::lock */
-         SELECT p.meter_id, p.obis, p.last_ts, (SELECT period_s FROM profile_layout l WHERE l.id = p.layout_id) AS period_s,
+         SELECT p.meter_id, p.obis, p.last_ts, l.period_s, m.model, p.layout_id, p.trusted,
              EXISTS (SELECT FROM reading_flag f WHERE f.meter_id = p.meter_id AND f.obis = p.obis AND f.rule = 'unreadable' AND f.layout_id IS NULL
                  AND f.withdrawn_at IS NULL) AS has_left_out
-         FROM meter_profile p
+         FROM meter_profile p JOIN meter m ON m.id = p.meter_id LEFT JOIN profile_layout l ON l.id = p.layout_id
          WHERE (p.meter_id, p.obis) IN (SELECT * FROM unnest($1::int4[], $2::bytea[]))
          ORDER BY p.meter_id, p.obis FOR NO KEY UPDATE OF p",
     )
@@ -122,13 +143,7 @@ pub(super) async fn lock(
     .fetch_all(connection)
     .await
     .map_err(failed("store::profiles::lock"))?;
-    rows.into_iter()
-        .map(|row| {
-            let last_ts = row.last_ts.map(|time| time.to_jiff().as_microsecond());
-            let period_s = row.period_s.map(|period| small("capture period", period)).transpose()?;
-            Ok(((row.meter_id, obis(&row.obis)?), Mark { last_ts, period_s, has_left_out: row.has_left_out }))
-        })
-        .collect()
+    rows.into_iter().map(MarkRow::mark).collect()
 }
 
 /// Moves the marks on; the high-water mark never moves back. The planner looks at meters whose profiles have holes.
@@ -157,9 +172,9 @@ pub(super) async fn advance(
              absent, absent_at)
          SELECT a.meter_id, a.obis, a.layout_id, a.last_ts, coalesce(c.coverage, '{}'),
              CASE WHEN a.read THEN now() END, CASE WHEN a.tried THEN now() END, CASE WHEN a.hole_tried THEN now() END,
-             a.trusted::int8[], a.capacity, CASE WHEN a.layout_read THEN now() END,
+             a.trusted, a.capacity, CASE WHEN a.layout_read THEN now() END,
              coalesce(c.absent, '{}'), CASE WHEN c.absent IS NOT NULL THEN now() END
-         FROM unnest($1::int4[], $2::bytea[], $3::int4[], $4::timestamptz[], $5::bool[], $6::bool[], $7::bool[], $11::text[], $12::int8[], $13::bool[])
+         FROM unnest($1::int4[], $2::bytea[], $3::int4[], $4::timestamptz[], $5::bool[], $6::bool[], $7::bool[], $11::bytea[], $12::int8[], $13::bool[])
              WITH ORDINALITY AS a (meter_id, obis, layout_id, last_ts, read, tried, hole_tried, trusted, capacity, layout_read, n)
          LEFT JOIN (
              SELECT n, range_agg(tstzrange(after, until, '(]')) FILTER (WHERE given) AS coverage,
@@ -192,7 +207,7 @@ pub(super) async fn advance(
     .bind(ranges().map(|(n, ..)| small("profile of a batch", n)).collect::<Result<Vec<i32>, Error>>()?)
     .bind(ranges().map(|(_, range, _)| range.0.to_sqlx()).collect::<Vec<_>>())
     .bind(ranges().map(|(_, range, _)| range.1.to_sqlx()).collect::<Vec<_>>())
-    .bind(advances.values().map(|advance| advance.trusted.as_ref().map(literal)).collect::<Vec<_>>())
+    .bind(advances.values().map(|advance| advance.trusted.as_ref().map(Memory::to_stored)).collect::<Vec<_>>())
     .bind(advances.values().map(|advance| advance.capacity.map(i64::from)).collect::<Vec<_>>())
     .bind(each(|advance| advance.layout_read))
     .bind(ranges().map(|(.., given)| given).collect::<Vec<_>>())
@@ -200,13 +215,6 @@ pub(super) async fn advance(
     .await
     .map_err(failed("store::profiles::advance"))?;
     Ok(())
-}
-
-/// A memory as the text of an array, because arrays of arrays would all need the same length.
-fn literal(memory: &Memory) -> String {
-    let numbers = memory.to_stored().into_iter();
-    let texts: Vec<_> = numbers.map(|number| number.map_or("NULL".to_owned(), |n| n.to_string())).collect();
-    format!("{{{}}}", texts.join(","))
 }
 
 fn split(profiles: &[ProfileKey]) -> (Vec<i32>, Vec<Vec<u8>>) {

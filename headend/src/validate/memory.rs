@@ -4,9 +4,6 @@ use dlms::{Obis, Unit};
 
 use super::counter::{Point, Trace};
 
-/// Numbers that a memory has for each counter when it is stored.
-const STORED: usize = 5;
-
 /// Which counter of a profile: its logical name, its unit and its scaler, as they follow in the number. A counter stays the same when the columns around it
 /// change; one that shows other digits does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,24 +21,26 @@ impl Key {
 }
 
 impl Memory {
-    /// A memory as it was stored; empty when it can not be read.
-    pub fn stored(numbers: &[Option<i64>]) -> Self {
-        let (traces, _) = numbers.as_chunks::<STORED>();
-        let trace = |trace: &[Option<i64>; STORED]| {
-            let [key, ts, value, other_ts, other] = *trace;
-            let point = |ts: Option<i64>, value: Option<i64>| Some(Point { ts: ts?, value: value? });
-            Some((Key(key?), Trace { base: point(ts, value)?, other: point(other_ts, other) }))
-        };
-        Self(traces.iter().filter_map(trace).collect())
+    /// A memory as it was stored, up to where it can not be read.
+    pub fn stored(mut octets: &[u8]) -> Self {
+        let mut traces = Vec::new();
+        while let Some(trace) = take_trace(&mut octets) {
+            traces.push(trace);
+        }
+        Self(traces)
     }
 
-    /// The memory as it is stored: five numbers for each counter.
-    pub fn to_stored(&self) -> Vec<Option<i64>> {
-        let numbers = self.0.iter().flat_map(|(key, Trace { base, other })| {
-            let other = [other.map(|point| point.ts), other.map(|point| point.value)];
-            [Some(key.0), Some(base.ts), Some(base.value), other[0], other[1]]
-        });
-        numbers.collect()
+    /// The memory as it is stored: for each counter an octet that says whether there is another capture, and three or five numbers of eight octets, the highest first.
+    pub fn to_stored(&self) -> Vec<u8> {
+        let mut octets = Vec::with_capacity(self.0.len() * 41);
+        for (key, Trace { base, other }) in &self.0 {
+            octets.push(u8::from(other.is_some()));
+            let other = other.iter().flat_map(|point| [point.ts, point.value]);
+            for number in [key.0, base.ts, base.value].into_iter().chain(other) {
+                octets.extend_from_slice(&number.to_be_bytes());
+            }
+        }
+        octets
     }
 
     /// The memory for captures with other columns: of earlier captures nothing is said any more.
@@ -64,4 +63,19 @@ impl Memory {
     pub(super) fn keep(&mut self, keys: impl Fn(Key) -> bool) {
         self.0.retain(|(key, _)| keys(*key));
     }
+}
+
+/// Takes the next counter off the octets; `None` when there is none that can be read.
+fn take_trace(octets: &mut &[u8]) -> Option<(Key, Trace)> {
+    let has_other = take::<1>(octets)? == [1];
+    let mut number = || take(octets).map(i64::from_be_bytes);
+    let (key, ts, value) = (number()?, number()?, number()?);
+    let other = if has_other { Some(Point { ts: number()?, value: number()? }) } else { None };
+    Some((Key(key), Trace { base: Point { ts, value }, other }))
+}
+
+fn take<const N: usize>(octets: &mut &[u8]) -> Option<[u8; N]> {
+    let (first, rest) = octets.split_first_chunk()?;
+    *octets = rest;
+    Some(*first)
 }

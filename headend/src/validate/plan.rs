@@ -404,8 +404,8 @@ mod tests {
         }
 
         #[test]
-        fn nothing_stored_breaks_it(numbers in proptest::collection::vec(proptest::option::of(any::<i64>()), 0..20)) {
-            let mut memory = Memory::stored(&numbers);
+        fn nothing_stored_breaks_it(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let mut memory = Memory::stored(&octets);
             checked(&mut memory, 0, 0, [1, 1, 1, 1]);
         }
     }

@@ -3,19 +3,16 @@
 use jiff_sqlx::Timestamp as SqlTimestamp;
 use sqlx::PgConnection;
 
-use super::{Row, SLOTS, Stored};
+use super::{Row, Stored};
 use crate::store::log::Changes;
 use crate::store::{Error, failed};
 
-const COPY: &str = "/* store::captures::copy */ COPY profile_row (meter_id, layout_id, ts, status, clock_offset_min, \
-                    clock_status, job_id, stored_at, v0, v1, v2, v3, v4, v5, v6, v7, v8, v9, v10, v11, v12, v13, v14, v15) \
-                    FROM STDIN (FORMAT binary)";
+/// Columns of a row beside its values, and how many these are.
+const COLUMNS: &str = "meter_id, layout_id, ts, status, clock_offset_min, clock_status, job_id, stored_at";
+const FIELDS: i16 = 8;
 
 /// Signature, flags and length of the header's extension.
 const HEADER: [u8; 19] = *b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
-
-/// Fields of a row: eight and the values.
-const FIELDS: i16 = 8 + SLOTS as i16;
 
 /// A message to the server is sent when it has this many octets.
 const MESSAGE: usize = 256 << 10;
@@ -31,12 +28,13 @@ pub(super) async fn copy(
     changes: &mut Changes,
 ) -> Result<Stored, Error> {
     let failed = failed("store::captures::copy");
-    let mut copy = connection.copy_in_raw(COPY).await.map_err(&failed)?;
+    let width = width(rows);
+    let mut copy = connection.copy_in_raw(&statement(width)).await.map_err(&failed)?;
     let stored_at = stored_at.to_jiff().as_microsecond();
     let mut message = Vec::with_capacity(MESSAGE + 1024);
     message.extend_from_slice(&HEADER);
     for row in rows {
-        encode(row, stored_at, &mut message);
+        encode(row, width, stored_at, &mut message);
         changes.note(row.meter, Some(row.layout), row.ts);
         if message.len() >= MESSAGE {
             copy.send(message.as_slice()).await.map_err(&failed)?;
@@ -49,9 +47,22 @@ pub(super) async fn copy(
     Ok(Stored { sent: rows.len() as u64, inserted, ..Stored::default() })
 }
 
-/// One row: the number of fields, then each field as its length and its octets; length -1 is NULL.
-fn encode(row: &Row, stored_at: i64, out: &mut Vec<u8>) {
-    out.extend_from_slice(&FIELDS.to_be_bytes());
+/// How many values the widest of these rows has. What a statement does not name is NULL and costs the server nothing.
+fn width(rows: &[&Row]) -> usize {
+    let width = |row: &&Row| row.values.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+    rows.iter().map(width).max().unwrap_or(0)
+}
+
+/// The statement for rows of so many values.
+fn statement(width: usize) -> String {
+    let values: String = (0..width).map(|slot| format!(", v{slot}")).collect();
+    format!("/* store::captures::copy */ COPY profile_row ({COLUMNS}{values}) FROM STDIN (FORMAT binary)")
+}
+
+/// One row with so many values: the number of fields, then each field as its length and its octets; length -1 is NULL.
+fn encode(row: &Row, width: usize, stored_at: i64, out: &mut Vec<u8>) {
+    // No row has more values than slots.
+    out.extend_from_slice(&(FIELDS + width as i16).to_be_bytes());
     field(out, &row.meter.to_be_bytes());
     field(out, &row.layout.to_be_bytes());
     field(out, &instant(row.ts));
@@ -60,7 +71,7 @@ fn encode(row: &Row, stored_at: i64, out: &mut Vec<u8>) {
     field(out, &row.clock_status.to_be_bytes());
     field(out, &row.job.to_be_bytes());
     field(out, &instant(stored_at));
-    for value in row.values {
+    for value in row.values.iter().take(width) {
         optional(out, value.map(i64::to_be_bytes));
     }
 }
@@ -86,6 +97,7 @@ fn field(out: &mut Vec<u8>, octets: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::captures::SLOTS;
 
     #[test]
     fn a_row_is_laid_out_as_the_format_says() {
@@ -102,8 +114,10 @@ mod tests {
             values,
         };
         let mut out = Vec::new();
-        encode(&row, EPOCH + 2, &mut out);
-        let mut expected: Vec<u8> = vec![0, 24];
+        let width = width(&[&row]);
+        assert!(statement(width).contains("stored_at, v0, v1) FROM"), "{}", statement(width));
+        encode(&row, width, EPOCH + 2, &mut out);
+        let mut expected: Vec<u8> = vec![0, 10];
         expected.extend([0, 0, 0, 4, 0, 0, 0, 7]); // meter_id
         expected.extend([0, 0, 0, 4, 0, 0, 0, 9]); // layout_id
         expected.extend([0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 1]); // ts, a microsecond into 2000
@@ -114,7 +128,6 @@ mod tests {
         expected.extend([0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 2]); // stored_at, two microseconds into 2000
         expected.extend([255, 255, 255, 255]); // v0 NULL
         expected.extend([0, 0, 0, 8, 255, 255, 255, 255, 255, 255, 255, 254]); // v1
-        expected.extend([255; 4 * 14]); // v2 to v15 NULL
         assert_eq!(out, expected);
     }
 }

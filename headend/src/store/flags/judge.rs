@@ -1,7 +1,6 @@
 //! Holds what a batch brings against the rules, inside of its transaction.
 //!
-//! Captures beyond the high-water mark follow what is remembered of their profile (`meter_profile.trusted`), so they cost one look at their meters for the
-//! whole batch. Others are rare: [`late`](super::late) looks at what is stored around them.
+//! Captures beyond the high-water mark follow what is remembered of their profile, which its mark has, so they cost the server nothing. Others are rare: [`late`](super::late) looks at what is stored around them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,13 +10,12 @@ use dlms::Obis;
 use jiff::Timestamp;
 use jiff_sqlx::Timestamp as SqlTimestamp;
 use models::{Model, Validation};
-use sqlx::{FromRow, PgConnection};
+use sqlx::PgConnection;
 
 use super::super::captures::Row;
 use super::super::digest::Digest;
-use super::super::layouts::obis;
 use super::super::log::Changes;
-use super::super::profiles::ProfileKey;
+use super::super::profiles::{Mark, ProfileKey};
 use super::super::{Error, FlagRule, Store, failed};
 use super::write::NewFlag;
 use super::{late, registers, settle};
@@ -42,19 +40,9 @@ pub(in crate::store) struct Judged {
 /// What is known of the meters of a batch.
 pub(super) struct Known<'a> {
     models: BTreeMap<MeterId, String>,
-    /// What is remembered of profiles, with the layout that it is about.
-    memories: BTreeMap<ProfileKey, (i32, Memory)>,
+    marks: &'a BTreeMap<ProfileKey, Mark>,
     library: &'a BTreeMap<String, Arc<Model>>,
     plain: Validation,
-}
-
-#[derive(FromRow)]
-struct KnownRow {
-    id: i32,
-    model: String,
-    obis: Option<Vec<u8>>,
-    layout_id: Option<i32>,
-    trusted: Option<Vec<Option<i64>>>,
 }
 
 /// Holds the captures and registers of a batch, which are stored already, against the rules. `is_new` says which captures lie beyond the high-water mark,
@@ -62,7 +50,7 @@ struct KnownRow {
 pub(in crate::store) async fn judge(
     connection: &mut PgConnection,
     store: &Store,
-    digest: &Digest<'_>,
+    (digest, marks): (&Digest<'_>, &BTreeMap<ProfileKey, Mark>),
     is_new: impl Fn(&Row) -> bool,
     late: &Changes,
     stored_at: SqlTimestamp,
@@ -71,7 +59,7 @@ pub(in crate::store) async fn judge(
     if digest.rows.is_empty() && digest.registers.is_empty() {
         return Ok(judged);
     }
-    let known = Known::of(connection, store, digest).await?;
+    let known = Known::of(connection, store, digest, marks).await?;
     let mut plans = Plans { known: &known, layouts: &digest.layouts, made: BTreeMap::new() };
     let mut rows: Vec<&Row> = digest.rows.iter().filter(|row| is_new(row)).collect();
     rows.sort_by_key(|row| row.key());
@@ -215,33 +203,28 @@ impl<'a> Plans<'a> {
 }
 
 impl<'a> Known<'a> {
-    async fn of(connection: &mut PgConnection, store: &'a Store, digest: &Digest<'_>) -> Result<Self, Error> {
-        let mut meters: BTreeSet<MeterId> = digest.rows.iter().map(|row| row.meter).collect();
-        meters.extend(digest.registers.iter().map(|(meter, ..)| *meter));
-        let names: BTreeSet<[u8; 6]> = digest.layouts.values().map(|layout| layout.obis.octets()).collect();
-        let rows: Vec<KnownRow> = sqlx::query_as(
-            "/* store::flags::known */ SELECT m.id, m.model, p.obis, p.layout_id, p.trusted
-             FROM meter m LEFT JOIN meter_profile p ON p.meter_id = m.id AND p.obis = ANY($2) AND p.trusted IS NOT NULL
-             WHERE m.id = ANY($1)",
-        )
-        .bind(meters.into_iter().collect::<Vec<_>>())
-        .bind(names.iter().map(|name| name.to_vec()).collect::<Vec<_>>())
-        .fetch_all(connection)
-        .await
-        .map_err(failed("store::flags::known"))?;
-        let mut known = Self {
-            models: BTreeMap::new(),
-            memories: BTreeMap::new(),
-            library: &store.models,
-            plain: Validation::default(),
-        };
-        for row in rows {
-            if let (Some(name), Some(layout), Some(trusted)) = (&row.obis, row.layout_id, &row.trusted) {
-                known.memories.insert((row.id, obis(name)?), (layout, Memory::stored(trusted)));
-            }
-            known.models.insert(row.id, row.model);
+    /// Marks tell the models of their meters; the others are asked for.
+    async fn of(
+        connection: &mut PgConnection,
+        store: &'a Store,
+        digest: &Digest<'_>,
+        marks: &'a BTreeMap<ProfileKey, Mark>,
+    ) -> Result<Self, Error> {
+        let mut models: BTreeMap<MeterId, String> =
+            marks.iter().map(|((meter, _), mark)| (*meter, mark.model.clone())).collect();
+        let rows = digest.rows.iter().map(|row| row.meter);
+        let meters = rows.chain(digest.registers.iter().map(|(meter, ..)| *meter));
+        let others: BTreeSet<MeterId> = meters.filter(|meter| !models.contains_key(meter)).collect();
+        if !others.is_empty() {
+            let rows: Vec<(MeterId, String)> =
+                sqlx::query_as("/* store::flags::models */ SELECT id, model FROM meter WHERE id = ANY($1)")
+                    .bind(others.into_iter().collect::<Vec<_>>())
+                    .fetch_all(connection)
+                    .await
+                    .map_err(failed("store::flags::models"))?;
+            models.extend(rows);
         }
-        Ok(known)
+        Ok(Self { models, marks, library: &store.models, plain: Validation::default() })
     }
 
     /// What is plausible of a meter.
@@ -254,7 +237,7 @@ impl<'a> Known<'a> {
     }
 
     fn memory(&self, key: (MeterId, Obis), layout: i32) -> Memory {
-        match self.memories.get(&key) {
+        match self.marks.get(&key).and_then(|mark| mark.trusted.as_ref()) {
             Some((of, memory)) if *of == layout => memory.clone(),
             Some((_, memory)) => memory.clone().beyond(),
             None => Memory::default(),
