@@ -191,7 +191,9 @@ async fn a_goal_is_judged_until_its_own_time_has_passed() {
     let database = &served.database;
     let mut client = CollectionServiceClient::new(served.channel.clone());
     client.put_schedule(wanted("night", &[(1000, 2880)])).await.unwrap();
-    let now = Timestamp::now();
+    // At noon: around midnight one day more is looked at, whose last goal has just passed.
+    let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+    let now = today.at(12, 0, 0, 0).to_zoned(TimeZone::UTC).unwrap().timestamp();
     let schedule = database.store.schedules().await.unwrap().remove(0);
     let last = schedule.day(now);
     let day = schedule.day_of(last.date.yesterday().unwrap());

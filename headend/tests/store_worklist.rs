@@ -13,6 +13,7 @@ use ami_proto::v1::{LikelyCause, ListTroublesRequest, ResolveTroublesRequest, Tr
 use collectors::{Covered, Event, JobId, MeterId, Reason, Report};
 use common::{Database, done, failed};
 use headend::{config, plan};
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use served::{Served, reason};
 use uuid::Uuid;
@@ -37,6 +38,16 @@ async fn end_as(database: &Database, meter: MeterId, kind: &str, report: impl Fn
     database.store.write(owner, &[report(job)]).await.unwrap();
 }
 
+/// Has all that was tried count as tried in the afternoon of tomorrow, and returns when. A meter is asked once a day at a time of its own, which for the first one
+/// is a quarter past three.
+fn tried_in_the_afternoon(database: &Database) -> Timestamp {
+    let tomorrow = Timestamp::now().to_zoned(TimeZone::UTC).date().tomorrow().unwrap();
+    let at = tomorrow.at(16, 0, 0, 0).to_zoned(TimeZone::UTC).unwrap().timestamp();
+    database.sql(&format!("UPDATE meter SET identify_tried_at = '{at}', registers_tried_at = '{at}'"));
+    database.sql(&format!("UPDATE meter_profile SET tried_at = '{at}'"));
+    at
+}
+
 #[tokio::test]
 async fn a_meter_that_refuses_its_key_is_asked_once_a_day_until_somebody_has_mended_it() {
     let served = Served::new().await;
@@ -44,11 +55,11 @@ async fn a_meter_that_refuses_its_key_is_asked_once_a_day_until_somebody_has_men
     let meter = database.meter("M1");
     end(database, meter, "identify", None).await;
     end(database, meter, "read_profile", Some(Reason::WrongKey)).await;
-    let models = models::builtin().unwrap();
+    let (models, tried) = (models::builtin().unwrap(), tried_in_the_afternoon(database));
     let planned = |hours| {
         let (models, store) = (models.clone(), database.store.clone());
         async move {
-            let now = Timestamp::now() + SignedDuration::from_hours(hours);
+            let now = tried + SignedDuration::from_hours(hours);
             plan::pass(&store, &models, &config::Plan::default(), now).await.unwrap().jobs
         }
     };
@@ -84,7 +95,7 @@ async fn what_fails_alone_is_left_alone_after_three_times_and_a_success_ends_a_t
     assert_eq!(database.sql(troubles), format!("{profile}|2|f"), "other successes do not end it");
     end(&database, meter, "read_profile", Some(Reason::MeterRefused)).await;
     assert_eq!(database.sql(troubles), format!("{profile}|3|t"));
-    let now = Timestamp::now() + SignedDuration::from_hours(2);
+    let now = tried_in_the_afternoon(&database) + SignedDuration::from_hours(2);
     plan::pass(&database.store, &models::builtin().unwrap(), &config::Plan::default(), now).await.unwrap();
     let energy = "SELECT count(*) FROM job WHERE state = 'due' AND obis = '\\x0100630100ff'";
     assert_eq!(database.sql(energy), "0");

@@ -32,7 +32,7 @@ impl Memory {
 
     /// The memory as it is stored: for each counter an octet that says whether there is another capture, and three or five numbers of eight octets, the highest first.
     pub fn to_stored(&self) -> Vec<u8> {
-        let mut octets = Vec::with_capacity(self.0.len() * 41);
+        let mut octets = Vec::with_capacity(self.0.len() * (1 + 5 * 8));
         for (key, Trace { base, other }) in &self.0 {
             octets.push(u8::from(other.is_some()));
             let other = other.iter().flat_map(|point| [point.ts, point.value]);

@@ -160,6 +160,32 @@ async fn a_tariff_for_later_waits_in_the_meter() {
     assert_eq!(found(&changes, "step"), [""; 0]);
 }
 
+/// Pushes a tariff, of which all has to be written, and kills the program when it has noted so many steps. Returns how many attempts there were in the end.
+async fn dies_at(mut head: Head, serial: &str, step: usize, tariff: usize) -> (Head, usize) {
+    let file = EXAMPLE
+        .replace("TOU-2027", &format!("TOU-{tariff}"))
+        .replace("winter", &format!("w{tariff}"))
+        .replace("21:00", &format!("21:{tariff:02}"))
+        .replace("12-25", &format!("12-2{tariff}"));
+    let ordered = push(&head, &file, serial, &format!("tariff-{tariff}")).await.unwrap();
+    let reached = async {
+        while found(&command(&head, ordered.id).await.1, "step").len() < step {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), reached).await.unwrap();
+    head = head.kill_and_restart().await;
+    let (command, changes) = ended(&head, ordered.id).await;
+    assert_eq!(command.outcome(), CommandOutcome::TariffActive, "{command:?} {changes:#?}");
+    // What ruled whenever an attempt began: what ruled at first, or the new tariff.
+    let ruled = found(&changes, "active before");
+    assert!(ruled.iter().all(|held| *held == ruled[0] || *held == "as ordered"), "{ruled:#?}");
+    let held = diff(&head, &file, serial).await;
+    assert_eq!((held.active, held.special_days), (vec![], vec![]));
+    let attempts = ruled.len();
+    (head, attempts)
+}
+
 #[tokio::test]
 #[ignore = "needs pymeter.py: see PYMETER"]
 async fn the_program_dies_at_every_step() {
@@ -167,29 +193,15 @@ async fn the_program_dies_at_every_step() {
     let mut head = Head::start().await;
     head.register(&meter, "gmac", "UTC").await;
     let serial = meter.text("serial");
+    let mut tariffs = 1..10;
     for step in 1..=6 {
-        // Another name, other days and other special days each time, so that all of it has to be written.
-        let file = EXAMPLE
-            .replace("TOU-2027", &format!("TOU-{step}"))
-            .replace("winter", &format!("w{step}"))
-            .replace("21:00", &format!("21:{step:02}"))
-            .replace("12-25", &format!("12-2{step}"));
-        let ordered = push(&head, &file, &serial, &format!("step {step}").replace(' ', "-")).await.unwrap();
-        let reached = async {
-            while found(&command(&head, ordered.id).await.1, "step").len() < step {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(60), reached).await.unwrap();
-        head = head.kill_and_restart().await;
-        let (command, changes) = ended(&head, ordered.id).await;
-        assert_eq!(command.outcome(), CommandOutcome::TariffActive, "{command:?} {changes:#?}");
-        // What ruled whenever an attempt began: what ruled at first, or the new tariff.
-        let ruled = found(&changes, "active before");
-        assert!(ruled.len() > 1, "the program died after the end of the command: {changes:#?}");
-        assert!(ruled.iter().all(|held| *held == ruled[0] || *held == "as ordered"), "{ruled:#?}");
-        let held = diff(&head, &file, &serial).await;
-        assert_eq!((held.active, held.special_days), (vec![], vec![]));
+        // What ended before the program died shows nothing, and is done again.
+        let mut attempts = 1;
+        while attempts < 2 {
+            let tariff =
+                tariffs.next().expect("the program rarely comes to the end of a command before it dies");
+            (head, attempts) = dies_at(head, &serial, step, tariff).await;
+        }
     }
 }
 
