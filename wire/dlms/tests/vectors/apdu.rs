@@ -75,7 +75,7 @@ impl<'a> Apdu<'a> {
     pub(crate) fn is_cut(octets: &[u8]) -> bool {
         match Apdu::decode(octets) {
             Ok(exception @ Apdu::Exception(_)) => octets.len() == 3 && exception.encode() == octets,
-            Ok(action @ Apdu::ActionResponse(_)) => action.encode() == [octets, &[0]].concat(),
+            Ok(action @ Apdu::ActionResponse(_)) => Apdu::decode(&[octets, &[0]].concat()) == Ok(action),
             other => other == Err(Error::Truncated),
         }
     }
